@@ -1,0 +1,136 @@
+"""The folder that holds one person's data, and the names of everything in it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from personal_pipeline.settings import Settings
+
+PRIVATE = 0o700
+READ_ONLY = 0o400
+
+
+class Busy(Exception):
+    """Another process of the pipeline holds what this one needs. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths under the home folder. ``ensure`` makes them, readable by their owner only."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Home:
+        return cls(settings.home.expanduser().resolve())
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "archive"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published" / "warehouse.duckdb"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.root / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        return self.root / "dbt"
+
+    @property
+    def state(self) -> Path:
+        """What the pipeline remembers of each stream: when it last looked, and with what result."""
+        return self.root / "state"
+
+    def ensure(self) -> Home:
+        """Create every folder that is missing; the home itself gets mode 0700."""
+        for folder in (
+            self.root,
+            self.inbox,
+            self.archive,
+            self.lake,
+            self.quarantine,
+            self.published.parent,
+            self.reports,
+            self.dagster,
+            self.dbt_target,
+            self.state / "locks",
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(PRIVATE)
+        return self
+
+    @contextmanager
+    def lock(self, name: str, *, wait_seconds: float) -> Iterator[None]:
+        """Hold ``name`` against every other process. Raises ``Busy`` when the wait is over."""
+        path = self.state / "locks" / f"{name}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path, timeout=wait_seconds):
+                yield
+        except Timeout:
+            raise Busy(
+                f"another run of the pipeline has been using {name} for {wait_seconds:.0f} s; "
+                "let it finish, or look for it with `personal-pipeline status`"
+            ) from None
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace ``path`` whole: a temporary file in the same folder, fsync, rename, fsync.
+
+    A reader, or a run after a kill, sees either the old content or the new.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,222 @@
+"""What a source is: plain data and plain functions, callable without Dagster.
+
+A source module declares one ``Source``. It holds API streams, which are fetched every day, and
+drops, which are files that the person exports by hand. Both end in *streams*: tables of verbatim
+records in the lake, cut into partitions by day (API) or by month (drops).
+
+All days and months are UTC. A day is written ``2026-11-21``; a month is written as its first day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from personal_pipeline.ingest.http import Client
+    from personal_pipeline.settings import Settings
+
+Record: TypeAlias = dict[str, Any]
+"""One record exactly as the service or the file gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of UTC days: ``start`` is in it, ``end`` is not."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise ValueError(f"a window cannot end ({self.end}) before it starts ({self.start})")
+
+    @property
+    def start_epoch(self) -> int:
+        """Seconds since 1970-01-01 UTC of the first instant in the window."""
+        return int(datetime.combine(self.start, time(), UTC).timestamp())
+
+    @property
+    def end_epoch(self) -> int:
+        """Seconds since 1970-01-01 UTC of the first instant after the window."""
+        return int(datetime.combine(self.end, time(), UTC).timestamp())
+
+    def days(self) -> Iterator[date]:
+        """Every day of the window, oldest first."""
+        for offset in range((self.end - self.start).days):
+            yield self.start + timedelta(days=offset)
+
+
+class Grain(StrEnum):
+    """How a table is cut into partitions."""
+
+    DAY = "day"
+    MONTH = "month"
+    WHOLE = "whole"
+
+
+class Coverage(StrEnum):
+    """What the absence of a record from an answer means."""
+
+    WINDOW = "window"
+    """The answer holds everything that is filed within the window: its days are replaced."""
+    PICTURE = "picture"
+    """The answer holds every record there is: all partitions are replaced."""
+    PART = "part"
+    """The answer holds some of the records: they are merged by key, the newest look wins."""
+    SNAPSHOT = "snapshot"
+    """The answer is the state of now. It becomes the partition of the day on which it was taken,
+    but only when it differs from the snapshot before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record or row that could not be read: kept in quarantine and counted, never lost.
+
+    ``reason`` is a sentence that names the field and what was expected, and never holds a value.
+    ``raw`` is what was there, for the quarantine file only.
+    """
+
+    reason: str
+    raw: object
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiStream:
+    """A table that a service answers for, fetched every day; one lake partition a UTC day.
+
+    At least one of ``fetch`` and ``fetch_all`` is given. With both, ``fetch`` runs daily and
+    ``fetch_all`` every ``full_pass_days``. ``fetch_all`` alone runs every time.
+    """
+
+    name: str
+    description: str
+    """What one row is, units and zone: the text that the UI shows."""
+    key: Callable[[Record], str]
+    """What identifies the record when it arrives again."""
+    days: Callable[[Record], Iterable[date]] = lambda record: ()
+    """The UTC days under which the record is filed: every day on which something happened to it
+    (created, cancelled, ended). So each day's tables need that day's partition only. Not used
+    by snapshots."""
+    required: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
+    """Fields without which a record is unreadable, with their JSON types."""
+    fetch: Callable[[Client, Window], Iterator[Record]] | None = None
+    fetch_all: Callable[[Client], Iterator[Record]] | None = None
+    coverage: Coverage = Coverage.WINDOW
+    """What ``fetch`` covers (WINDOW or PART); of ``fetch_all`` PICTURE, or SNAPSHOT if so declared."""
+    full_pass_days: int = 7
+    refetch_days: int = 3
+    """How many days back the service still revises; the daily run fetches them again."""
+    volatile: tuple[str, ...] = ()
+    """Top-level fields that differ in every answer and say nothing; left out of the digest."""
+    code_version: str = "1"
+
+    @property
+    def grain(self) -> Grain:
+        return Grain.DAY
+
+
+@dataclass(frozen=True, slots=True)
+class DropFile:
+    """A file that the person dropped, as a reader sees it.
+
+    ``captured_at`` (UTC) says when the service gave it: a date in its name, else the file's time.
+    """
+
+    path: Path
+    name: str
+    captured_at: datetime
+
+    def head(self, size: int = 65_536) -> bytes:
+        """The first bytes, for recognising."""
+        with self.path.open("rb") as stream:
+            return stream.read(size)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A drop says that a file is of its kind: how sure it is (0 to 1), and why, in a sentence."""
+
+    confidence: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropRow:
+    """One row read from a dropped file, filed under ``month`` (the first day of a month)."""
+
+    stream: str
+    month: date
+    key: str
+    record: Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropStream:
+    """A table that dropped files feed; one lake partition a month."""
+
+    name: str
+    description: str
+    coverage: Coverage = Coverage.PART
+    """PART: files add to each other. PICTURE: the newest file is the whole truth."""
+    volatile: tuple[str, ...] = ()
+    code_version: str = "1"
+
+    @property
+    def grain(self) -> Grain:
+        return Grain.MONTH
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """A kind of file that the person exports by hand.
+
+    ``recognise`` looks at content, never at the name alone; it must not raise. ``read`` yields
+    rows and what could not be read; it may raise ``UnreadableFile`` when nothing at all can be.
+    """
+
+    name: str
+    description: str
+    how_to: str
+    """The steps of making this export, for a reminder: where to click, what to download."""
+    recognise: Callable[[DropFile], Claim | None]
+    read: Callable[[DropFile], Iterator[DropRow | Unreadable]]
+    streams: tuple[DropStream, ...]
+    monthly_on_day: int | None = None
+    """The day of the month on which a new export is due; None when there is no calendar."""
+
+
+class UnreadableFile(Exception):
+    """A dropped file of a known kind of which nothing can be read. The message is a sentence
+    that says what was expected and what to do; it holds no row of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A service or a kind of export, with everything that the house knows about it."""
+
+    name: str
+    """Short and lower case: folder in the lake, group in the UI, schema of the raw tables."""
+    title: str
+    description: str
+    credentials: tuple[str, ...] = ()
+    """Settings (names of environment variables) without which the API streams are not connected."""
+    connect: str = ""
+    """One or two sentences: where to get the credential and where to put it."""
+    client: Callable[[Settings], Client] | None = None
+    beginning: Callable[[Client], date | None] | None = None
+    """Asks the service for the first UTC day that it has anything of; None when it has nothing."""
+    api: tuple[ApiStream, ...] = ()
+    drops: tuple[Drop, ...] = ()
+
+    @property
+    def drop_streams(self) -> tuple[DropStream, ...]:
+        return tuple(stream for drop in self.drops for stream in drop.streams)
+
+    @property
+    def streams(self) -> tuple[ApiStream | DropStream, ...]:
+        return (*self.api, *self.drop_streams)

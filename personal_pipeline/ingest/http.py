@@ -1,0 +1,317 @@
+"""The HTTP client that every API source shares: timeouts, retry, rate limit, time budget, errors.
+
+What surprises:
+
+- A socket timeout bounds one read, not an answer: a server that sends a byte a minute keeps to it
+  for ever. So every try runs in a thread of its own, and is left behind when its time is over.
+- A connection that breaks in the middle of a body is not retried by urllib3, whose ``Retry`` ends
+  with the headers; nor does that one know a time budget, or pass the rate limit again. The retry
+  is therefore written out here.
+- On a redirect, requests drops ``Authorization`` for another host, but no other header. Here all
+  headers of a source go to the source's own host only, and ``~/.netrc`` is never read.
+
+429, 408, 409 and 5xx, and every kind of no answer, are tried again with growing pauses;
+``Retry-After`` is obeyed, and so is ``Stripe-Should-Retry``. 401 and 403 stop at once: asking again
+cannot help. No error holds a header, a query, a body or an absolute address, because those hold
+credentials and private data.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from enum import StrEnum
+from threading import Thread
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+import requests
+from requests_ratelimiter import LimiterAdapter
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+READ_TIMEOUT_SECONDS = 60.0
+ANSWER_TIMEOUT_SECONDS = 300.0
+"""How long one try may take from the rate limit to the last byte."""
+LONGEST_PAUSE_SECONDS = 300.0
+"""The longest ``Retry-After`` that a client without a deadline waits for."""
+MOST_REDIRECTS = 5
+
+Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
+
+_TRY_AGAIN = frozenset({408, 409, 429})
+_PASSING = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    TimeoutError,
+)
+
+
+class Failure(StrEnum):
+    """Why a service gave nothing; the words are those of the status board."""
+
+    CREDENTIAL_REFUSED = "credential refused"
+    SERVICE_DOWN = "service down"
+    FORMAT_CHANGED = "format changed"
+    OUT_OF_TIME = "out of time"
+
+
+class ServiceError(Exception):
+    """A service did not give what was asked. The message says what, and what to do about it."""
+
+    def __init__(self, failure: Failure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class Client:
+    """A session with one service.
+
+    ``headers`` are sent to the host of ``base`` only. ``per_second`` is the service's rate limit.
+    ``refused`` is the sentence that tells the person what to do when one of the statuses
+    ``refused_on`` comes. ``sleep`` is called with the seconds of each pause.
+
+    ``deadline``, a ``time.monotonic`` instant, ends every ``get``, also one that is under way, with
+    ``ServiceError(OUT_OF_TIME)``, so that a service that stalls holds back nobody else.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        per_second: float,
+        refused: str,
+        refused_on: Collection[int] = (401, 403),
+        retries: int = 5,
+        backoff_seconds: float = 0.5,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.service = service
+        self.base = base.rstrip("/")
+        self.deadline: float | None = None
+        self._headers = dict(headers or {})
+        self._refused = refused
+        self._refused_on = frozenset(refused_on)
+        self._retries = retries
+        self._backoff_seconds = backoff_seconds
+        self._sleep = sleep
+        self._session = _OwnHostSession(self._headers)
+        # A proxy of the person's network cannot reach this machine's loopback.
+        self._session.trust_env = urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1")
+        self._adapter = LimiterAdapter(per_second=per_second, limit_statuses=())
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._session.close()
+
+    def get(self, path: str, query: Query = ()) -> requests.Response:
+        """GET ``base + path`` (or an absolute address) and return the answer, status below 400.
+
+        Raises ``ServiceError``: CREDENTIAL_REFUSED on a status of ``refused_on``, FORMAT_CHANGED
+        when the service rejects the request itself, SERVICE_DOWN when all tries are used up,
+        OUT_OF_TIME when the deadline is reached or would be during the next pause.
+        """
+        url = path if "://" in path else f"{self.base}{path}"
+        place = self._place(path)
+        problem = ""
+        for attempt in range(self._retries + 1):
+            pause = self._backoff_seconds * 2**attempt
+            try:
+                response = self._send(url, query, place)
+            except _PASSING as error:
+                problem = f"no answer ({type(error).__name__})"
+            except (requests.exceptions.InvalidHeader, UnicodeError):
+                raise ServiceError(
+                    Failure.CREDENTIAL_REFUSED,
+                    f"{place}: the credential holds a character that no request may carry, "
+                    f"such as a line break; copy it again. {self._refused}",
+                ) from None
+            except requests.RequestException as error:
+                raise ServiceError(
+                    Failure.SERVICE_DOWN,
+                    f"{place}: the address cannot be used ({type(error).__name__}). "
+                    "Check the address in the settings of this source.",
+                ) from None
+            else:
+                if response.status_code < 400:
+                    return response
+                problem = f"HTTP {response.status_code}{_request_id(response)}"
+                if response.status_code in self._refused_on:
+                    raise ServiceError(
+                        Failure.CREDENTIAL_REFUSED, f"{place}: {problem}. {self._refused}"
+                    )
+                if not _worth_another_try(response):
+                    raise _rejected(place, problem, response.status_code)
+                pause = max(pause, _retry_after(response))
+            if attempt < self._retries:
+                self._pause(pause, place, problem)
+        raise ServiceError(
+            Failure.SERVICE_DOWN,
+            f"{place}: {problem} after {self._retries + 1} tries. Nothing was lost; check the "
+            "network and the service's status page. The next run tries again by itself.",
+        )
+
+    def get_json(self, path: str, query: Query = ()) -> Any:
+        """``get``, decoded. Raises ``ServiceError(FORMAT_CHANGED)`` when the body is not JSON."""
+        response = self.get(path, query)
+        try:
+            return json.loads(response.content, parse_constant=_not_json)
+        except (ValueError, RecursionError):
+            raise ServiceError(
+                Failure.FORMAT_CHANGED,
+                f"{self._place(path)}: expected JSON, got "
+                f"{response.headers.get('Content-Type', 'no content type')}. Nothing was lost; see "
+                "docs/sources/ for the shape that is understood.",
+            ) from None
+
+    def changed(self, path: str, expected: str) -> ServiceError:
+        """The error to raise when an answer has not the shape ``expected``, a noun phrase."""
+        return ServiceError(
+            Failure.FORMAT_CHANGED,
+            f"{self._place(path)}: expected {expected}. Nothing was lost; see docs/sources/ for "
+            "the shape that is understood.",
+        )
+
+    def _place(self, path: str) -> str:
+        # An absolute address can itself be the secret: whoever has a shared sheet's can read it.
+        shown = urlsplit(path).hostname if "://" in path else path
+        return f"{self.service}: GET {shown}"
+
+    def _send(self, url: str, query: Query, place: str) -> requests.Response:
+        seconds = ANSWER_TIMEOUT_SECONDS
+        if self.deadline is not None:
+            seconds = min(seconds, self.deadline - time.monotonic())
+            if seconds <= 0:
+                raise ServiceError(
+                    Failure.OUT_OF_TIME,
+                    f"{place}: the time budget of this source is used up; what came in is kept, "
+                    "and the next run goes on from there.",
+                )
+        pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
+        at_home = urlsplit(url)[:2] == urlsplit(self.base)[:2]
+        self._adapter.max_delay = seconds
+
+        def send() -> requests.Response:
+            return self._session.get(
+                url,
+                params=pairs,
+                headers=self._headers if at_home else None,
+                timeout=(
+                    min(CONNECT_TIMEOUT_SECONDS, seconds),
+                    min(READ_TIMEOUT_SECONDS, seconds),
+                ),
+            )
+
+        return _within(seconds, send)
+
+    def _pause(self, seconds: float, place: str, problem: str) -> None:
+        # So that streams and sources that failed together do not all come back together.
+        seconds += random.uniform(0, self._backoff_seconds)  # noqa: S311
+        if self.deadline is not None and time.monotonic() + seconds >= self.deadline:
+            raise ServiceError(
+                Failure.OUT_OF_TIME,
+                f"{place}: {problem}, and the pause before the next try ({seconds:.0f} s) is "
+                "longer than what is left of this source's time budget; what came in is kept, "
+                "and the next run goes on from there.",
+            )
+        if self.deadline is None and seconds > LONGEST_PAUSE_SECONDS:
+            raise ServiceError(
+                Failure.SERVICE_DOWN,
+                f"{place}: {problem}, and the service asks for a pause of {seconds:.0f} s. "
+                "Nothing was lost; the next run tries again by itself.",
+            )
+        self._sleep(seconds)
+
+
+def rows_of(answer: Any, name: str) -> list[Any] | None:
+    """The list of rows under ``name`` in an answer; None when there is no such list."""
+    rows = answer.get(name) if isinstance(answer, dict) else None
+    return rows if isinstance(rows, list) else None
+
+
+class _OwnHostSession(requests.Session):
+    """A session that takes its source's headers away when a redirect leaves the host."""
+
+    def __init__(self, own_headers: Collection[str]) -> None:
+        super().__init__()
+        self.max_redirects = MOST_REDIRECTS
+        self._own_headers = tuple(own_headers)
+        # Without an auth of its own, requests puts one from ~/.netrc over our header.
+        self.auth = _as_it_is
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        old, new = str(response.request.url), str(prepared_request.url)
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            for name in self._own_headers:
+                prepared_request.headers.pop(name, None)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _within(seconds: float, work: Callable[[], requests.Response]) -> requests.Response:
+    """What ``work`` returns or raises; ``TimeoutError`` when it takes longer than ``seconds``."""
+    outcome: Future[requests.Response] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    Thread(target=run, name="personal-pipeline-request", daemon=True).start()
+    return outcome.result(timeout=seconds)
+
+
+def _worth_another_try(response: requests.Response) -> bool:
+    asked = response.headers.get("Stripe-Should-Retry", "").lower()
+    if asked in ("true", "false"):
+        return asked == "true"
+    return response.status_code >= 500 or response.status_code in _TRY_AGAIN
+
+
+def _rejected(place: str, problem: str, status: int) -> ServiceError:
+    if status >= 500 or status in _TRY_AGAIN:
+        return ServiceError(
+            Failure.SERVICE_DOWN,
+            f"{place}: {problem}, and the service asks not to be tried again now. Nothing was "
+            "lost; the next run tries again by itself.",
+        )
+    return ServiceError(
+        Failure.FORMAT_CHANGED,
+        f"{place}: {problem}: the service does not accept this request. Nothing was lost; check "
+        "the base address in the settings, else the service has changed its API.",
+    )
+
+
+def _retry_after(response: requests.Response) -> float:
+    """The pause in seconds that the service asks for; 0 when it says none that is understood."""
+    try:
+        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0
+
+
+def _request_id(response: requests.Response) -> str:
+    named = response.headers.get("Request-Id", "")
+    return f" (request {named})" if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", named) else ""
+
+
+def _not_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")

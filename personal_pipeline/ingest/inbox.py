@@ -1,0 +1,309 @@
+"""The inbox: a dropped file is recognised, archived for ever, read into the lake, and receipted.
+
+The order makes every step repeatable after a kill: the original is in the archive before anything
+is read from it, and the file leaves the inbox only when its rows are durable and its receipt is
+written. Taking the same file again changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.ingest.contract import (
+    Coverage,
+    Drop,
+    DropFile,
+    Source,
+    Unreadable,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of
+from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.quarantine import keep_records, set_aside
+
+UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
+"""Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
+
+LOCK_WAIT_SECONDS = 600
+
+_DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+_MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReceipt:
+    """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
+    differs now."""
+
+    stream: str
+    new: int
+    altered: int
+    vanished: int
+    unchanged: int
+    changed_months: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one file. ``drop`` is None when nobody knew it; ``problem`` says, in a
+    sentence, why it was set aside or what was odd about it."""
+
+    file: str
+    received_at: str
+    digest: str
+    size: int
+    source: str | None
+    drop: str | None
+    captured_at: str | None
+    reason: str
+    unreadable: int = 0
+    streams: tuple[StreamReceipt, ...] = ()
+    problem: str | None = None
+
+    @property
+    def taken(self) -> bool:
+        return self.drop is not None and self.problem is None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A receipt together with the partitions that were written, by source and stream."""
+
+    receipt: Receipt
+    written: Mapping[tuple[str, str], Sequence[Written]]
+
+
+def waiting(home: Home) -> list[Path]:
+    """The files in the inbox that are there to be taken, oldest first."""
+    if not home.inbox.is_dir():
+        return []
+    files = [
+        path
+        for path in home.inbox.rglob("*")
+        if path.is_file()
+        and not path.is_symlink()
+        and not any(part.startswith(".") for part in path.relative_to(home.inbox).parts)
+        and not path.name.endswith(UNFINISHED)
+    ]
+    return sorted(files, key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def captured_at(name: str, modified: datetime) -> datetime:
+    """When the service gave a file (UTC): a date in its name, else the time of the file.
+
+    A date in the name counts to the end of that day, or of that month when no day is given, but
+    never later than the file itself; a date that lies after the file is wrong and is not used.
+    """
+    if match := _DAY_IN_NAME.search(name):
+        year, month, day = (int(part) for part in match.groups())
+        try:
+            first = date(year, month, day)
+        except ValueError:
+            return modified
+        last = first
+    elif match := _MONTH_IN_NAME.search(name):
+        year, month = (int(part) for part in match.groups())
+        first = date(year, month, 1)
+        last = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    else:
+        return modified
+    if datetime.combine(first, time(), UTC) > modified:
+        return modified
+    end = datetime.combine(last, time(23, 59, 59), UTC)
+    return min(end, modified)
+
+
+def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, str] | None:
+    """Ask every drop whether the file is of its kind; the surest wins."""
+    claims = [
+        (claim.confidence, source, drop, claim.reason)
+        for source in sources
+        for drop in source.drops
+        if (claim := drop.recognise(file)) is not None
+    ]
+    if not claims:
+        return None
+    _, source, drop, reason = max(claims, key=lambda claim: claim[0])
+    return source, drop, reason
+
+
+def accepted(sources: Sequence[Source]) -> str:
+    """What the inbox takes, as a list for people."""
+    return "\n".join(
+        f"- {source.title}: {drop.description}" for source in sources for drop in source.drops
+    )
+
+
+def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
+    """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt."""
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        stat = path.stat()
+        modified = datetime.fromtimestamp(stat.st_mtime, UTC)
+        digest = _digest_of(path)
+        file = DropFile(path, path.name, captured_at(path.name, modified))
+        known = recognise(sources, file) if stat.st_size else None
+        receipt = Receipt(
+            file=path.name,
+            received_at=now.isoformat(),
+            digest=digest,
+            size=stat.st_size,
+            source=known[0].name if known else None,
+            drop=known[1].name if known else None,
+            captured_at=file.captured_at.isoformat(),
+            reason=known[2] if known else "",
+        )
+        if known is None:
+            problem = (
+                "The file is empty; export it again."
+                if not stat.st_size
+                else "No source knows this kind of file. The inbox takes:\n" + accepted(sources)
+            )
+            set_aside(home, path, "unknown", f"{path.name}: {problem}")
+            return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
+        source, drop, _ = known
+        original = _archive(home, path, digest)
+        try:
+            with home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS):
+                taken = _read_into_lake(home, source, drop, file, digest, receipt, now)
+        except UnreadableFile as error:
+            set_aside(home, path, source.name, f"{path.name}: {error}")
+            for stream in drop.streams:
+                memory = recall(home, source.name, stream.name)
+                remember(
+                    home,
+                    source.name,
+                    stream.name,
+                    memory.failed(now, "file unreadable", f"{path.name}: {error}"),
+                )
+            return _receipted(home, replace(receipt, problem=str(error)), {})
+        # named by its digest, it stays in the archive; the inbox is empty again
+        assert original.exists()
+        path.unlink()
+        return taken
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def original_path(home: Home, digest: str, name: str) -> Path:
+    """Where an original lies: by its digest, with the ending that it came with."""
+    ending = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", name)[-1:])
+    return home.archive / "originals" / digest[:2] / f"{digest}{ending}"
+
+
+def _archive(home: Home, path: Path, digest: str) -> Path:
+    """Put the original into the archive, read-only, under its digest; once is enough."""
+    original = original_path(home, digest, path.name)
+    if not original.exists():
+        original.parent.mkdir(parents=True, exist_ok=True)
+        temporary = original.with_name(f".{digest}.tmp")
+        temporary.unlink(missing_ok=True)
+        shutil.copy2(path, temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(READ_ONLY)
+        temporary.replace(original)
+    return original
+
+
+def _read_into_lake(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    file: DropFile,
+    digest: str,
+    receipt: Receipt,
+    now: datetime,
+) -> Taken:
+    streams = {stream.name: stream for stream in drop.streams}
+    as_of = file.captured_at.isoformat()
+    rows: dict[str, dict[date, dict[str, Row]]] = {name: defaultdict(dict) for name in streams}
+    bad: list[Unreadable] = []
+    for item in drop.read(file):
+        if isinstance(item, Unreadable):
+            bad.append(item)
+            continue
+        row = Row(item.key, item.record, as_of, digest)
+        try:
+            canonical(item.record)
+        except ValueError:
+            bad.append(Unreadable("holds a number that is not one", item.record))
+            continue
+        month = rows[item.stream][item.month.replace(day=1)]
+        present = month.get(item.key)
+        month[item.key] = row if present is None else newer(present, row)
+    keep_records(home, source.name, drop.name, bad)
+    written: dict[tuple[str, str], Sequence[Written]] = {}
+    receipts: list[StreamReceipt] = []
+    for name, months in rows.items():
+        stream = streams[name]
+        lake = lake_of(home, source.name, stream)
+        merge = _whole_picture if stream.coverage is Coverage.PICTURE else _added
+        results = list(merge(lake, months)) if months else []
+        written[source.name, name] = results
+        count = sum(len(month) for month in months.values())
+        new, altered = sum(w.new for w in results), sum(w.altered for w in results)
+        receipts.append(
+            StreamReceipt(
+                stream=name,
+                new=new,
+                altered=altered,
+                vanished=sum(w.vanished for w in results),
+                unchanged=max(count - new - altered, 0),
+                changed_months=tuple(w.partition.isoformat() for w in results if w.changed),
+            )
+        )
+        if months:
+            memory = recall(home, source.name, name)
+            remember(home, source.name, name, memory.succeeded(now, unreadable=len(bad)))
+    receipt = replace(receipt, unreadable=len(bad), streams=tuple(receipts))
+    return _receipted(home, receipt, written)
+
+
+def newer(one: Row, other: Row) -> Row:
+    """The row that was captured later. Equal times are settled by content, so that the order in
+    which files are dropped does not matter."""
+    return max(one, other, key=lambda row: (row.as_of or "", canonical(row.record)))
+
+
+def _added(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -> Iterator[Written]:
+    for month, rows in sorted(months.items()):
+        present = lake.read(month)
+        merged = dict(present)
+        for key, row in rows.items():
+            merged[key] = newer(present[key], row) if key in present else row
+        yield lake.write(month, merged.values())
+
+
+def _whole_picture(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -> Iterator[Written]:
+    present = {month: lake.read(month) for month in lake.partitions()}
+    kept = max((row.as_of or "" for rows in present.values() for row in rows.values()), default="")
+    offered = max(
+        (row.as_of or "" for rows in months.values() for row in rows.values()), default=""
+    )
+    if offered < kept:
+        return  # an older picture, dropped late: it is in the archive, and changes nothing
+    for month in sorted({*present, *months}):
+        yield lake.write(month, months.get(month, {}).values())
+
+
+def _receipted(
+    home: Home, receipt: Receipt, written: Mapping[tuple[str, str], Sequence[Written]]
+) -> Taken:
+    stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
+    name = f"{stamp}-{receipt.digest[:16]}.json"
+    content = json.dumps(asdict(receipt), indent=1).encode()
+    write_atomically(home.archive / "receipts" / name, content)
+    return Taken(receipt, written)

@@ -1,0 +1,227 @@
+"""The lake: verbatim records in files, one file a partition, each with a digest of its content.
+
+``lake/<source>/<stream>/day=2026-11-21/part.jsonl.gz``. A line is an envelope,
+``{"key": ..., "record": {...}}``; a row that came from a dropped file also has ``as_of`` (when the
+service gave it) and ``origin`` (the digest of the file in the archive). Lines are sorted by key and
+written with sorted names, so equal content is equal bytes.
+
+The digest leaves out ``as_of``, ``origin`` and the stream's volatile fields: it says whether the
+*content* is the same, and is the data version of the partition everywhere in the house.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record
+
+PART = "part.jsonl.gz"
+VERSIONS = ".versions.json"
+
+
+class DamagedPartition(Exception):
+    """A lake file cannot be read. The message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a partition. ``as_of`` is ISO 8601 UTC, ``origin`` the digest of a file."""
+
+    key: str
+    record: Record
+    as_of: str | None = None
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a partition holds: the digest of its content, and how many rows."""
+
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What writing a partition did to it. ``changed`` compares content, not bytes."""
+
+    partition: date
+    version: Version
+    existed: bool
+    changed: bool
+    new: int
+    altered: int
+    vanished: int
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted names and no spaces. Raises ``ValueError`` on NaN and infinities."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _content(row: Row, volatile: tuple[str, ...]) -> str:
+    if not volatile:
+        return canonical(row.record)
+    return canonical({name: value for name, value in row.record.items() if name not in volatile})
+
+
+def content_digest(rows: Iterable[Row], volatile: tuple[str, ...] = ()) -> str:
+    """SHA-256 over key and content of every row, in the order of the keys."""
+    digest = hashlib.sha256()
+    for row in sorted(rows, key=lambda row: row.key):
+        digest.update(canonical(row.key).encode())
+        digest.update(_content(row, volatile).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _line(row: Row) -> str:
+    envelope: dict[str, Any] = {"key": row.key, "record": row.record}
+    if row.as_of is not None:
+        envelope["as_of"] = row.as_of
+    if row.origin is not None:
+        envelope["origin"] = row.origin
+    return canonical(envelope)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLake:
+    """The partitions of one stream. Its caller holds the lock of the source while writing."""
+
+    lake: Path
+    archive: Path
+    source: str
+    stream: str
+    grain: Grain
+    volatile: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return self.lake / self.source / self.stream
+
+    def path(self, partition: date) -> Path:
+        """The file of a partition, whether or not it exists."""
+        return self.folder / f"{self.grain}={partition.isoformat()}" / PART
+
+    def partitions(self) -> list[date]:
+        """Partitions that exist, also the empty ones, oldest first."""
+        prefix = f"{self.grain}="
+        if not self.folder.is_dir():
+            return []
+        return sorted(
+            date.fromisoformat(entry.name.removeprefix(prefix))
+            for entry in os.scandir(self.folder)
+            if entry.name.startswith(prefix) and os.path.exists(f"{entry.path}/{PART}")
+        )
+
+    def read(self, partition: date) -> dict[str, Row]:
+        """The rows of a partition by key; nothing where there is no file."""
+        path = self.path(partition)
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as stream:
+                envelopes = [json.loads(line) for line in stream]
+            return {
+                envelope["key"]: Row(
+                    envelope["key"],
+                    envelope["record"],
+                    envelope.get("as_of"),
+                    envelope.get("origin"),
+                )
+                for envelope in envelopes
+            }
+        except FileNotFoundError:
+            return {}
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+            raise DamagedPartition(
+                f"{self.source}.{self.stream}: {path} is damaged ({type(error).__name__}). Move it "
+                f"away and run `personal-pipeline refresh --source {self.source}`; earlier "
+                f"contents of this partition are under {self._superseded(partition)}."
+            ) from error
+
+    def write(self, partition: date, rows: Iterable[Row]) -> Written:
+        """Replace a partition whole, and keep what it held before in the archive.
+
+        Equal bytes are not written again, so an unchanged partition keeps its file untouched.
+        """
+        new = {row.key: row for row in rows}
+        path = self.path(partition)
+        existed = path.exists()
+        old = self.read(partition)
+        version = Version(content_digest(new.values(), self.volatile), len(new))
+        changed = not existed or content_digest(old.values(), self.volatile) != version.digest
+        if new != old or not existed:
+            if old and changed:
+                self._archive(partition)
+            lines = "".join(f"{_line(row)}\n" for _, row in sorted(new.items()))
+            # no time stamp in the header: equal content is equal bytes
+            write_atomically(path, gzip.compress(lines.encode(), 6, mtime=0))
+        return Written(
+            partition=partition,
+            version=version,
+            existed=existed,
+            changed=changed,
+            new=len(new.keys() - old.keys()),
+            altered=sum(
+                _content(row, self.volatile) != _content(old[key], self.volatile)
+                for key, row in new.items()
+                if key in old
+            ),
+            vanished=len(old.keys() - new.keys()),
+        )
+
+    def versions(self) -> dict[date, Version]:
+        """Digest and row count of every partition that exists.
+
+        Digests are kept beside the files with each file's size and time; a file that differs from
+        what was noted is read again, so what this returns is always true of the files.
+        """
+        noted = self._noted()
+        volatile = canonical(list(self.volatile))
+        current: dict[str, list[Any]] = {}
+        for partition in self.partitions():
+            name = partition.isoformat()
+            stat = self.path(partition).stat()
+            stamp = [stat.st_size, stat.st_mtime_ns, volatile]
+            entry = noted.get(name)
+            if entry is None or entry[:3] != stamp:
+                rows = self.read(partition)
+                entry = [*stamp, content_digest(rows.values(), self.volatile), len(rows)]
+            current[name] = entry
+        if current != noted:
+            write_atomically(self.folder / VERSIONS, canonical(current).encode())
+        return {
+            date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
+        }
+
+    def _noted(self) -> Mapping[str, list[Any]]:
+        try:
+            noted = json.loads((self.folder / VERSIONS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+    def _superseded(self, partition: date) -> Path:
+        return self.archive / "lake" / self.source / self.stream / partition.isoformat()
+
+    def _archive(self, partition: date) -> None:
+        path = self.path(partition)
+        content = path.read_bytes()
+        kept = self._superseded(partition) / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl.gz"
+        if not kept.exists():
+            write_atomically(kept, content)
+            kept.chmod(READ_ONLY)
+
+
+def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:
+    """The partitions of a stream of a source."""
+    return StreamLake(home.lake, home.archive, source, stream.name, stream.grain, stream.volatile)
