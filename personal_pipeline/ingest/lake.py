@@ -94,6 +94,11 @@ def _line(row: Row) -> str:
     return canonical(envelope)
 
 
+def _lines(rows: Mapping[str, Row]) -> str:
+    # compared as text: to Python 1, 1.0 and True are equal, in a file they are not
+    return "".join(f"{_line(row)}\n" for _, row in sorted(rows.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class StreamLake:
     """The partitions of one stream. Its caller holds the lock of the source while writing."""
@@ -159,10 +164,10 @@ class StreamLake:
         old = self.read(partition)
         version = Version(content_digest(new.values(), self.volatile), len(new))
         changed = not existed or content_digest(old.values(), self.volatile) != version.digest
-        if new != old or not existed:
+        lines = _lines(new)
+        if not existed or lines != _lines(old):
             if old and changed:
                 self._archive(partition)
-            lines = "".join(f"{_line(row)}\n" for _, row in sorted(new.items()))
             # no time stamp in the header: equal content is equal bytes
             write_atomically(path, gzip.compress(lines.encode(), 6, mtime=0))
         return Written(

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.fetch import CHUNK_DAYS, Pulled, pull, windows_due
+from personal_pipeline.ingest.http import Client, Failure, ServiceError
+from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.ingest.memory import recall
+
+NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+TODAY = NOW.date()
+CLIENT = Client("test", "http://127.0.0.1:9", per_second=1, refused="")
+
+
+@dataclass
+class Service:
+    """A service in memory: records by id, and the windows it was asked for."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    asked: list[Window] = field(default_factory=list)
+    breaks_at: date | None = None
+
+    def put(self, key: str, day: date, **more: object) -> None:
+        self.records[key] = {"id": key, "day": day.isoformat(), **more}
+
+    def fetch(self, _client: Client, window: Window) -> Iterator[Record]:
+        self.asked.append(window)
+        for record in list(self.records.values()):
+            day = record.get("day")
+            if not isinstance(day, str) or window.start <= date.fromisoformat(day) < window.end:
+                yield record
+        if self.breaks_at and window.start <= self.breaks_at < window.end:
+            raise ServiceError(Failure.SERVICE_DOWN, "test: GET /v1: HTTP 500")
+
+    def fetch_all(self, _client: Client) -> Iterator[Record]:
+        yield from list(self.records.values())
+
+
+def days_of(record: Record) -> list[date]:
+    return [date.fromisoformat(record[name]) for name in ("day", "ended") if record.get(name)]
+
+
+def stream_of(service: Service, **more: object) -> ApiStream:
+    given: dict[str, object] = {
+        "name": "things",
+        "description": "One thing.",
+        "key": lambda record: record["id"],
+        "days": days_of,
+        "required": {"id": str, "day": str},
+        "fetch": service.fetch,
+    }
+    return ApiStream(**{**given, **more})  # type: ignore[arg-type]
+
+
+def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> Pulled:
+    source = Source(name="test", title="Test", description="", api=(stream,))
+    given: dict[str, object] = {"beginning": TODAY - timedelta(days=99)}
+    return pull(home, source, stream, CLIENT, now=now, **{**given, **more})  # type: ignore[arg-type]
+
+
+def rows(home: Home, stream: ApiStream) -> dict[date, dict[str, Record]]:
+    lake = lake_of(home, "test", stream)
+    return {
+        day: {key: row.record for key, row in lake.read(day).items()} for day in lake.partitions()
+    }
+
+
+@given(
+    present=st.sets(st.integers(0, 120)),
+    beginning=st.integers(0, 120),
+    refetch=st.integers(0, 40),
+)
+def test_windows_cover_each_due_day_once(present: set[int], beginning: int, refetch: int) -> None:
+    zero = TODAY - timedelta(days=120)
+    have = {zero + timedelta(days=n) for n in present}
+    begin = zero + timedelta(days=beginning)
+    due = windows_due(have, begin, TODAY, refetch)
+    days = [day for window in due for day in window.days()]
+    assert len(days) == len(set(days))
+    wanted = {begin + timedelta(days=n) for n in range((TODAY - begin).days + 1)}
+    revised = {d for d in wanted if d >= TODAY - timedelta(days=max(refetch, 1))}
+    assert set(days) == (wanted - have) | revised
+    assert all((window.end - window.start).days <= CHUNK_DAYS + 1 for window in due)
+
+
+def test_ten_years_are_one_pass_and_every_day_has_a_partition(home: Home) -> None:
+    service = Service()
+    service.put("a", date(2017, 1, 2))
+    stream = stream_of(service)
+    pulled = look(home, stream, beginning=date(2016, 11, 21))
+    assert len(rows(home, stream)) == (TODAY - date(2016, 11, 21)).days + 1
+    assert len(service.asked) < 130
+    assert pulled.records == 1
+    assert rows(home, stream)[date(2017, 1, 2)] == {"a": service.records["a"]}
+
+
+def test_the_second_look_asks_for_the_days_still_revised_only(home: Home) -> None:
+    service = Service()
+    stream = stream_of(service, refetch_days=3)
+    look(home, stream)
+    service.asked.clear()
+    pulled = look(home, stream)
+    assert service.asked == [Window(date(2026, 11, 18), date(2026, 11, 22))]
+    assert pulled.changed == ()
+
+
+def test_a_correction_changes_just_its_day_and_keeps_the_old_content(home: Home) -> None:
+    service = Service()
+    service.put("a", TODAY - timedelta(days=2), amount=1)
+    service.put("b", TODAY - timedelta(days=1), amount=1)
+    stream = stream_of(service)
+    look(home, stream)
+    service.put("a", TODAY - timedelta(days=2), amount=2)
+    pulled = look(home, stream)
+    assert [written.partition for written in pulled.changed] == [TODAY - timedelta(days=2)]
+    assert list((home.archive / "lake" / "test" / "things").rglob("*.jsonl.gz"))
+
+
+def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) -> None:
+    service = Service(breaks_at=TODAY - timedelta(days=40))
+    for n in range(100):
+        service.put(f"r{n}", TODAY - timedelta(days=n))
+    stream = stream_of(service)
+    broken = look(home, stream)
+    assert broken.failure is not None
+    done = rows(home, stream)
+    assert done
+    assert TODAY - timedelta(days=40) not in done
+    memory = recall(home, "test", "things")
+    assert (memory.failure, memory.succeeded_at) == ("service down", None)
+    service.breaks_at = None
+    service.asked.clear()
+    whole = look(home, stream)
+    assert whole.failure is None
+    assert min(window.start for window in service.asked) == max(done) + timedelta(days=1)
+    assert {key for day in rows(home, stream).values() for key in day} == set(service.records)
+
+
+def test_one_impossible_record_among_a_thousand_is_kept_apart(home: Home) -> None:
+    service = Service()
+    for n in range(1000):
+        service.put(f"r{n}", TODAY)
+    service.records["bad"] = {"id": "bad", "day": 17, "secret": "x"}
+    stream = stream_of(service)
+    pulled = look(home, stream, beginning=TODAY)
+    assert (pulled.records, pulled.unreadable) == (1001 * 1, 1)
+    assert len(rows(home, stream)[TODAY]) == 1000
+    kept = (home.quarantine / "test" / "things").glob("*.jsonl")
+    text = next(iter(kept)).read_text()
+    assert '"reason":"day: expected str, found int"' in text
+    # the same bad record fetched every day does not pile up
+    look(home, stream, beginning=TODAY)
+    assert len(list((home.quarantine / "test" / "things").iterdir())) == 1
+
+
+def test_a_record_that_breaks_later_does_not_take_away_what_was_known(home: Home) -> None:
+    service = Service()
+    service.put("a", TODAY, amount=1)
+    stream = stream_of(service, required={"id": str, "day": str, "amount": int})
+    look(home, stream)
+    service.put("a", TODAY, amount="much")
+    pulled = look(home, stream)
+    assert pulled.unreadable == 1
+    assert rows(home, stream)[TODAY]["a"]["amount"] == 1
+
+
+@pytest.mark.parametrize("odd", [None, [], "text", 7])
+def test_an_answer_that_is_not_a_record_is_counted(home: Home, odd: object) -> None:
+    def fetch(_client: Client, _window: Window) -> Iterator[Record]:
+        yield odd  # type: ignore[misc]
+
+    stream = stream_of(Service(), fetch=fetch)
+    assert look(home, stream, beginning=TODAY).unreadable >= 1
+
+
+def test_a_full_pass_replaces_the_picture_and_files_under_every_day(home: Home) -> None:
+    service = Service()
+    service.put("a", TODAY - timedelta(days=9), ended=(TODAY - timedelta(days=2)).isoformat())
+    service.put("b", TODAY - timedelta(days=9))
+    stream = stream_of(service, fetch=None, fetch_all=service.fetch_all)
+    look(home, stream, beginning=None)
+    found = rows(home, stream)
+    assert set(found[TODAY - timedelta(days=9)]) == {"a", "b"}
+    assert set(found[TODAY - timedelta(days=2)]) == {"a"}
+    assert len(found) == 10
+    del service.records["b"]
+    pulled = look(home, stream, beginning=None)
+    assert sum(written.vanished for written in pulled.written) == 1
+    assert set(rows(home, stream)[TODAY - timedelta(days=9)]) == {"a"}
+
+
+def test_a_part_is_merged_and_the_full_pass_comes_weekly(home: Home) -> None:
+    service = Service()
+    service.put("old", TODAY - timedelta(days=50))
+    stream = stream_of(
+        service, coverage=Coverage.PART, fetch_all=service.fetch_all, full_pass_days=7
+    )
+    look(home, stream)
+    assert service.asked == []
+    del service.records["old"]
+    service.put("new", TODAY)
+    look(home, stream, now=NOW + timedelta(hours=1))
+    assert service.asked == [Window(date(2026, 11, 20), date(2026, 11, 22))]
+    found = rows(home, stream)
+    assert set(found[TODAY - timedelta(days=50)]) == {"old"}
+    assert set(found[TODAY]) == {"new"}
+    look(home, stream, now=NOW + timedelta(days=7))
+    assert rows(home, stream)[TODAY - timedelta(days=50)] == {}
+
+
+def test_a_snapshot_is_written_when_it_differs_only(home: Home) -> None:
+    service = Service()
+    service.put("a", TODAY, boosted="yes")
+    stream = stream_of(service, fetch=None, fetch_all=service.fetch_all, coverage=Coverage.SNAPSHOT)
+    look(home, stream)
+    same = look(home, stream, now=NOW + timedelta(days=1))
+    assert same.changed == ()
+    assert [written.partition for written in same.written] == [TODAY]
+    assert set(rows(home, stream)) == {TODAY}
+    service.put("a", TODAY, boosted="no")
+    look(home, stream, now=NOW + timedelta(days=2))
+    assert set(rows(home, stream)) == {TODAY, TODAY + timedelta(days=2)}
+
+
+def test_the_service_is_asked_once_for_its_beginning(home: Home) -> None:
+    calls: list[int] = []
+
+    def beginning(_client: Client) -> date:
+        calls.append(1)
+        return TODAY - timedelta(days=5)
+
+    stream = stream_of(Service())
+    source = Source(name="test", title="Test", description="", api=(stream,), beginning=beginning)
+    for _ in range(2):
+        pull(home, source, stream, CLIENT, now=NOW)
+    assert len(rows(home, stream)) == 6
+    assert len(calls) == 1
+
+
+def test_a_lake_that_was_emptied_is_filled_again(home: Home) -> None:
+    import shutil
+
+    service = Service()
+    service.put("a", TODAY - timedelta(days=30))
+    stream = stream_of(service, coverage=Coverage.PART, fetch_all=service.fetch_all)
+    look(home, stream)
+    shutil.rmtree(home.lake / "test")
+    look(home, stream, now=NOW + timedelta(hours=1))
+    assert rows(home, stream)[TODAY - timedelta(days=30)]
