@@ -1,0 +1,439 @@
+"""The command line: ``personal-pipeline``.
+
+Exit codes: 0 all is well; 1 something is late, failing or went wrong, and the output says what;
+2 the command was not understood. What is heavy to import is imported by the command that needs it,
+so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table as Grid
+
+from personal_pipeline.home import Busy, Home
+from personal_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from personal_pipeline.graph.house import House, Outcome
+
+CONSOLE = Console()
+ERRORS = Console(stderr=True)
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class Group(click.Group):
+    """Turns the errors that a person can do something about into a sentence and exit code 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except ValidationError as error:
+            for problem in error.errors(include_input=False, include_url=False):
+                name = ".".join(str(part) for part in problem["loc"])
+                ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
+            ERRORS.print("Set it right in the environment or in .env; see .env.example.")
+            sys.exit(1)
+        except (Busy, FileNotFoundError) as error:
+            ERRORS.print(f"[red]{escape(str(error))}[/]")
+            sys.exit(1)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="personal-pipeline")
+def main() -> None:
+    """Brings one person's data home: fetches it, keeps it, builds tables, and reports.
+
+    Data lies under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
+    from the environment or from .env in the current folder.
+    """
+
+
+def _house(settings: Settings, **more: Any) -> House:
+    from personal_pipeline.graph.house import House
+    from personal_pipeline.sources import SOURCES
+
+    return House(settings, Home.of(settings), SOURCES, **more)
+
+
+# ------------------------------------------------------------------------------------ refresh
+
+
+@main.command()
+@click.option("--source", "only", help="Fetch this source only, and leave the inbox alone.")
+@click.option("--since", type=DAY, help="Fetch from this day on, where days are missing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
+    """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
+    from personal_pipeline import refresh as passes
+
+    house = _house(load_settings(), beginning=since.date() if since else None)
+    chosen = None
+    if only is not None:
+        chosen = [source for source in house.sources if source.name == only]
+        if not chosen:
+            names = ", ".join(source.name for source in house.sources)
+            raise click.UsageError(f"there is no source {only}; there are: {names}")
+        if not house.connected(chosen[0]):
+            missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
+            what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
+            ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
+            sys.exit(1)
+    with _progress(house, shown=not as_json) as watched:
+        failures = passes.refresh(watched, only=chosen)
+    if as_json:
+        click.echo(json.dumps(_outcome_json(house.outcome, failures), indent=1))
+    else:
+        _print_outcome(house.outcome, failures)
+    sys.exit(1 if failures else 0)
+
+
+@contextmanager
+def _progress(house: House, *, shown: bool) -> Iterator[House]:
+    """Bars for what is fetched, on a terminal; gives the house that reports to them."""
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=ERRORS,
+        transient=True,
+        disable=not (shown and ERRORS.is_terminal),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def advance(stream: str, done: int, total: int) -> None:
+        if stream not in tasks:
+            tasks[stream] = bars.add_task(stream, total=total or None)
+        bars.update(tasks[stream], completed=done, total=total or None)
+
+    with bars:
+        yield replace(house, progress=advance)
+
+
+def _outcome_json(outcome: Outcome, failures: Sequence[str]) -> dict[str, Any]:
+    return {
+        "fetched": [
+            {
+                "source": each.source,
+                "stream": each.stream,
+                "records": each.records,
+                "unreadable": each.unreadable,
+                "partitions_changed": len(each.changed),
+                "failure": str(each.failure) if each.failure else None,
+            }
+            for each in outcome.pulled
+        ],
+        "taken": [asdict(receipt) for receipt in outcome.receipts],
+        "built": [
+            {
+                "table": each.name,
+                "partitions": each.partitions,
+                "changed": each.changed,
+                "rows": each.rows,
+                "reasons": sorted(each.reasons),
+                "failure": each.failure,
+            }
+            for each in outcome.built
+        ],
+        "dbt_calls": outcome.dbt_calls,
+        "report": outcome.report,
+        "failures": list(failures),
+    }
+
+
+def _print_outcome(outcome: Outcome, failures: Sequence[str]) -> None:
+    if outcome.pulled:
+        grid = _grid("Fetched", "source", "stream", ">records", ">days changed", ">unreadable", "")
+        for pulled in outcome.pulled:
+            grid.add_row(
+                pulled.source,
+                pulled.stream,
+                f"{pulled.records:,}",
+                _count(len(pulled.changed)),
+                _bad(pulled.unreadable),
+                f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
+            )
+        CONSOLE.print(grid)
+    if outcome.receipts:
+        _print_receipts(outcome)
+    if outcome.built:
+        grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
+        for built in outcome.built:
+            why = ", ".join(sorted(built.reasons))
+            grid.add_row(
+                built.name,
+                f"{built.partitions:,}",
+                _count(built.changed),
+                f"{built.rows:,}",
+                f"[red]{escape(built.failure.splitlines()[0])}[/]" if built.failure else why,
+            )
+        CONSOLE.print(grid)
+    else:
+        CONSOLE.print("Nothing changed, so nothing was rebuilt.")
+    if outcome.report:
+        CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+    for failure in failures:
+        CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
+
+
+def _print_receipts(outcome: Outcome) -> None:
+    grid = _grid(
+        "Taken from the inbox", "file", "as", ">new", ">changed", ">gone", ">same", ">unreadable", ""
+    )
+    for receipt in outcome.receipts:
+        streams = receipt.streams
+        grid.add_row(
+            escape(receipt.file),
+            f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown",
+            _count(sum(each.new for each in streams)),
+            _count(sum(each.altered for each in streams)),
+            _count(sum(each.vanished for each in streams)),
+            _count(sum(each.unchanged for each in streams)),
+            _bad(receipt.unreadable),
+            f"[red]set aside: {escape(receipt.problem)}[/]" if receipt.problem else "[green]ok[/]",
+        )
+    CONSOLE.print(grid)
+
+
+def _grid(title: str, *columns: str) -> Grid:
+    grid = Grid(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for column in columns:
+        grid.add_column(
+            column.removeprefix(">"),
+            justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+        )
+    return grid
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "[dim]0[/]"
+
+
+def _bad(number: int) -> str:
+    return f"[yellow]{number:,}[/]" if number else "[dim]0[/]"
+
+
+# ---------------------------------------------------------------------------------------- add
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON.")
+def add(files: tuple[Path, ...], as_json: bool) -> None:
+    """Copy FILES into the inbox and take them at once. The files themselves stay where they are."""
+    from personal_pipeline import refresh as passes
+
+    house = _house(load_settings())
+    house.home.ensure()
+    for file in files:
+        place, number = house.home.inbox / file.name, 1
+        while place.exists():
+            number += 1
+            place = house.home.inbox / f"{file.stem}-{number}{file.suffix}"
+        # under a name that the sensor leaves alone until the copy is whole
+        partial = place.with_name(f".{place.name}.part")
+        shutil.copy2(file, partial)
+        partial.rename(place)
+    failures = passes.take_inbox(house)
+    if as_json:
+        click.echo(json.dumps(_outcome_json(house.outcome, failures)["taken"], indent=1))
+    else:
+        _print_receipts(house.outcome)
+        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed; a running daemon does so.")
+    for failure in failures:
+        ERRORS.print(f"[red]{escape(failure)}[/]")
+    problems = any(receipt.problem for receipt in house.outcome.receipts)
+    sys.exit(1 if failures or problems else 0)
+
+
+# --------------------------------------------------------------------- sources, status, report
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def sources(as_json: bool) -> None:
+    """List every source: its state, and how to connect it or make its export."""
+    from personal_pipeline.graph.board import board_of
+    from personal_pipeline.outputs.board import worst
+
+    house = _house(load_settings())
+    board = board_of(house)
+    rows = []
+    for source in house.sources:
+        routes = [
+            ("api", [stream.name for stream in source.api], source.connect),
+            *(("drop", [s.name for s in drop.streams], drop.how_to) for drop in source.drops),
+        ]
+        for route, streams, how in routes:
+            mine = [s for s in board if s.source == source.name and s.stream in streams]
+            if mine:
+                rows.append((source, route, streams, worst(mine), how))
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "source": source.name,
+                        "route": route,
+                        "streams": streams,
+                        "state": state,
+                        "how": how,
+                        "docs": f"docs/sources/{source.name}.md",
+                    }
+                    for source, route, streams, state, how in rows
+                ],
+                indent=1,
+            )
+        )
+        return
+    grid = _grid("Sources", "source", "route", "streams", "state", "how to connect or export")
+    for source, route, streams, state, how in rows:
+        route_text = "fetched daily" if route == "api" else "dropped by hand"
+        grid.add_row(source.title, route_text, "\n".join(streams), _state(state), escape(how))
+        grid.add_section()
+    CONSOLE.print(grid)
+    CONSOLE.print("More: docs/sources/<source>.md")
+
+
+def _state(state: Any) -> str:
+    colour = {"fresh": "green", "due": "yellow", "late": "red", "failing": "red"}
+    return f"[{colour.get(str(state), 'dim')}]{state}[/]"
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def status(as_json: bool) -> None:
+    """Show when each stream was last looked at and how new its data is.
+
+    Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    """
+    from personal_pipeline.graph.board import board_of
+    from personal_pipeline.outputs.board import State, board_table
+
+    board = board_of(_house(load_settings()))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in board], default=_iso, indent=1))
+    else:
+        CONSOLE.print(board_table(board))
+    sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
+
+
+def _iso(value: Any) -> str:
+    return str(value.isoformat())
+
+
+@main.command()
+@click.option("--date", "day", type=DAY, help="The report of this day (default: today, UTC).")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(day: datetime | None, show: bool) -> None:
+    """Write the report of a day from the tables as they are, and say where it lies."""
+    from personal_pipeline.outputs.morning import write_morning_report
+
+    house = _house(load_settings())
+    house.home.ensure()
+    written = write_morning_report(house, day.date() if day else None)
+    click.echo(written.path)
+    if show:
+        click.launch(written.path.as_uri())
+
+
+# ----------------------------------------------------------------------------------------- up
+
+
+@main.command()
+@click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
+def up(port: int | None) -> None:
+    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
+    from personal_pipeline.graph.dbt_project import manifest_path
+    from personal_pipeline.graph.instance import prepare
+
+    settings = load_settings()
+    home = Home.of(settings)
+    environment = {**os.environ, **prepare(home)}
+    manifest_path(home)
+    number = port or settings.port
+    CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
+    # loopback only: the UI has no login
+    command = [
+        sys.executable,
+        *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(number)),
+        *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
+    ]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        sys.exit(process.wait())
+    except KeyboardInterrupt:
+        # the terminal has told the child too; wait for it to end its own children
+        sys.exit(process.wait())
+
+
+# --------------------------------------------------------------------------------------- demo
+
+
+@main.command()
+@click.option("--years", type=click.IntRange(1, 10), default=2, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="The folder of the invented life; your own data is never touched.",
+)
+def demo(years: int, seed: int, folder: Path) -> None:
+    """Invent a writer's years, and run the whole graph over them as over real data."""
+    from personal_pipeline.demo.run import run_demo
+
+    run_demo(years=years, seed=seed, folder=folder)
+
+
+# ------------------------------------------------------------------------------------- doctor
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check settings, credentials' presence, folder modes, versions and the port."""
+    from personal_pipeline.doctor import examine
+
+    findings = examine(_house(load_settings()))
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in findings], indent=1))
+    else:
+        grid = _grid("Doctor", "", "what", "found", "what to do")
+        for each in findings:
+            mark = {"ok": "[green]✓[/]", "note": "[dim]–[/]", "problem": "[red]✗[/]"}[each.verdict]
+            grid.add_row(mark, each.what, escape(each.found), escape(each.advice))
+        CONSOLE.print(grid)
+    sys.exit(1 if any(each.verdict == "problem" for each in findings) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What Dagster loads: the sources of the house, as assets, jobs, schedules and sensors.
+
+Importing this touches no network and no database. It reads names of folders in the lake, to know
+from when on there are partitions, and dbt's manifest, which is parsed anew only if the SQL changed.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from personal_pipeline.graph import automation
+from personal_pipeline.graph.build import all_tables
+from personal_pipeline.graph.derived import dbt_grain_assets, reconcile_job
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.partitions import first_day, partitions_from
+from personal_pipeline.graph.raw import api_assets, inbox_assets
+from personal_pipeline.graph.report_asset import morning_job, report_asset
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.settings import load_settings
+from personal_pipeline.sources import SOURCES
+
+
+def definitions_of(house: House) -> dg.Definitions:
+    """The whole graph of a house."""
+    tables = all_tables(house)
+    partitions = partitions_from(first_day(house.home, house.settings, house.sources, house.today))
+    fetches = {
+        source: api_assets(source, partitions, house) for source in house.sources if source.api
+    }
+    taken = inbox_assets(house.sources, partitions, house)
+    built = [dbt_grain_assets(house, tables, partitions, grain) for grain in Grain]
+    report = report_asset(tables)
+    jobs = {
+        source: dg.define_asset_job(f"fetch_{source.name}_job", dg.AssetSelection.assets(assets))
+        for source, assets in fetches.items()
+    }
+    connected = [source for source in jobs if house.connected(source)]
+    inbox_job = dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken))
+    return dg.Definitions(
+        assets=[*fetches.values(), taken, *built, report],
+        jobs=[*jobs.values(), inbox_job, reconcile_job, morning_job],
+        schedules=[
+            *(automation.fetch_schedule(source, jobs[source], house) for source in connected),
+            *(automation.month_schedule(source, jobs[source], house) for source in connected),
+            automation.report_schedule(morning_job, house),
+        ],
+        sensors=[
+            automation.inbox_sensor(inbox_job),
+            automation.automation_sensor(dg.AssetSelection.assets(*built, report)),
+        ],
+        resources={"house": house},
+        # one process a run: eight assets took 5 s in process and 66 s in processes of their own
+        executor=dg.in_process_executor,
+    )
+
+
+def load() -> dg.Definitions:
+    """The graph of the home that the settings name."""
+    settings = load_settings()
+    return definitions_of(House(settings, Home.of(settings), SOURCES))
+
+
+defs = load()

@@ -1,0 +1,165 @@
+"""When derived tables are rebuilt by themselves, when sources are fetched, and what waits in the
+inbox. The reasons for the condition are measured ones: see design section 5 in docs/decisions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from personal_pipeline.graph.house import House
+from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.contract import Source
+
+_AC = dg.AutomationCondition
+
+ASK_AGAIN_AFTER = timedelta(minutes=15)
+"""A file that is still in the inbox this long after it was asked for is asked for again: its run
+was killed, or never started."""
+
+INBOX_INTERVAL_SECONDS = 10
+
+
+
+def inputs_changed() -> dg.AutomationCondition:
+    """Build when the content of an input partition changed, or the code, or a run failed once.
+
+    - It looks at data versions, which are digests of content, not at updates: a fetch that brings
+      the same rows starts nothing.
+    - The latch is cleared by the request and not by the materialization, because a run that was
+      started for an older version must not count as having handled a newer one.
+    - It waits while inputs are being written, so that a morning of fetches makes one run.
+    """
+    changed = _AC.any_deps_match(
+        (_AC.data_version_changed() & ~_AC.executed_with_root_target()) | _AC.will_be_requested()
+    )
+    wanted = changed | _AC.code_version_changed() | _AC.execution_failed().newly_true()
+    latched = wanted.since(_AC.newly_requested() | _AC.initial_evaluation())
+    return (latched & ~_AC.any_deps_in_progress() & ~_AC.in_progress()).with_label("inputs_changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A file as a sensor saw it, and when its taking was last asked for (epoch seconds)."""
+
+    size: int
+    modified_ns: int
+    asked_at: float = 0.0
+
+
+def plan_inbox(
+    files: Mapping[str, tuple[int, int]], before: Mapping[str, Look], now: float
+) -> tuple[list[str], dict[str, Look]]:
+    """Which files to ask for, and what to remember.
+
+    A file is asked for when size and time were the same on two looks, so that one that is still
+    being copied is left alone; and asked for once, until it changes or too long passed.
+    """
+    ask: list[str] = []
+    looks: dict[str, Look] = {}
+    for name, (size, modified_ns) in sorted(files.items()):
+        look = before.get(name)
+        if look is None or (look.size, look.modified_ns) != (size, modified_ns):
+            looks[name] = Look(size, modified_ns)
+        elif now - look.asked_at >= ASK_AGAIN_AFTER.total_seconds():
+            ask.append(name)
+            looks[name] = Look(size, modified_ns, now)
+        else:
+            looks[name] = look
+    return ask, looks
+
+
+def inbox_sensor(job: Any) -> dg.SensorDefinition:
+    """Takes a file that was dropped into ``inbox/`` as soon as it is complete."""
+
+    @dg.sensor(
+        name="inbox",
+        job=job,
+        minimum_interval_seconds=INBOX_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Looks for files in inbox/ and takes each once it stopped growing.",
+    )
+    def watch(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
+        files = {}
+        for path in inbox.waiting(house.home):
+            stat = path.stat()
+            name = path.relative_to(house.home.inbox).as_posix()
+            files[name] = (stat.st_size, stat.st_mtime_ns)
+        kept = json.loads(context.cursor) if context.cursor else {}
+        before = {name: Look(*look) for name, look in kept.items()}
+        ask, looks = plan_inbox(files, before, house.clock().timestamp())
+        cursor = json.dumps({n: [x.size, x.modified_ns, x.asked_at] for n, x in looks.items()})
+        requests = [
+            dg.RunRequest(
+                run_config=dg.RunConfig(ops={"take_inbox": {"config": {"files": ask}}}),
+                tags={"personal_pipeline/files": str(len(ask))},
+            )
+        ]
+        return dg.SensorResult(run_requests=requests if ask else [], cursor=cursor)
+
+    return watch
+
+
+def fetch_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinition:
+    """Fetches one source each morning, an hour before the report, in the person's zone."""
+    hour = (house.settings.report_hour - 1) % 24
+    return dg.ScheduleDefinition(
+        name=f"{source.name}_each_morning",
+        job=job,
+        cron_schedule=f"0 {hour} * * *",
+        execution_timezone=house.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Fetches {source.title} an hour before the report.",
+    )
+
+
+def report_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
+    """Reconciles and writes the report each morning at the person's hour."""
+    return dg.ScheduleDefinition(
+        name="report_each_morning",
+        job=job,
+        cron_schedule=f"0 {house.settings.report_hour} * * *",
+        execution_timezone=house.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Builds whatever is still stale and writes the report of the day.",
+    )
+
+
+def month_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinition:
+    """Fetches the whole month that ended once more, when its last day is over in every zone: what
+    a service revised later than its daily refetch reaches is in the monthly figures by then."""
+
+    def last_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        first = context.scheduled_execution_time.date().replace(day=1)
+        end = first - timedelta(days=1)
+        return dg.RunRequest(
+            tags={
+                "dagster/asset_partition_range_start": end.replace(day=1).isoformat(),
+                "dagster/asset_partition_range_end": end.isoformat(),
+            }
+        )
+
+    return dg.ScheduleDefinition(
+        name=f"{source.name}_month_on_its_day",
+        job=job,
+        cron_schedule=f"30 {(house.settings.report_hour - 1) % 24} 2 * *",
+        execution_timezone=house.settings.timezone,
+        execution_fn=last_month,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"On the second of the month: fetches the month that ended from {source.title}.",
+    )
+
+
+def automation_sensor(target: dg.AssetSelection) -> dg.AutomationConditionSensorDefinition:
+    """Evaluates the conditions; Dagster's own would be stopped until somebody starts it."""
+    return dg.AutomationConditionSensorDefinition(
+        "rebuild_what_changed",
+        target=target,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )

@@ -1,0 +1,64 @@
+"""What every run is given: the settings, the folders, the sources, the clock, and a place where it
+leaves what it did for the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from personal_pipeline.graph.reconcile import Reason
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import ApiStream, Source
+from personal_pipeline.ingest.fetch import Progress, Pulled
+from personal_pipeline.ingest.inbox import Receipt
+from personal_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTable:
+    """What became of one derived table in a pass. ``changed`` counts partitions whose content
+    differs now; ``failure`` is dbt's message when it failed."""
+
+    name: str
+    partitions: int
+    changed: int
+    rows: int
+    reasons: frozenset[Reason] = frozenset()
+    failure: str | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the runs of a pass did; runs of the same process append to it."""
+
+    pulled: list[Pulled] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    built: list[BuiltTable] = field(default_factory=list)
+    dbt_calls: int = 0
+    report: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The surroundings of a run."""
+
+    settings: Settings
+    home: Home
+    sources: Sequence[Source]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    outcome: Outcome = field(default_factory=Outcome)
+    progress: Progress | None = None
+    beginning: date | None = None
+
+    @property
+    def today(self) -> date:
+        """The current UTC day."""
+        return self.clock().astimezone(UTC).date()
+
+    def connected(self, source: Source) -> bool:
+        """Whether the API streams of a source have all their credentials."""
+        return bool(source.api) and all(self.settings.is_set(name) for name in source.credentials)
+
+    def connected_streams(self, source: Source) -> tuple[ApiStream, ...]:
+        return source.api if self.connected(source) else ()

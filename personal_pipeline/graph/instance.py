@@ -1,0 +1,71 @@
+"""DAGSTER_HOME inside the home folder, with the settings that the house needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from personal_pipeline.home import Home, write_atomically
+
+CONFIGURATION = """\
+# Written by personal-pipeline; changes are overwritten. Reasons: docs/decisions/.
+telemetry:
+  enabled: false
+
+event_log_storage:
+  module: personal_pipeline.graph.event_log
+  class: BatchingSqliteEventLogStorage
+  config:
+    base_dir:
+      env: PERSONAL_PIPELINE_EVENT_LOG
+
+# one writer of the warehouse at a time, counted by op: counted by run, all writers would start
+concurrency:
+  pools:
+    default_limit: 1
+    granularity: op
+  runs:
+    max_concurrent_runs: 3
+
+# a run that was killed gives its place back
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+  max_runtime_seconds: 14400
+  free_slots_after_run_end_seconds: 60
+  poll_interval_seconds: 30
+
+retention:
+  schedule:
+    purge_after_days: 90
+  sensor:
+    purge_after_days:
+      skipped: 2
+      failure: 30
+      success: 30
+"""
+
+
+def prepare(home: Home) -> dict[str, str]:
+    """Write dagster.yaml, and return the environment that Dagster's processes need."""
+    home.ensure()
+    path = home.dagster / "dagster.yaml"
+    content = CONFIGURATION.encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_atomically(path, content)
+    return {
+        "DAGSTER_HOME": str(home.dagster),
+        "PERSONAL_PIPELINE_HOME": str(home.root),
+        "PERSONAL_PIPELINE_EVENT_LOG": str(home.dagster / "history" / "runs"),
+    }
+
+
+@contextmanager
+def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home, for runs in this process."""
+    os.environ.update(prepare(home))
+    with dg.DagsterInstance.get() as instance:
+        yield instance

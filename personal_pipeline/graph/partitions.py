@@ -1,0 +1,84 @@
+"""How Dagster sees time: UTC days and months, from the first day that the house has or wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from personal_pipeline.graph.tables import Input, Reads
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain, Source
+from personal_pipeline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """One definition a grain, shared by every asset of that grain, so that they map by default.
+
+    ``end_offset=1`` has the current day and the current month in it: both are wanted while they
+    are still filling.
+    """
+
+    day: dg.DailyPartitionsDefinition
+    month: dg.MonthlyPartitionsDefinition
+
+    def of(self, grain: Grain) -> dg.TimeWindowPartitionsDefinition | None:
+        """The definition of a grain; None for tables that are not cut."""
+        return {Grain.DAY: self.day, Grain.MONTH: self.month, Grain.WHOLE: None}[grain]
+
+
+def first_day(home: Home, settings: Settings, sources: Sequence[Source], today: date) -> date:
+    """The first day in the lake or the one that the person set, whichever is earlier.
+
+    It only looks at names of folders. With neither, the current month is all there is.
+    """
+    found = [settings.start] if settings.start else []
+    for source in sources:
+        for stream in source.streams:
+            folder = home.lake / source.name / stream.name
+            names = [entry.name for entry in folder.glob(f"{stream.grain}=*")]
+            if names:
+                found.append(date.fromisoformat(min(names).partition("=")[2]))
+    return min(found, default=today).replace(day=1)
+
+
+def partitions_from(start: date) -> Partitions:
+    """Partitions from a day on."""
+    begin = datetime(start.year, start.month, start.day, tzinfo=UTC)
+    return Partitions(
+        day=dg.DailyPartitionsDefinition(start_date=begin, end_offset=1, timezone="UTC"),
+        month=dg.MonthlyPartitionsDefinition(
+            start_date=begin.replace(day=1), end_offset=1, timezone="UTC"
+        ),
+    )
+
+
+def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping | None:
+    """How Dagster maps an edge; the same as ``tables.read_partitions`` says it."""
+    if Grain.WHOLE in (upstream, grain):
+        return None
+    if edge.reads is Reads.ALL:
+        return dg.AllPartitionMapping()
+    if edge.reads is Reads.THROUGH:
+        return dg.TimeWindowPartitionMapping(
+            start_offset=-_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_A_LIFETIME_OF_MONTHS,
+            allow_nonexistent_upstream_partitions=True,
+        )
+    return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+
+
+_A_LIFETIME_OF_DAYS = 36_525
+_A_LIFETIME_OF_MONTHS = 1_200
+
+
+def asked_partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[str] | None:
+    """The partitions that the run was started for; None when it was started without any."""
+    if not context.run.tags.keys() & {
+        "dagster/partition",
+        "dagster/asset_partition_range_start",
+    }:
+        return None
+    return list(context.partition_keys)

@@ -1,0 +1,193 @@
+"""The tables of the house as plain data: grain, inputs, and which input partitions each reads.
+
+One definition of "the inputs that this partition read" serves the automation conditions, the
+reconcile and the tests. Partitions are ISO strings: a day ``2026-11-21``, a month by its first day
+``2026-11-01``, and ``WHOLE`` for a table that is not cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from personal_pipeline.ingest.contract import Grain, Source
+
+WHOLE = "whole"
+
+
+class Reads(StrEnum):
+    """Which partitions of an input a partition reads."""
+
+    WINDOW = "same"
+    """Those whose time overlaps its own."""
+    THROUGH = "through"
+    """Every one up to and including its own time: cumulative figures."""
+    ALL = "all"
+    """Every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An edge: the name of the table that is read, and how."""
+
+    table: str
+    reads: Reads = Reads.WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A raw stream (no inputs, no model) or a dbt model. ``name`` is the asset key with slashes."""
+
+    name: str
+    grain: Grain
+    inputs: tuple[Input, ...] = ()
+    model: str | None = None
+    code_version: str = ""
+
+
+Tables = Mapping[str, Table]
+
+
+def span(grain: Grain, partition: str) -> tuple[date, date]:
+    """The half-open span of UTC days of a partition."""
+    if grain is Grain.WHOLE:
+        return date.min, date.max
+    start = date.fromisoformat(partition)
+    if grain is Grain.DAY:
+        return start, start + timedelta(days=1)
+    return start, next_month(start)
+
+
+def next_month(day: date) -> date:
+    """The first day of the month after ``day``."""
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def partitions_between(grain: Grain, start: date, end: date) -> list[str]:
+    """The partitions of a grain that overlap the half-open span of days."""
+    if grain is Grain.WHOLE:
+        return [WHOLE]
+    if grain is Grain.DAY:
+        return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
+    months, month = [], start.replace(day=1)
+    while month < end:
+        months.append(month.isoformat())
+        month = next_month(month)
+    return months
+
+
+def read_partitions(
+    edge: Input, upstream: Grain, grain: Grain, partition: str, existing: Mapping[str, object]
+) -> list[str]:
+    """Which of the ``existing`` upstream partitions (in order) a partition reads."""
+    if edge.reads is Reads.ALL or Grain.WHOLE in (upstream, grain):
+        return list(existing)
+    start, end = span(grain, partition)
+    if edge.reads is Reads.THROUGH:
+        limit = end.isoformat()
+        return [each for each in existing if each < limit]
+    return [each for each in partitions_between(upstream, start, end) if each in existing]
+
+
+def expected_partitions(
+    table: Table, tables: Tables, existing: Mapping[str, Iterable[str]], today: date
+) -> list[str]:
+    """The partitions that a derived table should have, given those of its inputs.
+
+    A day or month exists as soon as any input that is read by window has data for it, and never
+    lies in the future (a month's file must not make the rest of the month).
+    """
+    if table.grain is Grain.WHOLE:
+        return [WHOLE] if any(existing.get(edge.table) for edge in table.inputs) else []
+    expected: set[str] = set()
+    for edge in table.inputs:
+        upstream = tables[edge.table].grain
+        if edge.reads is not Reads.WINDOW or upstream is Grain.WHOLE:
+            continue
+        for partition in existing.get(edge.table, ()):
+            if upstream is table.grain:
+                expected.add(partition)
+            else:
+                expected.update(partitions_between(table.grain, *span(upstream, partition)))
+    return sorted(each for each in expected if each <= today.isoformat())
+
+
+def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:
+    """A table for every stream of every source."""
+    return {
+        f"{source.name}/{stream.name}": Table(f"{source.name}/{stream.name}", stream.grain)
+        for source in sources
+        for stream in source.streams
+    }
+
+
+def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]:
+    """A table for every dbt model, read from the manifest.
+
+    Its code version is a digest of its own SQL and of every macro of this project that it calls;
+    of the home currency too, where a model uses it.
+    """
+    tables = {}
+    names = {
+        **{uid: f"{s['source_name']}/{s['name']}" for uid, s in manifest["sources"].items()},
+        **{
+            uid: f"{node['schema']}/{node['name']}"
+            for uid, node in manifest["nodes"].items()
+            if node["resource_type"] == "model"
+        },
+    }
+    for uid, node in manifest["nodes"].items():
+        if node["resource_type"] != "model":
+            continue
+        meta = node["config"]["meta"]
+        reads = meta.get("reads", {})
+        tables[names[uid]] = Table(
+            name=names[uid],
+            grain=Grain(meta["grain"]),
+            inputs=tuple(
+                Input(names[each], Reads(reads.get(each.rsplit(".", 1)[-1], Reads.WINDOW)))
+                for each in sorted(set(node["depends_on"]["nodes"]))
+            ),
+            model=node["name"],
+            code_version=_code_version(manifest, node, currency),
+        )
+    return tables
+
+
+def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency: str) -> str:
+    digest = hashlib.sha256(node["raw_code"].encode())
+    seen: set[str] = set()
+    pending = sorted(node["depends_on"]["macros"])
+    while pending:
+        uid = pending.pop()
+        macro = manifest["macros"].get(uid)
+        if macro is None or uid in seen or macro["package_name"] != node["package_name"]:
+            continue
+        seen.add(uid)
+        pending.extend(macro["depends_on"]["macros"])
+    for uid in sorted(seen):
+        digest.update(manifest["macros"][uid]["macro_sql"].encode())
+        if manifest["macros"][uid]["name"] == "home_currency":
+            digest.update(currency.encode())
+    # hooks and materialization are part of what builds the table
+    digest.update(repr(sorted(node["config"].get("pre-hook", []), key=repr)).encode())
+    digest.update(str(node["config"]["materialized"]).encode())
+    return digest.hexdigest()[:16]
+
+
+def downstream_of(tables: Tables, names: Iterable[str]) -> set[str]:
+    """The named tables and everything that reads them, at any distance."""
+    found = set(names)
+    while True:
+        more = {
+            table.name
+            for table in tables.values()
+            if table.name not in found and any(edge.table in found for edge in table.inputs)
+        }
+        if not more:
+            return found
+        found |= more

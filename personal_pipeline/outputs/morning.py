@@ -1,0 +1,68 @@
+"""Writing the morning report of a home: the published tables and the state of every source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from personal_pipeline.graph import warehouse
+from personal_pipeline.graph.board import board_of
+from personal_pipeline.graph.house import House
+from personal_pipeline.home import write_atomically
+from personal_pipeline.outputs.report import build_report, write_report
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report on disk. ``digest`` is of what it was made from."""
+
+    path: Path
+    day: date
+    size: int
+    digest: str
+
+
+def inputs_digest(house: House, day: date) -> str:
+    """What the report of a day is made from: the marts and the state of the sources.
+
+    The instant of the last look is left out, or a look that found nothing would make it new.
+    """
+    digest = hashlib.sha256(day.isoformat().encode())
+    if house.home.published.exists():
+        with warehouse.reading(house.home) as opened:
+            rows = opened.execute(
+                "select asset, partition, digest from pipeline.ledger "
+                "where asset like 'marts/%' order by all"
+            ).fetchall()
+        digest.update(repr(rows).encode())
+    for each in board_of(house):
+        digest.update(repr((each.source, each.stream, each.state, each.newest_data)).encode())
+    return digest.hexdigest()
+
+
+def write_morning_report(house: House, day: date | None = None) -> WrittenReport:
+    """Write the report of a day (today when none is given); it speaks of the days before it."""
+    day = day or house.today
+    digest = inputs_digest(house, day)
+    html = build_report(house.home.published, day, board_of(house), built_at=house.clock())
+    path = write_report(html, house.home.reports, day)
+    write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
+    return WrittenReport(path, day, len(html.encode()), digest)
+
+
+def is_current(house: House) -> bool:
+    """Whether today's report exists and was made from what is there now."""
+    try:
+        kept = json.loads(_stamp(house).read_bytes())
+    except (OSError, ValueError):
+        return False
+    day = house.today
+    exists = (house.home.reports / f"{day.isoformat()}.html").exists()
+    return exists and kept == {"day": day.isoformat(), "digest": inputs_digest(house, day)}
+
+
+def _stamp(house: House) -> Path:
+    return house.home.reports / ".latest.json"

@@ -1,0 +1,77 @@
+"""One pass without a daemon: fetch what is due, take the inbox, build what is stale, write the
+report. The same jobs that the schedules run, executed in this process and recorded in Dagster.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+from personal_pipeline.definitions import definitions_of
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.contract import Source
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def refresh(house: House, *, only: Sequence[Source] | None = None) -> list[str]:
+    """Run a pass; what it did is in ``house.outcome``. Returns what failed, a sentence each.
+
+    Sources are fetched side by side, each in a run and a thread of its own: one that stalls costs
+    its own time budget and holds back nobody's fetching. ``only`` limits the fetching and leaves
+    the inbox alone.
+    """
+    home = house.home.ensure()
+    failures: list[str] = []
+    with instance_of(home) as instance, quiet_dagster():
+        definitions = definitions_of(house)
+        chosen = [s for s in only or house.sources if house.connected(s)]
+        if chosen:
+            with ThreadPoolExecutor(len(chosen)) as threads:
+                names = [f"fetch_{source.name}_job" for source in chosen]
+                for failed in threads.map(lambda name: _run(definitions, instance, name), names):
+                    failures += failed
+        if only is None and inbox.waiting(home):
+            failures += _run(definitions, instance, "take_inbox_job")
+        failures += _run(definitions, instance, "morning")
+    return failures
+
+
+def take_inbox(house: House) -> list[str]:
+    """Take what waits in the inbox, and nothing else. Returns what failed."""
+    home = house.home.ensure()
+    with instance_of(home) as instance, quiet_dagster():
+        return _run(definitions_of(house), instance, "take_inbox_job")
+
+
+def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str) -> list[str]:
+    result = definitions.resolve_job_def(job).execute_in_process(
+        run_config=_QUIET, instance=instance, raise_on_error=False
+    )
+    return [
+        _cause(event) for event in result.all_events if event.event_type_value == "STEP_FAILURE"
+    ]
+
+
+def _cause(event: Any) -> str:
+    data = event.event_specific_data
+    if data.user_failure_data is not None:
+        return str(data.user_failure_data.description)
+    error = data.error.cause or data.error
+    return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+
+
+@contextmanager
+def quiet_dagster() -> Iterator[None]:
+    """Within it, Dagster's notices to developers stay off the terminal of the person."""
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+            warnings.simplefilter("ignore", category)
+        yield
