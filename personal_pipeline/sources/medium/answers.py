@@ -1,0 +1,102 @@
+"""Answers of Medium in a saved file: JSON with a guard before it, several in one file, or cut off.
+
+A body of Medium's older addresses begins with ``])}while(1);</x>``, which keeps other web pages
+from running it as a script. People paste answers one after the other, a line each or in an array,
+and a copy sometimes ends in the middle; what stands whole before the break is still worth reading.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from personal_pipeline.ingest.contract import Unreadable
+
+GUARD = "])}while(1);</x>"
+
+_BEFORE_ANSWER = re.compile(r'[\s,;\ufeff]*(?:[^\[{"\n]{0,30}</x>\s*)?')
+_NEXT_ANSWER = re.compile(r"\n(?=[\[{]|\]\)\}while)")
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer. ``complete`` is False when only its beginning could be read."""
+
+    value: object
+    complete: bool
+
+
+def decoded(content: bytes) -> str:
+    """Text of a JSON file in any of the encodings that JSON allows, with or without a mark."""
+    return content.decode(json.detect_encoding(content), errors="replace").lstrip("\ufeff")
+
+
+def after_guard(text: str, position: int = 0) -> int:
+    """Where the next answer begins, past blanks, commas and the guard."""
+    match = _BEFORE_ANSWER.match(text, position)
+    return match.end() if match else position
+
+
+def read_answers(text: str) -> Iterator[Answer | Unreadable]:
+    """Every JSON value in the text; of a broken one, what stands whole before the break."""
+    decoder = json.JSONDecoder()
+    position = after_guard(text)
+    while position < len(text):
+        try:
+            value, position = decoder.raw_decode(text, position)
+            yield Answer(value, complete=True)
+        except (ValueError, RecursionError) as error:
+            broken_at = error.pos if isinstance(error, json.JSONDecodeError) else position
+            resumes = _NEXT_ANSWER.search(text, position)
+            end = resumes.end() if resumes else len(text)
+            value, rest = _whole_elements(text[position:end], broken_at - position)
+            if value is not None:
+                yield Answer(value, complete=False)
+            # brackets alone are those of an array whose elements were read one by one
+            if value is not None or rest.strip("[]{}, \t\r\n"):
+                yield Unreadable(
+                    "the JSON breaks off here: a record or the end of the answer is missing; save "
+                    "this answer again",
+                    rest,
+                )
+            position = end
+        position = after_guard(text, position)
+
+
+def _whole_elements(text: str, broken_at: int) -> tuple[object, str]:
+    """A broken JSON text, cut behind the last array element that is whole, and closed there.
+
+    Returns its value (None when no element is whole) and the text behind the cut.
+    """
+    closers: list[str] = []
+    cut, closing = 0, ""
+    for token in _TOKEN.finditer(text, 0, broken_at):
+        match token[0]:
+            case "[":
+                closers.append("]")
+            case "{":
+                closers.append("}")
+            case "]" | "}":
+                closers.pop()
+                if closers and closers[-1] == "]":
+                    cut, closing = token.end(), "".join(reversed(closers))
+    try:
+        return (json.loads(text[:cut] + closing), text[cut:]) if cut else (None, text)
+    except (ValueError, RecursionError):
+        return None, text
+
+
+def values_in(answer: object) -> Iterator[tuple[str, object]]:
+    """Every object and list anywhere in an answer, in order, with the name that it stands under."""
+    waiting: list[tuple[str, object]] = [("", answer)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            yield name, value
+            waiting.extend(reversed(value.items()))
+        elif isinstance(value, list):
+            yield name, value
+            waiting.extend((name, item) for item in reversed(value))

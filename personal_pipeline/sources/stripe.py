@@ -1,0 +1,287 @@
+"""Stripe: money in, money out, and who pays, by the REST API.
+
+What surprises:
+
+- Amounts are integers in the currency's minor unit, and the unit differs: JPY has none, KWD has
+  three decimals. Times are epoch seconds UTC; currency codes are lower case.
+- A payout is positive here and negative as a balance transaction.
+- There is no ``updated`` field and no filter by it. What changes late is fetched again for as long
+  as it may change (``refetch_days``); customers and subscriptions are fetched whole every time.
+  Events would be cheaper, but reach back 30 days only and show an object as it was then.
+- Subscriptions hide the canceled ones unless ``status=all`` is asked for, and hold no more than
+  their first items: the others come from ``/v1/subscription_items``.
+- Since version 2025-03-31.basil the billing period stands on each item, not on the subscription,
+  and a charge names no invoice. Old records keep the old shape: read both places.
+- A deleted customer is no longer listed, and so leaves the picture.
+- Statuses and types are open sets: new ones come without a new version.
+- ``receipt_url`` is signed anew in every answer.
+
+Format: https://docs.stripe.com/api, version 2025-03-31.basil. Every record is verbatim, except that
+the items of a subscription are completed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.http import Client, Failure, ServiceError, rows_of
+from personal_pipeline.settings import Settings
+
+API_VERSION = "2025-03-31.basil"
+MOST_ROWS = 100
+"""The largest page that Stripe gives."""
+STRIPE_OPENED = date(2010, 1, 1)
+"""No account is older."""
+REQUESTS_PER_SECOND = 25
+"""The limit of one endpoint, and of a sandbox."""
+
+_CONNECT = (
+    "In the Stripe Dashboard open Developers → API keys and create a restricted key with read "
+    "access to Balance transactions, Charges and Refunds, Customers, Payouts and Subscriptions. "
+    "Put it into STRIPE_API_KEY."
+)
+
+
+def client(settings: Settings) -> Client:
+    """A client with the person's key and the API version that this module understands."""
+    key = settings.stripe_api_key
+    return Client(
+        "stripe",
+        settings.stripe_api_base,
+        headers={
+            "Authorization": f"Bearer {key.get_secret_value() if key else ''}",
+            "Stripe-Version": API_VERSION,
+        },
+        per_second=REQUESTS_PER_SECOND,
+        refused=f"Stripe refuses the key, or the key may not read this. {_CONNECT}",
+    )
+
+
+def beginning(client: Client) -> date | None:
+    """The UTC day on which the account was opened, else that of its oldest charge or movement.
+
+    A restricted key may not read the account, and Stripe lists nothing oldest first: the day is
+    then found by halving, in some thirty small requests.
+    """
+    try:
+        return day_of(client.get_json("/v1/account")["created"])
+    except (KeyError, TypeError, ValueError):
+        pass
+    except ServiceError as error:
+        if error.failure not in (Failure.CREDENTIAL_REFUSED, Failure.FORMAT_CHANGED):
+            raise
+    try:
+        oldest = [_oldest_day(client, path) for path in ("/v1/balance_transactions", "/v1/charges")]
+    except ServiceError as error:
+        if error.failure is not Failure.FORMAT_CHANGED:
+            raise
+        return None
+    return min((day for day in oldest if day is not None), default=None)
+
+
+def _oldest_day(client: Client, path: str) -> date | None:
+    days = range(STRIPE_OPENED.toordinal(), datetime.now(UTC).date().toordinal() + 1)
+
+    def anything_by(ordinal: int) -> bool:
+        day = date.fromordinal(ordinal)
+        end = Window(day, day + timedelta(days=1)).end_epoch
+        return bool(rows_of(client.get_json(path, {"created[lt]": end, "limit": 1}), "data"))
+
+    found = bisect_left(days, True, key=anything_by)
+    return date.fromordinal(days[found]) if found < len(days) else None
+
+
+def pages(
+    client: Client, path: str, query: Iterable[tuple[str, str | int]], page_size: int
+) -> Iterator[Record]:
+    """Every row of a list, newest first, page by page to the end.
+
+    Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is not a list, or the pages repeat.
+    """
+    asked = list(query)
+    cursors: set[str] = set()
+    cursor: str | None = None
+    while True:
+        after = [("starting_after", cursor)] if cursor else []
+        answer = client.get_json(path, [*asked, ("limit", page_size), *after])
+        rows = rows_of(answer, "data")
+        if rows is None or not isinstance(answer.get("has_more"), bool):
+            raise client.changed(path, "a list with data and has_more")
+        if not answer["has_more"]:
+            yield from rows
+            return
+        # Rows behind the last one that has an id come again with the next page.
+        while rows and not _cursor(rows[-1]):
+            rows.pop()
+        cursor = _cursor(rows[-1]) if rows else None
+        if cursor is None or cursor in cursors:
+            raise client.changed(path, "every page to go on from the one before")
+        cursors.add(cursor)
+        yield from rows
+
+
+def _cursor(row: object) -> str | None:
+    found = row.get("id") if isinstance(row, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def created_within(path: str, page_size: int) -> Callable[[Client, Window], Iterator[Record]]:
+    """A fetch of what was created in a window."""
+
+    def fetch(client: Client, window: Window) -> Iterator[Record]:
+        # Stripe knows gte as well; localstripe, which the tests run against, knows gt alone.
+        bounds: list[tuple[str, str | int]] = [("created[gt]", window.start_epoch - 1)]
+        # An end in the future bounds nothing, and localstripe takes one bound at a time.
+        if window.end_epoch <= datetime.now(UTC).timestamp():
+            bounds.append(("created[lt]", window.end_epoch))
+        for record in pages(client, path, bounds, page_size):
+            created = record.get("created") if isinstance(record, dict) else None
+            # Stripe's clock may be ahead of ours: what is younger comes with its own window.
+            if not isinstance(created, int) or window.start_epoch <= created < window.end_epoch:
+                yield record
+
+    return fetch
+
+
+def everything(path: str, page_size: int) -> Callable[[Client], Iterator[Record]]:
+    """A fetch of all that there is."""
+    return lambda client: pages(client, path, (), page_size)
+
+
+def all_subscriptions(page_size: int) -> Callable[[Client], Iterator[Record]]:
+    """A fetch of all subscriptions in every status, each with all of its items."""
+
+    def fetch_all(client: Client) -> Iterator[Record]:
+        for subscription in pages(client, "/v1/subscriptions", [("status", "all")], page_size):
+            items = subscription.get("items") if isinstance(subscription, dict) else None
+            if not isinstance(items, dict) or items.get("has_more") is not True:
+                yield subscription
+                continue
+            query = [("subscription", object_id(subscription))]
+            rows = list(pages(client, "/v1/subscription_items", query, page_size))
+            yield {**subscription, "items": {**items, "data": rows, "has_more": False}}
+
+    return fetch_all
+
+
+def day_of(epoch: object) -> date:
+    """The UTC day of epoch seconds. Raises ``ValueError`` when it is no such number."""
+    if not isinstance(epoch, int) or isinstance(epoch, bool):
+        raise ValueError("a time must be whole seconds since 1970")
+    try:
+        return datetime.fromtimestamp(epoch, UTC).date()
+    except (OverflowError, OSError, ValueError):
+        raise ValueError("a time must be seconds since 1970 that a calendar can show") from None
+
+
+def object_id(record: Record) -> str:
+    """The id that Stripe gave, opaque and case-sensitive. Raises ``KeyError`` without one."""
+    return str(record["id"])
+
+
+def created_day(record: Record) -> tuple[date, ...]:
+    """The UTC day on which the object was created."""
+    return (day_of(record["created"]),)
+
+
+def subscription_days(record: Record) -> list[date]:
+    """The UTC days on which a subscription was created, started, was cancelled and ended."""
+    later = (record.get(name) for name in ("start_date", "canceled_at", "ended_at"))
+    return sorted({day_of(record["created"]), *(day_of(t) for t in later if t is not None)})
+
+
+def stripe_source(page_size: int = MOST_ROWS) -> Source:
+    """The source, with pages of ``page_size`` rows."""
+    money = {"id": str, "created": int, "currency": str, "amount": int}
+    return Source(
+        name="stripe",
+        title="Stripe",
+        description="Payments, refunds, payouts, customers and subscriptions of a Stripe account.",
+        credentials=("STRIPE_API_KEY",),
+        connect=_CONNECT,
+        client=client,
+        beginning=beginning,
+        api=(
+            ApiStream(
+                name="balance_transactions",
+                description=(
+                    "One row a movement of the Stripe balance: charges, refunds, fees, payouts "
+                    "(negative here). Integers in the currency's minor unit, net = amount - fee; "
+                    "epoch seconds UTC; filed under the day of creation."
+                ),
+                key=object_id,
+                days=created_day,
+                required={**money, "fee": int, "net": int, "type": str},
+                fetch=created_within("/v1/balance_transactions", page_size),
+                refetch_days=14,  # pending becomes available
+            ),
+            ApiStream(
+                name="charges",
+                description=(
+                    "One row a charge, also failed ones. Integers in the currency's minor unit; "
+                    "epoch seconds UTC; filed under the day of creation."
+                ),
+                key=object_id,
+                days=created_day,
+                required={**money, "status": str},
+                fetch=created_within("/v1/charges", page_size),
+                refetch_days=90,  # refunds, captures and disputes change a charge
+                volatile=("receipt_url",),
+            ),
+            ApiStream(
+                name="refunds",
+                description=(
+                    "One row a refund. Positive integers in the currency's minor unit; epoch "
+                    "seconds UTC; filed under the day of creation."
+                ),
+                key=object_id,
+                days=created_day,
+                required=money,
+                fetch=created_within("/v1/refunds", page_size),
+                refetch_days=90,  # a refund may fail weeks later
+            ),
+            ApiStream(
+                name="payouts",
+                description=(
+                    "One row a payout to the bank. Integers in the currency's minor unit, positive "
+                    "here; epoch seconds UTC; filed under the day of creation."
+                ),
+                key=object_id,
+                days=created_day,
+                required={**money, "status": str},
+                fetch=created_within("/v1/payouts", page_size),
+                refetch_days=30,  # paid may turn to failed within five business days
+            ),
+            ApiStream(
+                name="customers",
+                description=(
+                    "One row a customer that is not deleted. balance: minor unit, negative = "
+                    "credit; epoch seconds UTC; filed under the day of creation."
+                ),
+                key=object_id,
+                days=created_day,
+                required={"id": str, "created": int},
+                fetch_all=everything("/v1/customers", page_size),
+                coverage=Coverage.PICTURE,
+            ),
+            ApiStream(
+                name="subscriptions",
+                description=(
+                    "One row a subscription in any status, with all its items. Prices in the "
+                    "currency's minor unit, before discounts; epoch seconds UTC; filed under the "
+                    "days on which it was created, started, was cancelled and ended."
+                ),
+                key=object_id,
+                days=subscription_days,
+                required={"id": str, "created": int, "status": str, "items": dict},
+                fetch_all=all_subscriptions(page_size),
+                coverage=Coverage.PICTURE,
+            ),
+        ),
+    )
+
+
+STRIPE = stripe_source()
