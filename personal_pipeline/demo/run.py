@@ -1,0 +1,46 @@
+"""The demo: the whole pipeline over an invented life, as it runs over a real one.
+
+The invented services stand on loopback and the invented exports lie in the inbox; from there on it
+is a refresh with settings that point to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.demo.life import invent
+from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.graph.house import House
+from personal_pipeline.home import Home
+from personal_pipeline.settings import Settings
+from personal_pipeline.sources import SOURCES
+
+REQUESTS_PER_MINUTE = 60_000
+"""A server of our own on loopback has no limit to respect."""
+
+
+def settings_for(addresses: Addresses, folder: Path) -> Settings:
+    """The settings of a person whose services are at these addresses. The person's own .env is
+    not read, so that a demo can never reach a real account."""
+    values: dict[str, Any] = {
+        **addresses.environment(),
+        "PERSONAL_PIPELINE_HOME": folder.resolve(),
+        "KIT_REQUESTS_PER_MINUTE": REQUESTS_PER_MINUTE,
+    }
+    return Settings(_env_file=None, **values)
+
+
+@contextmanager
+def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
+    """A house whose services answer, and whose exports wait in the inbox, while this is open."""
+    life = invent(years, seed, datetime.now(UTC).date())
+    with serve(life) as addresses:
+        settings = settings_for(addresses, folder)
+        home = Home.of(settings).ensure()
+        write_drops(life, home.inbox)
+        yield House(settings, home, SOURCES)

@@ -1,0 +1,29 @@
+"""One life for all tests of the demo: inventing it takes a moment, and it is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.demo.life import DEFAULT_SEED, DEFAULT_YEARS, Life, invent
+from personal_pipeline.demo.services import Addresses, serve
+
+
+@pytest.fixture(scope="session")
+def life() -> Life:
+    return invent(DEFAULT_YEARS, DEFAULT_SEED, date(2026, 11, 20))
+
+
+@pytest.fixture(scope="session")
+def addresses(life: Life) -> Iterator[Addresses]:
+    with serve(life) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def drops(life: Life, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_drops(life, tmp_path_factory.mktemp("drops"))

@@ -1,0 +1,82 @@
+"""The sources of the pipeline read the life as they read a real one, and lose nothing of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline.demo.life import Life
+from personal_pipeline.demo.services import Addresses
+from personal_pipeline.ingest.contract import (
+    ApiStream,
+    DropFile,
+    Record,
+    Source,
+    Unreadable,
+    Window,
+)
+from personal_pipeline.ingest.fetch import sort_into_days
+from personal_pipeline.ingest.http import Client
+from personal_pipeline.ingest.inbox import captured_at, recognise
+from personal_pipeline.settings import Settings
+from personal_pipeline.sources import SOURCES
+
+API_STREAMS = [
+    pytest.param(source, stream, id=f"{source.name}.{stream.name}")
+    for source in SOURCES
+    for stream in source.api
+]
+
+
+@pytest.mark.parametrize(("source", "stream"), API_STREAMS)
+def test_every_record_of_a_service_is_readable(
+    life: Life, addresses: Addresses, source: Source, stream: ApiStream
+) -> None:
+    settings = Settings.model_validate(
+        {**addresses.environment(), "KIT_REQUESTS_PER_MINUTE": 60_000}
+    )
+    assert source.client is not None
+    with source.client(settings) as client:
+        records = list(_everything(stream, client, life))
+    answer = sort_into_days(stream, records, life.until)
+    assert not answer.bad
+    assert len({stream.key(record) for record in records}) == len(records) > 0
+
+
+def _everything(stream: ApiStream, client: Client, life: Life) -> Iterator[Record]:
+    if stream.fetch_all is not None:
+        return stream.fetch_all(client)
+    assert stream.fetch is not None
+    # of the growth stats, that are one call a day, a month is enough
+    first = life.until - timedelta(days=30) if stream.name == "growth_stats" else life.start
+    return stream.fetch(client, Window(first, life.until + timedelta(days=1)))
+
+
+def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> None:
+    kinds: Counter[str] = Counter()
+    keys: dict[str, set[str]] = defaultdict(set)
+    for path in drops:
+        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        file = DropFile(path, path.name, captured_at(path.name, modified))
+        known = recognise(SOURCES, file)
+        if path.name == "holiday.txt":
+            assert known is None
+            continue
+        assert known is not None, path.name
+        source, drop, _ = known
+        assert source.name == ("kit" if "subscribers" in path.name else "medium"), path.name
+        kinds[drop.name] += 1
+        for row in drop.read(file):
+            assert not isinstance(row, Unreadable), (path.name, row.reason)
+            keys[row.stream].add(row.key)
+
+    assert kinds["subscriber_export"] > 20
+    assert len(keys["account_stats_daily"]) == len(life.account_days)
+    posts = len(life.stories) + len(life.responses) + len(life.drafts)
+    assert 0 <= posts - len(keys["account_export"]) <= 5
+    with_views = sum(bool(each.views) for story in life.stories for each in story.days)
+    assert len(keys["story_stats_daily"]) >= with_views
