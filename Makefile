@@ -1,0 +1,78 @@
+# The same as plain commands stands in README.md.
+
+PYTHON ?= python3
+ARGS ?=
+PYTEST_ARGS ?=
+UPGRADE ?=
+
+# Relative paths only, so that the path of the checkout may hold spaces.
+RUN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(INSTALLED) ## Invent a writer's two years and build everything from them (ARGS='--years 3')
+	$(RUN)/personal-pipeline demo $(ARGS)
+
+.PHONY: up
+up: $(INSTALLED) ## Start the lineage UI and the daemon on this machine, over your own data
+	$(RUN)/personal-pipeline up $(ARGS)
+
+.PHONY: test
+test: lint types validate pytest ## Lint, types, definitions, dbt build and all tests
+
+.PHONY: lint
+lint: $(INSTALLED) ## Only the linter and the formatter's check
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+
+.PHONY: types
+types: $(INSTALLED) ## Only the type checker
+	$(RUN)/mypy
+
+# In a home of its own, so that your data is left alone.
+.PHONY: validate
+validate: $(INSTALLED) ## Only the check that Dagster can load all definitions
+	@mkdir -p .venv/home
+	PERSONAL_PIPELINE_HOME=.venv/home $(RUN)/dagster definitions validate --workspace workspace.yaml
+
+.PHONY: pytest
+pytest: $(INSTALLED) ## Only the tests (PYTEST_ARGS='-m "not slow"')
+	$(RUN)/pytest $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python "$$script"; done
+
+.PHONY: install
+install: $(INSTALLED) ## Make .venv from requirements.lock
+
+.PHONY: lock
+lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
+	.lock-venv/bin/uv pip compile pyproject.toml --group build --group dev \
+		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--quiet --output-file requirements.lock $(UPGRADE)
+
+.PHONY: clean
+clean: ## Remove .venv and everything that tools made; never your data
+	rm -rf .venv .lock-venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		sql/target sql/logs
+	find personal_pipeline personal_pipeline_tests benchmarks -name __pycache__ -type d \
+		-prune -exec rm -rf {} + 2>/dev/null || true
+
+$(INSTALLED): requirements.lock pyproject.toml setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
+		"Python 3.11, 3.12 or 3.13 is needed. Name one: make PYTHON=python3.12")'
+	@echo "Installing into .venv, about a minute, only when requirements.lock has changed."
+	$(PYTHON) -m venv .venv
+	$(RUN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(INSTALLED)
