@@ -12,9 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ from personal_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House, Outcome
+    from personal_pipeline.ingest.fetch import Progress as FetchProgress
+    from personal_pipeline.refresh import Passed
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
@@ -101,18 +104,18 @@ def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
             what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
             ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
             sys.exit(1)
-    with _progress(house, shown=not as_json) as watched:
-        failures = passes.refresh(watched, only=chosen)
+    with _progress(shown=not as_json) as progress:
+        passed = passes.refresh(house, only=chosen, progress=progress)
     if as_json:
-        click.echo(json.dumps(_outcome_json(house.outcome, failures), indent=1))
+        click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
-        _print_outcome(house.outcome, failures)
-    sys.exit(1 if failures else 0)
+        _print_passed(passed)
+    sys.exit(1 if passed.failures else 0)
 
 
 @contextmanager
-def _progress(house: House, *, shown: bool) -> Iterator[House]:
-    """Bars for what is fetched, on a terminal; gives the house that reports to them."""
+def _progress(*, shown: bool) -> Iterator[FetchProgress]:
+    """Bars for what is fetched, on a terminal; gives the function that moves them."""
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -130,10 +133,10 @@ def _progress(house: House, *, shown: bool) -> Iterator[House]:
         bars.update(tasks[stream], completed=done, total=total or None)
 
     with bars:
-        yield replace(house, progress=advance)
+        yield advance
 
 
-def _outcome_json(outcome: Outcome, failures: Sequence[str]) -> dict[str, Any]:
+def _passed_json(passed: Passed) -> dict[str, Any]:
     return {
         "fetched": [
             {
@@ -144,9 +147,10 @@ def _outcome_json(outcome: Outcome, failures: Sequence[str]) -> dict[str, Any]:
                 "partitions_changed": len(each.changed),
                 "failure": str(each.failure) if each.failure else None,
             }
-            for each in outcome.pulled
+            for looks in passed.looks.values()
+            for each in looks
         ],
-        "taken": [asdict(receipt) for receipt in outcome.receipts],
+        "taken": [asdict(receipt) for receipt in passed.outcome.receipts],
         "built": [
             {
                 "table": each.name,
@@ -156,18 +160,20 @@ def _outcome_json(outcome: Outcome, failures: Sequence[str]) -> dict[str, Any]:
                 "reasons": sorted(each.reasons),
                 "failure": each.failure,
             }
-            for each in outcome.built
+            for each in passed.outcome.built
         ],
-        "dbt_calls": outcome.dbt_calls,
-        "report": outcome.report,
-        "failures": list(failures),
+        "dbt_calls": passed.outcome.dbt_calls,
+        "report": passed.outcome.report,
+        "failures": list(passed.failures),
     }
 
 
-def _print_outcome(outcome: Outcome, failures: Sequence[str]) -> None:
-    if outcome.pulled:
+def _print_passed(passed: Passed) -> None:
+    outcome = passed.outcome
+    looks = [look for source in passed.looks.values() for look in source]
+    if looks:
         grid = _grid("Fetched", "source", "stream", ">records", ">days changed", ">unreadable", "")
-        for pulled in outcome.pulled:
+        for pulled in looks:
             grid.add_row(
                 pulled.source,
                 pulled.stream,
@@ -195,7 +201,7 @@ def _print_outcome(outcome: Outcome, failures: Sequence[str]) -> None:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
         CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
-    for failure in failures:
+    for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
 
@@ -262,7 +268,7 @@ def add(files: tuple[Path, ...], as_json: bool) -> None:
         partial.rename(place)
     failures = passes.take_inbox(house)
     if as_json:
-        click.echo(json.dumps(_outcome_json(house.outcome, failures)["taken"], indent=1))
+        click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
     else:
         _print_receipts(house.outcome)
         CONSOLE.print("`personal-pipeline refresh` rebuilds what changed; a running daemon does so.")
@@ -293,7 +299,7 @@ def sources(as_json: bool) -> None:
         for route, streams, how in routes:
             mine = [s for s in board if s.source == source.name and s.stream in streams]
             if mine:
-                rows.append((source, route, streams, worst(mine), how))
+                rows.append((source, route, streams, worst(each.state for each in mine), how))
     if as_json:
         click.echo(
             json.dumps(
@@ -398,7 +404,7 @@ def up(port: int | None) -> None:
 
 @main.command()
 @click.option("--years", type=click.IntRange(1, 10), default=2, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=11, show_default=True)
 @click.option(
     "--dir",
     "folder",
@@ -409,9 +415,20 @@ def up(port: int | None) -> None:
 )
 def demo(years: int, seed: int, folder: Path) -> None:
     """Invent a writer's years, and run the whole graph over them as over real data."""
-    from personal_pipeline.demo.run import run_demo
+    from personal_pipeline import refresh as passes
+    from personal_pipeline.demo.run import invented_house
 
-    run_demo(years=years, seed=seed, folder=folder)
+    started = time.monotonic()
+    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {folder}/ …")
+    with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
+        passed = passes.refresh(house, progress=progress)
+    _print_passed(passed)
+    CONSOLE.print(
+        f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
+        f"[bold]PERSONAL_PIPELINE_HOME={folder} personal-pipeline up[/]",
+        soft_wrap=True,
+    )
+    sys.exit(1 if passed.failures else 0)
 
 
 # ------------------------------------------------------------------------------------- doctor

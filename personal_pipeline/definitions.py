@@ -10,13 +10,12 @@ import dagster as dg
 
 from personal_pipeline.graph import automation
 from personal_pipeline.graph.build import all_tables
-from personal_pipeline.graph.derived import dbt_grain_assets, reconcile_job
+from personal_pipeline.graph.derived import derived_assets, reconcile_job
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import api_assets, inbox_assets
 from personal_pipeline.graph.report_asset import morning_job, report_asset
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 
@@ -25,24 +24,25 @@ def definitions_of(house: House) -> dg.Definitions:
     """The whole graph of a house."""
     tables = all_tables(house)
     partitions = partitions_from(first_day(house.home, house.settings, house.sources, house.today))
-    fetches = {
-        source: api_assets(source, partitions, house) for source in house.sources if source.api
-    }
+    fetched = [source for source in house.sources if source.api]
+    fetches = [api_assets(source, partitions, house) for source in fetched]
     taken = inbox_assets(house.sources, partitions, house)
-    built = [dbt_grain_assets(house, tables, partitions, grain) for grain in Grain]
+    built = derived_assets(house, tables, partitions)
     report = report_asset(tables)
     jobs = {
-        source: dg.define_asset_job(f"fetch_{source.name}_job", dg.AssetSelection.assets(assets))
-        for source, assets in fetches.items()
+        source.name: dg.define_asset_job(
+            f"fetch_{source.name}_job", dg.AssetSelection.assets(assets)
+        )
+        for source, assets in zip(fetched, fetches, strict=True)
     }
-    connected = [source for source in jobs if house.connected(source)]
+    connected = [source for source in fetched if house.connected(source)]
     inbox_job = dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken))
     return dg.Definitions(
-        assets=[*fetches.values(), taken, *built, report],
+        assets=[*fetches, taken, *built, report],
         jobs=[*jobs.values(), inbox_job, reconcile_job, morning_job],
         schedules=[
-            *(automation.fetch_schedule(source, jobs[source], house) for source in connected),
-            *(automation.month_schedule(source, jobs[source], house) for source in connected),
+            *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
+            *(automation.month_schedule(source, jobs[source.name], house) for source in connected),
             automation.report_schedule(morning_job, house),
         ],
         sensors=[

@@ -5,43 +5,69 @@ report. The same jobs that the schedules run, executed in this process and recor
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
 from personal_pipeline.definitions import definitions_of
-from personal_pipeline.graph.house import House
+from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.fetch import Progress, Pulled, pull_source
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def refresh(house: House, *, only: Sequence[Source] | None = None) -> list[str]:
-    """Run a pass; what it did is in ``house.outcome``. Returns what failed, a sentence each.
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What a pass did: looks by source, and what failed, a sentence each."""
 
-    Sources are fetched side by side, each in a run and a thread of its own: one that stalls costs
-    its own time budget and holds back nobody's fetching. ``only`` limits the fetching and leaves
-    the inbox alone.
+    looks: Mapping[str, Sequence[Pulled]]
+    outcome: Outcome
+    failures: Sequence[str]
+
+
+def refresh(
+    house: House, *, only: Sequence[Source] | None = None, progress: Progress | None = None
+) -> Passed:
+    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone.
+
+    Sources are fetched side by side, a thread each: one that stalls costs its own time budget and
+    holds back nobody's fetching. The runs that record it follow one after the other.
     """
     home = house.home.ensure()
+    chosen = [source for source in only or house.sources if house.connected(source)]
+
+    def look(source: Source) -> Sequence[Pulled]:
+        return pull_source(
+            home,
+            house.settings,
+            source,
+            {stream.name for stream in source.api},
+            clock=house.clock,
+            beginning=house.beginning,
+            progress=progress,
+        )
+
+    with ThreadPoolExecutor(max(len(chosen), 1)) as threads:
+        looks = dict(
+            zip((s.name for s in chosen), threads.map(look, chosen), strict=True)
+        )
+    house = replace(house, looks=looks)
     failures: list[str] = []
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
-        chosen = [s for s in only or house.sources if house.connected(s)]
-        if chosen:
-            with ThreadPoolExecutor(len(chosen)) as threads:
-                names = [f"fetch_{source.name}_job" for source in chosen]
-                for failed in threads.map(lambda name: _run(definitions, instance, name), names):
-                    failures += failed
+        for source in chosen:
+            failures += _run(definitions, instance, f"fetch_{source.name}_job")
         if only is None and inbox.waiting(home):
             failures += _run(definitions, instance, "take_inbox_job")
         failures += _run(definitions, instance, "morning")
-    return failures
+    return Passed(looks, house.outcome, failures)
 
 
 def take_inbox(house: House) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def settings_for(addresses: Addresses, folder: Path) -> Settings:
 @contextmanager
 def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
     """A house whose services answer, and whose exports wait in the inbox, while this is open."""
-    life = invent(years, seed, datetime.now(UTC).date())
+    # told until the end of yesterday: what is later would lie in the future
+    life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
     with serve(life) as addresses:
         settings = settings_for(addresses, folder)
         home = Home.of(settings).ensure()

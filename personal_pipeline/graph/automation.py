@@ -2,8 +2,6 @@
 inbox. The reasons for the condition are measured ones: see design section 5 in docs/decisions.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,11 +1,9 @@
-"""The derived assets: dbt's models, one multi-asset a grain, and the job that builds what is stale.
+"""The derived assets: dbt's models, and the job that builds what is stale.
 
-Three definitions because a run of Dagster has one kind of partition: days, months, or none.
+A definition a grain, because a run of Dagster has one kind of partition: days, months, or none.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,7 +16,7 @@ from personal_pipeline.graph.event_log import batched
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
 from personal_pipeline.graph.raw import materialization
-from personal_pipeline.graph.tables import WHOLE, Input, Reads, Tables
+from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
 
 
@@ -100,24 +98,42 @@ def _raise_failures(built: Sequence[BuiltTable]) -> None:
         )
 
 
-def dbt_grain_assets(
-    house: House, tables: Tables, partitions: Partitions, grain: Grain
+def derived_assets(
+    house: House, tables: Tables, partitions: Partitions
+) -> list[dg.AssetsDefinition]:
+    """Every dbt model: a multi-asset a grain; and one of its own for a model that reads an input
+    otherwise than by window, because within a multi-asset all must read it alike."""
+    models = [table for table in tables.values() if table.model]
+    alone = [t for t in models if any(edge.reads is not Reads.WINDOW for edge in t.inputs)]
+    groups = {
+        f"build_{grain}_tables": [t for t in models if t.grain is grain and t not in alone]
+        for grain in Grain
+    } | {f"build_{table.model}": [table] for table in alone}
+    return [
+        _dbt_assets(house, tables, partitions, name, group)
+        for name, group in groups.items()
+        if group
+    ]
+
+
+def _dbt_assets(
+    house: House, tables: Tables, partitions: Partitions, name: str, group: Sequence[Table]
 ) -> dg.AssetsDefinition:
-    """The dbt models of one grain."""
+    grain = group[0].grain
 
     @dbt_assets(
         manifest=dbt_project.manifest_path(house.home),
         project=dbt_project.project(house.home),
-        select=f"tag:{grain}",
-        name=f"build_{grain}_tables",
+        select=" ".join(str(table.model) for table in group),
+        name=name,
         partitions_def=partitions.of(grain),
         dagster_dbt_translator=Translator(tables, partitions),
         backfill_policy=dg.BackfillPolicy.single_run() if grain is not Grain.WHOLE else None,
         pool="warehouse",
     )
-    def build_grain(  # type: ignore[no-untyped-def]
+    def build_group(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
-    ) -> Iterator[Any]:
+    ):
         asked = asked_partitions(context) or [WHOLE]
         wanted = {
             "/".join(key.path): asked
@@ -128,7 +144,7 @@ def dbt_grain_assets(
         return
         yield
 
-    return build_grain
+    return build_group
 
 
 @dg.op(
@@ -138,7 +154,7 @@ def dbt_grain_assets(
         "from what is there now, until nothing is stale."
     ),
     pool="warehouse",
-    out={"built": dg.Out(dg.Nothing)},
+    out=dg.Out(dg.Nothing),
 )
 def reconcile_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
     """The level-triggered half of exact rebuilding: see ``reconcile``."""

@@ -3,14 +3,14 @@ leaves what it did for the table at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Source
-from personal_pipeline.ingest.fetch import Progress, Pulled
+from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.settings import Settings
 
@@ -32,7 +32,6 @@ class BuiltTable:
 class Outcome:
     """What the runs of a pass did; runs of the same process append to it."""
 
-    pulled: list[Pulled] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     built: list[BuiltTable] = field(default_factory=list)
     dbt_calls: int = 0
@@ -48,8 +47,10 @@ class House:
     sources: Sequence[Source]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     outcome: Outcome = field(default_factory=Outcome)
-    progress: Progress | None = None
     beginning: date | None = None
+    looks: Mapping[str, Sequence[Pulled]] = field(default_factory=dict)
+    """By source, what this process has just fetched, for its run to record: a pass fetches all
+    sources side by side in threads, and Dagster can only run one job at a time in a process."""
 
     @property
     def today(self) -> date:

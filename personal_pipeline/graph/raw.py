@@ -7,10 +7,7 @@ Nothing is yielded: every asset is skippable, and the body logs one materializat
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
-from __future__ import annotations
-
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
@@ -21,11 +18,10 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.ingest import fetch, inbox
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
-from personal_pipeline.ingest.http import Failure
+from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.lake import Written
 
 OWNER = "team:owner"
-SOURCE_WAIT_SECONDS = 600
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 
@@ -99,13 +95,12 @@ def _log_written(
     written: Sequence[Written],
     house: House,
     *,
-    also: Iterable[date] = (),
+    also: Collection[date] = (),
 ) -> None:
     """Log the partitions whose content changed, and those of ``also``; not every partition that
     was looked at, because Dagster keeps each event for ever."""
-    wanted = set(also)
     for each in written:
-        if not each.changed and each.partition not in wanted:
+        if not each.changed and each.partition not in also:
             continue
         context.log_event(
             materialization(
@@ -141,11 +136,21 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
                 allow_retries=False,
             )
         asked = asked_partitions(context)
-        window = _window_of(asked) if asked else None
-        with house.home.lock(source.name, wait_seconds=SOURCE_WAIT_SECONDS):
-            failures = _pull_all(context, house, source, window, asked)
+        looks = house.looks.get(source.name)
+        if looks is None:
+            looks = fetch.pull_source(
+                house.home,
+                house.settings,
+                source,
+                {key.path[-1] for key in context.selected_asset_keys},
+                clock=house.clock,
+                beginning=house.beginning,
+                window=_window_of(asked) if asked else None,
+            )
+        _record_looks(context, house, source, looks, {date.fromisoformat(d) for d in asked or ()})
+        failures = dict.fromkeys(str(look.failure) for look in looks if look.failure)
         if failures:
-            raise dg.Failure(" ".join(dict.fromkeys(failures)), allow_retries=False)
+            raise dg.Failure(" ".join(failures), allow_retries=False)
         return
         yield
 
@@ -158,52 +163,24 @@ def _window_of(asked: Sequence[str]) -> Window:
     )
 
 
-def _pull_all(
+def _record_looks(
     context: dg.AssetExecutionContext,
     house: House,
     source: Source,
-    window: Window | None,
-    asked: Sequence[str] | None,
-) -> list[str]:
-    assert source.client is not None
-    failures: list[str] = []
-    with source.client(house.settings) as client:
-        client.deadline = time.monotonic() + house.settings.source_budget_seconds
-        for stream in source.api:
-            key = asset_key(source, stream)
-            if key not in context.selected_asset_keys:
-                continue
-            pulled = fetch.pull(
-                house.home,
-                source,
-                stream,
-                client,
-                now=house.clock(),
-                beginning=house.beginning or house.settings.start,
-                window=window,
-                progress=house.progress,
-            )
-            house.outcome.pulled.append(pulled)
-            newest = max((each.partition for each in pulled.written), default=None)
-            also = {date.fromisoformat(each) for each in asked or ()}
-            with batched(context.instance):
-                # the newest partition is always logged: "we looked, and nothing is new" is fresh
-                _log_written(
-                    context,
-                    key,
-                    pulled.written,
-                    house,
-                    also={*also, *([newest] if newest else [])},
-                )
+    looks: Sequence[Pulled],
+    asked: Collection[date],
+) -> None:
+    keys = {stream.name: asset_key(source, stream) for stream in source.api}
+    with batched(context.instance):
+        for look in looks:
+            # the newest partition is always logged: "we looked, and nothing is new" is fresh
+            newest = max((each.partition for each in look.written), default=None)
+            also = {*asked, newest} if newest else asked
+            _log_written(context, keys[look.stream], look.written, house, also=also)
             context.log.info(
-                f"{source.name}.{stream.name}: {pulled.records} records, "
-                f"{len(pulled.changed)} partitions changed, {pulled.unreadable} unreadable"
+                f"{source.name}.{look.stream}: {look.records} records, "
+                f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
             )
-            if pulled.failure is not None:
-                failures.append(f"{source.name}.{stream.name}: {pulled.failure}")
-                if pulled.failure.failure in (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME):
-                    break
-    return failures
 
 
 class InboxConfig(dg.Config):

@@ -1,7 +1,5 @@
 """The report as an asset, downstream of every mart; and the morning, which ends with it."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from personal_pipeline.graph.automation import inputs_changed
@@ -65,7 +63,6 @@ def _write(context: dg.AssetExecutionContext | dg.OpExecutionContext, house: Hou
     name="write_report_of_the_day",
     description="Writes today's report, unless the one that is there says the same.",
     ins={"built": dg.In(dg.Nothing)},
-    out={},
 )
 def write_report_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
     """The report, after everything is built."""

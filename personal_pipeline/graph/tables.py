@@ -99,21 +99,27 @@ def expected_partitions(
     """The partitions that a derived table should have, given those of its inputs.
 
     A day or month exists as soon as any input that is read by window has data for it, and never
-    lies in the future (a month's file must not make the rest of the month).
+    lies in the future (a month's file must not make the rest of the month). A table that reads no
+    input by window has every partition from the first of its inputs until today.
     """
     if table.grain is Grain.WHOLE:
         return [WHOLE] if any(existing.get(edge.table) for edge in table.inputs) else []
-    expected: set[str] = set()
+    by_window: set[str] = set()
+    otherwise: list[date] = []
     for edge in table.inputs:
         upstream = tables[edge.table].grain
-        if edge.reads is not Reads.WINDOW or upstream is Grain.WHOLE:
+        if upstream is Grain.WHOLE:
             continue
         for partition in existing.get(edge.table, ()):
-            if upstream is table.grain:
-                expected.add(partition)
+            if edge.reads is not Reads.WINDOW:
+                otherwise.append(date.fromisoformat(partition))
+            elif upstream is table.grain:
+                by_window.add(partition)
             else:
-                expected.update(partitions_between(table.grain, *span(upstream, partition)))
-    return sorted(each for each in expected if each <= today.isoformat())
+                by_window.update(partitions_between(table.grain, *span(upstream, partition)))
+    if otherwise and all(edge.reads is not Reads.WINDOW for edge in table.inputs):
+        return partitions_between(table.grain, min(otherwise), today + timedelta(days=1))
+    return sorted(each for each in by_window if each <= today.isoformat())
 
 
 def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:

@@ -7,8 +7,9 @@ are there.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -21,14 +22,19 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     Window,
 )
-from personal_pipeline.ingest.http import Client, ServiceError
+from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
+from personal_pipeline.settings import Settings
 
 CHUNK_DAYS = 31
 """How much of a long history is one durable piece: small enough that a kill costs a minute,
 large enough that ten years are some hundred requests."""
+
+LOCK_WAIT_SECONDS = 600
+
+_FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
 
 Progress = Callable[[str, int, int], None]
 """Called with the stream, and how many days (or records) are done of how many; 0 is unknown."""
@@ -332,3 +338,46 @@ def _snapshot(
             # looked, and nothing new: the newest partition is reported again, unchanged
             return _landed(home, pulled, answer, [lake.write(earlier[-1], previous.values())])
     return _landed(home, pulled, answer, [lake.write(today, rows)])
+
+
+def pull_source(
+    home: Home,
+    settings: Settings,
+    source: Source,
+    streams: Collection[str],
+    *,
+    clock: Callable[[], datetime],
+    beginning: date | None = None,
+    window: Window | None = None,
+    progress: Progress | None = None,
+) -> list[Pulled]:
+    """Look at the named streams of a connected source, within the source's time budget.
+
+    A stream that fails leaves the others their turn, unless the credential was refused or the time
+    is used up: those would fail alike.
+    """
+    if source.client is None:
+        raise ValueError(f"{source.title} has nothing to fetch")
+    looks: list[Pulled] = []
+    with (
+        home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS),
+        source.client(settings) as client,
+    ):
+        client.deadline = time.monotonic() + settings.source_budget_seconds
+        for stream in source.api:
+            if stream.name not in streams:
+                continue
+            look = pull(
+                home,
+                source,
+                stream,
+                client,
+                now=clock(),
+                beginning=beginning or settings.start,
+                window=window,
+                progress=progress,
+            )
+            looks.append(look)
+            if look.failure and look.failure.failure in _FAILS_ALIKE:
+                break
+    return looks

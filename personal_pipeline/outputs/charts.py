@@ -1,0 +1,628 @@
+"""Charts: drawn by Altair, written into the page as SVG, in the colours of the page.
+
+Each chart is drawn twice, for a desk and for a phone, because text in a picture that is scaled
+down cannot be read. Colours become CSS variables, so a chart follows light, dark and paper without
+being drawn again. Nothing is fetched and nothing needs JavaScript.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+
+import altair as alt
+import vl_convert
+
+from personal_pipeline.outputs.formats import MONTHS, Number, plain_day
+
+AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
+
+WIDE = 860
+NARROW = 350
+
+# What the charts are drawn with; the page's stylesheet has a variable for each.
+INK = "#1b2430"
+MUTED = "#5a6573"
+GRID = "#e1e4e8"
+SURFACE = "#fffffe"
+FIRST = "#1f6cab"
+FIRST_PALE = "#a8c9e4"
+SECOND = "#c25700"
+THIRD = "#6b7480"
+
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    SURFACE: "--surface",
+    FIRST: "--first",
+    FIRST_PALE: "--first-pale",
+    SECOND: "--second",
+    THIRD: "--third",
+}
+
+_CONFIG: dict[str, Any] = {
+    "aria": False,
+    "background": None,
+    "font": "sans-serif",
+    "padding": 2,
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": GRID,
+        "gridColor": GRID,
+        "labelColor": MUTED,
+        "labelFontSize": 12,
+        "tickColor": GRID,
+        "title": None,
+    },
+    "axisX": {"grid": False, "labelPadding": 6, "ticks": False},
+    "axisY": {"domain": False, "labelPadding": 8, "ticks": False},
+}
+
+_SAID_BY_THE_PAGE = re.compile(
+    r' (?:font-family|class|role|aria-[a-z]+|pointer-events|xmlns:xlink|version)="[^"]*"'
+    r'| (?:stroke-width|opacity)="1"'
+)
+_NOTHING_DRAWN = re.compile(r'<path [^>]*\bd="(?:M0,0h0v0h0Z)?"[^>]*/>')
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One entry of a chart's legend: its words, its colour's variable, and a shape."""
+
+    label: str
+    variable: str
+    shape: str = "box"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A chart as two SVG texts. ``description`` says what it shows to one who cannot see it."""
+
+    wide: str
+    narrow: str
+    description: str
+    legend: tuple[Key, ...] = ()
+
+
+def _svg(chart: AnyChart, width: int, height: int) -> str:
+    specification = chart.properties(
+        width=width, height=height, autosize=alt.AutoSizeParams(type="fit", contains="padding")
+    ).to_dict()
+    specification["config"] = _CONFIG
+    svg = vl_convert.vegalite_to_svg(
+        specification, vl_version=_vega_lite(), show_warnings=False, allowed_base_urls=[]
+    )
+    # tags only: a title may hold anything, also what looks like an attribute
+    svg = re.sub(r"<[^>]+>", lambda tag: _tidy(tag[0]), svg)
+    return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
+
+
+def _tidy(tag: str) -> str:
+    """One tag with the page's colours, and without what the page says or what draws nothing."""
+    if _NOTHING_DRAWN.fullmatch(tag):
+        return ""
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(f'"{colour}"', f'"var({variable})"')
+    tag = _SAID_BY_THE_PAGE.sub("", tag)
+    # a hundredth of a pixel is finer than any screen
+    return re.sub(
+        r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), tag
+    )
+
+
+def _vega_lite() -> str:
+    """The version that Altair writes, as vl-convert names it: v6.4.1 is 6.4."""
+    return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+
+
+def _picture(
+    build: Callable[[bool], AnyChart],
+    *,
+    description: str,
+    height: int = 220,
+    legend: tuple[Key, ...] = (),
+) -> Picture:
+    return Picture(
+        wide=_svg(build(False), WIDE, height),
+        narrow=_svg(build(True), NARROW, height),
+        description=description,
+        legend=legend,
+    )
+
+
+def _data(rows: Iterable[dict[str, Any]]) -> alt.InlineData:
+    return alt.InlineData(values=list(rows))
+
+
+def _numbers_axis(values: Iterable[Number | None]) -> alt.Axis:
+    largest = max((abs(float(value)) for value in values if value is not None), default=0)
+    if largest >= 10_000:
+        return alt.Axis(format="~s", labelExpr="datum.value == 0 ? '0' : datum.label", tickCount=4)
+    # no ticks between whole numbers: there is no half subscriber
+    return alt.Axis(format=",.0f", tickCount=4, tickMinStep=1)
+
+
+def _months(narrow: bool, months: Sequence[date], padding: float = 0.2) -> alt.X:
+    """Months by name, the year below the first and below each January; on a phone every third."""
+    step = 1 if len(months) <= 9 else 3 if narrow else 1 if len(months) <= 13 else 2
+    shown = [month for month in months if (month.month - 1) % step == 0]
+    labels = {
+        month: [
+            MONTHS[month.month - 1][:3],
+            str(month.year) if month.month == 1 or month == shown[0] else "",
+        ]
+        for month in shown
+    }
+    return _bands("month", labels, padding)
+
+
+def _days(narrow: bool, days: Sequence[date]) -> alt.X:
+    """Days by number and month: the newest, and back from it by so many weeks."""
+    step = 7 * max(1, round(len(days) / (4 if narrow else 9) / 7))
+    labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in days[::-1][::step]}
+    return _bands("day", labels, 0.2)
+
+
+def _bands(field: str, labels: Mapping[date, list[str]], padding: float) -> alt.X:
+    written = json.dumps({str(day): lines for day, lines in labels.items()})
+    return alt.X(
+        f"{field}:O",
+        scale=alt.Scale(padding=padding),
+        axis=alt.Axis(
+            values=list(map(str, labels)),
+            labelAngle=0,
+            labelOverlap=False,
+            labelExpr=f"({written})[datum.value]",
+        ),
+    )
+
+
+def _instants(narrow: bool, days: Sequence[date]) -> alt.X:
+    """Days as points in time: months by name where they span many, else days."""
+    many = (days[-1] - days[0]).days > 180
+    return alt.X(
+        "day:T",
+        scale=alt.Scale(type="utc"),
+        axis=alt.Axis(
+            labelExpr=(
+                "[utcFormat(datum.value, '%b'), utcFormat(datum.value, '%Y')]"
+                if many
+                else "utcFormat(datum.value, '%-d %b')"
+            ),
+            labelOverlap=True,
+            tickCount=4 if narrow else 8,
+        ),
+    )
+
+
+def _paleness(month: date, unfinished: date | None) -> float:
+    return 0.55 if month == unfinished else 1
+
+
+def views_by_month(
+    months: Sequence[tuple[date, int | None, int | None]], unfinished: date | None
+) -> Picture:
+    """Views a month as bars with the reads in front; ``unfinished`` is the month still running."""
+    rows = [
+        {
+            "month": str(month),
+            "views": views,
+            "reads": reads,
+            "opacity": _paleness(month, unfinished),
+        }
+        for month, views, reads in months
+    ]
+    axis = _numbers_axis(views for _, views, _ in months)
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(
+            x=_months(narrow, [month for month, _, _ in months]),
+            opacity=alt.Opacity("opacity:Q", scale=None),
+        )
+        return alt.layer(
+            base.mark_bar(color=FIRST_PALE).encode(y=alt.Y("views:Q", axis=axis)),
+            base.mark_bar(color=FIRST).encode(y=alt.Y("reads:Q", axis=axis)),
+        )
+
+    return _picture(
+        build,
+        description=f"Bars of views and reads for each of {len(rows)} months.",
+        legend=(Key("Views", "--first-pale"), Key("Reads", "--first")),
+    )
+
+
+def views_by_day(days: Sequence[tuple[date, int | None, float | None]]) -> Picture:
+    """Views a day as bars, with a mean as a line: rows are (day, views, mean)."""
+    rows = [{"day": str(day), "views": views, "mean": mean} for day, views, mean in days]
+    axis = _numbers_axis(views for _, views, _ in days)
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(x=_days(narrow, [row[0] for row in days]))
+        return alt.layer(
+            base.mark_bar(color=FIRST_PALE).encode(y=alt.Y("views:Q", axis=axis)),
+            base.mark_line(color=FIRST, strokeWidth=2, interpolate="monotone").encode(
+                y=alt.Y("mean:Q", axis=axis)
+            ),
+        )
+
+    return _picture(
+        build,
+        description=f"Views on each of {len(rows)} days, with the mean of seven days as a line.",
+        height=200,
+        legend=(Key("Views on the day", "--first-pale"), Key("Mean of 7 days", "--first", "line")),
+    )
+
+
+def ranked(
+    items: Sequence[tuple[str, int, bool]], *, description: str, legend: tuple[Key, ...] = ()
+) -> Picture:
+    """Bars lying under their labels, the largest first; a marked item has a colour of its own."""
+    largest = max((value for _, value, _ in items), default=0)
+
+    def build(narrow: bool) -> AnyChart:
+        room = 46 if narrow else 110
+        rows = [
+            {
+                "place": place,
+                "label": label if len(label) <= room else f"{label[: room - 1].rstrip()}\u2026",
+                "value": value,
+                "number": f"{value:,}",
+                "colour": SECOND if marked else FIRST,
+            }
+            for place, (label, value, marked) in enumerate(items)
+        ]
+        base = alt.Chart(_data(rows)).encode(
+            y=alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0)),
+        )
+        length = alt.X(
+            "value:Q",
+            axis=None,
+            scale=alt.Scale(domain=[0, max(largest, 1) * (1.2 if narrow else 1.08)]),
+        )
+        bars = base.mark_bar(height=10, yOffset=9).encode(
+            x=length, color=alt.Color("colour:N", scale=None)
+        )
+        labels = base.mark_text(align="left", dy=-6, fontSize=13, color=INK).encode(
+            x=alt.value(1), text="label:N"
+        )
+        numbers = base.mark_text(align="left", dx=6, dy=10, fontSize=12, color=MUTED).encode(
+            x=length, text="number:N"
+        )
+        return alt.layer(bars, labels, numbers)
+
+    return _picture(build, description=description, height=38 * len(items) + 4, legend=legend)
+
+
+def boosted_stories(
+    stories: Sequence[tuple[int, bool]], medians: Sequence[tuple[bool, float]]
+) -> Picture:
+    """Every story as a dot by its views (log scale), boosted above the others, medians as bars."""
+    names = {True: "Boosted", False: "Not boosted"}
+    dots = [
+        {
+            "group": names[boosted],
+            "views": views,
+            # spread by a fixed rule so that the same story stands at the same place every day
+            "spread": (index * 0.618034) % 1 - 0.5,
+            "colour": SECOND if boosted else FIRST,
+        }
+        for index, (views, boosted) in enumerate(stories)
+        if views > 0
+    ]
+    middles = [{"group": names[boosted], "views": views} for boosted, views in medians if views > 0]
+    order = list(names.values())
+    low, high = min(views for views, _ in stories), max(views for views, _ in stories)
+
+    def steps(narrow: bool) -> tuple[int, ...]:
+        return (1,) if narrow and high > 300 * low else (1, 3) if narrow else (1, 2, 5)
+
+    def build(narrow: bool) -> AnyChart:
+        x = alt.X(
+            "views:Q",
+            scale=alt.Scale(type="log", domain=[low * 0.8, high * 1.25], nice=False),
+            axis=alt.Axis(
+                values=[10**power * first for power in range(12) for first in steps(narrow)],
+                format="~s",
+                grid=True,
+                labelOverlap=True,
+            ),
+        )
+        y = alt.Y("group:N", sort=order, axis=alt.Axis(labelColor=INK, labelFontSize=13))
+        return alt.layer(
+            alt.Chart(_data(dots))
+            .mark_circle(size=42, opacity=0.6)
+            .encode(
+                x=x,
+                y=y,
+                yOffset=alt.YOffset("spread:Q", scale=alt.Scale(domain=[-0.9, 0.9])),
+                color=alt.Color("colour:N", scale=None),
+            ),
+            alt.Chart(_data(middles)).mark_tick(color=INK, thickness=3, height=58).encode(x=x, y=y),
+        )
+
+    return _picture(
+        build,
+        description="Each story as a dot by its views, boosted stories above the others.",
+        height=190,
+        legend=(
+            Key("A boosted story", "--second", "dot"),
+            Key("Another story", "--first", "dot"),
+            Key("Median", "--ink", "line"),
+        ),
+    )
+
+
+def active_subscribers(days: Sequence[tuple[date, int]]) -> Picture:
+    """Active subscribers by day, as a line."""
+    rows = [{"day": str(day), "active": active} for day, active in days]
+    low, high = min(active for _, active in days), max(active for _, active in days)
+    # from zero when the growth is large against the level, else the line would lie flat on top
+    bottom = 0 if low < high * 0.6 else max(0, low - (high - low))
+    axis = _numbers_axis([high])
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(
+            x=_instants(narrow, [day for day, _ in days]),
+            y=alt.Y(
+                "active:Q",
+                axis=axis,
+                scale=alt.Scale(domainMin=bottom, zero=bottom == 0, nice=True),
+            ),
+        )
+        line = base.mark_line(color=FIRST, strokeWidth=2)
+        # an area says "from zero": it would lie when the axis begins elsewhere
+        return line if bottom else alt.layer(base.mark_area(color=FIRST_PALE, opacity=0.45), line)
+
+    return _picture(
+        build,
+        description=(
+            f"Line of active subscribers from {plain_day(days[0][0])} to "
+            f"{plain_day(days[-1][0])}: lowest {low:,}, highest {high:,}."
+        ),
+    )
+
+
+def joined_and_left(
+    months: Sequence[tuple[date, int | None, int | None, int | None]], unfinished: date | None
+) -> Picture:
+    """New subscribers upwards and cancelled ones downwards by month, with the net as a line."""
+    rows = [
+        {
+            "month": str(month),
+            "new": new,
+            "cancelled": None if cancelled is None else -cancelled,
+            "net": net,
+            "opacity": _paleness(month, unfinished),
+        }
+        for month, new, cancelled, net in months
+    ]
+    axis = _numbers_axis(value for _, new, cancelled, _ in months for value in (new, cancelled))
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(x=_months(narrow, [row[0] for row in months]))
+        bars = base.encode(opacity=alt.Opacity("opacity:Q", scale=None))
+        return alt.layer(
+            bars.mark_bar(color=FIRST).encode(y=alt.Y("new:Q", axis=axis)),
+            bars.mark_bar(color=SECOND).encode(y=alt.Y("cancelled:Q", axis=axis)),
+            # a rim keeps the line apart from the bars, in light and in dark
+            base.mark_line(color=SURFACE, strokeWidth=4).encode(y=alt.Y("net:Q", axis=axis)),
+            base.mark_line(color=INK, strokeWidth=1.5).encode(y=alt.Y("net:Q", axis=axis)),
+            base.mark_circle(color=INK, size=22, opacity=1).encode(y=alt.Y("net:Q", axis=axis)),
+        )
+
+    return _picture(
+        build,
+        description=f"New and cancelled subscribers, and the net, over {len(rows)} months.",
+        legend=(
+            Key("New", "--first"),
+            Key("Cancelled", "--second"),
+            Key("Net", "--ink", "line"),
+        ),
+    )
+
+
+def broadcast_rates(broadcasts: Sequence[tuple[date, float | None, float | None]]) -> Picture:
+    """Open and click rates of broadcasts in percent, by the day of sending, oldest first."""
+    rows = [
+        {"day": str(day), "opened": opened, "clicked": clicked}
+        for day, opened, clicked in broadcasts
+    ]
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(x=_instants(narrow, [row[0] for row in broadcasts]))
+        axis = alt.Axis(labelExpr="datum.label + '%'", tickCount=4)
+        layers: list[alt.Chart] = []
+        for field, colour in (("opened", FIRST), ("clicked", SECOND)):
+            y = alt.Y(f"{field}:Q", axis=axis, scale=alt.Scale(domainMin=0))
+            layers.append(base.mark_line(color=colour, strokeWidth=1.5).encode(y=y))
+            layers.append(base.mark_circle(color=colour, size=46, opacity=1).encode(y=y))
+        return alt.layer(*layers)
+
+    return _picture(
+        build,
+        description=f"Open rate and click rate of the last {len(rows)} broadcasts.",
+        height=190,
+        legend=(Key("Opened", "--first", "dot"), Key("Clicked", "--second", "dot")),
+    )
+
+
+def side_by_side(
+    months: Sequence[tuple[date, Number | None, Number | None]],
+    names: tuple[str, str],
+    unfinished: date | None,
+) -> Picture:
+    """Two amounts a month beside each other."""
+    rows = [
+        {
+            "month": str(month),
+            "who": who,
+            "amount": None if amount is None else float(amount),
+            "colour": colour,
+            "opacity": _paleness(month, unfinished),
+        }
+        for month, first, second in months
+        for who, amount, colour in ((names[0], first, FIRST), (names[1], second, SECOND))
+    ]
+    axis = _numbers_axis(amount for _, *amounts in months for amount in amounts)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_bar()
+            .encode(
+                x=_months(narrow, [month for month, _, _ in months]),
+                xOffset=alt.XOffset("who:N", sort=list(names)),
+                y=alt.Y("amount:Q", axis=axis),
+                color=alt.Color("colour:N", scale=None),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+            )
+        )
+        return chart
+
+    return _picture(
+        build,
+        description=f"{names[0]} and {names[1]} beside each other for {len(months)} months.",
+        legend=(Key(names[0], "--first"), Key(names[1], "--second")),
+    )
+
+
+def gross_to_net(
+    months: Sequence[tuple[date, Number | None, Number | None, Number | None, Number | None]],
+    unfinished: date | None,
+) -> Picture:
+    """Gross above the line, fees and what was taken back below it, the net as a mark, by month.
+
+    Rows are (month, gross, fees, taken back, net).
+    """
+    bars = [
+        {
+            "month": str(month),
+            "amount": sign * max(float(amount), 0),
+            "colour": colour,
+            "order": order,
+            "opacity": _paleness(month, unfinished),
+        }
+        for month, gross, fees, back, _ in months
+        for order, (amount, sign, colour) in enumerate(
+            ((gross, 1, FIRST_PALE), (fees, -1, THIRD), (back, -1, SECOND))
+        )
+        if amount is not None
+    ]
+    nets = [
+        {"month": str(month), "amount": float(net)}
+        for month, _, _, _, net in months
+        if net is not None
+    ]
+    axis = _numbers_axis(gross for _, gross, _, _, _ in months)
+
+    def build(narrow: bool) -> AnyChart:
+        x = _months(narrow, [month[0] for month in months])
+        return alt.layer(
+            alt.Chart(_data(bars))
+            .mark_bar()
+            .encode(
+                x=x,
+                y=alt.Y("amount:Q", axis=axis, stack="zero"),
+                color=alt.Color("colour:N", scale=None),
+                order="order:Q",
+                opacity=alt.Opacity("opacity:Q", scale=None),
+            ),
+            alt.Chart(_data(nets))
+            .mark_tick(color=INK, thickness=2.5, width={"band": 0.9})
+            .encode(x=x, y=alt.Y("amount:Q", axis=axis)),
+        )
+
+    return _picture(
+        build,
+        description=f"Gross, fees, refunds with disputes, and net for {len(months)} months.",
+        legend=(
+            Key("Gross", "--first-pale"),
+            Key("Fees", "--third"),
+            Key("Refunds, disputes and other", "--second"),
+            Key("Net", "--ink", "line"),
+        ),
+    )
+
+
+def recurring_revenue(months: Sequence[tuple[date, Number]]) -> Picture:
+    """Monthly recurring revenue at the end of each month, as a line over an area from zero."""
+    rows = [{"month": str(month), "mrr": float(mrr)} for month, mrr in months]
+    axis = _numbers_axis(mrr for _, mrr in months)
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(
+            x=_months(narrow, [month for month, _ in months], padding=0.5),
+            y=alt.Y("mrr:Q", axis=axis),
+        )
+        return alt.layer(
+            base.mark_area(color=FIRST_PALE, opacity=0.45),
+            base.mark_line(color=FIRST, strokeWidth=2),
+            base.mark_circle(color=FIRST, size=30, opacity=1),
+        )
+
+    return _picture(
+        build,
+        description=f"Line of monthly recurring revenue over {len(rows)} months.",
+        height=190,
+    )
+
+
+def amounts_by_month(
+    months: Sequence[tuple[date, Number]], what: str, unfinished: date | None
+) -> Picture:
+    """One amount a month as bars."""
+    rows = [
+        {
+            "month": str(month),
+            "amount": float(amount),
+            "opacity": _paleness(month, unfinished),
+        }
+        for month, amount in months
+    ]
+    axis = _numbers_axis(amount for _, amount in months)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_bar(color=FIRST)
+            .encode(
+                x=_months(narrow, [month for month, _ in months]),
+                y=alt.Y("amount:Q", axis=axis),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+            )
+        )
+        return chart
+
+    return _picture(
+        build, description=f"Bars of {what} for each of {len(rows)} months.", height=170
+    )
+
+
+def trend(values: Sequence[Number | None]) -> str:
+    """A line without axes, small enough to stand beside a number, as one SVG text.
+
+    Its last known point has a dot. Empty when fewer than two values are known.
+    """
+    rows = [
+        {"place": place, "value": float(value)}
+        for place, value in enumerate(values)
+        if value is not None
+    ]
+    if len(rows) < 2:
+        return ""
+    low, high = min(row["value"] for row in rows), max(row["value"] for row in rows)
+    room = (high - low or 1) * 0.08
+    encode = {
+        "x": alt.X("place:Q", axis=None, scale=alt.Scale(domain=[-0.5, len(values) - 0.5])),
+        "y": alt.Y(
+            "value:Q", axis=None, scale=alt.Scale(domain=[low - room, high + room], nice=False)
+        ),
+    }
+    line = alt.Chart(_data(rows)).mark_line(color=FIRST, strokeWidth=1.5).encode(**encode)
+    dot = alt.Chart(_data(rows[-1:])).mark_circle(color=FIRST, size=24, opacity=1).encode(**encode)
+    return _svg(alt.layer(line, dot), 116, 34)

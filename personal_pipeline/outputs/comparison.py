@@ -1,0 +1,225 @@
+"""The day and the month against the one before and the one a year before.
+
+A month that is not finished is compared with the same days of the other month, never with the
+whole of it. A sum is compared only when every day in it is known, because half a month against
+a whole one is a false alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from personal_pipeline.outputs.figures import Day
+from personal_pipeline.outputs.formats import Number
+
+Known: TypeAlias = Mapping[date, Number]
+"""The days on which a figure is known, with its value."""
+
+
+class Unit(StrEnum):
+    """What a figure counts."""
+
+    COUNT = "count"
+    MEDIUM_MONEY = "what Medium pays"
+    STRIPE_MONEY = "the main currency"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """A figure of the line a day. ``column`` is its field in ``Day``."""
+
+    column: str
+    title: str
+    source: str
+    unit: Unit = Unit.COUNT
+    stock: bool = False
+    """A level, such as active subscribers: a month's value is that of its last day, not the sum."""
+    balance: bool = False
+    """It can be below zero, so changes are told as differences."""
+    events: str = ""
+    """The stream whose events it counts, or empty. Such a figure is zero on a day without events,
+    so the table cannot tell a quiet day from one that was never looked at: the board can."""
+    more_is_better: bool | None = True
+    """None: more is neither good nor bad."""
+    tile: bool = False
+    """It stands large at the top of the report."""
+
+
+MEASURES = (
+    Measure(column="views", title="Views", source="medium", tile=True),
+    Measure(
+        column="medium_earnings",
+        title="Medium earnings",
+        source="medium",
+        unit=Unit.MEDIUM_MONEY,
+        tile=True,
+    ),
+    Measure(
+        column="stories_published",
+        title="Stories published",
+        source="medium",
+        events="feed",
+        more_is_better=None,
+    ),
+    Measure(
+        column="subscribers_active",
+        title="Active subscribers",
+        source="kit",
+        stock=True,
+        tile=True,
+    ),
+    Measure(column="subscribers_new", title="New subscribers", source="kit", tile=True),
+    Measure(
+        column="subscribers_cancelled",
+        title="Cancelled subscribers",
+        source="kit",
+        more_is_better=False,
+    ),
+    Measure(column="subscribers_net", title="Net subscribers", source="kit", balance=True),
+    Measure(column="broadcasts_sent", title="Broadcasts sent", source="kit", more_is_better=None),
+    Measure(
+        column="revenue_gross",
+        title="Stripe gross",
+        source="stripe",
+        events="balance_transactions",
+        unit=Unit.STRIPE_MONEY,
+        tile=True,
+    ),
+    Measure(
+        column="revenue_net",
+        title="Stripe net",
+        source="stripe",
+        events="balance_transactions",
+        unit=Unit.STRIPE_MONEY,
+        balance=True,
+        tile=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """UTC days from ``first`` to ``last``, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+    def each(self) -> Iterator[date]:
+        """Every day, oldest first."""
+        for offset in range(self.days):
+            yield self.first + timedelta(days=offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A figure over a span. ``value`` is what is known of it; None when nothing is."""
+
+    span: Span
+    value: Number | None
+    known_days: int
+
+    @property
+    def whole(self) -> Number | None:
+        """The value when every day of the span is known, else None: fit for comparing."""
+        return self.value if self.known_days == self.span.days else None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """One measure on the newest day that it is known for, and in that day's month so far."""
+
+    measure: Measure
+    as_of: date
+    day: Number
+    day_before: Total
+    day_year_before: Total
+    month: Total
+    month_before: Total
+    month_year_before: Total
+    recent: tuple[Number | None, ...]
+    """The 28 days up to ``as_of``, oldest first."""
+
+
+def known_days(days: Sequence[Day], measure: Measure, looked_until: date | None) -> Known:
+    """The days on which a measure is known.
+
+    Counted events are known from the first of them to ``looked_until``, the last day that their
+    stream was looked at (None: to the last event). Other figures are known where the table
+    has a value.
+    """
+    values: dict[date, Number] = {
+        row.day: value
+        for row in days
+        if isinstance(value := getattr(row, measure.column), int | float | Decimal)
+    }
+    if not measure.events:
+        return values
+    happened = [day for day, value in values.items() if value]
+    if not happened:
+        return {}
+    first, last = min(happened), looked_until or max(happened)
+    return {day: values.get(day, 0) for day in Span(first, last).each()}
+
+
+def compare(measure: Measure, values: Known) -> Comparison | None:
+    """Compare a measure; None when no day of it is known."""
+    if not values:
+        return None
+    as_of = max(values)
+    month = Span(as_of.replace(day=1), as_of)
+
+    def total(span: Span) -> Total:
+        return _stock(values, span) if measure.stock else _flow(values, span)
+
+    def on(day: date) -> Total:
+        return _flow(values, Span(day, day))
+
+    return Comparison(
+        measure=measure,
+        as_of=as_of,
+        day=values[as_of],
+        day_before=on(as_of - timedelta(days=1)),
+        day_year_before=on(_year_before(as_of)),
+        month=total(month),
+        month_before=total(_same_days(as_of, _last_day(month.first - timedelta(days=1)))),
+        month_year_before=total(_same_days(as_of, _last_day(_year_before(month.first)))),
+        recent=tuple(values.get(as_of - timedelta(days=back)) for back in range(27, -1, -1)),
+    )
+
+
+def _flow(values: Known, span: Span) -> Total:
+    inside = [value for day, value in values.items() if span.first <= day <= span.last]
+    return Total(span, sum(inside) if inside else None, len(inside))
+
+
+def _stock(values: Known, span: Span) -> Total:
+    # a level needs its last day only
+    value = values.get(span.last)
+    return Total(span, value, 0 if value is None else span.days)
+
+
+def _year_before(day: date) -> date:
+    if (day.month, day.day) == (2, 29):
+        return date(day.year - 1, 2, 28)
+    return day.replace(year=day.year - 1)
+
+
+def _last_day(day: date) -> date:
+    following = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return following - timedelta(days=1)
+
+
+def _same_days(as_of: date, month_end: date) -> Span:
+    """As much of the month that ends on ``month_end`` as ``as_of`` has seen of its own."""
+    finished = as_of == _last_day(as_of)
+    last = month_end if finished else month_end.replace(day=min(as_of.day, month_end.day))
+    return Span(month_end.replace(day=1), last)

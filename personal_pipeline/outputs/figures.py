@@ -1,0 +1,270 @@
+"""The figures of a report, read from the published warehouse, as plain rows.
+
+Each query stands in ``queries/<name>.sql`` and gives the columns of one dataclass here. Days and
+months are UTC; amounts are decimals in major units of their currency; ratios go from 0 to 1 and
+rates are in percent. A mart that does not exist yet reads as an empty one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+_Row = TypeVar("_Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One UTC day over all services. None: not known. Counts of events (stories, broadcasts,
+    revenue) are zero also on a day that nobody looked at."""
+
+    day: date
+    views: int | None
+    medium_earnings: Decimal | None
+    stories_published: int | None
+    broadcasts_sent: int | None
+    subscribers_active: int | None
+    subscribers_new: int | None
+    subscribers_cancelled: int | None
+    subscribers_net: int | None
+    revenue_gross: Decimal | None
+    revenue_net: Decimal | None
+    currency: str | None
+    revenue_other_currencies: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngagementMonth:
+    """One month over all stories."""
+
+    month: date
+    views: int | None
+    reads: int | None
+    read_ratio: float | None
+    earnings: Decimal | None
+    stories_published: int | None
+    stories_boosted: int | None
+    boosted_share: float | None
+    followers_gained: int | None
+    subscribers_gained: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One story over its whole life."""
+
+    story_id: str
+    title: str
+    url: str | None
+    published_on: date | None
+    presentations: int | None
+    views: int | None
+    reads: int | None
+    read_ratio: float | None
+    earnings: Decimal | None
+    earnings_currency: str | None
+    boosted: bool
+    last_captured_on: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class TopStory:
+    """One story's views in the last 28 days and in the 28 before; ``read_ratio`` is of its life."""
+
+    story_id: str
+    title: str
+    url: str | None
+    views: int
+    views_before: int | None
+    read_ratio: float | None
+    boosted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RisingStory:
+    """One story's views in the last 7 days and in the 7 before; ``trend`` is 28 days, by day."""
+
+    story_id: str
+    title: str
+    url: str | None
+    views: int
+    views_before: int
+    boosted: bool
+    trend: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class BoostedGroup:
+    """All boosted stories, or all others, over their whole lives."""
+
+    boosted: bool
+    stories: int
+    median_views: float | None
+    mean_views: float | None
+    read_ratio: float | None
+    median_earnings: Decimal | None
+    earnings: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberDay:
+    """One day of subscribers."""
+
+    day: date
+    active: int | None
+    new: int | None
+    cancelled: int | None
+    net: int | None
+    active_by_states: int | None
+    disagreement: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberMonth:
+    """One month of subscribers; ``active`` is that of its newest day."""
+
+    month: date
+    active: int | None
+    new: int | None
+    cancelled: int | None
+    net: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment in the newest export, with the export before."""
+
+    month: date
+    month_before: date | None
+    segment: str
+    subscribers: int
+    subscribers_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """One broadcast; rates in percent of recipients."""
+
+    broadcast_id: str
+    subject: str
+    sent_on: date
+    recipients: int | None
+    open_rate: float | None
+    click_rate: float | None
+    unsubscribes: int | None
+    total_clicks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RevenueMonth:
+    """One month in one currency. ``mrr`` is the monthly recurring revenue at its end."""
+
+    month: date
+    currency: str
+    gross: Decimal | None
+    fees: Decimal | None
+    refunds: Decimal | None
+    net: Decimal | None
+    payouts: Decimal | None
+    medium_earnings: Decimal | None
+    mrr: Decimal | None
+    subscriptions_active: int | None
+    subscriptions_started: int | None
+    subscriptions_ended: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """What was paid out on one day in one currency."""
+
+    day: date
+    currency: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mart:
+    table_name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """Everything that the report of one day shows; every row is of a time before that day."""
+
+    days: list[Day]
+    engagement_months: list[EngagementMonth]
+    stories: list[Story]
+    top_stories: list[TopStory]
+    rising_stories: list[RisingStory]
+    boosted: list[BoostedGroup]
+    story_statistics_until: date | None
+    """The newest day that statistics of single stories tell about."""
+    subscriber_days: list[SubscriberDay]
+    subscriber_months: list[SubscriberMonth]
+    segments: list[Segment]
+    broadcasts: list[Broadcast]
+    revenue_months: list[RevenueMonth]
+    payouts: list[Payout]
+
+
+def read_figures(database: Path, day: date) -> Figures:
+    """Read the figures for the report of ``day``; a database that is not there has none.
+
+    Opens the file read-only and closes it again. Raises ``duckdb.Error`` when the file is not a
+    DuckDB database or a mart lacks a column.
+    """
+    if not database.exists():
+        return _figures(None, frozenset(), day)
+    with duckdb.connect(str(database), read_only=True) as connection:
+        # else a timestamp becomes the date of the machine's own zone
+        connection.execute("set TimeZone = 'UTC'")
+        marts = {row.table_name for row in _rows(connection, "mart_tables", _Mart)}
+        return _figures(connection, marts, day)
+
+
+def _figures(
+    connection: duckdb.DuckDBPyConnection | None, marts: Collection[str], day: date
+) -> Figures:
+    def read(query: str, row: type[_Row], *needs: str) -> list[_Row]:
+        if connection is None or not set(needs) <= set(marts):
+            return []
+        return _rows(connection, query, row, day)
+
+    newest = read("story_statistics_until", _Newest, "story_stats_daily")
+    story_tables = ("story_stats", "story_stats_daily")
+    return Figures(
+        days=read("days", Day, "creator_daily"),
+        engagement_months=read("engagement_months", EngagementMonth, "engagement_monthly"),
+        stories=read("stories", Story, "story_stats"),
+        top_stories=read("top_stories", TopStory, *story_tables),
+        rising_stories=read("rising_stories", RisingStory, *story_tables),
+        boosted=read("boosted", BoostedGroup, "story_stats"),
+        story_statistics_until=newest[0].day if newest else None,
+        subscriber_days=read("subscriber_days", SubscriberDay, "subscribers_daily"),
+        subscriber_months=read("subscriber_months", SubscriberMonth, "subscribers_daily"),
+        segments=read("segments", Segment, "subscriber_segments_monthly"),
+        broadcasts=read("broadcasts", Broadcast, "broadcasts"),
+        revenue_months=read("revenue_months", RevenueMonth, "revenue_monthly"),
+        payouts=read("payouts", Payout, "revenue_daily"),
+    )
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, query: str, row: type[_Row], day: date | None = None
+) -> list[_Row]:
+    sql = (files("personal_pipeline.outputs") / "queries" / f"{query}.sql").read_text("utf-8")
+    result = connection.execute(sql, {"day": day} if day else None)
+    names = [column[0] for column in result.description]
+    return [row(**dict(zip(names, values, strict=True))) for values in result.fetchall()]

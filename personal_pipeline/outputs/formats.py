@@ -1,0 +1,170 @@
+"""How numbers, money, days and changes are written: in English, the same on every machine.
+
+Nothing here asks the system's locale, and no date can be read as another: months have names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, TypeAlias
+
+Number: TypeAlias = int | float | Decimal
+
+MINUS = "\u2212"
+DASH = "\u2013"
+TIMES = "\u00d7"
+UNKNOWN = "\u2014"
+"""What stands where a figure is not known."""
+
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_SYMBOLS = {
+    "aud": "A$",
+    "brl": "R$",
+    "cad": "CA$",
+    "cny": "CN\u00a5",
+    "eur": "\u20ac",
+    "gbp": "\u00a3",
+    "hkd": "HK$",
+    "ils": "\u20aa",
+    "inr": "\u20b9",
+    "jpy": "\u00a5",
+    "krw": "\u20a9",
+    "mxn": "MX$",
+    "nzd": "NZ$",
+    "usd": "$",
+    "vnd": "\u20ab",
+}
+
+# Decimals of ISO 4217 where they are not two.
+_NO_DECIMALS = frozenset(
+    "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905
+)
+_THREE_DECIMALS = frozenset(("bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"))
+
+
+def long_day(day: date) -> str:
+    """``Friday 20 November 2026``."""
+    return f"{WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def plain_day(day: date) -> str:
+    """``20 November 2026``."""
+    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
+
+
+def short_day(day: date) -> str:
+    """``20 Nov 2026``."""
+    return f"{day.day} {MONTHS[day.month - 1][:3]} {day.year}"
+
+
+def long_month(month: date) -> str:
+    """``November 2026``."""
+    return f"{MONTHS[month.month - 1]} {month.year}"
+
+
+def short_month(month: date) -> str:
+    """``Nov 2026``."""
+    return f"{MONTHS[month.month - 1][:3]} {month.year}"
+
+
+def span(first: date, last: date) -> str:
+    """Both days included: ``1-20 Nov 2026``, ``24 Oct - 20 Nov 2026``, or the month when whole."""
+    if (first.year, first.month) == (last.year, last.month):
+        if first.day == 1 and (last + timedelta(days=1)).day == 1:
+            return short_month(first)
+        if first == last:
+            return short_day(last)
+        return f"{first.day}{DASH}{short_day(last)}"
+    start = short_day(first)
+    if first.year == last.year:
+        start = start.removesuffix(f" {first.year}")
+    return f"{start} {DASH} {short_day(last)}"
+
+
+def instant(moment: datetime) -> str:
+    """``21 Nov 2026, 06:02 UTC``. ``moment`` must have a time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("an instant without a time zone cannot be written; give it one")
+    utc = moment.astimezone(UTC)
+    return f"{short_day(utc.date())}, {utc:%H:%M} UTC"
+
+
+def count(value: Number | None, *, signed: bool = False) -> str:
+    """A whole number with thousands separators; ``signed`` puts a plus before gains."""
+    if value is None:
+        return UNKNOWN
+    return _signed(f"{abs(round(value)):,}", round(value), signed)
+
+
+def number(value: Number | None, decimals: int) -> str:
+    """A number with so many decimals, and thousands separators."""
+    if value is None:
+        return UNKNOWN
+    return _signed(f"{abs(value):,.{decimals}f}", value, signed=False)
+
+
+def money(value: Number | None, currency: str, *, signed: bool = False) -> str:
+    """An amount in major units as the currency is written: ``$1,234.50``, ``CHF 12.00``."""
+    if value is None:
+        return UNKNOWN
+    code = currency.lower()
+    decimals = 0 if code in _NO_DECIMALS else 3 if code in _THREE_DECIMALS else 2
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    symbol = _SYMBOLS.get(code, f"{code.upper()}\u00a0")
+    return _signed(f"{symbol}{abs(exact):,}", exact, signed)
+
+
+def percentage(percent: Number | None, decimals: int = 1) -> str:
+    """A share that is in percent already: 60.97 is ``61.0%``."""
+    return UNKNOWN if percent is None else f"{number(percent, decimals)}%"
+
+
+def _signed(unsigned: str, value: Number, signed: bool) -> str:
+    if value < 0:
+        return f"{MINUS}{unsigned}"
+    return f"+{unsigned}" if signed and value > 0 else unsigned
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a figure moved: ``text`` is by how much, ``direction`` is what the arrow shows."""
+
+    direction: Literal["up", "down", "same", "unknown"]
+    text: str
+
+
+def relative_change(now: Number | None, before: Number | None) -> Change:
+    """The change in percent. From nothing, or from below nothing, a percentage has no meaning."""
+    if now is None or before is None:
+        return Change("unknown", "not known")
+    if now == before:
+        return Change("same", "no change")
+    direction: Literal["up", "down"] = "up" if now > before else "down"
+    if before == 0:
+        return Change(direction, "from zero")
+    if before < 0:
+        return Change(direction, "from below zero")
+    ratio = float(now) / float(before)
+    percent = abs(ratio - 1) * 100
+    if percent < 0.1:
+        return Change(direction, "less than 0.1%")
+    if ratio >= 10:
+        return Change(direction, f"{TIMES}{ratio:,.0f}")
+    return Change(direction, f"{percent:.1f}%" if percent < 9.95 else f"{percent:,.0f}%")

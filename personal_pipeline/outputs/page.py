@@ -1,0 +1,124 @@
+"""What a report's page is made of: sections of blocks, each a chart with its table below it.
+
+These are words and cells, ready to be shown; the template gives them their look and escapes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from personal_pipeline.outputs.charts import Picture
+from personal_pipeline.outputs.formats import Change, short_month
+
+Tone: TypeAlias = Literal["good", "bad", "neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change as it is shown: an arrow, by how much, and whether that is good."""
+
+    change: Change
+    tone: Tone
+    against: str = ""
+    """What it is measured against, in words; empty where a heading says it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """One cell: text, perhaps a link, a badge, a change, or a small picture beside it."""
+
+    text: str = ""
+    link: str = ""
+    badge: str = ""
+    move: Move | None = None
+    trend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading; numbers are set flush right."""
+
+    heading: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Rows under headings. ``marts`` are the tables of the warehouse that the numbers come from."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    marts: tuple[str, ...]
+    folded: bool = True
+    """It opens at a click, because a chart above it already tells the gist; paper shows it open."""
+    cards: bool = False
+    """Each row is a thing with a name: on a phone it becomes a card, not a line to scroll along."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A question that a section answers: a sentence, perhaps a chart, and the tables below it."""
+
+    title: str
+    text: str = ""
+    chart: Picture | None = None
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that the reader should know before the figures: which kind, and the sentences."""
+
+    kind: Literal["failing", "late", "due", "waiting"]
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """A part of the report with an anchor of its own. ``as_of`` says how new its figures are."""
+
+    anchor: str
+    title: str
+    as_of: str
+    notes: tuple[Note, ...]
+    blocks: tuple[Block, ...]
+
+
+def columns(*headings: str, words: int = 1) -> tuple[Column, ...]:
+    """Headings of a table whose first columns, so many as ``words`` says, hold words."""
+    return tuple(Column(heading, place >= words) for place, heading in enumerate(headings))
+
+
+def cells(*texts: str) -> tuple[Cell, ...]:
+    """A row of plain texts."""
+    return tuple(Cell(text=text) for text in texts)
+
+
+def title_cell(title: str, url: str | None, badge: str = "") -> Cell:
+    """A story's title, linked when its address is one of the web and not a script."""
+    scheme = urlsplit(url).scheme.lower() if url else ""
+    return Cell(text=title, link=url if url and scheme in ("http", "https") else "", badge=badge)
+
+
+def tone_of(change: Change, more_is_better: bool | None) -> Tone:
+    """Whether a change is good, where that can be said."""
+    if more_is_better is None or change.direction not in ("up", "down"):
+        return "neutral"
+    return "good" if (change.direction == "up") == more_is_better else "bad"
+
+
+def unfinished_month(as_of: date | None) -> date | None:
+    """The month of ``as_of`` (its first day) when days of it are still to come."""
+    if as_of is None or (as_of + timedelta(days=1)).day == 1:
+        return None
+    return as_of.replace(day=1)
+
+
+def month_name(month: date, unfinished: date | None) -> str:
+    """``Nov 2026``, with a word when the month is still running."""
+    return f"{short_month(month)} (so far)" if month == unfinished else short_month(month)

@@ -1,0 +1,205 @@
+"""The morning report: one HTML file a day that holds everything it shows.
+
+It opens without network and without JavaScript, follows light and dark, and reads on a phone and
+on paper. The report of a day tells of the days before it; yesterday is the newest whole day.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from personal_pipeline.home import write_atomically
+from personal_pipeline.outputs.board import State, StreamState, newest_words
+from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
+from personal_pipeline.outputs.figures import Figures, read_figures
+from personal_pipeline.outputs.formats import count, instant, long_day, short_day
+from personal_pipeline.outputs.page import Section
+from personal_pipeline.outputs.sections.overview import Money, overview
+from personal_pipeline.outputs.sections.revenue import revenue_section
+from personal_pipeline.outputs.sections.stories import stories_section
+from personal_pipeline.outputs.sections.subscribers import subscribers_section
+from personal_pipeline.outputs.standing import in_use, is_connected, looked_until, words
+
+LATEST = "latest.html"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A line of the board in words."""
+
+    stream: str
+    route: str
+    state: State
+    last_looked: str
+    newest_data: str
+    next_expected: str
+    rows: str
+    unreadable: str
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _SourceState:
+    title: str
+    in_use: bool
+    lines: tuple[_Line, ...]
+    details: tuple[str, ...]
+    """What to do, once for all streams that say the same."""
+
+
+def build_report(
+    database: Path, day: date, board: Sequence[StreamState], *, built_at: datetime
+) -> str:
+    """The report of ``day`` as HTML text.
+
+    ``database`` is the published DuckDB file; it is opened read-only and closed again. It may be
+    missing, and so may any mart in it. ``board`` says which sources there are: figures of a source
+    that is not connected are left out. ``built_at`` needs a time zone.
+    """
+    figures = read_figures(database, day)
+    sources = frozenset(
+        source for source in ("medium", "kit", "stripe") if is_connected(board, source)
+    )
+    currency = _currencies(figures)
+    yesterday = day - timedelta(days=1)
+    known = {
+        measure.column: known_days(
+            figures.days, measure, looked_until(board, measure.source, measure.events, yesterday)
+        )
+        for measure in MEASURES
+    }
+    environment = Environment(
+        loader=PackageLoader("personal_pipeline.outputs"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["coded"] = _coded
+    style = (files("personal_pipeline.outputs") / "templates" / "report.css").read_text("utf-8")
+    return environment.get_template("report.html.j2").render(
+        style=style,
+        day=long_day(day),
+        built_at=instant(built_at),
+        anything=any(in_use(line) for line in board),
+        attention=_attention(board),
+        overview=overview(figures.days, known, sources, day, currency),
+        sections=_sections(figures, known, board, sources, currency),
+        states=_states(board),
+    )
+
+
+def write_report(html: str, folder: Path, day: date) -> Path:
+    """Write ``<day>.html`` and the same as ``latest.html``, each replaced whole.
+
+    A report of the past does not become the latest when there is one of a later day. Returns the
+    path of the day's file. Raises ``OSError`` when the folder cannot be written.
+    """
+    path = folder / f"{day.isoformat()}.html"
+    content = html.encode()
+    write_atomically(path, content)
+    if path.name == max(each.name for each in folder.glob("[0-9]*-[0-9]*-[0-9]*.html")):
+        write_atomically(folder / LATEST, content)
+    return path
+
+
+def _coded(text: str) -> Markup:
+    """Text in which what stands between backticks is shown as code; all of it is escaped."""
+    return Markup().join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(text.split("`"))
+    )
+
+
+def _currencies(figures: Figures) -> Money:
+    paid_in = Counter(s.earnings_currency for s in figures.stories if s.earnings_currency)
+    main = next((row.currency for row in reversed(figures.days) if row.currency), "usd")
+    # Medium pays in US dollars; its statistics say so only where they hold earnings
+    return Money(medium=paid_in.most_common(1)[0][0] if paid_in else "usd", stripe=main)
+
+
+def _sections(
+    figures: Figures,
+    known: Mapping[str, Known],
+    board: Sequence[StreamState],
+    sources: frozenset[str],
+    currency: Money,
+) -> list[Section]:
+    sections = []
+    if "medium" in sources:
+        sections.append(stories_section(figures, known["views"], board, currency.medium))
+    if "kit" in sources:
+        sections.append(subscribers_section(figures, board))
+    if "stripe" in sources or (
+        "medium" in sources and any(each.medium_earnings for each in figures.revenue_months)
+    ):
+        sections.append(revenue_section(figures, known, board, sources, currency.stripe))
+    return sections
+
+
+def _attention(board: Sequence[StreamState]) -> str:
+    """One sentence on how the sources are."""
+    counted = Counter(line.state for line in board if in_use(line))
+    troubles = [
+        f"{count(counted[state])} {state}"
+        for state in (State.FAILING, State.LATE, State.DUE)
+        if counted[state]
+    ]
+    if troubles:
+        return f"Streams that need you: {', '.join(troubles)}."
+    if counted[State.WAITING]:
+        return "Some sources are waiting for their first data."
+    return "Every source in use is fresh."
+
+
+def _states(board: Sequence[StreamState]) -> list[_SourceState]:
+    """The board by source, in its own order."""
+    sources: dict[str, list[StreamState]] = {}
+    for line in board:
+        sources.setdefault(line.source, []).append(line)
+    return [
+        _SourceState(
+            title=lines[0].source_title,
+            in_use=any(in_use(line) for line in lines),
+            lines=tuple(_line(line) for line in lines),
+            details=_details(lines),
+        )
+        for lines in sources.values()
+    ]
+
+
+def _details(lines: Sequence[StreamState]) -> tuple[str, ...]:
+    """What to do, once for all streams that say the same; named unless it is the whole service."""
+    by_detail: dict[str, list[StreamState]] = {}
+    for line in lines:
+        if line.detail:
+            by_detail.setdefault(line.detail, []).append(line)
+    service = [line for line in lines if line.route == "api"]
+    return tuple(
+        detail
+        if same == service
+        else f"{', '.join(words(line.stream) for line in same).capitalize()}: {detail}"
+        for detail, same in by_detail.items()
+    )
+
+
+def _line(line: StreamState) -> _Line:
+    return _Line(
+        stream=words(line.stream),
+        route="fetched" if line.route == "api" else "dropped by hand",
+        state=line.state,
+        last_looked=instant(line.last_looked) if line.last_looked else "never",
+        newest_data=newest_words(line),
+        next_expected=short_day(line.next_expected) if line.next_expected else "",
+        rows=count(line.rows),
+        unreadable=count(line.unreadable),
+        detail=line.detail,
+    )

@@ -1,0 +1,91 @@
+"""What the board means for a reader: which sources are in use, what to know before figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, timedelta
+from itertools import groupby
+from typing import Literal
+
+from personal_pipeline.outputs.board import SEVERITY, State, StreamState, newest_words
+from personal_pipeline.outputs.formats import plain_day
+from personal_pipeline.outputs.page import Note
+
+_KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = {
+    State.FAILING: ("failing", "Failing"),
+    State.LATE: ("late", "Late"),
+    State.DUE: ("due", "Due"),
+    State.WAITING: ("waiting", "Waiting for the first"),
+}
+
+
+def is_connected(board: Sequence[StreamState], source: str) -> bool:
+    """Whether a source gives anything, or should. An export that was never made is no source."""
+    return any(line.source == source and in_use(line) for line in board)
+
+
+def in_use(line: StreamState) -> bool:
+    """Whether the person uses a stream: drops need no connecting, so the first file tells."""
+    never_dropped = line.route == "drop" and line.state is State.WAITING
+    return line.state is not State.NOT_CONNECTED and not never_dropped
+
+
+def looked_until(
+    board: Sequence[StreamState], source: str, stream: str, yesterday: date
+) -> date | None:
+    """The last whole day that a stream has told everything about, ``yesterday`` at most.
+
+    None when the board does not say: the newest record is then the best that is known.
+    """
+    line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
+    if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
+        return None
+    if line.state is State.FAILING or line.last_looked is None:
+        told = line.newest_data
+    else:
+        # a look tells about all days before its own, and about a part of that one
+        told = line.last_looked.astimezone(UTC).date() - timedelta(days=1)
+    return min(told, yesterday) if told else None
+
+
+def words(stream: str) -> str:
+    """A stream's name as words."""
+    return stream.replace("_", " ")
+
+
+def notes_about(board: Sequence[StreamState], *sources: str) -> tuple[Note, ...]:
+    """One note for all streams of a source that have the same trouble, the worst first."""
+    troubled = [
+        line for line in board if line.source in sources and line.state in _KINDS and in_use(line)
+    ]
+
+    def trouble(line: StreamState) -> tuple[int, str, str, date]:
+        return (
+            -SEVERITY.index(line.state),
+            line.source_title,
+            line.detail,
+            line.next_expected or date.min,
+        )
+
+    return tuple(
+        _note(list(lines)) for _, lines in groupby(sorted(troubled, key=trouble), key=trouble)
+    )
+
+
+def _note(lines: list[StreamState]) -> Note:
+    first = lines[0]
+    kind, word = _KINDS[first.state]
+    named = ", ".join(words(line.stream) for line in lines)
+    sentences = []
+    if first.state in (State.LATE, State.DUE, State.FAILING):
+        newest = max(lines, key=lambda line: line.newest_data or date.min)
+        if newest.newest_data:
+            sentences.append(f"The newest data is of {newest_words(newest)}.")
+        if first.next_expected:
+            ought = "was expected" if first.state is State.LATE else "is expected"
+            sentences.append(f"Newer data {ought} by {plain_day(first.next_expected)}.")
+        if first.state is not State.DUE and newest.newest_data:
+            sentences.append("Shown are the last good figures.")
+    if first.detail:
+        sentences.append(first.detail)
+    return Note(kind, f"{word}: {first.source_title} ({named})", " ".join(sentences))
