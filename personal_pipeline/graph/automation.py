@@ -1,5 +1,5 @@
 """When derived tables are rebuilt by themselves, when sources are fetched, and what waits in the
-inbox. The reasons for the condition are measured ones: see design section 5 in docs/decisions.
+inbox. The reasons for the condition are measured ones: docs/decisions/0009-versions-by-content.md.
 """
 
 import json
@@ -31,14 +31,15 @@ def inputs_changed() -> dg.AutomationCondition:
       the same rows starts nothing.
     - The latch is cleared by the request and not by the materialization, because a run that was
       started for an older version must not count as having handled a newer one.
-    - It waits while inputs are being written, so that a morning of fetches makes one run.
+    - It waits while inputs are being written or are about to be, so that a morning of fetches
+      makes one run, and a table and its input never share one: the assets yield nothing, and
+      Dagster skips a step whose input step yielded nothing.
     """
-    changed = _AC.any_deps_match(
-        (_AC.data_version_changed() & ~_AC.executed_with_root_target()) | _AC.will_be_requested()
-    )
+    changed = _AC.any_deps_match(_AC.data_version_changed() & ~_AC.executed_with_root_target())
     wanted = changed | _AC.code_version_changed() | _AC.execution_failed().newly_true()
     latched = wanted.since(_AC.newly_requested() | _AC.initial_evaluation())
-    return (latched & ~_AC.any_deps_in_progress() & ~_AC.in_progress()).with_label("inputs_changed")
+    settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
+    return (latched & settled & ~_AC.in_progress()).with_label("inputs_changed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ CONFIGURATION = """\
 telemetry:
   enabled: false
 
+# no invitation to sign up over the UI
+nux:
+  enabled: false
+
 event_log_storage:
   module: personal_pipeline.graph.event_log
   class: BatchingSqliteEventLogStorage

@@ -21,7 +21,7 @@ from personal_pipeline.outputs.formats import MONTHS, Number, plain_day
 
 AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
-WIDE = 860
+WIDE = 800
 NARROW = 350
 
 # What the charts are drawn with; the page's stylesheet has a variable for each.
@@ -302,7 +302,7 @@ def boosted_stories(
     stories: Sequence[tuple[int, bool]], medians: Sequence[tuple[bool, float]]
 ) -> Picture:
     """Every story as a dot by its views (log scale), boosted above the others, medians as bars."""
-    names = {True: "Boosted", False: "Not boosted"}
+    names = {True: "Boosted", False: "Others"}
     dots = [
         {
             "group": names[boosted],

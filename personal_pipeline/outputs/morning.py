@@ -28,7 +28,7 @@ class WrittenReport:
 def inputs_digest(house: House, day: date) -> str:
     """What the report of a day is made from: the marts and the state of the sources.
 
-    The instant of the last look is left out, or a look that found nothing would make it new.
+    Of the last look only the day counts, or every look that found nothing would make it new.
     """
     digest = hashlib.sha256(day.isoformat().encode())
     if house.home.published.exists():
@@ -39,7 +39,9 @@ def inputs_digest(house: House, day: date) -> str:
             ).fetchall()
         digest.update(repr(rows).encode())
     for each in board_of(house):
-        digest.update(repr((each.source, each.stream, each.state, each.newest_data)).encode())
+        looked = each.last_looked.date() if each.last_looked else None
+        line = (each.source, each.stream, each.state, each.newest_data, looked)
+        digest.update(repr(line).encode())
     return digest.hexdigest()
 
 
