@@ -1,0 +1,112 @@
+"""Every table is classified: what it is, how it is cut, whose it is, what identifies a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.sql.conftest import Warehouse
+
+Manifest = Mapping[str, Any]
+
+
+def models(manifest: Manifest) -> dict[str, dict[str, Any]]:
+    return {
+        node["name"]: node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+
+
+def test_every_model_says_what_it_is(manifest: Manifest) -> None:
+    lacking = [
+        f"{name}: {what}"
+        for name, node in models(manifest).items()
+        for what, there in {
+            "description": node["description"],
+            "owner": node["config"]["meta"].get("owner"),
+            "grain": node["config"]["meta"].get("grain") in ("day", "month", "whole"),
+            "tag of its grain": node["config"]["tags"] == [node["config"]["meta"].get("grain")],
+            "schema": node["schema"] in ("staging", "marts"),
+        }.items()
+        if not there
+    ]
+    assert lacking == []
+
+
+def test_every_model_is_tested_for_its_key(manifest: Manifest) -> None:
+    keyed = {
+        node["attached_node"].rsplit(".", 1)[-1]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "unique_key"
+    }
+    assert models(manifest).keys() - keyed == set()
+
+
+def test_every_column_is_described_and_has_the_type_that_the_table_has(
+    manifest: Manifest, built: Warehouse
+) -> None:
+    real = {
+        (schema, table, column): kind.lower()
+        for schema, table, column, kind in built.query(
+            "select table_schema, table_name, column_name, data_type"
+            " from information_schema.columns"
+        )
+    }
+    declared = {
+        (node["schema"], name, column["name"]): column["data_type"].replace(" ", "")
+        for name, node in models(manifest).items()
+        for column in node["columns"].values()
+        if column["description"]
+    }
+    assert declared == real
+
+
+def test_tables_are_cut_by_a_column_named_like_their_grain(manifest: Manifest) -> None:
+    for name, node in models(manifest).items():
+        grain = node["config"]["meta"]["grain"]
+        if grain == "whole":
+            assert node["config"]["materialized"] == "table", name
+        else:
+            assert node["config"]["materialized"] == "incremental", name
+            assert node["config"]["incremental_strategy"] == "replace_window", name
+            assert node["columns"][grain]["data_type"] == "date", name
+            assert "partition_window" in node["raw_code"], name
+
+
+def test_staging_keeps_the_way_to_the_raw_record(manifest: Manifest) -> None:
+    for name, node in models(manifest).items():
+        if node["schema"] == "staging":
+            assert {"record_key", "lake_file"} <= node["columns"].keys(), name
+
+
+def test_reads_names_real_inputs(manifest: Manifest) -> None:
+    for name, node in models(manifest).items():
+        reads = node["config"]["meta"].get("reads", {})
+        inputs = {each.rsplit(".", 1)[-1] for each in node["depends_on"]["nodes"]}
+        assert reads.keys() <= inputs, name
+        assert set(reads.values()) <= {"same", "through", "all"}, name
+
+
+def test_the_sources_are_the_streams_of_the_house(manifest: Manifest) -> None:
+    declared = {
+        (node["source_name"], node["name"]): node["config"]["meta"]["grain"]
+        for node in manifest["sources"].values()
+    }
+    assert all(node["description"] for node in manifest["sources"].values())
+    assert declared == {
+        (source.name, stream.name): str(stream.grain)
+        for source in SOURCES
+        for stream in source.streams
+    }
+
+
+def test_every_stream_has_a_staging_model(manifest: Manifest) -> None:
+    read = {
+        each
+        for node in models(manifest).values()
+        if node["schema"] == "staging"
+        for each in node["depends_on"]["nodes"]
+    }
+    assert manifest["sources"].keys() - read == set()
