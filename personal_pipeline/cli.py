@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -381,7 +382,8 @@ def up(port: int | None) -> None:
 
     settings = load_settings()
     home = Home.of(settings)
-    environment = {**os.environ, **prepare(home)}
+    # a gql.py or dagster.py in the folder where this is started must not be imported
+    environment = {**os.environ, **prepare(home), "PYTHONSAFEPATH": "1"}
     manifest_path(home)
     number = port or settings.port
     CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
@@ -391,12 +393,12 @@ def up(port: int | None) -> None:
         *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(number)),
         *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
     ]
+    # handlers before the child starts: started in the background, both would ignore Ctrl-C for ever
+    signal.signal(signal.SIGINT, lambda *_: None)
     process = subprocess.Popen(command, env=environment)
-    try:
-        sys.exit(process.wait())
-    except KeyboardInterrupt:
-        # the terminal has told the child too; wait for it to end its own children
-        sys.exit(process.wait())
+    # Ctrl-C reaches the child by itself; a service manager tells only this process
+    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    sys.exit(process.wait())
 
 
 # --------------------------------------------------------------------------------------- demo
