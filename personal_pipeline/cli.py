@@ -41,11 +41,13 @@ from personal_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House, Outcome
     from personal_pipeline.ingest.fetch import Progress as FetchProgress
+    from personal_pipeline.ingest.inbox import Receipt
     from personal_pipeline.refresh import Passed
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 DAY = click.DateTime(["%Y-%m-%d"])
+MOST_FILES_SHOWN = 20
 
 
 class Group(click.Group):
@@ -207,20 +209,29 @@ def _print_passed(passed: Passed) -> None:
 
 
 def _print_receipts(outcome: Outcome) -> None:
-    grid = _grid(
-        "Taken from the inbox", "file", "as", ">new", ">changed", ">gone", ">same", ">unreadable", ""
-    )
-    for receipt in outcome.receipts:
-        streams = receipt.streams
+    """A line a file; of many files, a line a kind, and one for each file that had trouble."""
+    receipts = outcome.receipts
+    groups: dict[tuple[str, str], list[Receipt]] = {}
+    for receipt in receipts:
+        kind = f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown"
+        trouble = receipt.problem or receipt.unreadable
+        alone = trouble or len(receipts) <= MOST_FILES_SHOWN
+        groups.setdefault((kind, receipt.file if alone else ""), []).append(receipt)
+    grid = _grid("Taken from the inbox", *("file", "as", ">new", ">changed", ">gone", ">same"))
+    grid.add_column("unreadable", justify="right")
+    grid.add_column("")
+    for (kind, _), group in groups.items():
+        streams = [stream for receipt in group for stream in receipt.streams]
+        problem = group[0].problem
         grid.add_row(
-            escape(receipt.file),
-            f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown",
+            escape(group[0].file) if len(group) == 1 else f"{len(group)} files",
+            kind,
             _count(sum(each.new for each in streams)),
             _count(sum(each.altered for each in streams)),
             _count(sum(each.vanished for each in streams)),
             _count(sum(each.unchanged for each in streams)),
-            _bad(receipt.unreadable),
-            f"[red]set aside: {escape(receipt.problem)}[/]" if receipt.problem else "[green]ok[/]",
+            _bad(sum(receipt.unreadable for receipt in group)),
+            f"[red]set aside: {escape(problem)}[/]" if problem else "[green]ok[/]",
         )
     CONSOLE.print(grid)
 
@@ -272,7 +283,9 @@ def add(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
     else:
         _print_receipts(house.outcome)
-        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed; a running daemon does so.")
+        CONSOLE.print(
+            "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
+        )
     for failure in failures:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)

@@ -46,7 +46,8 @@ def _credentials(house: House) -> Iterator[Finding]:
             if house.settings.is_set(name):
                 yield Finding(name, "ok", "set")
             else:
-                yield Finding(name, "note", f"not set: {source.title} is not connected", source.connect)
+                found = f"not set: {source.title} is not connected"
+                yield Finding(name, "note", found, source.connect)
 
 
 def _folders(house: House) -> Iterator[Finding]:
@@ -85,7 +86,7 @@ def _versions() -> Iterator[Finding]:
     )
     for text in requires("personal-pipeline") or ():
         wanted = Requirement(text)
-        if not wanted.specifier or wanted.marker and not wanted.marker.evaluate({"extra": ""}):
+        if not wanted.specifier or (wanted.marker and not wanted.marker.evaluate()):
             continue
         try:
             found = version(wanted.name)
@@ -96,8 +97,9 @@ def _versions() -> Iterator[Finding]:
             wanted.name,
             "ok" if good else "problem",
             found,
-            "" if good else f"Wanted {wanted.specifier}: pip install --require-hashes -r "
-            "requirements.lock",
+            ""
+            if good
+            else f"Wanted {wanted.specifier}: pip install --require-hashes -r requirements.lock",
         )
 
 

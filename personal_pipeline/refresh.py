@@ -55,9 +55,7 @@ def refresh(
         )
 
     with ThreadPoolExecutor(max(len(chosen), 1)) as threads:
-        looks = dict(
-            zip((s.name for s in chosen), threads.map(look, chosen), strict=True)
-        )
+        looks = dict(zip((s.name for s in chosen), threads.map(look, chosen), strict=True))
     house = replace(house, looks=looks)
     failures: list[str] = []
     with instance_of(home) as instance, quiet_dagster():

@@ -35,7 +35,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("data"), alias="PERSONAL_PIPELINE_HOME")
     """The folder that holds all data."""
-    start: Annotated[date | None, BeforeValidator(_blank_is_unset)] = Field(default=None, alias="PERSONAL_PIPELINE_START"
+    start: Annotated[date | None, BeforeValidator(_blank_is_unset)] = Field(
+        default=None, alias="PERSONAL_PIPELINE_START"
     )
     """The first day to fetch; unset: the account's beginning where the service tells it."""
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
     currency: str = Field(default="usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
     """The currency of the line a day; other currencies stay in the revenue tables."""
     port: int = Field(default=3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
-    source_budget_seconds: int = Field(default=1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS")
+    source_budget_seconds: int = Field(
+        default=1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS"
+    )
     """How long one source may take in a run before it makes room; it goes on the next time."""
 
     stripe_api_key: Credential = Field(default=None, alias="STRIPE_API_KEY")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,13 @@ SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 
 @pytest.fixture(autouse=True)
-def _no_outside_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _no_outside_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A person's own .env and environment must not reach the tests, nor the tests their data."""
     for field in Settings.model_fields.values():
         if field.alias:
             monkeypatch.delenv(field.alias, raising=False)
     monkeypatch.setenv("PERSONAL_PIPELINE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    yield
 
 
 @pytest.fixture

@@ -23,8 +23,7 @@ was killed, or never started."""
 INBOX_INTERVAL_SECONDS = 10
 
 
-
-def inputs_changed() -> dg.AutomationCondition:
+def inputs_changed() -> dg.AutomationCondition[dg.AssetKey]:
     """Build when the content of an input partition changed, or the code, or a run failed once.
 
     - It looks at data versions, which are digests of content, not at updates: a fetch that brings
@@ -83,7 +82,9 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks for files in inbox/ and takes each once it stopped growing.",
     )
-    def watch(context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]) -> dg.SensorResult:
+    def watch(
+        context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+    ) -> dg.SensorResult:
         files = {}
         for path in inbox.waiting(house.home):
             stat = path.stat()
@@ -150,7 +151,7 @@ def month_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinit
         execution_timezone=house.settings.timezone,
         execution_fn=last_month,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"On the second of the month: fetches the month that ended from {source.title}.",
+        description=f"On the second: fetches the month that ended from {source.title} again.",
     )
 
 

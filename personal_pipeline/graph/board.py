@@ -63,20 +63,20 @@ def judge_api(
     memory: StreamMemory, now: datetime, *, connected: bool, connect: str
 ) -> tuple[State, str, date | None]:
     """The state of a stream that is fetched every day, what to do, and when it is next expected."""
-    if not connected:
+    if not connected and memory.succeeded_at is None:
         return State.NOT_CONNECTED, connect, None
     if memory.failure is not None:
         return State.FAILING, memory.failure_message or memory.failure, None
     if memory.succeeded_at is None:
-        return State.WAITING, "Run `personal-pipeline refresh`, or wait for the morning.", now.date()
+        advice = "Run `personal-pipeline refresh`, or wait for the morning."
+        return State.WAITING, advice, now.date()
     expected = (memory.succeeded_at + timedelta(days=1)).astimezone(UTC).date()
     if now - memory.succeeded_at > LATE_AFTER:
-        return (
-            State.LATE,
+        advice = (
             "Not looked at for more than a day: is `personal-pipeline up` running? "
-            "`personal-pipeline refresh` looks now.",
-            expected,
+            "`personal-pipeline refresh` looks now."
         )
+        return State.LATE, advice if connected else f"No longer connected. {connect}", expected
     return State.FRESH, "", expected
 
 
@@ -134,5 +134,3 @@ def judge_drop(
     if today <= due_day + timedelta(days=GRACE_DAYS):
         return State.DUE, steps, due_day
     return State.LATE, steps, due_day
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from personal_pipeline.graph import dbt_project, warehouse
@@ -20,9 +20,19 @@ from personal_pipeline.graph.reconcile import (
     input_digests,
     next_batch,
 )
-from personal_pipeline.graph.tables import Table, Tables, model_tables, raw_tables, span
+from personal_pipeline.graph.tables import (
+    Table,
+    Tables,
+    model_tables,
+    raw_tables,
+    span,
+    tested_tables,
+)
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version, lake_of
+
+MOST_BUILDS = 3
+"""How often one partition is built in a pass before the rest is left to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,18 @@ class BuiltPartition:
         return self.version.digest != self.previous
 
 
-MOST_BUILDS = 3
-"""How often one partition is built in a pass before the rest is left to the next."""
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What a dbt test found. ``message`` holds counts and no rows."""
 
-Announce = Callable[[Sequence[BuiltPartition]], None]
+    table: str
+    name: str
+    passed: bool
+    only_warns: bool
+    message: str
+
+
+Announce = Callable[[Sequence[BuiltPartition], Sequence[Tested]], None]
 
 
 def all_tables(house: House) -> dict[str, Table]:
@@ -123,9 +141,7 @@ def build(
                 found = warehouse.digest_partitions(opened, table, partitions)
                 # inputs built in this very call count as they are now, all others as they were
                 # before it: one that changed meanwhile makes this partition stale again
-                inputs = {
-                    each: input_digests(table, tables, each, versions) for each in partitions
-                }
+                inputs = {each: input_digests(table, tables, each, versions) for each in partitions}
                 previous = ledger.get(name, {})
                 warehouse.record(opened, table, found, inputs, house.clock())
                 versions[name] = dict(
@@ -156,35 +172,39 @@ def build(
                         why,
                     )
                 )
-        failures = [result for result in results if result.kind == "test" and result.failed]
-        built = list(_with_failed_tests(built, failures, tables))
+        owners = tested_tables(dbt_project.load_manifest(home))
+        tested = [
+            Tested(
+                table=owners[result.unique_id],
+                name=result.name,
+                passed=result.status == "pass",
+                only_warns=result.status == "warn",
+                message=result.message,
+            )
+            for result in results
+            if result.unique_id in owners and result.status != "skipped"
+        ]
+        built = list(_with_failed_tests(built, tested))
         warehouse.publish(home)
-    announce(announced)
+    announce(announced, tested)
     house.outcome.built += built
     return built
 
 
 def _with_failed_tests(
-    built: Sequence[BuiltTable],
-    failures: Sequence[dbt_project.NodeResult],
-    tables: Tables,
+    built: Sequence[BuiltTable], tested: Sequence[Tested]
 ) -> Iterator[BuiltTable]:
-    """A failed test counts against the table whose name its own name holds."""
+    """A failed test counts against its table, whose rows are there all the same."""
     for each in built:
-        model = tables[each.name].model or ""
-        mine = [f for f in failures if f"_{model}_" in f"_{f.name}_"]
-        if each.failure is None and mine:
-            message = "; ".join(f"test {f.name}: {f.message}" for f in mine)
-            yield BuiltTable(
-                each.name, each.partitions, each.changed, each.rows, each.reasons, message
-            )
+        mine = [test for test in tested if test.table == each.name and not test.passed]
+        if each.failure is None and any(not test.only_warns for test in mine):
+            message = "; ".join(f"test {test.name}: {test.message}" for test in mine)
+            yield replace(each, failure=message)
         else:
             yield each
 
 
-def _make_missing_tables(
-    house: House, tables: Tables, wanted: Mapping[str, Sequence[str]]
-) -> None:
+def _make_missing_tables(house: House, tables: Tables, wanted: Mapping[str, Sequence[str]]) -> None:
     """Create what does not exist yet, empty, so that every table can be read by every other: a
     source that is not connected has tables without rows. Drop what changed code builds anew."""
     home = house.home
@@ -192,7 +212,10 @@ def _make_missing_tables(
     outdated = [
         tables[name]
         for name in wanted
-        if any(built.code_version != tables[name].code_version for built in ledger.get(name, {}).values())
+        if any(
+            built.code_version != tables[name].code_version
+            for built in ledger.get(name, {}).values()
+        )
     ]
     if outdated:
         warehouse.drop(home, outdated)
@@ -204,9 +227,7 @@ def _make_missing_tables(
         results = dbt_project.run(home, "run", missing, no_days, house.settings.currency)
         failed = [result for result in results if result.failed]
         if failed:
-            raise dbt_project.DbtFailed(
-                f"dbt cannot create {failed[0].name}: {failed[0].message}"
-            )
+            raise dbt_project.DbtFailed(f"dbt cannot create {failed[0].name}: {failed[0].message}")
 
 
 def reconcile(house: House, announce: Announce) -> list[BuiltTable]:

@@ -34,6 +34,7 @@ class DbtFailed(Exception):
 class NodeResult:
     """What became of one model or test in a dbt call; ``message`` is dbt's own, without rows."""
 
+    unique_id: str
     name: str
     kind: str
     status: str
@@ -115,6 +116,7 @@ def run(
             raise DbtFailed(f"dbt {command} did not run: {output}")
         return [
             NodeResult(
+                unique_id=result["unique_id"],
                 name=result["unique_id"].split(".")[2],
                 kind=result["unique_id"].split(".")[0],
                 status=result["status"],

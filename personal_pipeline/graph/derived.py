@@ -3,7 +3,7 @@
 A definition a grain, because a run of Dagster has one kind of partition: days, months, or none.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,7 +11,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 
 from personal_pipeline.graph import dbt_project
 from personal_pipeline.graph.automation import inputs_changed
-from personal_pipeline.graph.build import BuiltPartition, build, reconcile
+from personal_pipeline.graph.build import Announce, BuiltPartition, Tested, build, reconcile
 from personal_pipeline.graph.event_log import batched
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
@@ -61,15 +61,18 @@ class Translator(DagsterDbtTranslator):
 
 def _announce(
     context: dg.AssetExecutionContext | dg.OpExecutionContext, *, everything: bool
-) -> Callable[[Sequence[BuiltPartition]], None]:
+) -> Announce:
     """Tell Dagster what was built. In a run that somebody asked for, every partition of it; in a
     reconcile only those whose content differs now, because each event is kept for ever."""
 
-    def announce(built: Sequence[BuiltPartition]) -> None:
+    def announce(built: Sequence[BuiltPartition], tested: Sequence[Tested]) -> None:
         with batched(context.instance):
             for each in built:
                 if everything or each.changed:
                     context.log_event(_event(each))
+        for test in tested:
+            # taken at run time, though the annotation leaves it out
+            context.log_event(_check(test))  # type: ignore[arg-type]
 
     return announce
 
@@ -87,6 +90,16 @@ def _event(built: BuiltPartition) -> dg.AssetMaterialization:
             "content now": dg.MetadataValue.text(built.version.digest[:16]),
             "inputs read": dg.MetadataValue.json(dict(built.inputs)),
         },
+    )
+
+
+def _check(tested: Tested) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(tested.table.split("/")),
+        check_name=tested.name,
+        passed=tested.passed,
+        severity=dg.AssetCheckSeverity.WARN if tested.only_warns else dg.AssetCheckSeverity.ERROR,
+        metadata={"found": dg.MetadataValue.text(tested.message or "no row breaks the rule")},
     )
 
 

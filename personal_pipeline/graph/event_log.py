@@ -71,11 +71,16 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             for statement in statements:
                 connection.execute(statement)
         with self.index_transaction() as connection:
-            ids = [connection.execute(each).inserted_primary_key[0] for each in statements]
-            self._store_asset_event_tags(connection, batch, ids)
             newest: dict[dg.AssetKey, tuple[dg.EventLogEntry, int]] = {}
-            for each, event_id in zip(batch, ids, strict=True):
-                newest[each.dagster_event.asset_key] = (each, event_id)
+            ids: list[int] = []
+            for each, statement in zip(batch, statements, strict=True):
+                stored = connection.execute(statement).inserted_primary_key
+                event = each.dagster_event
+                if stored is None or event is None or event.asset_key is None:
+                    raise RuntimeError("a materialization was stored without an id or an asset")
+                ids.append(stored[0])
+                newest[event.asset_key] = (each, stored[0])
+            self._store_asset_event_tags(connection, batch, ids)
             for each, event_id in newest.values():
                 self._store_asset_event(connection, each, event_id)
 

@@ -57,7 +57,10 @@ def _spec(
         group_name=source.name,
         kinds={"python", "json"},
         owners=[OWNER],
-        tags={"route": "api" if fetched else "drop", "connected": _connected(house, source, stream)},
+        tags={
+            "route": "api" if fetched else "drop",
+            "connected": _connected(house, source, stream),
+        },
         code_version=stream.code_version,
         partitions_def=partitions.of(stream.grain),
         skippable=True,
@@ -242,4 +245,5 @@ def receipt_line(receipt: inbox.Receipt) -> str:
         f"{each.unchanged} unchanged"
         for each in receipt.streams
     )
-    return f"{receipt.file}: {receipt.source} {receipt.drop}; {counts}; {receipt.unreadable} unreadable"
+    kind = f"{receipt.source} {receipt.drop}"
+    return f"{receipt.file}: {kind}; {counts}; {receipt.unreadable} unreadable"

@@ -98,9 +98,9 @@ def expected_partitions(
 ) -> list[str]:
     """The partitions that a derived table should have, given those of its inputs.
 
-    A day or month exists as soon as any input that is read by window has data for it, and never
-    lies in the future (a month's file must not make the rest of the month). A table that reads no
-    input by window has every partition from the first of its inputs until today.
+    A day or month exists as soon as any input that is not read whole has data for it, and never
+    lies in the future (a month's file must not make the rest of the month). A table that reads
+    all its inputs whole has every partition from the first of theirs until today.
     """
     if table.grain is Grain.WHOLE:
         return [WHOLE] if any(existing.get(edge.table) for edge in table.inputs) else []
@@ -111,13 +111,13 @@ def expected_partitions(
         if upstream is Grain.WHOLE:
             continue
         for partition in existing.get(edge.table, ()):
-            if edge.reads is not Reads.WINDOW:
+            if edge.reads is Reads.ALL:
                 otherwise.append(date.fromisoformat(partition))
             elif upstream is table.grain:
                 by_window.add(partition)
             else:
                 by_window.update(partitions_between(table.grain, *span(upstream, partition)))
-    if otherwise and all(edge.reads is not Reads.WINDOW for edge in table.inputs):
+    if otherwise and all(edge.reads is Reads.ALL for edge in table.inputs):
         return partitions_between(table.grain, min(otherwise), today + timedelta(days=1))
     return sorted(each for each in by_window if each <= today.isoformat())
 
@@ -162,6 +162,16 @@ def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]
             code_version=_code_version(manifest, node, currency),
         )
     return tables
+
+
+def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The name of the table that each dbt test belongs to, by the unique id of the test."""
+    return {
+        uid: f"{manifest['nodes'][node['attached_node']]['schema']}/"
+        f"{manifest['nodes'][node['attached_node']]['name']}"
+        for uid, node in manifest["nodes"].items()
+        if node["resource_type"] == "test" and node.get("attached_node")
+    }
 
 
 def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency: str) -> str:

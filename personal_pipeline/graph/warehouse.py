@@ -109,6 +109,7 @@ def digest_partitions(
     """Digest and row count of each partition of a table, whatever the order of its rows."""
     schema, name = table.name.split("/")
     cut = f"'{WHOLE}'" if table.grain is Grain.WHOLE else f"{table.grain}::varchar"
+    # names and grain come from the manifest, values are bound
     rows = opened.execute(
         f"""
         select partition, sha256(string_agg(row_digest, '' order by row_digest)), count(*)
@@ -118,7 +119,7 @@ def digest_partitions(
         )
         where partition in (select unnest(?::varchar[]))
         group by partition
-        """,
+        """,  # noqa: S608
         [list(partitions)],
     ).fetchall()
     found = {partition: Version(digest, count) for partition, digest, count in rows}

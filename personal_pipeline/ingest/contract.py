@@ -107,7 +107,7 @@ class ApiStream:
     fetch: Callable[[Client, Window], Iterator[Record]] | None = None
     fetch_all: Callable[[Client], Iterator[Record]] | None = None
     coverage: Coverage = Coverage.WINDOW
-    """What ``fetch`` covers (WINDOW or PART); of ``fetch_all`` PICTURE, or SNAPSHOT if so declared."""
+    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, or SNAPSHOT if said."""
     full_pass_days: int = 7
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""

@@ -23,7 +23,7 @@ from personal_pipeline.ingest.contract import (
     Window,
 )
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of
+from personal_pipeline.ingest.lake import Row, StreamLake, Written, lake_of, storable
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
 from personal_pipeline.settings import Settings
@@ -104,7 +104,7 @@ def check_record(stream: ApiStream, record: object) -> str | None:
             return f"{name}: missing"
         value = record[name]
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        if isinstance(value, bool) and bool not in kinds or not isinstance(value, kinds):
+        if (isinstance(value, bool) and bool not in kinds) or not isinstance(value, kinds):
             expected = " or ".join(sorted(each.__name__ for each in kinds))
             return f"{name}: expected {expected}, found {type(value).__name__}"
     return None
@@ -116,11 +116,11 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
     for record in records:
         answer.records += 1
         key = None
+        reason = check_record(stream, record)
         try:
-            reason = check_record(stream, record)
             key = stream.key(record)
             if reason is None:
-                canonical(record)
+                record = storable(record)
                 days = [today] if stream.coverage is Coverage.SNAPSHOT else set(stream.days(record))
                 if not days:
                     reason = "no day on which anything happened to it"
@@ -128,7 +128,7 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
                     days = {day for day in days if day <= today + timedelta(days=1)}
                     reason = None if days else "its day lies in the future"
         except (KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
-            reason = reason_of(error)
+            reason = reason or reason_of(error)
         if reason is None and key is not None:
             for day in days:
                 answer.days[day][key] = Row(key, record)

@@ -27,7 +27,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of
+from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of, storable
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 
@@ -36,6 +36,7 @@ UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 
 LOCK_WAIT_SECONDS = 600
 
+_DIGEST_IN_NAME = re.compile(r"[0-9a-f]{12,}")
 _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
 
@@ -104,6 +105,8 @@ def captured_at(name: str, modified: datetime) -> datetime:
     A date in the name counts to the end of that day, or of that month when no day is given, but
     never later than the file itself; a date that lies after the file is wrong and is not used.
     """
+    # eight digits of a digest may look like a day
+    name = _DIGEST_IN_NAME.sub(" ", name.lower())
     if match := _DAY_IN_NAME.search(name):
         year, month, day = (int(part) for part in match.groups())
         try:
@@ -235,11 +238,10 @@ def _read_into_lake(
         if isinstance(item, Unreadable):
             bad.append(item)
             continue
-        row = Row(item.key, item.record, as_of, digest)
         try:
-            canonical(item.record)
+            row = Row(item.key, storable(item.record), as_of, digest)
         except ValueError:
-            bad.append(Unreadable("holds a number that is not one", item.record))
+            bad.append(Unreadable("holds what JSON cannot: NaN, or endless nesting", item.record))
             continue
         month = rows[item.stream][item.month.replace(day=1)]
         present = month.get(item.key)

@@ -69,6 +69,23 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def storable(record: Record) -> Record:
+    """The record as the lake can hold it; raises ``ValueError`` when it cannot.
+
+    Half of a surrogate pair (a title cut in the middle of an emoji) becomes U+FFFD: JSON can write
+    it, and DuckDB then refuses the whole file. NaN and nesting without end are refused.
+    """
+    try:
+        text = canonical(record)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if "\\ud" not in text:
+        return record
+    whole = json.dumps(record, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    mended: Record = json.loads(whole.decode("utf-16", "replace"))
+    return mended
+
+
 def _content(row: Row, volatile: tuple[str, ...]) -> str:
     if not volatile:
         return canonical(row.record)
@@ -126,7 +143,7 @@ class StreamLake:
         return sorted(
             date.fromisoformat(entry.name.removeprefix(prefix))
             for entry in os.scandir(self.folder)
-            if entry.name.startswith(prefix) and os.path.exists(f"{entry.path}/{PART}")
+            if entry.name.startswith(prefix) and Path(entry.path, PART).exists()
         )
 
     def read(self, partition: date) -> dict[str, Row]:

@@ -19,7 +19,8 @@ from personal_pipeline.home import Home, write_atomically
 class StreamMemory:
     """The last looks at one stream. Instants are UTC.
 
-    ``failure`` is one of ``http.Failure`` or "file unreadable"; ``failure_message`` says what to do.
+    ``failure`` is one of ``http.Failure``, or "file unreadable"; ``failure_message`` says what to
+    do about it.
     """
 
     looked_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""Where bad input goes: kept, with the reason beside it, and shown; never lost, never in the way."""
+"""Where bad input goes: kept, with the reason beside it, and shown; never lost."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def keep_records(
 def _text_of(raw: object) -> object:
     try:
         canonical(raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return repr(raw)
     return raw
 

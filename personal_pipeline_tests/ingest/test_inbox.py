@@ -105,7 +105,8 @@ def test_the_same_file_again_changes_nothing(home: Home) -> None:
     lines = ("figures,2026-10-30,1", "figures,2026-11-01,2")
     drop(home, "f.txt", *lines)
     again = drop(home, "other name.txt", *lines)
-    assert [(s.new, s.altered, s.unchanged) for s in again.streams][0] == (0, 0, 2)
+    first = again.streams[0]
+    assert (first.new, first.altered, first.unchanged) == (0, 0, 2)
     assert again.streams[0].changed_months == ()
 
 
@@ -204,6 +205,8 @@ def test_files_that_are_still_being_written_are_left_alone(home: Home) -> None:
         ("export-2026-11-20.zip", "2026-11-20T12:00:00+00:00"),
         ("export.zip", "2026-11-20T12:00:00+00:00"),
         ("0120261105123.zip", "2026-11-20T12:00:00+00:00"),
+        ("medium-export-ab20261105cdef.zip", "2026-11-20T12:00:00+00:00"),
+        ("capture2026-11-05.json", "2026-11-05T23:59:59+00:00"),
     ],
 )
 def test_when_a_file_was_captured(name: str, expected: str) -> None:

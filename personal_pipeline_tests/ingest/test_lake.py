@@ -17,12 +17,16 @@ from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
     content_digest,
+    storable,
 )
 
 DAY = date(2026, 11, 21)
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
@@ -141,3 +145,38 @@ def test_a_kill_while_writing_leaves_the_old_content(
             stream.write(DAY, [Row("a", {"v": 2})])
     assert stream.read(DAY)["a"].record == {"v": 1}
     assert [path.name for path in stream.path(DAY).parent.iterdir()] == ["part.jsonl.gz"]
+
+
+def test_half_of_a_surrogate_pair_is_mended_and_the_rest_kept() -> None:
+    record = {"title": "cut \ud83d", "whole": "\U0001f600 ñ", "n": [1, {"x": "\udc00"}]}
+    assert storable(record) == {
+        "title": "cut \ufffd",
+        "whole": "\U0001f600 ñ",
+        "n": [1, {"x": "\ufffd"}],
+    }
+
+
+@given(record=st.dictionaries(st.text(), VALUES, max_size=4))
+def test_what_is_storable_is_left_as_it_is(record: dict[str, object]) -> None:
+    assert storable(record) == record
+
+
+def test_duckdb_reads_what_the_lake_writes(home: Home) -> None:
+    import duckdb
+
+    record = storable({"title": "cut \ud83d", "whole": "\U0001f600", "control": "\x00\x1f"})
+    lake(home).write(DAY, [Row("a", record)])
+    read = duckdb.sql(
+        f"select record ->> 'whole' from read_ndjson('{lake(home).path(DAY)}', "
+        "columns = {key: 'varchar', record: 'json'})"
+    ).fetchall()
+    assert read == [("\U0001f600",)]
+
+
+def test_what_json_cannot_hold_is_refused() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"x": deep}
+    for record in ({"n": float("nan")}, {"n": float("inf")}, deep):
+        with pytest.raises(ValueError, match=r"."):
+            storable(record)
