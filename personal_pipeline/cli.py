@@ -36,6 +36,7 @@ from rich.progress import (
 from rich.table import Table as Grid
 
 from personal_pipeline.home import Busy, Home
+from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError) as error:
+        except (Busy, FileNotFoundError, DamagedPartition) as error:
             ERRORS.print(f"[red]{escape(str(error))}[/]")
             sys.exit(1)
 
@@ -295,7 +296,7 @@ def add(files: tuple[Path, ...], as_json: bool) -> None:
 # --------------------------------------------------------------------- sources, status, report
 
 
-@main.command()
+@main.command(short_help="List every source and how to connect it.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sources(as_json: bool) -> None:
     """List every source: its state, and how to connect it or make its export."""
@@ -346,7 +347,7 @@ def _state(state: Any) -> str:
     return f"[{colour.get(str(state), 'dim')}]{state}[/]"
 
 
-@main.command()
+@main.command(short_help="Show how fresh each stream is.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def status(as_json: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
@@ -368,7 +369,7 @@ def _iso(value: Any) -> str:
     return str(value.isoformat())
 
 
-@main.command()
+@main.command(short_help="Write the report of a day.")
 @click.option("--date", "day", type=DAY, help="The report of this day (default: today, UTC).")
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
@@ -386,7 +387,7 @@ def report(day: datetime | None, show: bool) -> None:
 # ----------------------------------------------------------------------------------------- up
 
 
-@main.command()
+@main.command(short_help="Start the lineage UI and the daemon.")
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
 def up(port: int | None) -> None:
     """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
@@ -417,7 +418,7 @@ def up(port: int | None) -> None:
 # --------------------------------------------------------------------------------------- demo
 
 
-@main.command()
+@main.command(short_help="Try it: an invented life, built as yours would be.")
 @click.option("--years", type=click.IntRange(1, 10), default=2, show_default=True)
 @click.option("--seed", type=int, default=11, show_default=True)
 @click.option(
@@ -431,8 +432,12 @@ def up(port: int | None) -> None:
 def demo(years: int, seed: int, folder: Path) -> None:
     """Invent a writer's years, and run the whole graph over them as over real data."""
     from personal_pipeline import refresh as passes
-    from personal_pipeline.demo.run import invented_house
+    from personal_pipeline.demo.run import NotADemo, clear, invented_house
 
+    try:
+        clear(folder)
+    except NotADemo as refusal:
+        raise click.UsageError(str(refusal)) from None
     started = time.monotonic()
     CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {folder}/ …")
     with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
@@ -449,7 +454,7 @@ def demo(years: int, seed: int, folder: Path) -> None:
 # ------------------------------------------------------------------------------------- doctor
 
 
-@main.command()
+@main.command(short_help="Check settings, folders, versions and the port.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(as_json: bool) -> None:
     """Check settings, credentials' presence, folder modes, versions and the port."""

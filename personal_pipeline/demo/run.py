@@ -6,6 +6,7 @@ is a refresh with settings that point to them.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,9 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
+
+MARKER = ".invented"
+"""The file by which a folder is known as a demo's."""
 
 REQUESTS_PER_MINUTE = 60_000
 """A server of our own on loopback has no limit to respect."""
@@ -35,13 +39,32 @@ def settings_for(addresses: Addresses, folder: Path) -> Settings:
     return Settings(_env_file=None, **values)
 
 
+class NotADemo(Exception):
+    """The folder holds something that no demo made. Nothing was touched."""
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier demo, because two invented lives do not mix; refuse anything else."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / MARKER).exists():
+        raise NotADemo(
+            f"{folder} is not empty and was not made by a demo. Name another folder with --dir."
+        )
+    shutil.rmtree(folder)
+
+
 @contextmanager
 def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
-    """A house whose services answer, and whose exports wait in the inbox, while this is open."""
+    """A house whose services answer, and whose exports wait in the inbox, while this is open.
+
+    The folder is empty: see ``clear``.
+    """
     # told until the end of yesterday: what is later would lie in the future
     life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
     with serve(life) as addresses:
         settings = settings_for(addresses, folder)
         home = Home.of(settings).ensure()
+        (home.root / MARKER).touch()
         write_drops(life, home.inbox)
         yield House(settings, home, SOURCES)

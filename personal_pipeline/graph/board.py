@@ -91,16 +91,18 @@ def _drop_states(house: House, source: Source) -> list[StreamState]:
         state, detail, expected = judge_drop(drop, newest_month, failing, house.today)
         for (stream, lake), memory in zip(lakes, memories, strict=True):
             newest, rows = _newest_with_rows(lake)
+            # one kind of export feeds several streams, and need not hold all of them
+            arrived = rows > 0 or state is State.FAILING
             states.append(
                 StreamState(
                     source=source.name,
                     source_title=source.title,
                     stream=stream.name,
                     route="drop",
-                    state=state,
+                    state=state if arrived else State.WAITING,
                     last_looked=memory.looked_at,
                     newest_data=newest,
-                    next_expected=expected,
+                    next_expected=expected if arrived else None,
                     rows=rows,
                     unreadable=memory.unreadable,
                     detail=detail,
