@@ -20,9 +20,11 @@ from pathlib import Path
 
 from personal_pipeline.home import READ_ONLY, Home, write_atomically
 from personal_pipeline.ingest.contract import (
+    Claim,
     Coverage,
     Drop,
     DropFile,
+    DropRow,
     Source,
     Unreadable,
     UnreadableFile,
@@ -132,12 +134,21 @@ def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, 
         (claim.confidence, source, drop, claim.reason)
         for source in sources
         for drop in source.drops
-        if (claim := drop.recognise(file)) is not None
+        if (claim := _claim(drop, file)) is not None
     ]
     if not claims:
         return None
     _, source, drop, reason = max(claims, key=lambda claim: claim[0])
     return source, drop, reason
+
+
+def _claim(drop: Drop, file: DropFile) -> Claim | None:
+    try:
+        return drop.recognise(file)
+    except OSError:
+        raise
+    except Exception:
+        return None
 
 
 def accepted(sources: Sequence[Source]) -> str:
@@ -234,7 +245,7 @@ def _read_into_lake(
     as_of = file.captured_at.isoformat()
     rows: dict[str, dict[date, dict[str, Row]]] = {name: defaultdict(dict) for name in streams}
     bad: list[Unreadable] = []
-    for item in drop.read(file):
+    for item in _items(drop, file):
         if isinstance(item, Unreadable):
             bad.append(item)
             continue
@@ -272,6 +283,19 @@ def _read_into_lake(
             remember(home, source.name, name, memory.succeeded(now, unreadable=len(bad)))
     receipt = replace(receipt, unreadable=len(bad), streams=tuple(receipts))
     return _receipted(home, receipt, written)
+
+
+def _items(drop: Drop, file: DropFile) -> Iterator[DropRow | Unreadable]:
+    """What the drop reads. A reader that breaks costs its file, not the files behind it."""
+    try:
+        yield from drop.read(file)
+    except (UnreadableFile, OSError):
+        raise
+    except Exception as error:
+        raise UnreadableFile(
+            f"reading it broke off ({type(error).__name__}); it is not like the files that this "
+            "version knows. The original is in the archive."
+        ) from error
 
 
 def newer(one: Row, other: Row) -> Row:

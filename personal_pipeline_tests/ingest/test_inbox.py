@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -228,3 +229,28 @@ def test_a_receipt_is_json(home: Home) -> None:
     receipt = drop(home, "f.txt", "figures,2026-11-01,1")
     kept = json.loads(next((home.archive / "receipts").iterdir()).read_bytes())
     assert (kept["file"], kept["digest"]) == ("f.txt", receipt.digest)
+
+
+def test_a_reader_that_breaks_costs_its_file_only(home: Home) -> None:
+    def broken(file: DropFile) -> Iterator[DropRow]:
+        yield DropRow("figures", date(2026, 11, 1), "k", {"value": 1})
+        raise IndexError("private value")
+
+    drop = replace(SOURCE.drops[0], read=broken)
+    receipt = take(
+        home, [replace(SOURCE, drops=(drop,))], put(home, "f.txt", "figures,2026-11-01,1"), NOW
+    ).receipt
+    assert receipt.problem is not None
+    assert "private" not in receipt.problem
+    assert figures(home) == {}
+    assert original_path(home, receipt.digest, "f.txt").exists()
+
+
+def test_a_recogniser_that_breaks_does_not_claim(home: Home) -> None:
+    def broken(_file: DropFile) -> Claim | None:
+        raise IndexError
+
+    drop = replace(SOURCE.drops[0], recognise=broken)
+    path = put(home, "f.txt", "figures,2026-11-01,1")
+    receipt = take(home, [replace(SOURCE, drops=(drop,)), SOURCE], path, NOW).receipt
+    assert receipt.taken

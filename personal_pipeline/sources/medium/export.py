@@ -174,7 +174,8 @@ def _members(archive: zipfile.ZipFile) -> list[_Member]:
     paths = [
         (info.filename.replace("\\", "/").split("/"), info)
         for info in archive.infolist()
-        if not info.is_dir()
+        # is_dir itself fails on a name without a letter
+        if info.filename and not info.is_dir()
     ]
     members = []
     for parts, info in sorted(paths, key=lambda path: path[0]):
