@@ -399,6 +399,17 @@ def up(port: int | None) -> None:
     # a gql.py or dagster.py in the folder where this is started must not be imported
     environment = {**os.environ, **prepare(home), "PYTHONSAFEPATH": "1"}
     manifest_path(home)
+    house = _house(settings)
+    never = [
+        source.title
+        for source in house.sources
+        if house.connected(source) and not any((home.lake / source.name).glob("*/*=*"))
+    ]
+    if never:
+        CONSOLE.print(
+            f"Nothing was fetched yet from {', '.join(never)}: `personal-pipeline refresh` fetches "
+            "the whole history now; otherwise it comes with the next morning.",
+        )
     number = port or settings.port
     CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
     # loopback only: the UI has no login
