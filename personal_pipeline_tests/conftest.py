@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
+from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
@@ -34,3 +37,33 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip(f"{SAMPLES} is not there: the samples are not part of this repository")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """The services of an invented life, on loopback."""
+    with invented_services() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def built_home(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home of that life after its first refresh. It is expensive, and never changed."""
+    from personal_pipeline.refresh import refresh
+
+    home = Home(tmp_path_factory.mktemp("built") / "home").ensure()
+    drop_exports(services.life, home)
+    with pytest.MonkeyPatch.context() as patched:
+        # what importing the definitions looks at
+        for name, text in services.environment(home).items():
+            patched.setenv(name, text)
+        passed = refresh(services.house(home))
+    assert not passed.failures
+    return home
+
+
+@pytest.fixture
+def copied(built_home: Home, tmp_path: Path) -> Home:
+    """A copy of that home, for a test that changes it."""
+    shutil.copytree(built_home.root, tmp_path / "home", dirs_exist_ok=True)
+    return Home(tmp_path / "home")

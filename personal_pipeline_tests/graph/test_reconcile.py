@@ -69,9 +69,7 @@ class World:
     def everything(self) -> dict[str, Mapping[str, int]]:
         return {**self.raw, **self.content}
 
-    def compute(
-        self, table: Table, partition: str, source: Mapping[str, Mapping[str, int]]
-    ) -> int:
+    def compute(self, table: Table, partition: str, source: Mapping[str, Mapping[str, int]]) -> int:
         total = 0
         for edge in table.inputs:
             present = dict(sorted(source.get(edge.table, {}).items()))
@@ -89,9 +87,7 @@ class World:
         inputs = input_digests(table, TABLES, partition, versions)
         value = self.compute(table, partition, self.everything())
         self.content.setdefault(name, {})[partition] = value
-        self.ledger.setdefault(name, {})[partition] = Built(
-            str(value), inputs, table.code_version
-        )
+        self.ledger.setdefault(name, {})[partition] = Built(str(value), inputs, table.code_version)
         self.builds.append((name, partition))
 
     def settle(self) -> list[tuple[str, str]]:
