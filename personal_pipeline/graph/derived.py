@@ -4,6 +4,7 @@ A definition a grain, because a run of Dagster has one kind of partition: days, 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -60,7 +61,7 @@ class Translator(DagsterDbtTranslator):
 
 
 def _announce(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, *, everything: bool
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, *, everything: bool
 ) -> Announce:
     """Tell Dagster what was built. In a run that somebody asked for, every partition of it; in a
     reconcile only those whose content differs now, because each event is kept for ever."""
@@ -69,7 +70,7 @@ def _announce(
         with batched(context.instance):
             for each in built:
                 if everything or each.changed:
-                    context.log_event(_event(each))
+                    context.log_event(_event(each, house.clock()))
         for test in tested:
             # taken at run time, though the annotation leaves it out
             context.log_event(_check(test))  # type: ignore[arg-type]
@@ -77,7 +78,7 @@ def _announce(
     return announce
 
 
-def _event(built: BuiltPartition) -> dg.AssetMaterialization:
+def _event(built: BuiltPartition, at: datetime) -> dg.AssetMaterialization:
     rows = dg.MetadataValue.int(built.version.rows)
     whole = built.partition == WHOLE
     return materialization(
@@ -86,6 +87,7 @@ def _event(built: BuiltPartition) -> dg.AssetMaterialization:
         built.version.digest,
         {
             "dagster/row_count" if whole else "dagster/partition_row_count": rows,
+            "data as of": dg.MetadataValue.timestamp(at),
             "content before": dg.MetadataValue.text((built.previous or "nothing")[:16]),
             "content now": dg.MetadataValue.text(built.version.digest[:16]),
             "inputs read": dg.MetadataValue.json(dict(built.inputs)),
@@ -153,7 +155,7 @@ def _dbt_assets(
             for key in context.selected_asset_keys
             if "/".join(key.path) in tables
         }
-        _raise_failures(build(house, tables, wanted, _announce(context, everything=True)))
+        _raise_failures(build(house, tables, wanted, _announce(context, house, everything=True)))
         return
         yield
 
@@ -171,7 +173,7 @@ def _dbt_assets(
 )
 def reconcile_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
     """The level-triggered half of exact rebuilding: see ``reconcile``."""
-    built = reconcile(house, _announce(context, everything=False))
+    built = reconcile(house, _announce(context, house, everything=False))
     context.log.info(
         f"{len(built)} tables built, {sum(each.changed for each in built)} partitions changed"
     )

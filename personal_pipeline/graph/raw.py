@@ -26,6 +26,21 @@ DATA_VERSION = "dagster/data_version"
 DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 
 
+ENVELOPE = dg.TableSchema(
+    columns=[
+        dg.TableColumn("key", "string", "What identifies the record when it arrives again."),
+        dg.TableColumn("record", "json", "The record exactly as it was given."),
+    ]
+)
+DROP_ENVELOPE = dg.TableSchema(
+    columns=[
+        *ENVELOPE.columns,
+        dg.TableColumn("as_of", "timestamp", "When the service gave the file, ISO 8601 UTC."),
+        dg.TableColumn("origin", "string", "SHA-256 of the file in archive/originals/."),
+    ]
+)
+
+
 def asset_key(source: Source, stream: ApiStream | DropStream) -> dg.AssetKey:
     """The key of a raw asset: the source, then the stream; dbt gives its sources the same."""
     return dg.AssetKey([source.name, stream.name])
@@ -68,6 +83,7 @@ def _spec(
             "source": source.title,
             "how to connect": dg.MetadataValue.md(_how(source, stream)),
             "dagster/uri": f"lake/{source.name}/{stream.name}",
+            "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
         freshness_policy=(
             dg.FreshnessPolicy.time_window(
