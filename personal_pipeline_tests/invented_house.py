@@ -1,0 +1,256 @@
+"""An invented life behind a server that a test can make answer otherwise, and what was built of it.
+
+The clock is passed in: it is the morning after the life ended, in this process and in a second one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+import requests
+
+from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.demo.life import Life, invent
+from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.graph import warehouse
+from personal_pipeline.graph.build import all_tables, build, lake_versions
+from personal_pipeline.graph.house import BuiltTable, House
+from personal_pipeline.graph.reconcile import find_stale
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.settings import Settings
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.loopback import Answer, Loopback, Request, loopback
+
+UNTIL = date(2025, 11, 20)
+NOW = datetime(2025, 11, 21, 6, 0, tzinfo=UTC)
+START = UNTIL - timedelta(days=40)
+"""The first day that the person wants: each day costs an event, so a year would cost minutes."""
+
+DROPS = 12
+"""So many of the newest exports lie in the inbox; all of them would cost much and show no more."""
+
+Usual: TypeAlias = Callable[[], Answer]
+Instead: TypeAlias = Callable[[Request, Usual], Answer]
+
+_HOP_BY_HOP = frozenset({"connection", "host", "accept-encoding"})
+
+
+@dataclass
+class Services:
+    """The invented services. ``asked`` holds every request, oldest first."""
+
+    life: Life
+    behind: Addresses
+    server: Loopback
+    instead: Instead | None = None
+
+    @property
+    def asked(self) -> list[Request]:
+        return self.server.asked
+
+    @contextmanager
+    def but(self, instead: Instead) -> Iterator[None]:
+        """Inside the block ``instead`` answers; it may call the second argument for the usual."""
+        self.instead = instead
+        try:
+            yield
+        finally:
+            self.instead = None
+
+    def environment(self, home: Home, **more: object) -> dict[str, str]:
+        """Settings of the person whose services these are, as environment variables."""
+        # every setting is named, so that nothing of the real person's comes through
+        return {
+            **{
+                each.alias: ""
+                for each in Settings.model_fields.values()
+                if each.alias and each.default is None
+            }
+            | self.addresses().environment()
+            | {
+                "PERSONAL_PIPELINE_HOME": str(home.root),
+                "PERSONAL_PIPELINE_START": START.isoformat(),
+                "PERSONAL_PIPELINE_TIMEZONE": "UTC",
+                "PERSONAL_PIPELINE_REPORT_HOUR": "7",
+                "PERSONAL_PIPELINE_CURRENCY": "usd",
+                "PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS": "60",
+                "KIT_REQUESTS_PER_MINUTE": "60000",
+            }
+            | {name: str(value) for name, value in more.items()}
+        }
+
+    def house(
+        self, home: Home, *, now: datetime = NOW, sources: tuple[Source, ...] = SOURCES, **more: Any
+    ) -> House:
+        """A house of this person, at a moment that does not pass."""
+        settings = Settings(_env_file=None, **self.environment(home, **more))  # type: ignore[arg-type]
+        return House(settings, home, sources, clock=lambda: now)
+
+    def addresses(self) -> Addresses:
+        """The services behind the server of the test."""
+        base = self.behind.stripe_api_base
+        return replace(
+            self.behind,
+            **{
+                name: address.replace(base, self.server.base)
+                for name, address in vars_of(self.behind).items()
+            },
+        )
+
+
+def vars_of(addresses: Addresses) -> dict[str, str]:
+    return {name: getattr(addresses, name) for name in addresses.__slots__}
+
+
+@contextmanager
+def invented_services() -> Iterator[Services]:
+    """The services of a life of one year, until the block is left."""
+    life = invent(1, 7, UNTIL)
+    session = requests.Session()
+    session.trust_env = False
+
+    def usual(request: Request) -> Answer:
+        answer = session.get(
+            f"{behind.stripe_api_base}{request.path}",
+            params=request.query,
+            headers={n: t for n, t in request.headers.items() if n not in _HOP_BY_HOP},
+            allow_redirects=False,
+            timeout=30,
+        )
+        kept = {n: t for n, t in answer.headers.items() if n in ("Location", "Request-Id")}
+        kind = answer.headers.get("Content-Type", "")
+        return Answer(answer.content, answer.status_code, kept, kind)
+
+    def answering(request: Request) -> Answer:
+        instead = services.instead
+        return usual(request) if instead is None else instead(request, lambda: usual(request))
+
+    with serve(life) as behind, loopback(answering) as server, session:
+        services = Services(life, behind, server)
+        yield services
+
+
+def drop_exports(life: Life, home: Home) -> None:
+    """Lay the newest exports into the inbox."""
+    for path in write_drops(life, home.inbox)[:-DROPS]:
+        path.unlink()
+
+
+def changed_json(answer: Answer, change: Callable[[Any], None]) -> Answer:
+    """The answer with its JSON changed in place."""
+    value = json.loads(answer.body)
+    change(value)
+    return replace(answer, body=json.dumps(value).encode())
+
+
+# ------------------------------------------------------------------------- what was made of it
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+
+
+def query(path: Path, sql: str, *values: object) -> Rows:
+    with duckdb.connect(str(path), read_only=True) as opened:
+        return opened.execute(sql, list(values)).fetchall()
+
+
+def content(path: Path, *schemas: str) -> dict[str, Rows]:
+    """Every row of every table of the schemas, in an order of its own."""
+    with duckdb.connect(str(path), read_only=True) as opened:
+        names = opened.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+            " where list_contains(?, table_schema) order by all",
+            [list(schemas)],
+        ).fetchall()
+        return {
+            name: sorted(opened.execute(f"select * from {name}").fetchall(), key=repr)
+            for (name,) in names
+        }
+
+
+def files(*folders: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Every file of the folders: which file it is, when it was written, and what is in it."""
+    return {
+        str(path): (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def lake_of_source(home: Home, source: str) -> dict[str, bytes]:
+    """The bytes of every partition of a source."""
+    folder = home.lake / source
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("part.*")
+    }
+
+
+def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
+    """Build the stale partitions of just these tables."""
+    tables = all_tables(house)
+    with warehouse.writing(house.home):
+        ledger = warehouse.read_ledger(house.home)
+    stale = find_stale(tables, lake_versions(house), ledger, house.today)
+    return build(house, tables, {name: sorted(stale[name]) for name in names}, lambda *_: None)
+
+
+# ------------------------------------------------------------------------- in a second process
+
+AT = """
+import sys
+from datetime import datetime
+from personal_pipeline.graph import house
+
+class Then(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.fromisoformat(sys.argv[1])
+
+house.datetime = Then
+from personal_pipeline.cli import main
+main(sys.argv[2:], prog_name="personal-pipeline")
+"""
+"""``personal-pipeline`` with another clock."""
+
+
+def start(
+    environment: Mapping[str, str], *arguments: str, now: datetime = NOW
+) -> subprocess.Popen[str]:
+    """``personal-pipeline`` in a process (and a group of processes) of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", AT, now.isoformat(), *arguments],
+        env={**os.environ, "COLUMNS": "300", **environment},
+        # where no .env lies
+        cwd=environment["PERSONAL_PIPELINE_HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(environment: Mapping[str, str], *arguments: str, now: datetime = NOW) -> Ended:
+    """``personal-pipeline`` to its end."""
+    process = start(environment, *arguments, now=now)
+    out, err = process.communicate(timeout=120)
+    return Ended(process.returncode, out, err)
