@@ -47,7 +47,8 @@ pytest: $(INSTALLED) ## Only the tests (PYTEST_ARGS='-m "not slow"')
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(RUN)/python "$$script"; done
+	@set -e; for name in event_log lake dbt_call refresh; do \
+		$(RUN)/python -m "benchmarks.$$name"; done
 
 .PHONY: install
 install: $(INSTALLED) ## Make .venv from requirements.lock

@@ -1,0 +1,170 @@
+"""Passes over two invented years: the first one split into its parts, and what later ones cost.
+
+The first is what ``personal-pipeline demo`` does. It should take at most 120 s on two cores, once
+everything is installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from benchmarks.measured import Measured, seconds_of, show
+from personal_pipeline import refresh as passes
+from personal_pipeline.demo.run import invented_house
+from personal_pipeline.graph import build, dbt_project, report_asset, warehouse
+from personal_pipeline.graph.house import House, Outcome
+from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.lake import lake_of
+
+BUDGET_SECONDS = 120
+YEARS, SEED = 2, 11
+
+PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
+    ("fetching, sources side by side", passes, ("pull_source",)),
+    ("reading the inbox", inbox, ("take",)),
+    ("dbt", dbt_project, ("run", "manifest_path")),
+    ("finding what is stale", build, ("lake_versions", "find_stale")),
+    (
+        "digests, ledger, publishing",
+        warehouse,
+        ("digest_partitions", "record", "read_ledger", "existing_models", "publish"),
+    ),
+    ("the report", report_asset, ("write_morning_report", "is_current")),
+)
+
+
+class Spans:
+    """When the calls of each part began and ended."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, which from now on leaves its times here."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self._spans[part].append((started, time.perf_counter()))
+
+        return call
+
+    def calls(self, part: str) -> int:
+        """How many calls there were."""
+        return len(self._spans[part])
+
+    def seconds(self, part: str) -> float:
+        """Seconds in which at least one call of a part was going on."""
+        total, until = 0.0, 0.0
+        for start, end in sorted(self._spans[part]):
+            total += max(end - max(start, until), 0.0)
+            until = max(until, end)
+        return total
+
+
+@contextmanager
+def measured_parts() -> Iterator[Spans]:
+    """Within it, every call of the functions in ``PARTS`` is timed."""
+    spans = Spans()
+    with ExitStack() as stack:
+        for part, module, names in PARTS:
+            for name in names:
+                original = getattr(module, name)
+                setattr(module, name, spans.timed(part, original))
+                stack.callback(setattr, module, name, original)
+        yield spans
+
+
+def run(house: House) -> Outcome:
+    """One pass, with an account of its own."""
+    passed = passes.refresh(replace(house, outcome=Outcome()))
+    assert not passed.failures, passed.failures
+    return passed.outcome
+
+
+def lose_a_row(house: House) -> None:
+    """Take a row out of a day of balance transactions that no fetch looks at any more."""
+    source = next(source for source in house.sources if source.name == "stripe")
+    stream = next(stream for stream in source.api if stream.name == "balance_transactions")
+    lake = lake_of(house.home, source.name, stream)
+    for day in lake.partitions():
+        rows = list(lake.read(day).values())
+        if len(rows) > 1 and day < house.today - timedelta(days=300):
+            lake.write(day, rows[1:])
+            return
+
+
+def drop_tables(house: House) -> None:
+    """Delete everything that can be built again."""
+    house.home.warehouse.unlink()
+    house.home.published.unlink()
+
+
+def first_pass(folder: Path, imports: float) -> None:
+    """The demo in its parts; then, in the same house, the later passes."""
+    started = time.perf_counter()
+    with invented_house(YEARS, SEED, folder) as house:
+        inventing = time.perf_counter() - started
+        with measured_parts() as spans:
+            whole = seconds_of(lambda: run(house))
+        parts = [
+            Measured(
+                part, spans.seconds(part), spans.calls(part) if part == "reading the inbox" else 1
+            )
+            for part, _, _ in PARTS
+        ]
+        rest = whole - sum(part.seconds for part in parts)
+        show(
+            f"The demo: {YEARS} years, seed {SEED}",
+            [
+                Measured("the budget", BUDGET_SECONDS),
+                Measured("in all", imports + inventing + whole),
+                Measured("importing dagster", imports),
+                Measured("inventing", inventing),
+                *parts,
+                Measured("the rest: Dagster's definitions, runs and events", rest),
+            ],
+        )
+        later = [
+            later_pass(house, "nothing new"),
+            later_pass(house, "one changed day", lose_a_row),
+            later_pass(house, "full rebuild: warehouse and published copy deleted", drop_tables),
+        ]
+        show("A refresh of the same house", later[::-1])
+
+
+def later_pass(
+    house: House, what: str, before: Callable[[House], None] = lambda house: None
+) -> Measured:
+    """A pass after something happened to the house, and what it had to do."""
+    before(house)
+    started = time.perf_counter()
+    outcome = run(house)
+    seconds = time.perf_counter() - started
+    tables = len({each.name for each in outcome.built})
+    return Measured(f"{what}; {outcome.dbt_calls} dbt calls, {tables} tables", seconds)
+
+
+def main() -> None:
+    """Import in a process of its own, because this one has done so already."""
+    command = [sys.executable, "-c", "import personal_pipeline.refresh"]
+    with TemporaryDirectory() as folder:
+        imports = seconds_of(lambda: subprocess.run(command, check=True))
+        first_pass(Path(folder) / "demo", imports)
+
+
+if __name__ == "__main__":
+    main()
