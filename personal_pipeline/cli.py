@@ -456,10 +456,15 @@ def demo(years: int, seed: int, folder: Path) -> None:
     _print_passed(passed)
     CONSOLE.print(
         f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
-        f"[bold]PERSONAL_PIPELINE_HOME={folder} personal-pipeline up[/]",
+        f"[bold]PERSONAL_PIPELINE_HOME={folder} {_own_name()} up[/]",
         soft_wrap=True,
     )
     sys.exit(1 if passed.failures else 0)
+
+
+def _own_name() -> str:
+    """How this command was called: the environment need not be active."""
+    return sys.argv[0] if ".venv" in sys.argv[0] else "personal-pipeline"
 
 
 # ------------------------------------------------------------------------------------- doctor

@@ -49,7 +49,10 @@ def run(*command: str | Path, cwd: Path = CHECKOUT, **environment: str) -> str:
 
 
 def is_a_target(words: list[str], folder: Path) -> None:
-    run(*words, "--dry-run")
+    environment = dict(word.split("=", 1) for word in words if "=" in word)
+    command = [word for word in words if "=" not in word]
+    seen = run(*command, "--dry-run", **environment)
+    assert "personal-pipeline" in seen or "pytest" in seen
 
 
 def is_installed(words: list[str], folder: Path) -> None:
@@ -124,6 +127,7 @@ COMMANDS: dict[str, Check] = {
     # run for real by CI, and the demo by personal_pipeline_tests/demo
     "make demo": is_a_target,
     "make test": is_a_target,
+    "PERSONAL_PIPELINE_HOME=demo make up": is_a_target,
     "python3 -m venv .venv": works_in_a_fresh_folder,
     ". .venv/bin/activate": can_be_activated,
     "python -m pip install --require-hashes -r requirements.lock": holds_for_this_environment,
