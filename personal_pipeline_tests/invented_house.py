@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -249,8 +250,17 @@ class Ended:
     err: str
 
 
+def end(process: subprocess.Popen[str], seconds: float = 100) -> Ended:
+    """Wait for the end of a process; one that hangs is killed, and fails the test."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise AssertionError(f"it did not end within {seconds} s") from None
+    return Ended(process.returncode, out, err)
+
+
 def run(environment: Mapping[str, str], *arguments: str, now: datetime = NOW) -> Ended:
     """``personal-pipeline`` to its end."""
-    process = start(environment, *arguments, now=now)
-    out, err = process.communicate(timeout=120)
-    return Ended(process.returncode, out, err)
+    return end(start(environment, *arguments, now=now))

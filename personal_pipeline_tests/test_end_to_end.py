@@ -41,6 +41,7 @@ from personal_pipeline_tests.invented_house import (
     build_what_is_stale,
     changed_json,
     content,
+    end,
     files,
     lake_of_source,
     query,
@@ -88,9 +89,9 @@ def test_deleted_tables_come_back_equal_also_when_two_processes_refresh_at_once(
     copied.warehouse.unlink()
     environment = services.environment(copied)
     both = [start(environment, "refresh", "--json") for _ in range(2)]
-    ended = [(*process.communicate(timeout=200), process.returncode) for process in both]
-    assert [code for _, _, code in ended] == [0, 0], ended
-    built = [json.loads(out)["built"] for out, _, _ in ended]
+    ended = [end(process, 200) for process in both]
+    assert [each.code for each in ended] == [0, 0], ended
+    built = [json.loads(each.out)["built"] for each in ended]
     assert sorted(bool(each) for each in built) == [False, True], "one of them finds all done"
     assert content(copied.published, "staging", "marts") == content(
         built_home.published, "staging", "marts"
@@ -252,8 +253,8 @@ def test_a_pull_that_is_killed_goes_on_where_it_stopped(
 
     with services.but(instead):
         process = start(services.environment(copied), "refresh")
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL, (out, err)
+        ended = end(process)
+    assert ended.code == -signal.SIGKILL, (ended.out, ended.err)
     whole, part = lake_of_source(built_home, "stripe"), lake_of_source(copied, "stripe")
     assert 0 < len(part) < len(whole)
     assert part.items() <= whole.items()
@@ -296,10 +297,9 @@ def test_a_build_that_is_killed_is_repaired_by_the_next(
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
-            # its pipes stay open in dbt, so there is nothing to read to the end of
-            process.wait()
-        passed = refresh(services.house(copied))
-    assert not passed.failures
+        again = run(services.environment(copied), "refresh")
+        assert end(process).code == -signal.SIGKILL
+    assert again.code == 0, (again.out, again.err)
 
     expected = content(built_home.published, "staging", "marts")
     found = content(copied.published, "staging", "marts")

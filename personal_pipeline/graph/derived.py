@@ -168,7 +168,8 @@ def _dbt_assets(
         "Builds every derived partition that is missing, or whose recorded inputs or code differ "
         "from what is there now, until nothing is stale."
     ),
-    pool="warehouse",
+    # no pool: without a daemon nobody takes back the slot of a run that was killed, and the next
+    # refresh would wait for ever; the lock of the warehouse ends with its process
     out=dg.Out(dg.Nothing),
 )
 def reconcile_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
