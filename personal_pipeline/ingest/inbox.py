@@ -180,7 +180,7 @@ def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Ta
             problem = (
                 "The file is empty; export it again."
                 if not stat.st_size
-                else "No source knows this kind of file. The inbox takes:\n" + accepted(sources)
+                else "No source knows this kind of file.\nThe inbox takes:\n" + accepted(sources)
             )
             set_aside(home, path, "unknown", f"{path.name}: {problem}")
             return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
