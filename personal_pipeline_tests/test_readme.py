@@ -51,7 +51,7 @@ def run(*command: str | Path, cwd: Path = CHECKOUT, **environment: str) -> str:
 def is_a_target(words: list[str], folder: Path) -> None:
     environment = dict(word.split("=", 1) for word in words if "=" in word)
     command = [word for word in words if "=" not in word]
-    seen = run(*command, "--dry-run", **environment)
+    seen = run(*command, "--dry-run", cwd=CHECKOUT, **environment)
     assert "personal-pipeline" in seen or "pytest" in seen
 
 
