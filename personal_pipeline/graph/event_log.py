@@ -21,6 +21,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
 
 BUSY_TIMEOUT_SECONDS = 60
+INDEX = "index"
+"""The shard that holds what is asked across runs; its connection is kept."""
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -34,6 +36,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
+        if shard != INDEX:
+            # there is a file a run; kept open, they would use up the handles of a daemon
+            with super()._connect(shard) as connection:
+                yield connection
+            return
         with self._db_lock:
             engine = self._engines.get(shard)
             if engine is None:
