@@ -17,6 +17,7 @@ from personal_pipeline.graph.reconcile import (
     Reason,
     all_versions,
     find_stale,
+    in_order,
     input_digests,
     next_batch,
 )
@@ -130,8 +131,11 @@ def build(
         built: list[BuiltTable] = []
         announced: list[BuiltPartition] = []
         with warehouse.connection(home) as opened:
-            for name, partitions in wanted.items():
-                table = tables[name]
+            # in the order of their inputs: each records the content that it has just read
+            for table in in_order(tables):
+                name, partitions = table.name, wanted.get(table.name)
+                if partitions is None:
+                    continue
                 result = status.get(table.model or "")
                 why = frozenset((reasons or {}).get(name, {}).values())
                 if result is None or result.status != "success":

@@ -196,7 +196,9 @@ def pull(
                 pulled = _snapshot(home, pulled, stream, lake, records, today)
             else:
                 pulled = _picture(home, pulled, stream, lake, records, today, beginning)
-        memory = memory.succeeded(now, unreadable=pulled.unreadable, full_pass=full_pass)
+        if window is None:
+            # chosen days say nothing of the days since the last look
+            memory = memory.succeeded(now, unreadable=pulled.unreadable, full_pass=full_pass)
     except ServiceError as failure:
         memory = memory.failed(now, failure.failure.value, str(failure))
         pulled = replace(pulled, failure=failure)
