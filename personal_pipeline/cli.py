@@ -91,8 +91,9 @@ def _house(settings: Settings, **more: Any) -> House:
 @main.command()
 @click.option("--source", "only", help="Fetch this source only, and leave the inbox alone.")
 @click.option("--since", type=DAY, help="Fetch from this day on, where days are missing.")
+@click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
+def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
     """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
 
@@ -109,7 +110,7 @@ def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
             ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
-        passed = passes.refresh(house, only=chosen, progress=progress)
+        passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:

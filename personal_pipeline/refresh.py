@@ -4,21 +4,25 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from personal_pipeline.definitions import definitions_of
+from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.fetch import Progress, Pulled, pull_source
+from personal_pipeline.ingest.lake import DamagedPartition
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -33,38 +37,49 @@ class Passed:
 
 
 def refresh(
-    house: House, *, only: Sequence[Source] | None = None, progress: Progress | None = None
+    house: House,
+    *,
+    only: Sequence[Source] | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
 ) -> Passed:
-    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone.
+    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone; ``retry`` also builds
+    what failed twice and waits.
 
     Sources are fetched side by side, a thread each: one that stalls costs its own time budget and
-    holds back nobody's fetching. The runs that record it follow one after the other.
+    holds back nobody's fetching, and one that breaks is a failure of its own. The runs that record
+    what they brought follow one after the other.
     """
     home = house.home.ensure()
     chosen = [source for source in only or house.sources if house.connected(source)]
 
+    failures: list[str] = []
+
     def look(source: Source) -> Sequence[Pulled]:
-        return pull_source(
-            home,
-            house.settings,
-            source,
-            {stream.name for stream in source.api},
-            clock=house.clock,
-            beginning=house.beginning,
-            progress=progress,
-        )
+        try:
+            return pull_source(
+                home,
+                house.settings,
+                source,
+                {stream.name for stream in source.api},
+                clock=house.clock,
+                beginning=house.beginning,
+                progress=progress,
+            )
+        except Exception as error:  # the pass goes on without this source
+            failures.append(f"{source.title}: {_sentence(error)}")
+            return ()
 
     with ThreadPoolExecutor(max(len(chosen), 1)) as threads:
         looks = dict(zip((s.name for s in chosen), threads.map(look, chosen), strict=True))
     house = replace(house, looks=looks)
-    failures: list[str] = []
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
         for source in chosen:
             failures += _run(definitions, instance, f"fetch_{source.name}_job")
         if only is None and inbox.waiting(home):
             failures += _run(definitions, instance, "take_inbox_job")
-        failures += _run(definitions, instance, "morning")
+        failures += _run(definitions, instance, "morning", retry=retry)
     return Passed(looks, house.outcome, failures)
 
 
@@ -75,13 +90,30 @@ def take_inbox(house: House) -> list[str]:
         return _run(definitions_of(house), instance, "take_inbox_job")
 
 
-def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str) -> list[str]:
+def _run(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, *, retry: bool = False
+) -> list[str]:
+    config: dict[str, Any] = dict(_QUIET)
+    if retry:
+        config["ops"] = {"build_and_report": {"config": {"retry": True}}}
     result = definitions.resolve_job_def(job).execute_in_process(
-        run_config=_QUIET, instance=instance, raise_on_error=False
+        run_config=config, instance=instance, raise_on_error=False
     )
     return [
         _cause(event) for event in result.all_events if event.event_type_value == "STEP_FAILURE"
     ]
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong. Of an error that is not ours only its kind and place: its message may hold
+    what was read."""
+    if isinstance(error, (Busy, DamagedPartition)):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
+        "This is a defect of personal_pipeline; nothing that was there is lost."
+    )
 
 
 def _cause(event: Any) -> str:

@@ -81,9 +81,13 @@ def storable(record: Record) -> Record:
         raise ValueError("nested too deep") from None
     if "\\ud" not in text:
         return record
-    whole = json.dumps(record, ensure_ascii=False).encode("utf-16", "surrogatepass")
-    mended: Record = json.loads(whole.decode("utf-16", "replace"))
+    mended: Record = json.loads(whole_text(json.dumps(record, ensure_ascii=False)))
     return mended
+
+
+def whole_text(text: str) -> str:
+    """The text with U+FFFD for every half of a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _content(row: Row, volatile: tuple[str, ...]) -> str:
@@ -166,8 +170,8 @@ class StreamLake:
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise DamagedPartition(
                 f"{self.source}.{self.stream}: {path} is damaged ({type(error).__name__}). Move it "
-                f"away and run `personal-pipeline refresh --source {self.source}`; earlier "
-                f"contents of this partition are under {self._superseded(partition)}."
+                f"away; then {self._how_to_refill()}. Earlier contents of this partition are under "
+                f"{self._superseded(partition)}."
             ) from error
 
     def write(self, partition: date, rows: Iterable[Row]) -> Written:
@@ -231,6 +235,14 @@ class StreamLake:
         except (OSError, ValueError):
             return {}
         return noted if isinstance(noted, dict) else {}
+
+    def _how_to_refill(self) -> str:
+        if self.grain is Grain.DAY:
+            return f"run `personal-pipeline refresh --source {self.source}`"
+        return (
+            "give the originals that fed it to `personal-pipeline add` once more: archive/receipts/"
+            " says which files under archive/originals/ they are"
+        )
 
     def _superseded(self, partition: date) -> Path:
         return self.archive / "lake" / self.source / self.stream / partition.isoformat()
