@@ -8,10 +8,7 @@ so that ``--help`` is instant.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -392,19 +389,14 @@ def report(day: datetime | None, show: bool) -> None:
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
 def up(port: int | None) -> None:
     """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
-    from personal_pipeline.graph.dbt_project import manifest_path
-    from personal_pipeline.graph.instance import prepare
+    from personal_pipeline import serve
 
     settings = load_settings()
-    home = Home.of(settings)
-    # a gql.py or dagster.py in the folder where this is started must not be imported
-    environment = {**os.environ, **prepare(home), "PYTHONSAFEPATH": "1"}
-    manifest_path(home)
     house = _house(settings)
     never = [
         source.title
         for source in house.sources
-        if house.connected(source) and not any((home.lake / source.name).glob("*/*=*"))
+        if house.connected(source) and not any((house.home.lake / source.name).glob("*/*=*"))
     ]
     if never:
         CONSOLE.print(
@@ -413,18 +405,7 @@ def up(port: int | None) -> None:
         )
     number = port or settings.port
     CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
-    # loopback only: the UI has no login
-    command = [
-        sys.executable,
-        *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(number)),
-        *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
-    ]
-    # handlers before the child starts: started in the background, both would ignore Ctrl-C for ever
-    signal.signal(signal.SIGINT, lambda *_: None)
-    process = subprocess.Popen(command, env=environment)
-    # Ctrl-C reaches the child by itself; a service manager tells only this process
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
-    sys.exit(process.wait())
+    sys.exit(serve.serve(house, number))
 
 
 # --------------------------------------------------------------------------------------- demo

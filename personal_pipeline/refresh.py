@@ -7,10 +7,10 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dagster as dg
@@ -54,10 +54,12 @@ def refresh(
     chosen = [source for source in only or house.sources if house.connected(source)]
 
     failures: list[str] = []
+    looks: dict[str, Sequence[Pulled]] = {}
 
-    def look(source: Source) -> Sequence[Pulled]:
+    def look(source: Source) -> None:
+        looks[source.name] = ()
         try:
-            return pull_source(
+            looks[source.name] = pull_source(
                 home,
                 house.settings,
                 source,
@@ -68,11 +70,14 @@ def refresh(
             )
         except Exception as error:  # the pass goes on without this source
             failures.append(f"{source.title}: {_sentence(error)}")
-            return ()
 
-    with ThreadPoolExecutor(max(len(chosen), 1)) as threads:
-        looks = dict(zip((s.name for s in chosen), threads.map(look, chosen), strict=True))
-    house = replace(house, looks=looks)
+    # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
+    threads = [Thread(target=look, args=(source,), daemon=True) for source in chosen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    house = replace(house, looks={source.name: looks[source.name] for source in chosen})
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
         for source in chosen:
@@ -80,7 +85,7 @@ def refresh(
         if only is None and inbox.waiting(home):
             failures += _run(definitions, instance, "take_inbox_job")
         failures += _run(definitions, instance, "morning", retry=retry)
-    return Passed(looks, house.outcome, failures)
+    return Passed(house.looks, house.outcome, failures)
 
 
 def take_inbox(house: House) -> list[str]:

@@ -125,10 +125,10 @@ def test_what_the_automation_asks_for_late_is_not_built_again(house: House) -> N
 @pytest.mark.slow
 def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
     lake = house.home.lake / "stripe" / "payouts"
-    file = sorted(lake.glob(f"*/{PART}"))[-1]
+    file = max(lake.glob(f"*/{PART}"))
     file.chmod(0o600)
     file.write_bytes(b"no gzip")
-    other = sorted((house.home.lake / "kit" / "growth_stats").glob(f"*/{PART}"))[-1]
+    other = max((house.home.lake / "kit" / "growth_stats").glob(f"*/{PART}"))
     other.unlink()
 
     assert read_lake(house).damaged.keys() == {"stripe/payouts"}
