@@ -124,8 +124,8 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
 def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool = False) -> Work:
     """Build these partitions of these tables, in the order of their inputs.
 
-    ``only_stale`` leaves out what is up to date: what the automation asks for may have been built
-    by a reconcile meanwhile. A failed table keeps what it had, and is returned with its failure;
+    ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
+    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is returned with its failure;
     this does not raise for it.
     """
     tables = all_tables(house)
@@ -135,6 +135,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
         lake = read_lake(house)
         with warehouse.connection(house.home) as opened:
             ledger = warehouse.read_ledger(opened)
+            failures = warehouse.read_failures(opened)
         stale = find_stale(tables, lake.versions, ledger, house.today)
         # a table that is made anew gets all its rows, whichever of them were asked for
         asked: dict[str, dict[str, Reason]] = {
@@ -145,10 +146,17 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             for name, partitions in wanted.items()
         }
         if only_stale:
+            waiting = given_up(tables, lake.versions, ledger, failures, stale)
             asked = {
                 name: reasons
                 for name, partitions in asked.items()
-                if (reasons := {p: stale[name][p] for p in partitions if p in stale.get(name, {})})
+                if (
+                    reasons := {
+                        each: stale[name][each]
+                        for each in partitions
+                        if each in stale.get(name, {}) and each not in waiting.get(name, {})
+                    }
+                )
             }
         failed = broken.keys() | lake.damaged.keys()
         skipped: set[str] = set()

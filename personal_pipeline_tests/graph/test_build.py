@@ -1,4 +1,4 @@
-"""Builds that fail, SQL that changes, copies that are lost: through dbt, on a home that was built."""
+"""Builds that fail, SQL that changes, copies that are lost: through dbt, on a built home."""
 
 from __future__ import annotations
 
