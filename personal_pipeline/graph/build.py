@@ -125,8 +125,8 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
     """Build these partitions of these tables, in the order of their inputs.
 
     ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
-    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is returned with its failure;
-    this does not raise for it.
+    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is
+    returned with its failure; this does not raise for it.
     """
     tables = all_tables(house)
     work = Work()
