@@ -347,19 +347,31 @@ def _state(state: Any) -> str:
 
 @main.command(short_help="Show how fresh each stream is.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def status(as_json: bool) -> None:
+@click.option(
+    "--notify", "tell", is_flag=True, help="Send what is new; print only what could not be sent."
+)
+def status(as_json: bool, tell: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
 
     Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
-    from personal_pipeline.outputs.board import State, board_table
+    from personal_pipeline.outputs.board import State, board_with_advice
 
-    board = board_of(_house(load_settings()))
+    house = _house(load_settings())
+    if tell:
+        from personal_pipeline.refresh import tell_what_is_new
+
+        for line in tell_what_is_new(house):
+            click.echo(line)
+    board = board_of(house)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in board], default=_iso, indent=1))
+    elif tell:
+        pass  # what cron mails is what could not be sent otherwise
     else:
-        CONSOLE.print(board_table(board))
+        CONSOLE.print(board_with_advice(board))
     sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
 
 
@@ -372,11 +384,12 @@ def _iso(value: Any) -> str:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
+    from personal_pipeline.graph.board import board_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
     house.home.ensure()
-    written = write_morning_report(house, day.date() if day else None)
+    written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
         click.launch(written.path.as_uri())

@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
@@ -23,6 +24,9 @@ from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.fetch import Progress, Pulled, pull_source
 from personal_pipeline.ingest.lake import DamagedPartition
+
+ROUND_WAIT_SECONDS = 30
+"""How long a round of alerts that another process makes is waited for."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -81,10 +85,11 @@ def refresh(
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
         for source in chosen:
-            failures += _run(definitions, instance, f"fetch_{source.name}_job")
+            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
         if only is None and inbox.waiting(home):
-            failures += _run(definitions, instance, "take_inbox_job")
-        failures += _run(definitions, instance, "morning", retry=retry)
+            failures += _run(house, definitions, instance, "take_inbox_job")
+        failures += _run(house, definitions, instance, "morning", retry=retry)
+        failures += _run(house, definitions, instance, "check_sources")
     return Passed(house.looks, house.outcome, failures)
 
 
@@ -92,11 +97,25 @@ def take_inbox(house: House) -> list[str]:
     """Take what waits in the inbox, and nothing else. Returns what failed."""
     home = house.home.ensure()
     with instance_of(home) as instance, quiet_dagster():
-        return _run(definitions_of(house), instance, "take_inbox_job")
+        return _run(house, definitions_of(house), instance, "take_inbox_job")
+
+
+def tell_what_is_new(house: House) -> tuple[str, ...]:
+    """Send what is new on the board, among the checks and of failed runs, as the daemon does.
+    Returns a line for each message, and for each that could not be sent."""
+    home = house.home.ensure()
+    with instance_of(home) as instance, quiet_dagster():
+        keys = check_keys_of(definitions_of(house).assets or ())
+        return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines
 
 
 def _run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, *, retry: bool = False
+    house: House,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    retry: bool = False,
 ) -> list[str]:
     config: dict[str, Any] = dict(_QUIET)
     if retry:
@@ -104,9 +123,11 @@ def _run(
     result = definitions.resolve_job_def(job).execute_in_process(
         run_config=config, instance=instance, raise_on_error=False
     )
-    return [
-        _cause(event) for event in result.all_events if event.event_type_value == "STEP_FAILURE"
-    ]
+    failed = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    if failed:
+        # the sensor that does this sees only what the daemon runs
+        note_failures(house, result.dagster_run, failed)
+    return [_cause(event) for event in failed]
 
 
 def _sentence(error: Exception) -> str:

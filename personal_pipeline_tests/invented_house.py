@@ -85,6 +85,7 @@ class Services:
                 "PERSONAL_PIPELINE_TIMEZONE": "UTC",
                 "PERSONAL_PIPELINE_REPORT_HOUR": "7",
                 "PERSONAL_PIPELINE_CURRENCY": "usd",
+                "PERSONAL_PIPELINE_ALERTS": "",
                 "PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS": "60",
                 "KIT_REQUESTS_PER_MINUTE": "60000",
             }
@@ -115,9 +116,9 @@ def vars_of(addresses: Addresses) -> dict[str, str]:
 
 
 @contextmanager
-def invented_services() -> Iterator[Services]:
+def invented_services(until: date = UNTIL) -> Iterator[Services]:
     """The services of a life of one year, until the block is left."""
-    life = invent(1, 7, UNTIL)
+    life = invent(1, 7, until)
     session = requests.Session()
     session.trust_env = False
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from personal_pipeline.graph import automation
+from personal_pipeline.graph.alerting import alert_sensor, check_keys_of, failed_run_sensor
 from personal_pipeline.graph.build import all_tables
+from personal_pipeline.graph.checks import board_asset, checks_job, checks_schedule, stream_checks
 from personal_pipeline.graph.derived import derived_assets
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day, partitions_from
@@ -26,25 +28,36 @@ def definitions_of(house: House) -> dg.Definitions:
     taken = inbox_assets(house.sources, partitions, house)
     built = derived_assets(house, tables, partitions)
     report = report_asset(tables)
+    board = board_asset()
+    checks = stream_checks(house.sources)
     jobs = {
         source.name: dg.define_asset_job(
-            f"fetch_{source.name}_job", dg.AssetSelection.assets(assets)
+            f"fetch_{source.name}_job", dg.AssetSelection.assets(assets).without_checks()
         )
         for source, assets in zip(fetched, fetches, strict=True)
     }
+    assets = [*fetches, taken, *built, report, board]
     connected = [source for source in fetched if house.connected(source)]
-    inbox_job = dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken))
+    # the checks of the streams judge all of them, in a job of their own
+    inbox_job = dg.define_asset_job(
+        "take_inbox_job", dg.AssetSelection.assets(taken).without_checks()
+    )
+    check_job = checks_job(checks, board)
     return dg.Definitions(
-        assets=[*fetches, taken, *built, report],
-        jobs=[*jobs.values(), inbox_job, morning_job],
+        assets=assets,
+        asset_checks=checks,
+        jobs=[*jobs.values(), inbox_job, check_job, morning_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
             *(automation.month_schedule(source, jobs[source.name], house) for source in connected),
             automation.report_schedule(morning_job, house),
+            checks_schedule(check_job, house),
         ],
         sensors=[
             automation.inbox_sensor(inbox_job),
-            automation.automation_sensor(dg.AssetSelection.assets(*built, report)),
+            automation.automation_sensor(dg.AssetSelection.assets(*built, report).without_checks()),
+            alert_sensor(check_keys_of(assets)),
+            failed_run_sensor(),
         ],
         resources={"house": house},
         # one process a run: eight assets took 5 s in process and 66 s in processes of their own

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 import dagster as dg
 from pydantic import Field
 
+from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
@@ -67,9 +68,7 @@ def _spec(
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
         freshness_policy=(
-            dg.FreshnessPolicy.time_window(
-                fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
-            )
+            dg.FreshnessPolicy.time_window(fail_window=LOOK_LATE_AFTER, warn_window=LOOK_DUE_AFTER)
             if fetched and house.connected(source)
             else None
         ),

@@ -1,14 +1,18 @@
 """The report as an asset, downstream of every mart; and the morning, which ends with it."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from personal_pipeline.graph.automation import inputs_changed
+from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.build import reconcile
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.derived import raise_failures, tell
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER
 from personal_pipeline.graph.tables import Tables
+from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.morning import is_current, write_morning_report
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
@@ -37,17 +41,22 @@ def report_asset(tables: Tables) -> dg.AssetsDefinition:
         ],
     )
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
+        board = board_of(house)
         automatic = "dagster/from_automation_condition" in context.run.tags
-        if not (automatic and is_current(house)):
-            _write(context, house)
+        if not (automatic and is_current(house, board)):
+            _write(context, house, board)
         return
         yield
 
     return write_report
 
 
-def _write(context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House) -> None:
-    written = write_morning_report(house)
+def _write(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    board: Sequence[StreamState],
+) -> None:
+    written = write_morning_report(house, board)
     house.outcome.report = str(written.path)
     context.log_event(
         materialization(
@@ -90,8 +99,9 @@ def build_and_report(
         changed = sum(each.changed for each in work.built)
         context.log.info(f"{len(work.built)} tables built, {changed} partitions changed")
     finally:
-        if not is_current(house):
-            _write(context, house)
+        board = board_of(house)
+        if not is_current(house, board):
+            _write(context, house, board)
     raise_failures(work.built)
 
 

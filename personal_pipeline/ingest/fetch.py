@@ -217,7 +217,12 @@ def pull(
                 pulled = _picture(home, pulled, stream, lake, records, today, beginning)
         if window is None:
             # chosen days say nothing of the days since the last look
-            memory = memory.succeeded(now, unreadable=pulled.unreadable, full_pass=full_pass)
+            memory = memory.succeeded(
+                now,
+                unreadable=pulled.unreadable,
+                records=pulled.records,
+                full_pass=full_pass,
+            )
     except DamagedPartition as damaged:
         failure = ServiceError(Failure.LAKE_DAMAGED, str(damaged))
     except ServiceError as error:

@@ -11,9 +11,9 @@ import pytest
 
 from personal_pipeline.graph.reconcile import (
     Built,
+    Inputs,
     Reason,
     find_stale,
-    Inputs,
     next_batch,
 )
 from personal_pipeline.graph.tables import (
