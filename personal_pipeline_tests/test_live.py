@@ -45,7 +45,7 @@ from personal_pipeline_tests.invented_house import (
 )
 from personal_pipeline_tests.loopback import Answer, Request
 
-PATIENCE_SECONDS = 150
+PATIENCE_SECONDS = 300
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
 BEGIN = TODAY - timedelta(days=40)
@@ -232,8 +232,10 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 corrected = corrected_story_days(services, tmp_path / "exports", month)
                 corrected.rename(home.inbox / corrected.name)
                 until(
-                    lambda: recorded.versions().get(("marts/engagement_monthly", f"{month}"))
-                    != first["marts/engagement_monthly", f"{month}"],
+                    lambda: (
+                        recorded.versions().get(("marts/engagement_monthly", f"{month}"))
+                        != first["marts/engagement_monthly", f"{month}"]
+                    ),
                     "the month's mart follows the file",
                 )
                 until(lambda: recorded.idle() and not stale(house), "all is built")
@@ -273,8 +275,10 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                         "the fetch succeeds",
                     )
                 until(
-                    lambda: recorded.versions()["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
-                    != second["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"],
+                    lambda: (
+                        recorded.versions()["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
+                        != second["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
+                    ),
                     "the month follows the day",
                 )
                 until(lambda: recorded.idle() and not stale(house), "all is built")
@@ -330,8 +334,10 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             again.rename(home.inbox / again.name)
             with up(environment, port) as served:
                 until(
-                    lambda: recorded.versions().get(("marts/engagement_monthly", f"{other}"))
-                    != third.get(("marts/engagement_monthly", f"{other}")),
+                    lambda: (
+                        recorded.versions().get(("marts/engagement_monthly", f"{other}"))
+                        != third.get(("marts/engagement_monthly", f"{other}"))
+                    ),
                     "a file that came while nothing ran is taken",
                 )
                 until(
