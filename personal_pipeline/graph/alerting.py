@@ -54,7 +54,8 @@ def _check_subject(instance: dg.DagsterInstance, key: dg.AssetCheckKey, board: s
     name, title = f"{CHECK}{asset} {key.name}", f"{asset}: {key.name}"
     record = instance.get_latest_asset_check_evaluation_record(key)
     evaluation = record.evaluation if record is not None else None
-    if record is None or evaluation is None:
+    # of a check that is only planned the record holds the plan
+    if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
         return Subject(key=name, title=title, standing=Standing.UNKNOWN)
     if evaluation.passed or evaluation.severity is not dg.AssetCheckSeverity.ERROR:
         return Subject(key=name, title=title)
