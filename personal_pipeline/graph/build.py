@@ -121,12 +121,10 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool = False) -> Work:
-    """Build these partitions of these tables, in the order of their inputs.
+def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
+    """Build these partitions of these tables, stale or not, in the order of their inputs.
 
-    ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
-    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is
-    returned with its failure; this does not raise for it.
+    A failed table keeps what it had, and is returned with its failure; this does not raise for it.
     """
     tables = all_tables(house)
     work = Work()
@@ -135,7 +133,6 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
         lake = read_lake(house)
         with warehouse.connection(house.home) as opened:
             ledger = warehouse.read_ledger(opened)
-            failures = warehouse.read_failures(opened)
         stale = find_stale(tables, lake.versions, ledger, house.today)
         # a table that is made anew gets all its rows, whichever of them were asked for
         asked: dict[str, dict[str, Reason]] = {
@@ -145,19 +142,6 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             }
             for name, partitions in wanted.items()
         }
-        if only_stale:
-            waiting = given_up(tables, lake.versions, ledger, failures, stale)
-            asked = {
-                name: reasons
-                for name, partitions in asked.items()
-                if (
-                    reasons := {
-                        each: stale[name][each]
-                        for each in partitions
-                        if each in stale.get(name, {}) and each not in waiting.get(name, {})
-                    }
-                )
-            }
         failed = broken.keys() | lake.damaged.keys()
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
@@ -213,13 +197,10 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
             message = next(iter(partitions.values())).message
             advice = "it waits for a change, or for `personal-pipeline refresh --retry`"
             why = frozenset(stale[name].values())
-            work.built.append(
-                BuiltTable(
-                    name, len(partitions), 0, 0, why, f"failed twice, and {advice}: {message}"
-                )
-            )
+            failure = f"failed twice, and {advice}: {message}"
+            work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **lake.damaged}.items():
-        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message))
+        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     house.outcome.built += work.built
     return work
 
