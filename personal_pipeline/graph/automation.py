@@ -20,7 +20,7 @@ ASK_AGAIN_AFTER = timedelta(minutes=15)
 """A file that is still in the inbox this long after it was asked for is asked for again: its run
 was killed, or never started."""
 
-INBOX_INTERVAL_SECONDS = 10
+INBOX_INTERVAL_SECONDS = 5
 AUTOMATION_INTERVAL_SECONDS = 15
 
 
