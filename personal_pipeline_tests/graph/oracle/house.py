@@ -34,28 +34,14 @@ TABLES: Tables = {
         _model("marts/engagement", Grain.MONTH, (FILE, Reads.THROUGH), "marts/publications"),
         _model("marts/revenue_daily", Grain.DAY, SALES, "marts/engagement"),
         _model("marts/subscribers", Grain.DAY, (SUBSCRIPTIONS, Reads.THROUGH), SALES),
+        _model("marts/creator", Grain.DAY, "marts/revenue_daily", "marts/subscribers"),
         _model(
             "marts/revenue_monthly",
             Grain.MONTH,
             "marts/revenue_daily",
             (SUBSCRIPTIONS, Reads.THROUGH),
         ),
-        _model(
-            "marts/creator",
-            Grain.DAY,
-            "marts/revenue_daily",
-            "marts/subscribers",
-            "marts/publications",
-        ),
-        _model("marts/stories", Grain.WHOLE, "marts/publications", SALES),
-        _model(
-            "outputs/report",
-            Grain.WHOLE,
-            "marts/stories",
-            "marts/creator",
-            "marts/revenue_monthly",
-            "marts/engagement",
-        ),
+        _model("marts/stories", Grain.WHOLE, "marts/creator", "marts/revenue_monthly"),
     )
 }
 
