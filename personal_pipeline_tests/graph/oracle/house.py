@@ -33,15 +33,16 @@ TABLES: Tables = {
         _model("marts/publications", Grain.MONTH, (SUBSCRIPTIONS, Reads.ALL), (FILE, Reads.ALL)),
         _model("marts/engagement", Grain.MONTH, (FILE, Reads.THROUGH), "marts/publications"),
         _model("marts/revenue_daily", Grain.DAY, SALES, "marts/engagement"),
-        _model("marts/subscribers", Grain.DAY, (SUBSCRIPTIONS, Reads.THROUGH), SALES),
-        _model("marts/creator", Grain.DAY, "marts/revenue_daily", "marts/subscribers"),
+        _model(
+            "marts/subscribers", Grain.DAY, (SUBSCRIPTIONS, Reads.THROUGH), "marts/revenue_daily"
+        ),
         _model(
             "marts/revenue_monthly",
             Grain.MONTH,
             "marts/revenue_daily",
             (SUBSCRIPTIONS, Reads.THROUGH),
         ),
-        _model("marts/stories", Grain.WHOLE, "marts/creator", "marts/revenue_monthly"),
+        _model("marts/stories", Grain.WHOLE, "marts/subscribers", "marts/revenue_monthly"),
     )
 }
 

@@ -32,6 +32,8 @@ class Judged:
     retried: int = 0
     """Of those built, the ones that had failed before."""
     failed: int = 0
+    on_failed: int = 0
+    """Built although the last build of an input had failed."""
     held: int = 0
     """Partition mornings that waited for a failed table, visibly."""
     lost: int = 0
@@ -51,27 +53,28 @@ class Judged:
 
     @property
     def right(self) -> bool:
-        return not self.missed and not self.needless
+        return not (self.missed or self.needless or self.on_failed)
 
 
 @dataclass(slots=True)
 class Judge:
-    """Keeps what every partition had read when its last build began, and counts."""
+    """Keeps what every partition could have read in its last build, and counts."""
 
     judged: Judged
-    _last: dict[Partition, tuple[Read, str]] = field(default_factory=dict)
+    _last: dict[Partition, tuple[set[Read], str]] = field(default_factory=dict)
     _tries: dict[Partition, tuple[Read, str, int]] = field(default_factory=dict)
 
     def build(
-        self, today: date, table: Table, partition: str, seen: Read, *, by_hand: bool
+        self, today: date, table: Table, partition: str, seen: Read, read: Read, *, by_hand: bool
     ) -> None:
-        """A partition was built from what it had ``seen``."""
+        """A partition was built. ``seen`` is what there was when the build began, and ``read`` what
+        there was when the SQL ran: the inputs changed in between if they differ."""
         judged = self.judged
         judged.built += 1
         judged.retried += self._tries.pop((table.name, partition), None) is not None
         before = self._last.get((table.name, partition))
-        self._last[table.name, partition] = (seen, table.code_version)
-        if before is None or before[0] != seen:
+        self._last[table.name, partition] = ({seen, read}, table.code_version)
+        if before is None or before[0] != {seen}:
             judged.needed += 1
         elif before[1] != table.code_version:
             judged.by_code += 1
@@ -84,16 +87,19 @@ class Judge:
     def failure(
         self, today: date, table: Table, partition: str, seen: Read, *, by_hand: bool
     ) -> None:
-        """A build failed, and nothing vouches for what the partition holds now."""
+        """A build failed."""
         key = (table.name, partition)
         self.judged.failed += 1
-        self._last.pop(key, None)
         read, code, times = self._tries.get(key, (seen, table.code_version, 0))
         times = times + 1 if (read, code) == (seen, table.code_version) else 1
         self._tries[key] = (seen, table.code_version, times)
         if times > MOST_ATTEMPTS and not by_hand:
             self.judged.needless += 1
             self._note(f"{today} needless try {times}: {table.name} {partition}")
+
+    def forgotten(self, table: Table, partition: str) -> None:
+        """What a partition holds failed its tests: whatever was built before is gone."""
+        self._last.pop((table.name, partition), None)
 
     def morning(self, today: date, wrong: Mapping[Partition, str], failed: Collection[str]) -> None:
         """The reconcile is through; what waits for a failed table is ``held``."""

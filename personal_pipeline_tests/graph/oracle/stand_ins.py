@@ -11,16 +11,16 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import DagsterEventType, StepMaterializationData
 
-from personal_pipeline.graph.reconcile import Built, Failed
+from personal_pipeline.graph.reconcile import EMPTY, Built, Failed
 from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.graph.warehouse import EMPTY, Kept
+from personal_pipeline.graph.warehouse import Kept
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.lake import Version
 
 JOB = "__ASSET_JOB"
 
 Hook = Callable[[Table, Collection[str]], None]
-"""Told of partitions that are about to be recorded."""
+"""Told of partitions of a table, before something is recorded of them."""
 
 
 class Warehouse:
@@ -28,7 +28,7 @@ class Warehouse:
     process here. ``contents`` are the tables of dbt, one number for the rows of a partition."""
 
     def __init__(
-        self, recorded: Hook, failed: Hook
+        self, recorded: Hook, failed: Hook, forgotten: Hook
     ) -> None:
         self.contents: dict[str, dict[str, int]] = {}
         self.ledger: dict[str, dict[str, Built]] = {}
@@ -36,6 +36,7 @@ class Warehouse:
         self._made: dict[str, str] = {}
         self._recorded = recorded
         self._failed = failed
+        self._forgotten = forgotten
 
     @contextmanager
     def writing(self, home: Home) -> Iterator[None]:
@@ -113,7 +114,9 @@ class Warehouse:
 
     def forget(self, opened: object, table: Table, partitions: Sequence[str] | None) -> None:
         ledger = self.ledger.get(table.name, {})
-        for each in list(ledger) if partitions is None else partitions:
+        gone = list(ledger) if partitions is None else partitions
+        self._forgotten(table, gone)
+        for each in gone:
             ledger.pop(each, None)
 
     def _forget_failure(self, table: Table, partition: str) -> None:
