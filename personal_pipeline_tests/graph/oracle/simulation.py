@@ -166,6 +166,7 @@ class Life:
         self._calm = False
         self._begun_with: dict[str, dict[str, int]] | None = None
         self._seen: dict[str, dict[str, int]] = {}
+        self._dbt_ran = False
 
     # the days
 
@@ -545,11 +546,15 @@ class Life:
     # in place of dbt, and of the lake
 
     def _read_lake(self, house: House) -> Lake:
-        self._seen, self._begun_with = self._begun_with or _copy(self._lake), None
+        lake, self._begun_with = self._begun_with or _copy(self._lake), None
+        if self._dbt_ran:  # the look after a call, which is held against the one before it
+            self._dbt_ran = False
+        else:
+            self._seen = lake
         return Lake(
             {
                 name: {partition: str(content) for partition, content in sorted(parts.items())}
-                for name, parts in self._seen.items()
+                for name, parts in lake.items()
             },
             damaged={},
         )
@@ -604,6 +609,7 @@ class Life:
         if not self._calm and command == "build" and self._dice.random() < 0.005:
             self.judged.killed += 1
             raise Killed
+        self._dbt_ran = command == "build"
         return results
 
     def _write(self, table: Table, windows: Sequence[tuple[str, str]], *, anew: bool) -> None:
