@@ -29,14 +29,17 @@ def inputs_changed() -> dg.AutomationCondition[dg.AssetKey]:
     - It looks at data versions, which are digests of content, not at updates: a fetch that brings
       the same rows starts nothing.
     - The latch is cleared by the request and not by the materialization, because a run that was
-      started for an older version must not count as having handled a newer one.
+      started for an older version must not count as having handled a newer one. A change that is
+      seen on the very tick after the request wins over it: a month and one of its days are often
+      asked for on the same tick, and the day is new on the next.
     - It waits while inputs are being written or are about to be, so that a morning of fetches
       makes one run, and a table and its input never share one: the assets yield nothing, and
       Dagster skips a step whose input step yielded nothing.
     """
     changed = _AC.any_deps_match(_AC.data_version_changed() & ~_AC.executed_with_root_target())
     wanted = changed | _AC.code_version_changed() | _AC.execution_failed().newly_true()
-    latched = wanted.since(_AC.newly_requested() | _AC.initial_evaluation())
+    handled = (_AC.newly_requested() | _AC.initial_evaluation()).since(wanted)
+    latched = wanted.since(_AC.initial_evaluation()) & ~handled
     settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
     return (latched & settled & ~_AC.in_progress()).with_label("inputs_changed")
 

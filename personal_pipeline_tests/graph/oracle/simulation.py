@@ -32,10 +32,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -51,6 +54,7 @@ from personal_pipeline.graph.build import Lake
 from personal_pipeline.graph.contents import log_contents
 from personal_pipeline.graph.dbt_project import NodeResult
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.reconcile import EMPTY, in_order
 from personal_pipeline.graph.tables import WHOLE, Table, partitions_between
 from personal_pipeline.home import Home
@@ -186,7 +190,7 @@ class Life:
                 self._minutes = 0
                 self._happen_at_the_services(self._today)
                 off = off_from <= self._today < off_from + timedelta(days=7)
-                if not off and self._dice.random() < 0.5:
+                if not off and self._dice.random() < 0.4:
                     self._day_with_daemon()
                 elif self._dice.random() < (0.2 if off else 0.7):
                     # `personal-pipeline refresh`, with no daemon there
@@ -713,6 +717,22 @@ class Life:
         self._something_to_see = True
         kind = DagsterEventType.RUN_FAILURE if failed else DagsterEventType.RUN_SUCCESS
         self._instance.handle_run_event(run_id, dg.DagsterEvent(kind.value, JOB))
+
+
+def life(
+    seed: int, instance: str, *, days: int = 120, condition: Condition = inputs_changed
+) -> Judged:
+    """One life on an instance of its own, ``ephemeral`` or ``sqlite``: the same life on both."""
+    started = perf_counter()
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        home = Home(Path(folder) / "home")
+        opened = dg.DagsterInstance.ephemeral() if instance == "ephemeral" else instance_of(home)
+        with opened as there:
+            lived = Life(seed, there, home.root, days=days, condition=condition)
+            # on the main thread asyncio handles signals anew for every tick, a tenth of its time
+            judged = thread.submit(lived.live).result()
+    judged.seconds = perf_counter() - started
+    return judged
 
 
 def _copy(contents: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
