@@ -30,14 +30,16 @@ REBUILDS = "personal_pipeline/rebuilds"
 REBUILDS_TAGS = {REBUILDS: "whatever is stale"}
 
 
-def inputs_changed(*, but_not_by_rebuilds: bool) -> dg.AutomationCondition[dg.AssetKey]:
+def inputs_changed(*, but_not_by_rebuilds: bool = True) -> dg.AutomationCondition[dg.AssetKey]:
     """Build when the content of an input partition changed, or the code, or a run failed once.
 
     - It looks at data versions, which are digests of content, not at updates: a fetch that brings
       the same rows starts nothing.
     - ``but_not_by_rebuilds`` leaves out changes by runs that themselves built all that reads them.
     - The latch is cleared by the request and not by the materialization, because a run that was
-      started for an older version must not count as having handled a newer one.
+      started for an older version must not count as having handled a newer one. A change that is
+      seen on the very tick after the request wins over it: a month and one of its days are often
+      asked for on the same tick, and the day is new on the next.
     - It waits while inputs are being written or are about to be, so that a morning of fetches
       makes one run, and a table and its input never share one: the assets yield nothing, and
       Dagster skips a step whose input step yielded nothing.
@@ -50,7 +52,8 @@ def inputs_changed(*, but_not_by_rebuilds: bool) -> dg.AutomationCondition[dg.As
         | _AC.code_version_changed()
         | _AC.execution_failed().newly_true()
     )
-    latched = wanted.since(_AC.newly_requested() | _AC.initial_evaluation())
+    handled = (_AC.newly_requested() | _AC.initial_evaluation()).since(wanted)
+    latched = wanted.since(_AC.initial_evaluation()) & ~handled
     settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
     return (latched & settled & ~_AC.in_progress()).with_label("inputs_changed")
 

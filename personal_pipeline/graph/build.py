@@ -40,6 +40,9 @@ from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 MOST_BUILDS = 3
 """How often one partition is built in a pass before the rest is left to the next."""
 
+MOVED = "changed meanwhile"
+"""In place of the digest of an input that changed while dbt ran."""
+
 WAITED = "an input failed, so it was not built"
 
 
@@ -133,6 +136,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
         lake = read_lake(house)
         with warehouse.connection(house.home) as opened:
             ledger = warehouse.read_ledger(opened)
+            failures = warehouse.read_failures(opened)
         stale = find_stale(tables, lake.versions, ledger, house.today)
         # a table that is made anew gets all its rows, whichever of them were asked for
         asked: dict[str, dict[str, Reason]] = {
@@ -142,7 +146,9 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
             }
             for name, partitions in wanted.items()
         }
-        failed = broken.keys() | lake.damaged.keys()
+        # what failed its tests is in its table, and nothing may be built from it
+        held = downstream_of(tables, failures) - failures.keys()
+        failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
             done = _build_batch(house, tables, batch, asked, lake)
@@ -247,6 +253,10 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
     )
     models = {result.name: result for result in results if result.kind == "model"}
     work.tested = _tested(house, results)
+    now = read_lake(house).versions
+    after = inputs
+    if now != lake.versions:
+        after = Inputs(tables, all_versions(now, ledger))
     with warehouse.connection(home) as opened:
         # in the order of their inputs: each records the content that it has just read
         for table in in_order(tables):
@@ -257,7 +267,6 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
             if result is None or result.status == "skipped":
                 continue  # an input failed in this very call: it stays stale, and waits
             # inputs built in this very call count as they are now, all others as they were before
-            # it: one that changed meanwhile makes this partition stale again
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
                 warehouse.record_tables(opened, [table])
@@ -273,8 +282,10 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
                 continue
             found = warehouse.digest_partitions(opened, table, partitions)
-            warehouse.record(opened, table, found, read, house.clock())
-            inputs.update(name, {each: version.digest for each, version in found.items()})
+            surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
+            warehouse.record(opened, table, found, surely, house.clock())
+            for known in (inputs, after):
+                known.update(name, {each: version.digest for each, version in found.items()})
             previous = ledger.get(name, {})
             work.built.append(
                 BuiltTable(
@@ -289,6 +300,12 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 )
             )
     return work
+
+
+def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """What was read of each input. Of one that changed while dbt ran nobody knows which content was
+    seen, so the partition is stale whatever becomes of that input, also when it changes back."""
+    return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
 def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tested]:

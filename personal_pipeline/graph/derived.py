@@ -41,7 +41,7 @@ class Translator(DagsterDbtTranslator):
             owners=[str(node["config"]["meta"].get("owner", "team:owner"))],
             kinds={"dbt", "duckdb"},
             code_version=table.code_version,
-            automation_condition=inputs_changed(but_not_by_rebuilds=True),
+            automation_condition=inputs_changed(),
             skippable=True,
         )
 
@@ -108,8 +108,8 @@ def _check(tested: Tested) -> dg.AssetCheckEvaluation:
     )
 
 
-def _reconcile_twice(house: House) -> Work:
-    """What failed is tried once more at once: what asked for it has been answered by then."""
+def rebuild(house: House) -> Work:
+    """What a run of the automation does: all that is stale, and what failed once more at once."""
     work = reconcile(house)
     if any(each.failure and not each.waits for each in work.built):
         again = reconcile(house)
@@ -167,7 +167,7 @@ def _dbt_assets(
         if REBUILDS in context.run.tags:
             # the automation says when, and the ledger says what: all that is stale, down to the
             # last table, because each further run would wait for a tick, the queue and its start
-            work = _reconcile_twice(house)
+            work = rebuild(house)
             wanted: dict[str, Sequence[str]] = {}
         else:
             asked = asked_partitions(context) or [WHOLE]
