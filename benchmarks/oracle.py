@@ -112,7 +112,9 @@ def _figures(judged: Judged) -> list[int]:
 
 
 def _line(instance: str, seed: str, figures: Sequence[str]) -> str:
-    cells = (f"{cell:>{len(name)}}" for cell, name in zip(figures, [*COLUMNS, "seconds"], strict=True))
+    cells = (
+        f"{cell:>{len(name)}}" for cell, name in zip(figures, [*COLUMNS, "seconds"], strict=True)
+    )
     return f"{instance:<9} {seed:>4}  {'  '.join(cells)}"
 
 

@@ -149,7 +149,10 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             for name, partitions in wanted.items()
         }
         # what failed its tests is in its table, and nothing may be built from it
-        held = downstream_of(tables, failures) - failures.keys()
+        bad = {
+            name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
+        }
+        held = downstream_of(tables, bad) - bad
         if only_stale:
             waiting = given_up(tables, lake.versions, ledger, failures, stale)
             asked = {
@@ -324,9 +327,7 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
 def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """What was read of each input. Of one that changed while dbt ran nobody knows which content was
     seen, so the partition is stale whatever becomes of that input, also when it changes back."""
-    return {
-        name: digest if after[name] == digest else MOVED for name, digest in before.items()
-    }
+    return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
 def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tested]:

@@ -69,7 +69,9 @@ def content_of(table: Table, variant: int, read: Read) -> int:
     if divisor := COARSE.get(table.name):
         return sum(numbers) // divisor + variant
     # order and number of the inputs count, like rows that are joined
-    return zlib.crc32(repr((variant, [len(partitions) for _, partitions in read], numbers)).encode())
+    return zlib.crc32(
+        repr((variant, [len(partitions) for _, partitions in read], numbers)).encode()
+    )
 
 
 def wanted(tables: Tables, table: Table, contents: Contents, start: date, today: date) -> list[str]:

@@ -54,9 +54,7 @@ def kinds_of_edges(tables: Tables) -> set[tuple[Grain, Grain, Reads]]:
             tables[edge.table].grain,
             table.grain,
             # to or from a table that is not cut there is one way to read
-            Reads.WINDOW
-            if Grain.WHOLE in (tables[edge.table].grain, table.grain)
-            else edge.reads,
+            Reads.WINDOW if Grain.WHOLE in (tables[edge.table].grain, table.grain) else edge.reads,
         )
         for table in tables.values()
         for edge in table.inputs

@@ -190,7 +190,7 @@ class Life:
                 self._minutes = 0
                 self._happen_at_the_services(self._today)
                 off = off_from <= self._today < off_from + timedelta(days=7)
-                if not off and self._dice.random() < 0.4:
+                if not off and self._dice.random() < 0.35:
                     self._day_with_daemon()
                 elif self._dice.random() < (0.2 if off else 0.7):
                     # `personal-pipeline refresh`, with no daemon there
@@ -621,9 +621,7 @@ class Life:
         there = contents_in_order({**self._lake, **self._warehouse.contents})
         wished = wanted(self._tables, table, there, START, self._today)
         if table.grain is not Grain.WHOLE and not anew:
-            wished = [
-                each for each in wished if any(first <= each < end for first, end in windows)
-            ]
+            wished = [each for each in wished if any(first <= each < end for first, end in windows)]
         elif not windows:
             wished = []
         before = {} if anew else self._warehouse.contents.get(table.name, {})
@@ -638,9 +636,12 @@ class Life:
     def _built(self, table: Table, partitions: Collection[str]) -> None:
         read = self._read_by(table, partitions, self._lake)
         for each, seen in self._read_by(table, partitions, self._seen).items():
-            if any(edge.table in self._warehouse.failures for edge in table.inputs):
-                self.judged.on_failed += 1
+            self.judged.on_failed += any(self._has_bad_rows(edge.table) for edge in table.inputs)
             self._judge.build(self._today, table, each, seen, read[each], by_hand=self._by_person)
+
+    def _has_bad_rows(self, name: str) -> bool:
+        failed = self._warehouse.failures.get(name, {}).keys()
+        return bool(failed - self._warehouse.ledger.get(name, {}).keys())
 
     def _failed(self, table: Table, partitions: Collection[str]) -> None:
         for each, seen in self._read_by(table, partitions, self._seen).items():

@@ -27,9 +27,7 @@ class Warehouse:
     """The functions of ``graph.warehouse`` over dictionaries, without files and locks: there is one
     process here. ``contents`` are the tables of dbt, one number for the rows of a partition."""
 
-    def __init__(
-        self, recorded: Hook, failed: Hook, forgotten: Hook
-    ) -> None:
+    def __init__(self, recorded: Hook, failed: Hook, forgotten: Hook) -> None:
         self.contents: dict[str, dict[str, int]] = {}
         self.ledger: dict[str, dict[str, Built]] = {}
         self.failures: dict[str, dict[str, Failed]] = {}
