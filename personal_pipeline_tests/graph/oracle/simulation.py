@@ -5,8 +5,8 @@ partitions and their mapping; ``build.build`` and ``build.reconcile`` whole, wit
 the automation asks for, the batches, the windows, changed SQL, failures and giving up; ``tell`` and
 ``log_contents``, with the file in which they remember what was told. In place of dbt and of DuckDB
 there are ``_dbt`` and ``stand_ins.Warehouse``, put where ``build`` and ``derived`` look for those
-modules: a call of dbt takes six seconds, a life makes a thousand of them. A seam in ``build`` itself
-would have to be carried by everybody who reads it, and would leave less of it under the proof.
+modules: a call of dbt takes six seconds, and a life makes hundreds of them. A seam in ``build``
+itself would be carried by everybody who reads it, and would leave less of it under the proof.
 
 What is said otherwise than in life, and why the conditions cannot tell:
 
@@ -17,10 +17,10 @@ What is said otherwise than in life, and why the conditions cannot tell:
   may therefore share a run record: in SQLite each has a file of its own, which takes 0.2 s to make.
 - Planned events are logged for runs that a tick can see: those still going on, and those that
   failed; and always for tables that are not cut, of which Dagster asks the latest plan.
-- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run here
-  as its daemon does: a run for each range of neighbouring partitions, inputs first, and what reads
-  a partition that the backfill did not materialize is left out. Between its runs the instance does
-  not know that it goes on.
+- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run
+  here as its daemon does: a run for each range of neighbouring partitions, inputs first, and what
+  reads a partition that the backfill did not materialize is left out. Between its runs the instance
+  does not know that it goes on.
 - Ticks are not every 15 seconds but when something may have changed: after arrivals, while runs go
   on, after runs; on most days the computer is closed after two of them, and on others it is only
   opened for a `personal-pipeline refresh`, or stays closed.
