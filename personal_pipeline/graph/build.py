@@ -286,7 +286,8 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 continue
             found = warehouse.digest_partitions(opened, table, partitions)
             surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
-            warehouse.record(opened, table, found, surely, house.clock())
+            seen = {each: inputs.partitions(table, each) for each in partitions}
+            warehouse.record(opened, table, found, surely, seen, house.clock())
             for known in (inputs, after):
                 known.update(name, {each: version.digest for each, version in found.items()})
             previous = ledger.get(name, {})

@@ -20,14 +20,21 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from personal_pipeline.graph.reconcile import EMPTY, Built, Failed, Failures, Ledger
+from personal_pipeline.graph.reconcile import (
+    EMPTY,
+    Built,
+    Failed,
+    Failures,
+    Ledger,
+    ReadPartitions,
+)
 from personal_pipeline.graph.tables import WHOLE, Table
 from personal_pipeline.home import Home, sync_folder
 from personal_pipeline.ingest.contract import Grain
@@ -47,6 +54,8 @@ create table if not exists pipeline.ledger (
     row_count bigint not null,
     inputs json not null,
     previous_inputs json,
+    read json,
+    previous_read json,
     code_version varchar not null,
     built_at timestamp not null,
     primary key (asset, partition)
@@ -101,22 +110,29 @@ def read_ledger(opened: DuckDBPyConnection) -> Ledger:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the ledger tells of a partition to people: rows, and the digest of each input when it
-    was built and when it was built before that (empty the first time)."""
+    was built and when it was built before that (empty the first time). ``read`` has the digests of
+    the input partitions, of those inputs of which it reads only the ones of its own time."""
 
     digest: str
     rows: int
     inputs: Mapping[str, str]
     previous_inputs: Mapping[str, str]
+    read: ReadPartitions = field(default_factory=dict)
+    previous_read: ReadPartitions = field(default_factory=dict)
 
 
 def read_kept(opened: DuckDBPyConnection) -> dict[str, dict[str, Kept]]:
     """Every built partition, by table."""
     kept: dict[str, dict[str, Kept]] = {}
-    for asset, partition, digest, rows, inputs, previous in opened.execute(
-        "select asset, partition, digest, row_count, inputs, previous_inputs from pipeline.ledger"
+    for asset, partition, digest, rows, *noted in opened.execute(
+        """
+        select asset, partition, digest, row_count, inputs, previous_inputs, read, previous_read
+        from pipeline.ledger
+        """
     ).fetchall():
-        before = json.loads(previous) if previous else {}
-        kept.setdefault(asset, {})[partition] = Kept(digest, rows, json.loads(inputs), before)
+        kept.setdefault(asset, {})[partition] = Kept(
+            digest, rows, *(json.loads(each) if each else {} for each in noted)
+        )
     return kept
 
 
@@ -227,9 +243,11 @@ def record(
     table: Table,
     versions: Mapping[str, Version],
     inputs: Mapping[str, Mapping[str, str]],
+    read: Mapping[str, ReadPartitions],
     at: datetime,
 ) -> None:
-    """Write what was built into the ledger, in one transaction."""
+    """Write what was built into the ledger, in one transaction: by partition its version, the
+    digest of each input, and those of the input partitions that were read (see ``Kept``)."""
     rows = [
         (
             table.name,
@@ -237,6 +255,7 @@ def record(
             version.digest,
             version.rows,
             json.dumps(inputs[partition], sort_keys=True),
+            json.dumps(read[partition], sort_keys=True),
             table.code_version,
             at.replace(tzinfo=None),
         )
@@ -254,6 +273,7 @@ def record(
             unnest(?::varchar[]) as digest,
             unnest(?::bigint[]) as row_count,
             unnest(?::json[]) as inputs,
+            unnest(?::json[]) as read,
             unnest(?::varchar[]) as code_version,
             unnest(?::timestamp[]) as built_at
         on conflict do update set
@@ -261,6 +281,8 @@ def record(
             row_count = excluded.row_count,
             previous_inputs = inputs,
             inputs = excluded.inputs,
+            previous_read = read,
+            read = excluded.read,
             code_version = excluded.code_version,
             built_at = excluded.built_at
         """,

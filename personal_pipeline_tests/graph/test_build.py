@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -141,12 +142,22 @@ def materialize(house: House, asset: str, partition: str, tags: dict[str, str]) 
         ).success
 
 
-def lose_a_payment(home: Home) -> None:
-    """Of the last day, from the lake, without anybody being told."""
+def lose_a_payment(home: Home) -> date:
+    """From the lake, without anybody being told; returns its day, one of the last."""
     stream = next(each for each in STRIPE.api if each.name == "balance_transactions")
     lake = lake_of(home, "stripe", stream)
     day = max(day for day in lake.partitions() if len(lake.read(day)) > 1)
     lake.write(day, list(lake.read(day).values())[1:])
+    return day
+
+
+def said_of_inputs(house: House, asset: str) -> str:
+    """What the newest materialization of an asset says of its inputs."""
+    with instance_of(house.home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(asset.split("/")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return str(event.asset_materialization.metadata["inputs"].value)
 
 
 @pytest.mark.slow
@@ -154,7 +165,7 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
     house: House,
 ) -> None:
     # asked by a person, of something else: only that is built
-    lose_a_payment(house.home)
+    day = lose_a_payment(house.home)
     assert materialize(house, "staging/stg_stripe__payouts", f"{UNTIL}", {})
     assert {each.name for each in house.outcome.built} == {"staging/stg_stripe__payouts"}
     house.outcome.built.clear()
@@ -164,6 +175,12 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
     assert {"staging/stg_stripe__balance_transactions", REVENUE, "marts/revenue_monthly"} <= built
     assert "staging/stg_stripe__payouts" not in built
     assert reconcile(house).built == []
+    # why: which partition of which input, and which inputs did not change
+    said = said_of_inputs(house, "marts/revenue_monthly")
+    changed = [line for line in said.splitlines() if line.startswith("| marts/revenue_daily |")]
+    assert len(changed) == 1
+    assert f"| {day} |" in changed[0]
+    assert "Unchanged: marts/subscription_movements_daily" in said
 
 
 @pytest.mark.slow

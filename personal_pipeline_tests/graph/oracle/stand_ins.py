@@ -3,6 +3,7 @@ call them. Everything else of those modules is theirs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -86,6 +87,7 @@ class Warehouse:
         table: Table,
         versions: Mapping[str, Version],
         inputs: Mapping[str, Mapping[str, str]],
+        read: object,
         at: datetime,
     ) -> None:
         self._recorded(table, versions)
@@ -129,6 +131,7 @@ class Context:
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
         self.instance = instance
+        self.log = logging.getLogger(__name__)
         self.told: dict[str, set[str]] = {}
         self._run_id = run_id
 
