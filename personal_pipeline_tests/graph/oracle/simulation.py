@@ -38,7 +38,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import process_time
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -590,7 +590,8 @@ class Life:
         results: list[NodeResult] = []
         bad: set[str] = set()
         for table in in_order(self._tables):
-            if table.model not in models:
+            model = table.model
+            if model is None or model not in models:
                 continue
             if not self._calm and command == "build" and self._dice.random() < 0.03:
                 self._something_arrives()
@@ -599,15 +600,15 @@ class Life:
                 kind = self._dice.choice(("error", "test"))
             if any(edge.table in bad for edge in table.inputs):
                 bad.add(table.name)
-                results.append(_result("model", table.model, "skipped"))
+                results.append(_result("model", model, "skipped"))
             elif kind == "error":
                 bad.add(table.name)
-                results.append(_result("model", table.model, "error"))
+                results.append(_result("model", model, "error"))
             else:
-                self._write(table, windows[table.model], anew=anew)
-                results.append(_result("model", table.model, "success"))
+                self._write(table, windows[model], anew=anew)
+                results.append(_result("model", model, "success"))
                 if command == "build":
-                    results.append(_result("test", table.model, "fail" if kind else "pass"))
+                    results.append(_result("test", model, "fail" if kind else "pass"))
                     if kind:
                         bad.add(table.name)
         if not self._calm and command == "build" and self._dice.random() < 0.005:
@@ -724,7 +725,7 @@ def life(
     seed: int, instance: str, *, days: int = 120, condition: Condition = inputs_changed
 ) -> Judged:
     """One life on an instance of its own, ``ephemeral`` or ``sqlite``: the same life on both."""
-    started = perf_counter()
+    started = process_time()
     with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
         home = Home(Path(folder) / "home")
         opened = dg.DagsterInstance.ephemeral() if instance == "ephemeral" else instance_of(home)
@@ -732,7 +733,7 @@ def life(
             lived = Life(seed, there, home.root, days=days, condition=condition)
             # on the main thread asyncio handles signals anew for every tick, a tenth of its time
             judged = thread.submit(lived.live).result()
-    judged.seconds = perf_counter() - started
+    judged.seconds = process_time() - started
     return judged
 
 

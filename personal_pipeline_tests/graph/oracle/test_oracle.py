@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -49,7 +49,9 @@ def _updates_count() -> dg.AutomationCondition[dg.AssetKey]:
     """The condition, if it looked at updates and not at content."""
     changed = _AC.any_deps_match(_AC.newly_updated())
     latched = changed.since(_AC.newly_requested() | _AC.initial_evaluation())
-    return latched & ~_AC.any_deps_in_progress() & ~_AC.in_progress()
+    settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
+    condition = latched & settled & ~_AC.in_progress()
+    return cast("dg.AutomationCondition[dg.AssetKey]", condition)
 
 
 @pytest.mark.slow
