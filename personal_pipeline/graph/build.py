@@ -148,18 +148,12 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             }
             for name, partitions in wanted.items()
         }
-        # what failed its tests is in its table, and nothing may be built from it
-        bad = {
-            name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
-        }
-        held = downstream_of(tables, bad) - bad
         if only_stale:
             waiting = given_up(tables, lake.versions, ledger, failures, stale)
             asked = {
                 name: reasons
                 for name, partitions in asked.items()
-                if name not in held
-                and (
+                if (
                     reasons := {
                         each: stale[name][each]
                         for each in partitions
@@ -167,6 +161,13 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
                     }
                 )
             }
+        # what failed its tests is in its table, and nothing may be built from it
+        bad = {
+            name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
+        }
+        held = downstream_of(tables, bad - asked.keys())
+        if only_stale:
+            asked = {name: reasons for name, reasons in asked.items() if name not in held}
         failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
