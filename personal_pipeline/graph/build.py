@@ -124,12 +124,10 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool = False) -> Work:
-    """Build these partitions of these tables, in the order of their inputs.
+def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
+    """Build these partitions of these tables, stale or not, in the order of their inputs.
 
-    ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
-    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is
-    returned with its failure; this does not raise for it.
+    A failed table keeps what it had, and is returned with its failure; this does not raise for it.
     """
     tables = all_tables(house)
     work = Work()
@@ -148,26 +146,11 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             }
             for name, partitions in wanted.items()
         }
-        if only_stale:
-            waiting = given_up(tables, lake.versions, ledger, failures, stale)
-            asked = {
-                name: reasons
-                for name, partitions in asked.items()
-                if (
-                    reasons := {
-                        each: stale[name][each]
-                        for each in partitions
-                        if each in stale.get(name, {}) and each not in waiting.get(name, {})
-                    }
-                )
-            }
         # what failed its tests is in its table, and nothing may be built from it
         bad = {
             name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
         }
         held = downstream_of(tables, bad - asked.keys())
-        if only_stale:
-            asked = {name: reasons for name, reasons in asked.items() if name not in held}
         failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
@@ -223,13 +206,10 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
             message = next(iter(partitions.values())).message
             advice = "it waits for a change, or for `personal-pipeline refresh --retry`"
             why = frozenset(stale[name].values())
-            work.built.append(
-                BuiltTable(
-                    name, len(partitions), 0, 0, why, f"failed twice, and {advice}: {message}"
-                )
-            )
+            failure = f"failed twice, and {advice}: {message}"
+            work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **lake.damaged}.items():
-        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message))
+        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     house.outcome.built += work.built
     return work
 

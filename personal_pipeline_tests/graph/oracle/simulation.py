@@ -1,8 +1,8 @@
 """Four months of an invented life in a small house, judged every morning against ``definition``.
 
 What is real: the condition, and its evaluation by Dagster on an instance, with its cursor; the
-partitions and their mapping; ``build.build`` and ``build.reconcile`` whole, with the guard of what
-the automation asks for, the batches, the windows, changed SQL, failures and giving up; ``tell`` and
+partitions and their mapping; ``build.build``, ``build.reconcile`` and ``derived.rebuild`` whole,
+with the batches, the windows, changed SQL, failures and giving up; ``tell`` and
 ``log_contents``, with the file in which they remember what was told. In place of dbt and of DuckDB
 there are ``_dbt`` and ``stand_ins.Warehouse``, put where ``build`` and ``derived`` look for those
 modules: a call of dbt takes six seconds, and a life makes hundreds of them. A seam in ``build``
@@ -49,7 +49,7 @@ from dagster._core.events import AssetMaterializationPlannedData, DagsterEventTy
 
 from personal_pipeline.graph import build as building
 from personal_pipeline.graph import derived
-from personal_pipeline.graph.automation import inputs_changed
+from personal_pipeline.graph.automation import REBUILDS_TAGS, inputs_changed
 from personal_pipeline.graph.build import Lake
 from personal_pipeline.graph.contents import log_contents
 from personal_pipeline.graph.dbt_project import NodeResult
@@ -164,6 +164,7 @@ class Life:
         self._mistaken: tuple[str, int] | None = None
         self._queue: list[Run] = []
         self._quiet_run = ""
+        self._quiet_rebuild = ""
         self._at_rest = False
         self._something_to_see = True
         self._by_person = False
@@ -178,6 +179,7 @@ class Life:
         """Live all the days, and judge every morning."""
         with self._stand_ins():
             self._quiet_run = self._new_run(dg.DagsterRunStatus.SUCCESS)
+            self._quiet_rebuild = self._new_run(dg.DagsterRunStatus.SUCCESS, REBUILDS_TAGS)
             day = START
             while day < self._today:
                 self._happen_at_the_services(day)
@@ -456,7 +458,7 @@ class Life:
         for run in self._queue:
             if run.run_id is None:
                 self._leave_out_of_backfill(run)
-                run.run_id = self._new_run(dg.DagsterRunStatus.STARTED)
+                run.run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
                 self._plan(run.run_id, run.wanted)
         if self._queue[0].lake is None and self._dice.random() < 0.7:
             self._queue[0].lake = _copy(self._lake)
@@ -483,15 +485,19 @@ class Life:
         empty = True
         for asked in ops.values():
             try:
-                work = building.build(self._house, asked, only_stale=run.automatic)
+                if run.automatic:
+                    work = derived.rebuild(self._house)
+                else:
+                    work = building.build(self._house, asked)
             except Killed:
                 failed, empty = True, False
                 break
             empty = empty and not work.built
-            if any(each.failure for each in work.built):
+            if any(each.failure and not each.waits for each in work.built):
                 failed = True
                 run_id = run_id or self._started(run)
-            context = Context(self._instance, run_id or self._quiet_run)
+            quiet = self._quiet_rebuild if run.automatic else self._quiet_run
+            context = Context(self._instance, run_id or quiet)
             self._tell(context, work, {} if run.automatic else asked)
             if run.backfill is not None:
                 for name, partitions in context.told.items():
@@ -506,7 +512,7 @@ class Life:
             self._plan(self._quiet_run, run.wanted)
 
     def _started(self, run: Run) -> str:
-        run_id = self._new_run(dg.DagsterRunStatus.STARTED)
+        run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
         self._plan(run_id, run.wanted)
         return run_id
 
@@ -545,7 +551,7 @@ class Life:
             except Killed:
                 continue
         self._by_person = False
-        self._tell(Context(self._instance, self._quiet_run), work)
+        self._tell(Context(self._instance, self._quiet_rebuild), work)
 
     # in place of dbt, and of the lake
 
@@ -590,8 +596,7 @@ class Life:
         results: list[NodeResult] = []
         bad: set[str] = set()
         for table in in_order(self._tables):
-            model = table.model
-            if model is None or model not in models:
+            if table.model is None or table.model not in models:
                 continue
             if not self._calm and command == "build" and self._dice.random() < 0.03:
                 self._something_arrives()
@@ -600,15 +605,15 @@ class Life:
                 kind = self._dice.choice(("error", "test"))
             if any(edge.table in bad for edge in table.inputs):
                 bad.add(table.name)
-                results.append(_result("model", model, "skipped"))
+                results.append(_result("model", table.model, "skipped"))
             elif kind == "error":
                 bad.add(table.name)
-                results.append(_result("model", model, "error"))
+                results.append(_result("model", table.model, "error"))
             else:
-                self._write(table, windows[model], anew=anew)
-                results.append(_result("model", model, "success"))
+                self._write(table, windows[table.model], anew=anew)
+                results.append(_result("model", table.model, "success"))
                 if command == "build":
-                    results.append(_result("test", model, "fail" if kind else "pass"))
+                    results.append(_result("test", table.model, "fail" if kind else "pass"))
                     if kind:
                         bad.add(table.name)
         if not self._calm and command == "build" and self._dice.random() < 0.005:
@@ -698,8 +703,8 @@ class Life:
         log_contents(context, self._house, {stream: contents}, lambda *_: {}, {stream: asked})
         self._something_to_see = True
 
-    def _new_run(self, status: dg.DagsterRunStatus) -> str:
-        run = dg.DagsterRun(job_name=JOB, run_id=str(uuid4()), status=status)
+    def _new_run(self, status: dg.DagsterRunStatus, tags: Mapping[str, str] | None = None) -> str:
+        run = dg.DagsterRun(job_name=JOB, run_id=str(uuid4()), status=status, tags=tags or {})
         self._instance.add_run(run)
         return run.run_id
 
@@ -761,3 +766,7 @@ def _ranges(grain: Grain, partitions: Sequence[str]) -> list[list[str]]:
         elif ranges[-1]:
             ranges.append([])
     return [each for each in ranges if each]
+
+
+def _tags(run: Run) -> Mapping[str, str] | None:
+    return REBUILDS_TAGS if run.automatic else None

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import date
-from typing import Any, cast
+from itertools import count
 
-import dagster as dg
 import pytest
 
-from personal_pipeline.graph import build
 from personal_pipeline.graph.reconcile import Inputs
 from personal_pipeline.graph.tables import Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline_tests.graph.oracle.definition import from_scratch, reads, wanted
 from personal_pipeline_tests.graph.oracle.house import SUBSCRIPTIONS, TABLES, kinds_of_edges
 from personal_pipeline_tests.graph.oracle.simulation import life
-
-_AC = dg.AutomationCondition
 
 
 @pytest.fixture(autouse=True)
@@ -45,28 +41,15 @@ def test_nothing_is_missed_and_nothing_is_needless(seed: int) -> None:
     assert lives[0] == lives[1]
 
 
-def _updates_count() -> dg.AutomationCondition[dg.AssetKey]:
-    """The condition, if it looked at updates and not at content."""
-    changed = _AC.any_deps_match(_AC.newly_updated())
-    latched = changed.since(_AC.newly_requested() | _AC.initial_evaluation())
-    settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
-    condition = latched & settled & ~_AC.in_progress()
-    return cast("dg.AutomationCondition[dg.AssetKey]", condition)
-
-
 @pytest.mark.slow
-def test_a_condition_that_looks_at_updates_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its runs are empty, because a build leaves out what is up to date; without that, needless."""
-    guarded = life(2, "ephemeral", days=12, condition=_updates_count)
-    assert guarded.right
-    assert guarded.empty_runs > guarded.runs / 4
-    real = build.build
+def test_a_version_that_changes_by_itself_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, looks = Inputs.digests, count()
 
-    def unguarded(*arguments: Any, only_stale: bool = False) -> build.Work:
-        return real(*arguments, only_stale=False)
+    def restless(self: Inputs, table: Table, partition: str) -> dict[str, str]:
+        return {**real(self, table, partition), SUBSCRIPTIONS: f"{next(looks)}"}
 
-    monkeypatch.setattr(build, "build", unguarded)
-    assert life(2, "ephemeral", days=12, condition=_updates_count).needless > 0
+    monkeypatch.setattr(Inputs, "digests", restless)
+    assert life(2, "ephemeral", days=3).needless > 0
 
 
 @pytest.mark.slow
