@@ -150,7 +150,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
         bad = {
             name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
         }
-        held = downstream_of(tables, bad) - bad
+        held = downstream_of(tables, bad - asked.keys())
         failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):

@@ -87,6 +87,9 @@ def test_what_fails_its_tests_is_not_recorded_and_tried_once_more(house: House, 
 
     change(sql, "revenue_daily", "group by day, currency, kind", "group by day, currency")
     change(sql, "revenue_daily", "from categorised cross join range(2)", "from categorised")
+    together = build(house, {REVENUE: [UNTIL.isoformat()], "marts/revenue_monthly": [month]}).built
+    assert failures(together) == {}, "what reads it may be asked for with it"
+    assert [each.name for each in together] == [REVENUE, "marts/revenue_monthly"]
     assert failures(reconcile(house).built) == {}
     assert content(house.home.published, "staging", "marts") == before
 

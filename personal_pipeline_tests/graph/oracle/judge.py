@@ -48,6 +48,7 @@ class Judged:
     """Of those, the ones that found everything up to date."""
     evaluations: int = 0
     seconds: float = 0.0
+    """Of the processor."""
     examples: list[str] = field(default_factory=list)
     """Of what was missed or needless, the first few."""
 
