@@ -60,6 +60,11 @@ create table if not exists pipeline.ledger (
     built_at timestamp not null,
     primary key (asset, partition)
 );
+create table if not exists pipeline.begun (
+    asset varchar not null,
+    partition varchar not null,
+    primary key (asset, partition)
+);
 create table if not exists pipeline.tables (
     asset varchar primary key,
     code_version varchar not null
@@ -198,6 +203,31 @@ def record_failures(
                 *(message, at.replace(tzinfo=None)),
             ],
         )
+
+
+def begin(opened: DuckDBPyConnection, partitions: Mapping[str, Sequence[str]]) -> None:
+    """Note which partitions, by table, dbt is going to write."""
+    for name, each in partitions.items():
+        opened.execute(
+            "insert or ignore into pipeline.begun select ?, unnest(?)", [name, list(each)]
+        )
+
+
+def end(opened: DuckDBPyConnection) -> None:
+    """What dbt wrote is recorded, all of it."""
+    opened.execute("delete from pipeline.begun")
+
+
+def forget_unrecorded(opened: DuckDBPyConnection) -> None:
+    """Take out of the ledger what dbt may have written before its process was killed: nobody knows
+    which content the tables hold, also when their inputs have changed back since."""
+    opened.execute(
+        """
+        delete from pipeline.ledger using pipeline.begun
+        where ledger.asset = begun.asset and ledger.partition = begun.partition
+        """
+    )
+    end(opened)
 
 
 def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] | None) -> None:

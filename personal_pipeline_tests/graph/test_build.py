@@ -205,6 +205,15 @@ def test_a_run_of_the_automation_tries_a_failed_table_twice_and_then_leaves_it(
 
 
 @pytest.mark.slow
+def test_what_a_killed_build_may_have_written_is_built_again(house: House) -> None:
+    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
+        warehouse.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
+    built = reconcile(house).built
+    assert [(each.name, each.partitions) for each in built] == [(PAYOUTS, 1)]
+    assert reconcile(house).built == []
+
+
+@pytest.mark.slow
 def test_an_input_that_changed_while_dbt_ran_and_changed_back_is_read_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

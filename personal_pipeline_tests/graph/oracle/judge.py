@@ -98,9 +98,10 @@ class Judge:
             self.judged.needless += 1
             self._note(f"{today} needless try {times}: {table.name} {partition}")
 
-    def forgotten(self, table: Table, partition: str) -> None:
-        """What a partition holds failed its tests: whatever was built before is gone."""
-        self._last.pop((table.name, partition), None)
+    def forgotten(self, table: str, partition: str) -> None:
+        """What a partition holds failed its tests, or was written by a process that was killed:
+        whatever was built before is gone."""
+        self._last.pop((table, partition), None)
 
     def morning(self, today: date, wrong: Mapping[Partition, str], failed: Collection[str]) -> None:
         """The reconcile is through; what waits for a failed table is ``held``."""

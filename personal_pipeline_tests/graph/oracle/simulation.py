@@ -653,7 +653,7 @@ class Life:
         for each, seen in self._read_by(table, partitions, self._seen).items():
             self._judge.failure(self._today, table, each, seen, by_hand=self._by_person)
 
-    def _forgotten(self, table: Table, partitions: Collection[str]) -> None:
+    def _forgotten(self, table: str, partitions: Collection[str]) -> None:
         for each in partitions:
             self._judge.forgotten(table, each)
 
