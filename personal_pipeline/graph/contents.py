@@ -54,7 +54,8 @@ def log_contents(
                 key = dg.AssetKey(name.split("/"))
                 unchanged = told.get(name) == now[name]
                 known = partitions if unchanged else _known(context.instance, key)
-                for partition, digest in partitions.items():
+                # the newest last: it is what the page of the asset shows first
+                for partition, digest in sorted(partitions.items()):
                     before = known.get(partition)
                     if before == digest and partition not in (asked or {}).get(name, ()):
                         continue
