@@ -253,8 +253,8 @@ def next_batch(
     monthly drops; what reads ``blocked`` tables, which failed in this pass, waits with them, and so
     does what reads a table with partitions in ``without``, which are not to be built.
 
-    A table of which an input changed does not join an input with missing partitions: one that was
-    forgotten because its tests failed may come out as it was.
+    A table of which an input changed does not join its inputs: rebuilt, they may come out as they
+    were when it last read them, and then it is not stale.
     """
     without = without or {}
     waiting = downstream_of(tables, blocked)
@@ -272,8 +272,7 @@ def next_batch(
                     for edge in table.inputs
                 ):
                     if Reason.INPUT_CHANGED in stale[name].values() and any(
-                        edge.table in batch and Reason.MISSING in stale[edge.table].values()
-                        for edge in table.inputs
+                        edge.table in batch for edge in table.inputs
                     ):
                         continue
                     partitions = sorted(stale[name].keys() - set(without.get(name, ())))
