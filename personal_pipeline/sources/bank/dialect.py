@@ -228,8 +228,12 @@ def sentences(path: Path, error: ValidationError) -> str:
     said = []
     for problem in error.errors(include_input=False, include_url=False):
         place = ".".join(str(part) for part in problem["loc"]) or "the file"
-        message = problem["msg"].removeprefix("Value error, ")
-        said.append(f"{path.name}: {place}: {message[:1].lower()}{message[1:]}.")
+        message = problem["msg"]
+        if problem["type"] == "value_error":
+            message = message.removeprefix("Value error, ")
+        else:
+            message = message[:1].lower() + message[1:]
+        said.append(f"{path.name}: {place}: {message}.")
     return " ".join(said)
 
 

@@ -126,6 +126,8 @@ def _explained(header: Sequence[str], body: Sequence[Sequence[str]]) -> Explaine
                 chosen[field] = name
                 break
     chosen.setdefault("posted_on", next(iter(dates)))
+    if "description" not in chosen and "memo" in chosen:
+        chosen["description"] = chosen.pop("memo")
     if {"money_out", "money_in"} <= chosen.keys():
         chosen.pop("amount", None)
     else:

@@ -206,9 +206,11 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
             continue
         booked += 1
         try:
-            statements[reader.account(line, file.path)].append((line, reader.booking(line)))
+            booking = reader.booking(line)
         except ValueError as error:
             unreadable.append(Unreadable(f"line {line.number}: {error}", line.cells))
+            continue
+        statements[reader.account(line, file.path)].append((line, booking))
     if booked and not statements:
         raise UnreadableFile(
             f"{table.dialect.title}: no row can be read. Expected dates like "
