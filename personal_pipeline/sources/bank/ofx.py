@@ -81,7 +81,7 @@ class Tag:
         for child in self.children:
             if child.name == name:
                 yield child
-            else:
+            elif child.children:
                 yield from child.everywhere(name)
 
     def verbatim(self) -> Record:
@@ -119,15 +119,15 @@ def read_tags(text: str) -> Tag:
     root = Tag("")
     open_tags = [root]
     matches = list(_TAG.finditer(text))
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
+    ends = [*(match.start() for match in matches[1:]), len(text)]
+    for match, end in zip(matches, ends, strict=False):
         closes, name = match[1] == "/", match[2].upper()
-        names = [tag.name for tag in open_tags]
-        if name in names:
-            place = len(names) - 1 - names[::-1].index(name)
+        place = next((n for n, tag in enumerate(open_tags) if tag.name == name), None)
+        if place is not None:
             _close(open_tags, place)
         if closes or len(open_tags) > MOST_NESTED:
             continue
-        content = text[match.end() : following.start() if following else len(text)].strip()
+        content = text[match.end() : end].strip()
         tag = Tag(name, content)
         open_tags[-1].children.append(tag)
         if not content and not match[0].endswith("/>"):

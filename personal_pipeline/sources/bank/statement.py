@@ -131,6 +131,7 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     ``captured_on`` dates a statement that holds no date at all.
     """
     account = statement.account
+    reference = account.reference
     days = [booking.posted_on for booking in statement.bookings if not booking.pending]
     start = statement.start or min(days, default=None)
     end = statement.end or max(days, default=None)
@@ -140,9 +141,9 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     yield DropRow(
         "accounts",
         month,
-        account.reference,
+        reference,
         {
-            "account": account.reference,
+            "account": reference,
             "feed": account.feed,
             "kind": account.kind,
             "institution": account.institution,
@@ -162,9 +163,9 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
         yield DropRow(
             "balances",
             balance.day.replace(day=1),
-            digest("balance", account.reference, balance.kind, balance.day.isoformat()),
+            digest("balance", reference, balance.kind, balance.day.isoformat()),
             {
-                "account": account.reference,
+                "account": reference,
                 "feed": account.feed,
                 "kind": balance.kind,
                 "day": balance.day.isoformat(),
@@ -175,7 +176,7 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     listed = []
     seen: Counter[str] = Counter()
     for booking in statement.bookings:
-        same = _identity(account, booking)
+        same = _identity(account, reference, booking)
         seen[same] += 1
         key = digest("transaction", same, seen[same])
         listed.append(key)
@@ -183,16 +184,16 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
             "transactions",
             booking.posted_on.replace(day=1),
             key,
-            _record(account, booking, seen[same]),
+            _record(account, reference, booking, seen[same]),
         )
     if start and end:
         listed.sort()
         yield DropRow(
             "statements",
             month,
-            digest("statement", account.reference, start.isoformat(), end.isoformat(), *listed),
+            digest("statement", reference, start.isoformat(), end.isoformat(), *listed),
             {
-                "account": account.reference,
+                "account": reference,
                 "feed": account.feed,
                 "start": start.isoformat(),
                 "end": end.isoformat(),
@@ -202,7 +203,7 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
         )
 
 
-def _identity(account: Account, booking: Booking) -> str:
+def _identity(account: Account, reference: str, booking: Booking) -> str:
     """What makes a line the same line in another file, but for how many equal ones there are.
 
     The id alone does not do: some banks begin to count anew in each file. Two equal coffees of a
@@ -211,7 +212,7 @@ def _identity(account: Account, booking: Booking) -> str:
     """
     said = booking.id or [plain_text(booking.description), booking.memo]
     return digest(
-        account.reference,
+        reference,
         "id" if booking.id else "content",
         said,
         booking.posted_on.isoformat(),
@@ -222,9 +223,9 @@ def _identity(account: Account, booking: Booking) -> str:
     )
 
 
-def _record(account: Account, booking: Booking, occurrence: int) -> Record:
+def _record(account: Account, reference: str, booking: Booking, occurrence: int) -> Record:
     return {
-        "account": account.reference,
+        "account": reference,
         "feed": account.feed,
         "id": booking.id,
         "occurrence": occurrence,

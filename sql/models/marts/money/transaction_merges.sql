@@ -90,13 +90,14 @@ ranked as (
             partition by listing, currency, amount, posted_on order by text, source_id, record_key
         ) as place
     from lines
-    where not is_pending
+    where not is_pending and correction is distinct from 'DELETE'
 ),
 
+-- one to one between two lists, so the new line is named together with the list of the old one
 replacements_possible as (
     select
         old.record_key as one,
-        new.record_key as other,
+        gone.listed_in || '/' || new.record_key as other,
         case
             when new.amount = old.amount and new.posted_on = old.posted_on then 0
             when new.source_id = old.source_id then 100000
@@ -128,7 +129,7 @@ replacements_possible as (
 steps as (
     select
         one as record_key,
-        other as is_now,
+        split_part(other, '/', 2) as is_now,
         case when cost < 100000 then 'replaced' when cost < 200000 then 'revised' else 'moved' end
             as rule
     from replaced
