@@ -25,6 +25,7 @@ from personal_pipeline.ingest.contract import (
     Drop,
     DropFile,
     DropRow,
+    Incomplete,
     Source,
     Unreadable,
     UnreadableFile,
@@ -32,6 +33,7 @@ from personal_pipeline.ingest.contract import (
 from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of, storable
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
+from personal_pipeline.ingest.tables import Spool, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
@@ -72,6 +74,8 @@ class Receipt:
     unreadable: int = 0
     streams: tuple[StreamReceipt, ...] = ()
     problem: str | None = None
+    warning: str | None = None
+    """What is odd about a file that was taken all the same: it breaks off."""
 
     @property
     def taken(self) -> bool:
@@ -128,18 +132,18 @@ def captured_at(name: str, modified: datetime) -> datetime:
     return min(end, modified)
 
 
-def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, str] | None:
+def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, Claim] | None:
     """Ask every drop whether the file is of its kind; the surest wins."""
     claims = [
-        (claim.confidence, source, drop, claim.reason)
+        (claim, source, drop)
         for source in sources
         for drop in source.drops
         if (claim := _claim(drop, file)) is not None
     ]
     if not claims:
         return None
-    _, source, drop, reason = max(claims, key=lambda claim: claim[0])
-    return source, drop, reason
+    claim, source, drop = max(claims, key=lambda each: each[0].confidence)
+    return source, drop, claim
 
 
 def _claim(drop: Drop, file: DropFile) -> Claim | None:
@@ -166,6 +170,8 @@ def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Ta
         digest = _digest_of(path)
         file = DropFile(path, path.name, captured_at(path.name, modified))
         known = recognise(sources, file) if stat.st_size else None
+        if known and known[2].captured_at:
+            file = replace(file, captured_at=known[2].captured_at)
         receipt = Receipt(
             file=path.name,
             received_at=now.isoformat(),
@@ -174,7 +180,7 @@ def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Ta
             source=known[0].name if known else None,
             drop=known[1].name if known else None,
             captured_at=file.captured_at.isoformat(),
-            reason=known[2] if known else "",
+            reason=known[2].reason if known else "",
         )
         if known is None:
             problem = (
@@ -241,11 +247,48 @@ def _read_into_lake(
     receipt: Receipt,
     now: datetime,
 ) -> Taken:
-    streams = {stream.name: stream for stream in drop.streams}
+    if drop.load is None:
+        read = _sorted_out(drop, drop.read(file), file, digest)
+        return _merged_into_lake(home, source, drop, file, digest, receipt, now, read, None)
+    if _is_known_picture(home, source, drop, file, digest):
+        for stream in drop.streams:
+            memory = recall(home, source.name, stream.name)
+            remember(home, source.name, stream.name, memory.succeeded(now, unreadable=memory.unreadable))
+        receipt = replace(receipt, streams=_unchanged(home, source, drop))
+        return _receipted(home, receipt, {})
+    with spooling(home) as spool:
+        read = _sorted_out(drop, drop.load(file, spool), file, digest)
+        taken = _merged_into_lake(home, source, drop, file, digest, receipt, now, read, spool)
+    if not read.incomplete:
+        _remember_picture(home, source, drop, file, digest)
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a reader yielded: rows by stream, month and key, and what it could not read."""
+
+    rows: Mapping[str, Mapping[date, Mapping[str, Row]]]
+    bad: Sequence[Unreadable]
+    incomplete: str | None
+
+
+def _sorted_out(
+    drop: Drop,
+    items: Iterator[DropRow | Unreadable | Incomplete],
+    file: DropFile,
+    digest: str,
+) -> _Read:
     as_of = file.captured_at.isoformat()
-    rows: dict[str, dict[date, dict[str, Row]]] = {name: defaultdict(dict) for name in streams}
+    rows: dict[str, dict[date, dict[str, Row]]] = {
+        stream.name: defaultdict(dict) for stream in drop.streams
+    }
     bad: list[Unreadable] = []
-    for item in _items(drop, file):
+    incomplete = None
+    for item in _items(items):
+        if isinstance(item, Incomplete):
+            incomplete = item.reason
+            continue
         if isinstance(item, Unreadable):
             bad.append(item)
             continue
@@ -257,20 +300,39 @@ def _read_into_lake(
         month = rows[item.stream][item.month.replace(day=1)]
         present = month.get(item.key)
         month[item.key] = row if present is None else newer(present, row)
-    keep_records(home, source.name, drop.name, bad)
+    return _Read(rows, bad, incomplete)
+
+
+def _merged_into_lake(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    file: DropFile,
+    digest: str,
+    receipt: Receipt,
+    now: datetime,
+    read: _Read,
+    spool: Spool | None,
+) -> Taken:
+    keep_records(home, source.name, drop.name, read.bad)
     written: dict[tuple[str, str], Sequence[Written]] = {}
     receipts: list[StreamReceipt] = []
-    for name, months in rows.items():
-        stream = streams[name]
+    for stream in drop.streams:
         lake = lake_of(home, source.name, stream)
-        merge = _whole_picture if stream.coverage is Coverage.PICTURE else _added
-        results = list(merge(lake, months)) if months else []
-        written[source.name, name] = results
-        count = sum(len(month) for month in months.values())
+        months = read.rows[stream.name]
+        whole = stream.coverage is Coverage.PICTURE and read.incomplete is None
+        if stream.table and spool:
+            as_of = file.captured_at.isoformat()
+            results = replace_months(spool, lake, as_of, digest, whole=whole)
+            count = sum(result.version.rows for result in results)
+        else:
+            results = list((_whole_picture if whole else _added)(lake, months)) if months else []
+            count = sum(len(month) for month in months.values())
+        written[source.name, stream.name] = results
         new, altered = sum(w.new for w in results), sum(w.altered for w in results)
         receipts.append(
             StreamReceipt(
-                stream=name,
+                stream=stream.name,
                 new=new,
                 altered=altered,
                 vanished=sum(w.vanished for w in results),
@@ -278,17 +340,75 @@ def _read_into_lake(
                 changed_months=tuple(w.partition.isoformat() for w in results if w.changed),
             )
         )
-        if months:
-            memory = recall(home, source.name, name)
-            remember(home, source.name, name, memory.succeeded(now, unreadable=len(bad)))
-    receipt = replace(receipt, unreadable=len(bad), streams=tuple(receipts))
+        if count:
+            memory = recall(home, source.name, stream.name)
+            remember(home, source.name, stream.name, memory.succeeded(now, unreadable=len(read.bad)))
+    receipt = replace(
+        receipt, unreadable=len(read.bad), streams=tuple(receipts), warning=read.incomplete
+    )
     return _receipted(home, receipt, written)
 
 
-def _items(drop: Drop, file: DropFile) -> Iterator[DropRow | Unreadable]:
+def _picture_path(home: Home, source: Source, drop: Drop) -> Path:
+    # in the lake, so that it goes when the lake goes
+    return home.lake / source.name / f".{drop.name}.json"
+
+
+def _months_of(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, str]]:
+    return {
+        stream.name: {
+            str(month): version.digest
+            for month, version in lake_of(home, source.name, stream).versions().items()
+        }
+        for stream in drop.streams
+    }
+
+
+def _remember_picture(
+    home: Home, source: Source, drop: Drop, file: DropFile, digest: str
+) -> None:
+    """Note which export the lake now shows, so that the same one again need not be read."""
+    if all(stream.coverage is Coverage.PICTURE for stream in drop.streams):
+        noted = {
+            "origin": digest,
+            "as_of": file.captured_at.isoformat(),
+            "code": [stream.code_version for stream in drop.streams],
+            "months": _months_of(home, source, drop),
+        }
+        write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
+
+
+def _is_known_picture(
+    home: Home, source: Source, drop: Drop, file: DropFile, digest: str
+) -> bool:
+    """Whether reading the file would change nothing: the lake shows this export, or a newer one,
+    as this version of the code reads it."""
+    try:
+        noted = json.loads(_picture_path(home, source, drop).read_bytes())
+        shown = (noted["code"], noted["months"])
+        newer_shown = datetime.fromisoformat(noted["as_of"]) > file.captured_at
+        same = noted["origin"] == digest or newer_shown
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    code = [stream.code_version for stream in drop.streams]
+    return same and shown == (code, _months_of(home, source, drop))
+
+
+def _unchanged(home: Home, source: Source, drop: Drop) -> tuple[StreamReceipt, ...]:
+    receipts = []
+    for stream in drop.streams:
+        versions = lake_of(home, source.name, stream).versions().values()
+        rows = sum(version.rows for version in versions)
+        receipts.append(StreamReceipt(stream.name, 0, 0, 0, rows, ()))
+    return tuple(receipts)
+
+
+def _items(
+    items: Iterator[DropRow | Unreadable | Incomplete],
+) -> Iterator[DropRow | Unreadable | Incomplete]:
     """What the drop reads. A reader that breaks costs its file, not the files behind it."""
     try:
-        yield from drop.read(file)
+        yield from items
     except (UnreadableFile, OSError):
         raise
     except Exception as error:
