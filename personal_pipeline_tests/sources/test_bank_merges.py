@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -578,3 +579,26 @@ def test_whatever_ids_and_lists_there_are_order_does_not_matter(
     chance.shuffle(files)
     built.empty()
     assert built.drop(*files, *files[:1]).build().tables() == first
+
+
+def test_months_that_are_built_alone_are_those_of_a_whole_build(tmp_path: Path) -> None:
+    money = Money(Home(tmp_path).ensure(), duckdb.connect(), {})
+    money.empty()
+    later = [Line(each.day + timedelta(days=31), each.amount, each.text, "g") for each in JANUARY]
+    money.drop(ofx(JANUARY, "2024-01-01", "2024-01-31", balance=("1100.00", "2024-01-31")))
+    money.drop(ofx(later, "2024-02-01", "2024-02-29"), chase([*JANUARY, *later]))
+    money.drop(File("categories.yaml", RULES))
+    warehouse = Warehouse(tmp_path, tmp_path / "target")
+    warehouse.build("staging.bank", "marts.money")
+    whole = warehouse.content()
+    cut = [
+        *(f"stg_bank__{name}" for name in STAGING),
+        *("transactions", "accounts_daily", "spending_monthly"),
+    ]
+    assert all(len(whole[f"marts.{name}"]) > 1 for name in cut[-3:])
+    with duckdb.connect(str(warehouse.path)) as opened:
+        for name in cut[-3:]:
+            opened.execute(f"delete from marts.{name} where month = '2024-02-01'")
+    february = [(date(2024, 2, 1), date(2024, 3, 1))]
+    warehouse.build("staging.bank", "marts.money", windows=dict.fromkeys(cut, february))
+    assert warehouse.content() == whole

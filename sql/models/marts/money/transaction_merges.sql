@@ -184,45 +184,80 @@ clusters as (
     group by all
 ),
 
-covered as (
-    select distinct clusters.cluster, statements.listing
+-- 4. Formats differ in the day: one tells when it was paid, another when it was posted. Both are
+-- one only where one list covers the other's day and lacks it there.
+formats as (
+    select account_id, count(distinct listing) as listings
+    from lines
+    group by account_id
+),
+
+lonely as (
+    select clusters.*
     from clusters
+    inner join formats using (account_id)
+    where len(clusters.listings) < formats.listings
+),
+
+covered as (
+    select distinct lonely.cluster, statements.listing
+    from lonely
     inner join {{ ref('account_links') }} as links using (account_id)
     inner join statements
         on statements.listing = links.account_reference
-        and clusters.posted_on between statements.starts_on and statements.ends_on
+        and lonely.posted_on between statements.starts_on and statements.ends_on
 ),
 
--- 4. Formats differ in the day: one tells when it was paid, another when it was posted. Both are
--- one only where one list covers the other's day and lacks it there.
+-- joined by day, and not by a span of days: equal amounts are many
+near_days as (
+    select
+        *,
+        unnest(
+            list_distinct(
+                list_concat(
+                    list_transform([-3, -2, -1, 1, 2, 3], lambda days: posted_on + days),
+                    coalesce(transacted_on, [])
+                )
+            )
+        ) as near_on
+    from lonely
+),
+
+near_each_other as (
+    select a.cluster as one, b.cluster as other
+    from near_days as a
+    inner join lonely as b
+        on b.account_id = a.account_id
+        and b.currency = a.currency
+        and b.amount = a.amount
+        and b.posted_on = a.near_on
+        and b.posted_on <> a.posted_on
+        and not list_has_any(a.listings, b.listings)
+),
+
 near_possible as (
     select
         a.cluster as one,
         b.cluster as other,
         case
-            when list_contains(a.transacted_on, b.posted_on)
-                or list_contains(b.transacted_on, a.posted_on) then 0
+            when coalesce(list_contains(a.transacted_on, b.posted_on), false)
+                or coalesce(list_contains(b.transacted_on, a.posted_on), false) then 0
             else abs(a.posted_on - b.posted_on)
         end as cost
-    from clusters as a
-    inner join clusters as b
-        on b.account_id = a.account_id
-        and b.currency = a.currency
-        and b.amount = a.amount
-        and b.posted_on <> a.posted_on
-        and not list_has_any(a.listings, b.listings)
-    where
-        (
-            abs(a.posted_on - b.posted_on) <= 3
-            or list_contains(a.transacted_on, b.posted_on)
-            or list_contains(b.transacted_on, a.posted_on)
-        )
-        and exists (
-            select 1 from covered
-            where
-                (covered.cluster = a.cluster and list_contains(b.listings, covered.listing))
-                or (covered.cluster = b.cluster and list_contains(a.listings, covered.listing))
-        )
+    from (
+        select one, other from near_each_other
+        union
+        select other, one from near_each_other
+    ) as pairs
+    inner join lonely as a on a.cluster = pairs.one
+    inner join lonely as b on b.cluster = pairs.other
+    where exists (
+        select 1
+        from covered
+        where
+            (covered.cluster = a.cluster and list_contains(b.listings, covered.listing))
+            or (covered.cluster = b.cluster and list_contains(a.listings, covered.listing))
+    )
 ),
 
 {{ closest_pairs('near', 'near_possible') }},
