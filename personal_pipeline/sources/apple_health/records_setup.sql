@@ -4,7 +4,7 @@
 
 create table heads (
     id integer,
-    head varchar,
+    head ubigint,
     regular boolean,
     "type" varchar,
     "sourceName" varchar,
@@ -16,7 +16,7 @@ create table heads (
 
 create table endings (
     id integer,
-    ending varchar,
+    ending ubigint,
     regular boolean,
     metadata varchar,
     more varchar
@@ -72,7 +72,7 @@ select * from singles;
 
 -- The value of an attribute of the line at hand, as it is written; null when it has none.
 create macro attribute(name) as case
-    when p0 = '<Record' || name then p1
+    when ends_with(p0, '<Record' || name) then p1
     when p2 = name then p3
     when p4 = name then p5
     when p6 = name then p7
@@ -84,36 +84,29 @@ create macro attribute(name) as case
     when p18 = name then p19
 end;
 
-create macro moment(written) as case
-    when length(written) = 25
-    then cast(try_strptime(written, '%Y-%m-%d %H:%M:%S %z') as timestamp)
-end;
+create macro moment(written) as
+    cast(try_strptime(written, '%Y-%m-%d %H:%M:%S %z') as timestamp);
 
--- Times are UTC in the lake; the offsets that they were written with stand beside them, once
--- when they are the same.
-create macro offsets_of(created, started, ended) as case
-    when coalesce(substr(created, 21) = substr(started, 21), true)
-        and coalesce(substr(ended, 21) = substr(started, 21), true)
-    then substr(started, 21)
-    else concat_ws(' ', substr(created, 21), substr(started, 21), substr(ended, 21))
-end;
-
--- What of a line repeats, as one text. `tag` is the tag without its values, and its ending.
-create macro head_of(tag, ending, created, started, ended) as concat_ws(
-    chr(31),
-    left(tag, length(tag) - length(ending)),
-    coalesce(attribute(' type='), ''),
-    coalesce(attribute(' sourceName='), ''),
-    coalesce(attribute(' sourceVersion='), ''),
-    coalesce(attribute(' unit='), ''),
-    coalesce(attribute(' device='), ''),
-    coalesce(offsets_of(created, started, ended), '')
+-- What of a line repeats. The offsets belong to it: they are few.
+create macro head_of(created, started, ended) as hash(
+    p0, p2, p4, p6, p8, p10, p12, p14, p16, p18, p20, p22,
+    attribute(' type='),
+    attribute(' sourceName='),
+    attribute(' sourceVersion='),
+    attribute(' unit='),
+    attribute(' device='),
+    right(created, 5),
+    right(started, 5),
+    right(ended, 5)
 );
 
 -- Whether the rest of a line can be taken as it is written: a value of printable ASCII without
 -- `&` and `<`, as every number is, and times of the usual form and a possible day.
 create macro is_plain("value", created, started, ended, latest) as
     coalesce(regexp_full_match("value", '[!-%''-;=-~]*'), true)
+    and coalesce(strlen(started) = 25, false)
+    and coalesce(strlen(ended) = 25, true)
+    and coalesce(strlen(created) = 25, true)
     and coalesce(moment(started) between timestamp '1990-01-01' and latest, false)
     and (ended is null or moment(ended) is not null)
     and (created is null or moment(created) is not null);
@@ -124,7 +117,6 @@ create macro lines_of(path) as table
 select
     *,
     coalesce(p24, p22, p20, p18, p16, p14, p12, p10, p8, p6, p4, p2) as ending,
-    concat_ws('"', p0, p2, p4, p6, p8, p10, p12, p14, p16, p18, p20, p22, p24) as tag,
     attribute(' value=') as "value",
     attribute(' creationDate=') as created,
     attribute(' startDate=') as started,
@@ -152,4 +144,4 @@ from read_csv(
     parallel = false,
     max_line_size = 4000000
 )
-where p0 like '<Record%';
+where contains(p0, '<Record ');
