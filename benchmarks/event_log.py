@@ -14,9 +14,9 @@ from typing import TypeAlias
 import dagster as dg
 
 from benchmarks.measured import Measured, seconds_of, show
+from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.event_log import batched
 from personal_pipeline.graph.instance import instance_of
-from personal_pipeline.graph.raw import materialization
 from personal_pipeline.home import Home
 
 DAYS = dg.DailyPartitionsDefinition("2024-11-21", end_date="2026-11-22")

@@ -34,11 +34,11 @@ PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
     ("fetching, sources side by side", passes, ("pull_source",)),
     ("reading the inbox", inbox, ("take",)),
     ("dbt", dbt_project, ("run", "manifest_path")),  # the first one parses
-    ("finding what is stale", build, ("lake_versions", "find_stale")),
+    ("finding what is stale", build, ("read_lake", "find_stale")),
     (
         "digests, ledger, publishing",
         warehouse,
-        ("digest_partitions", "record", "read_ledger", "existing_models", "publish"),
+        ("digest_partitions", "record", "read_ledger", "existing_tables", "publish"),
     ),
     ("the report", report_asset, ("write_morning_report", "is_current")),
 )

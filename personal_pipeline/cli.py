@@ -8,10 +8,7 @@ so that ``--help`` is instant.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -91,8 +88,9 @@ def _house(settings: Settings, **more: Any) -> House:
 @main.command()
 @click.option("--source", "only", help="Fetch this source only, and leave the inbox alone.")
 @click.option("--since", type=DAY, help="Fetch from this day on, where days are missing.")
+@click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
+def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
     """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
 
@@ -109,7 +107,7 @@ def refresh(only: str | None, since: datetime | None, as_json: bool) -> None:
             ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
-        passed = passes.refresh(house, only=chosen, progress=progress)
+        passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
@@ -349,19 +347,31 @@ def _state(state: Any) -> str:
 
 @main.command(short_help="Show how fresh each stream is.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def status(as_json: bool) -> None:
+@click.option(
+    "--notify", "tell", is_flag=True, help="Send what is new; print only what could not be sent."
+)
+def status(as_json: bool, tell: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
 
     Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
-    from personal_pipeline.outputs.board import State, board_table
+    from personal_pipeline.outputs.board import State, board_with_advice
 
-    board = board_of(_house(load_settings()))
+    house = _house(load_settings())
+    if tell:
+        from personal_pipeline.refresh import tell_what_is_new
+
+        for line in tell_what_is_new(house):
+            click.echo(line)
+    board = board_of(house)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in board], default=_iso, indent=1))
+    elif tell:
+        pass  # what cron mails is what could not be sent otherwise
     else:
-        CONSOLE.print(board_table(board))
+        CONSOLE.print(board_with_advice(board))
     sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
 
 
@@ -374,11 +384,12 @@ def _iso(value: Any) -> str:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
+    from personal_pipeline.graph.board import board_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
     house.home.ensure()
-    written = write_morning_report(house, day.date() if day else None)
+    written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
         click.launch(written.path.as_uri())
@@ -391,19 +402,14 @@ def report(day: datetime | None, show: bool) -> None:
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
 def up(port: int | None) -> None:
     """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
-    from personal_pipeline.graph.dbt_project import manifest_path
-    from personal_pipeline.graph.instance import prepare
+    from personal_pipeline import serve
 
     settings = load_settings()
-    home = Home.of(settings)
-    # a gql.py or dagster.py in the folder where this is started must not be imported
-    environment = {**os.environ, **prepare(home), "PYTHONSAFEPATH": "1"}
-    manifest_path(home)
     house = _house(settings)
     never = [
         source.title
         for source in house.sources
-        if house.connected(source) and not any((home.lake / source.name).glob("*/*=*"))
+        if house.connected(source) and not any((house.home.lake / source.name).glob("*/*=*"))
     ]
     if never:
         CONSOLE.print(
@@ -412,18 +418,7 @@ def up(port: int | None) -> None:
         )
     number = port or settings.port
     CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
-    # loopback only: the UI has no login
-    command = [
-        sys.executable,
-        *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(number)),
-        *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
-    ]
-    # handlers before the child starts: started in the background, both would ignore Ctrl-C for ever
-    signal.signal(signal.SIGINT, lambda *_: None)
-    process = subprocess.Popen(command, env=environment)
-    # Ctrl-C reaches the child by itself; a service manager tells only this process
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
-    sys.exit(process.wait())
+    sys.exit(serve.serve(house, number))
 
 
 # --------------------------------------------------------------------------------------- demo

@@ -1,64 +1,15 @@
-"""What Dagster loads: the sources of the house, as assets, jobs, schedules and sensors.
+"""What Dagster imports: the graph of the home that the settings name.
 
-Importing this touches no network and no database. It reads names of folders in the lake, to know
-from when on there are partitions, and dbt's manifest, which is parsed anew only if the SQL changed.
+For Dagster only. Everything else calls ``definitions_of`` with a house of its own.
 """
 
 from __future__ import annotations
 
-import dagster as dg
-
-from personal_pipeline.graph import automation
-from personal_pipeline.graph.build import all_tables
-from personal_pipeline.graph.derived import derived_assets, reconcile_job
+from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.partitions import first_day, partitions_from
-from personal_pipeline.graph.raw import api_assets, inbox_assets
-from personal_pipeline.graph.report_asset import morning_job, report_asset
 from personal_pipeline.home import Home
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 
-
-def definitions_of(house: House) -> dg.Definitions:
-    """The whole graph of a house."""
-    tables = all_tables(house)
-    partitions = partitions_from(first_day(house.home, house.settings, house.sources, house.today))
-    fetched = [source for source in house.sources if source.api]
-    fetches = [api_assets(source, partitions, house) for source in fetched]
-    taken = inbox_assets(house.sources, partitions, house)
-    built = derived_assets(house, tables, partitions)
-    report = report_asset(tables)
-    jobs = {
-        source.name: dg.define_asset_job(
-            f"fetch_{source.name}_job", dg.AssetSelection.assets(assets)
-        )
-        for source, assets in zip(fetched, fetches, strict=True)
-    }
-    connected = [source for source in fetched if house.connected(source)]
-    inbox_job = dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken))
-    return dg.Definitions(
-        assets=[*fetches, taken, *built, report],
-        jobs=[*jobs.values(), inbox_job, reconcile_job, morning_job],
-        schedules=[
-            *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
-            *(automation.month_schedule(source, jobs[source.name], house) for source in connected),
-            automation.report_schedule(morning_job, house),
-        ],
-        sensors=[
-            automation.inbox_sensor(inbox_job),
-            automation.automation_sensor(dg.AssetSelection.assets(*built, report)),
-        ],
-        resources={"house": house},
-        # one process a run: eight assets took 5 s in process and 66 s in processes of their own
-        executor=dg.in_process_executor,
-    )
-
-
-def load() -> dg.Definitions:
-    """The graph of the home that the settings name."""
-    settings = load_settings()
-    return definitions_of(House(settings, Home.of(settings), SOURCES))
-
-
-defs = load()
+_settings = load_settings()
+defs = definitions_of(House(_settings, Home.of(_settings), SOURCES))

@@ -33,6 +33,7 @@ def examine(house: House) -> list[Finding]:
     """Look at everything; creates and changes nothing, and never shows a credential."""
     return [
         *_credentials(house),
+        *_alerts(house),
         *_folders(house),
         *_versions(),
         _port(house.settings.port),
@@ -48,6 +49,23 @@ def _credentials(house: House) -> Iterator[Finding]:
             else:
                 found = f"not set: {source.title} is not connected"
                 yield Finding(name, "note", found, source.connect)
+
+
+def _alerts(house: House) -> Iterator[Finding]:
+    from personal_pipeline.alerts.channels import channels_of, misunderstood
+
+    name = "PERSONAL_PIPELINE_ALERTS"
+    channels = channels_of(house.settings.alerts)
+    wrong = misunderstood(channels)
+    for channel in wrong:
+        yield Finding(name, "problem", f"{channel.name} is not understood", "See docs/alerts.md.")
+    if not channels:
+        yield Finding(name, "note", "not set: nobody is told", "See docs/alerts.md.")
+    elif not wrong:
+        yield Finding(name, "ok", ", ".join(channel.name for channel in channels))
+    if house.settings.mail_report and not any(channel.is_mail for channel in channels):
+        advice = "Add a mailto:// or mailtos:// address; see docs/alerts.md."
+        yield Finding("PERSONAL_PIPELINE_MAIL_REPORT", "problem", "no mail address", advice)
 
 
 def _folders(house: House) -> Iterator[Finding]:

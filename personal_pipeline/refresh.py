@@ -4,21 +4,29 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dagster as dg
 
-from personal_pipeline.definitions import definitions_of
+from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
+from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.fetch import Progress, Pulled, pull_source
+from personal_pipeline.ingest.lake import DamagedPartition
+
+ROUND_WAIT_SECONDS = 30
+"""How long a round of alerts that another process makes is waited for."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -33,55 +41,105 @@ class Passed:
 
 
 def refresh(
-    house: House, *, only: Sequence[Source] | None = None, progress: Progress | None = None
+    house: House,
+    *,
+    only: Sequence[Source] | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
 ) -> Passed:
-    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone.
+    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone; ``retry`` also builds
+    what failed twice and waits.
 
     Sources are fetched side by side, a thread each: one that stalls costs its own time budget and
-    holds back nobody's fetching. The runs that record it follow one after the other.
+    holds back nobody's fetching, and one that breaks is a failure of its own. The runs that record
+    what they brought follow one after the other.
     """
     home = house.home.ensure()
     chosen = [source for source in only or house.sources if house.connected(source)]
 
-    def look(source: Source) -> Sequence[Pulled]:
-        return pull_source(
-            home,
-            house.settings,
-            source,
-            {stream.name for stream in source.api},
-            clock=house.clock,
-            beginning=house.beginning,
-            progress=progress,
-        )
-
-    with ThreadPoolExecutor(max(len(chosen), 1)) as threads:
-        looks = dict(zip((s.name for s in chosen), threads.map(look, chosen), strict=True))
-    house = replace(house, looks=looks)
     failures: list[str] = []
+    looks: dict[str, Sequence[Pulled]] = {}
+
+    def look(source: Source) -> None:
+        looks[source.name] = ()
+        try:
+            looks[source.name] = pull_source(
+                home,
+                house.settings,
+                source,
+                {stream.name for stream in source.api},
+                clock=house.clock,
+                beginning=house.beginning,
+                progress=progress,
+            )
+        except Exception as error:  # the pass goes on without this source
+            failures.append(f"{source.title}: {_sentence(error)}")
+
+    # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
+    threads = [Thread(target=look, args=(source,), daemon=True) for source in chosen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    house = replace(house, looks={source.name: looks[source.name] for source in chosen})
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
         for source in chosen:
-            failures += _run(definitions, instance, f"fetch_{source.name}_job")
+            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
         if only is None and inbox.waiting(home):
-            failures += _run(definitions, instance, "take_inbox_job")
-        failures += _run(definitions, instance, "morning")
-    return Passed(looks, house.outcome, failures)
+            failures += _run(house, definitions, instance, "take_inbox_job")
+        failures += _run(house, definitions, instance, "morning", retry=retry)
+        failures += _run(house, definitions, instance, "check_sources")
+    return Passed(house.looks, house.outcome, failures)
 
 
 def take_inbox(house: House) -> list[str]:
     """Take what waits in the inbox, and nothing else. Returns what failed."""
     home = house.home.ensure()
     with instance_of(home) as instance, quiet_dagster():
-        return _run(definitions_of(house), instance, "take_inbox_job")
+        return _run(house, definitions_of(house), instance, "take_inbox_job")
 
 
-def _run(definitions: dg.Definitions, instance: dg.DagsterInstance, job: str) -> list[str]:
+def tell_what_is_new(house: House) -> tuple[str, ...]:
+    """Send what is new on the board, among the checks and of failed runs, as the daemon does.
+    Returns a line for each message, and for each that could not be sent."""
+    home = house.home.ensure()
+    with instance_of(home) as instance, quiet_dagster():
+        keys = check_keys_of(definitions_of(house).assets or ())
+        return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines
+
+
+def _run(
+    house: House,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    retry: bool = False,
+) -> list[str]:
+    config: dict[str, Any] = dict(_QUIET)
+    if retry:
+        config["ops"] = {"build_and_report": {"config": {"retry": True}}}
     result = definitions.resolve_job_def(job).execute_in_process(
-        run_config=_QUIET, instance=instance, raise_on_error=False
+        run_config=config, instance=instance, raise_on_error=False
     )
-    return [
-        _cause(event) for event in result.all_events if event.event_type_value == "STEP_FAILURE"
-    ]
+    failed = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    if failed:
+        # the sensor that does this sees only what the daemon runs
+        note_failures(house, result.dagster_run, failed)
+    return [_cause(event) for event in failed]
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong. Of an error that is not ours only its kind and place: its message may hold
+    what was read."""
+    if isinstance(error, (Busy, DamagedPartition)):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
+        "This is a defect of personal_pipeline; nothing that was there is lost."
+    )
 
 
 def _cause(event: Any) -> str:

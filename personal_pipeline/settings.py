@@ -8,24 +8,36 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def _zone(name: str) -> str:
-    ZoneInfo(name)
+    # ValueError: an absolute path or a folder; the others: unknown to the system and to tzdata
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValueError("is no time zone; they are named as Europe/Berlin is") from None
     return name
 
 
-def _blank_is_unset(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
+def _words(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value
 
 
-Credential: TypeAlias = Annotated[SecretStr | None, BeforeValidator(_blank_is_unset)]
-Address: TypeAlias = Annotated[str | None, BeforeValidator(_blank_is_unset)]
+def _hours(value: Any) -> Any:
+    """``22-7`` as two hours; ``none`` as None."""
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "none":
+        return None
+    begin, _, end = (part.strip() for part in value.partition("-"))
+    if not (begin.isdecimal() and end.isdecimal() and int(begin) < 24 and int(end) < 24):
+        raise ValueError("expected two hours of the day, such as 22-7, or none")
+    return (int(begin), int(end)) if int(begin) != int(end) else None
 
 
 class Settings(BaseSettings):
@@ -35,9 +47,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("data"), alias="PERSONAL_PIPELINE_HOME")
     """The folder that holds all data."""
-    start: Annotated[date | None, BeforeValidator(_blank_is_unset)] = Field(
-        default=None, alias="PERSONAL_PIPELINE_START"
-    )
+    start: date | None = Field(default=None, alias="PERSONAL_PIPELINE_START")
     """The first day to fetch; unset: the account's beginning where the service tells it."""
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", alias="PERSONAL_PIPELINE_TIMEZONE"
@@ -52,13 +62,35 @@ class Settings(BaseSettings):
     )
     """How long one source may take in a run before it makes room; it goes on the next time."""
 
-    stripe_api_key: Credential = Field(default=None, alias="STRIPE_API_KEY")
+    alerts: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
+        default=(), alias="PERSONAL_PIPELINE_ALERTS"
+    )
+    """Where messages go: apprise addresses. They hold credentials."""
+    quiet_hours: Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_hours)] = Field(
+        default=(22, 7), alias="PERSONAL_PIPELINE_QUIET_HOURS"
+    )
+    """From the first hour until the second, in the person's zone, nothing is sent."""
+    reminder_days: int = Field(default=3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
+    mail_report: bool = Field(default=False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
+    """Whether the report of the day goes to the mail addresses among ``alerts``."""
+
+    stripe_api_key: SecretStr | None = Field(default=None, alias="STRIPE_API_KEY")
     stripe_api_base: str = Field(default="https://api.stripe.com", alias="STRIPE_API_BASE")
-    kit_api_key: Credential = Field(default=None, alias="KIT_API_KEY")
+    kit_api_key: SecretStr | None = Field(default=None, alias="KIT_API_KEY")
     kit_api_base: str = Field(default="https://api.kit.com/v4", alias="KIT_API_BASE")
     kit_requests_per_minute: int = Field(default=120, ge=1, alias="KIT_REQUESTS_PER_MINUTE")
-    medium_feed_url: Address = Field(default=None, alias="MEDIUM_FEED_URL")
-    story_sheet_url: Address = Field(default=None, alias="STORY_SHEET_URL")
+    medium_feed_url: str | None = Field(default=None, alias="MEDIUM_FEED_URL")
+    story_sheet_url: str | None = Field(default=None, alias="STORY_SHEET_URL")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A variable that is there and empty, as in a copied .env.example, says nothing."""
+        return {
+            name: value
+            for name, value in values.items()
+            if not (isinstance(value, str) and not value.strip())
+        }
 
     def is_set(self, variable: str) -> bool:
         """Whether the setting behind an environment variable has a value."""

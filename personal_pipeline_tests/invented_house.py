@@ -24,7 +24,7 @@ from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Addresses, serve
 from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.build import all_tables, build, lake_versions
+from personal_pipeline.graph.build import all_tables, build, read_lake
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.reconcile import find_stale
 from personal_pipeline.home import Home
@@ -85,6 +85,7 @@ class Services:
                 "PERSONAL_PIPELINE_TIMEZONE": "UTC",
                 "PERSONAL_PIPELINE_REPORT_HOUR": "7",
                 "PERSONAL_PIPELINE_CURRENCY": "usd",
+                "PERSONAL_PIPELINE_ALERTS": "",
                 "PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS": "60",
                 "KIT_REQUESTS_PER_MINUTE": "60000",
             }
@@ -115,9 +116,9 @@ def vars_of(addresses: Addresses) -> dict[str, str]:
 
 
 @contextmanager
-def invented_services() -> Iterator[Services]:
+def invented_services(until: date = UNTIL) -> Iterator[Services]:
     """The services of a life of one year, until the block is left."""
-    life = invent(1, 7, UNTIL)
+    life = invent(1, 7, until)
     session = requests.Session()
     session.trust_env = False
 
@@ -200,10 +201,10 @@ def lake_of_source(home: Home, source: str) -> dict[str, bytes]:
 def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
     """Build the stale partitions of just these tables."""
     tables = all_tables(house)
-    with warehouse.writing(house.home):
-        ledger = warehouse.read_ledger(house.home)
-    stale = find_stale(tables, lake_versions(house), ledger, house.today)
-    return build(house, tables, {name: sorted(stale[name]) for name in names}, lambda *_: None)
+    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
+        ledger = warehouse.read_ledger(opened)
+    stale = find_stale(tables, read_lake(house).versions, ledger, house.today)
+    return build(house, {name: sorted(stale[name]) for name in names}).built
 
 
 # ------------------------------------------------------------------------- in a second process

@@ -1,138 +1,142 @@
-"""The state of every stream, judged from files alone: right with the daemon stopped or running."""
+"""The state of every stream, judged from files alone: right with the daemon stopped or running.
+
+It is computed once a report, a command or a check, and handed on: the board is a picture of one
+moment, and two looks at it may differ.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
+from personal_pipeline.freshness import LAKE_DAMAGED, State, Verdict, judge_api, judge_drop
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.tables import next_month
-from personal_pipeline.ingest.contract import Drop, Source
-from personal_pipeline.ingest.lake import StreamLake, lake_of
+from personal_pipeline.ingest.arrivals import Exports, exports_of
+from personal_pipeline.ingest.contract import ApiStream, DropStream, Source
+from personal_pipeline.ingest.http import Failure
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
-from personal_pipeline.outputs.board import State, StreamState
+from personal_pipeline.outputs.board import StreamState
 
-LATE_AFTER = timedelta(hours=26)
-"""A daily look is late when the next one is two hours overdue."""
-
-GRACE_DAYS = 5
-"""How long after its day a monthly export may come before it is late."""
+_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
+"""After these the other streams of the source are not even asked."""
 
 
 def board_of(house: House) -> list[StreamState]:
     """One state a stream, in the order of the sources."""
+    now = house.clock()
+    exports = exports_of(house.home)
     return [
-        state
+        line
         for source in house.sources
-        for state in (*_api_states(house, source), *_drop_states(house, source))
+        for line in (*_api_lines(house, source, now), *_drop_lines(house, source, now, exports))
     ]
 
 
-def _newest_with_rows(lake: StreamLake) -> tuple[date | None, int]:
-    versions = lake.versions()
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the lake has of a stream. ``rows`` is None when a file of it is damaged, and then
+    ``damage`` says which."""
+
+    newest: date | None
+    rows: int | None
+    damage: str = ""
+
+
+def _kept(house: House, source: Source, stream: ApiStream | DropStream) -> _Kept:
+    lake = lake_of(house.home, source.name, stream)
+    try:
+        versions = lake.versions()
+    except DamagedPartition as error:
+        return _Kept(max(lake.partitions(), default=None), None, str(error))
     with_rows = [partition for partition, version in versions.items() if version.rows]
-    return max(with_rows, default=None), sum(version.rows for version in versions.values())
+    return _Kept(max(with_rows, default=None), sum(version.rows for version in versions.values()))
 
 
-def _api_states(house: House, source: Source) -> list[StreamState]:
-    states = []
+def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamState]:
+    memories = {stream.name: recall(house.home, source.name, stream.name) for stream in source.api}
     for stream in source.api:
-        memory = recall(house.home, source.name, stream.name)
-        newest, rows = _newest_with_rows(lake_of(house.home, source.name, stream))
-        state, detail, expected = judge_api(
-            memory, house.clock(), connected=house.connected(source), connect=source.connect
+        memory = with_failure_of_all(memories, stream.name)
+        verdict = judge_api(memory, now, connected=house.connected(source), connect=source.connect)
+        yield _line(
+            source,
+            stream,
+            _kept(house, source, stream),
+            verdict,
+            last_looked=memory.looked_at,
+            records=memory.records,
+            unreadable=memory.unreadable,
         )
-        states.append(
-            StreamState(
-                source=source.name,
-                source_title=source.title,
-                stream=stream.name,
-                route="api",
-                state=state,
-                last_looked=memory.looked_at,
-                newest_data=newest,
-                next_expected=expected,
-                rows=rows,
-                unreadable=memory.unreadable,
-                detail=detail,
-            )
-        )
-    return states
 
 
-def judge_api(
-    memory: StreamMemory, now: datetime, *, connected: bool, connect: str
-) -> tuple[State, str, date | None]:
-    """The state of a stream that is fetched every day, what to do, and when it is next expected."""
-    if not connected and memory.succeeded_at is None:
-        return State.NOT_CONNECTED, connect, None
-    if memory.failure is not None:
-        return State.FAILING, memory.failure_message or memory.failure, None
-    if memory.succeeded_at is None:
-        advice = "Run `personal-pipeline refresh`, or wait for the morning."
-        return State.WAITING, advice, now.date()
-    expected = (memory.succeeded_at + timedelta(days=1)).astimezone(UTC).date()
-    if now - memory.succeeded_at > LATE_AFTER:
-        advice = (
-            "Not looked at for more than a day: is `personal-pipeline up` running? "
-            "`personal-pipeline refresh` looks now."
-        )
-        return State.LATE, advice if connected else f"No longer connected. {connect}", expected
-    return State.FRESH, "", expected
+def with_failure_of_all(memories: Mapping[str, StreamMemory], stream: str) -> StreamMemory:
+    """What is remembered of a stream, with the failure of another one of its source that ended the
+    looks before it had its turn: else it would stand there as fresh, and then as forgotten."""
+    memory = memories[stream]
+    for other in memories.values():
+        if other.failure not in _ENDS_THE_LOOKS or other.looked_at is None:
+            continue
+        if memory.looked_at is None or memory.looked_at < other.looked_at:
+            return replace(memory, failure=other.failure, failure_message=other.failure_message)
+    return memory
 
 
-def _drop_states(house: House, source: Source) -> list[StreamState]:
-    states = []
+def _drop_lines(
+    house: House, source: Source, now: datetime, exports: Mapping[tuple[str, str], Exports]
+) -> Iterator[StreamState]:
     for drop in source.drops:
-        lakes = [(stream, lake_of(house.home, source.name, stream)) for stream in drop.streams]
-        memories = [recall(house.home, source.name, stream.name) for stream in drop.streams]
-        partitions = [day for _, lake in lakes for day in lake.partitions()]
-        newest_month = max(partitions, default=None)
-        failing = next((memory for memory in memories if memory.failure), None)
-        state, detail, expected = judge_drop(drop, newest_month, failing, house.today)
-        for (stream, lake), memory in zip(lakes, memories, strict=True):
-            newest, rows = _newest_with_rows(lake)
-            # one kind of export feeds several streams, and need not hold all of them
-            arrived = rows > 0 or state is State.FAILING
-            states.append(
-                StreamState(
-                    source=source.name,
-                    source_title=source.title,
-                    stream=stream.name,
-                    route="drop",
-                    state=state if arrived else State.WAITING,
-                    last_looked=memory.looked_at,
-                    newest_data=newest,
-                    next_expected=expected if arrived else None,
-                    rows=rows,
-                    unreadable=memory.unreadable,
-                    detail=detail,
-                )
+        came = exports.get((source.name, drop.name), Exports())
+        verdict = judge_drop(
+            came.arrivals,
+            now,
+            monthly_on_day=drop.monthly_on_day,
+            how_to=drop.how_to,
+            zone=ZoneInfo(house.settings.timezone),
+        )
+        for stream in drop.streams:
+            kept = _kept(house, source, stream)
+            arrived = kept.rows != 0 or verdict.state is State.FAILING
+            yield _line(
+                source,
+                stream,
+                kept,
+                # one kind of export feeds several streams, and need not hold all of them
+                verdict if arrived else Verdict(State.WAITING, drop.how_to),
+                drop=drop.name,
+                last_looked=came.received_at,
+                records=came.records,
+                unreadable=came.unreadable,
             )
-    return states
 
 
-def judge_drop(
-    drop: Drop, newest_month: date | None, failing: StreamMemory | None, today: date
-) -> tuple[State, str, date | None]:
-    """The state of an export that is made by hand, what to do, and when it is next expected.
-
-    An export with a calendar is due on its day of each month, and late some days after; the one
-    that is due then holds the month that ended.
-    """
-    steps = f"{drop.how_to} Put the file into inbox/."
-    if failing is not None:
-        return State.FAILING, failing.failure_message or "the last file was unreadable", None
-    if newest_month is None:
-        return State.WAITING, steps, None
-    if drop.monthly_on_day is None:
-        return State.FRESH, "", None
-    due = today.replace(day=1)
-    previous = (due - timedelta(days=1)).replace(day=1)
-    due_day = due.replace(day=drop.monthly_on_day)
-    if today < due_day:
-        return State.FRESH, "", due_day
-    if newest_month >= previous:
-        return State.FRESH, "", next_month(due).replace(day=drop.monthly_on_day)
-    if today <= due_day + timedelta(days=GRACE_DAYS):
-        return State.DUE, steps, due_day
-    return State.LATE, steps, due_day
+def _line(
+    source: Source,
+    stream: ApiStream | DropStream,
+    kept: _Kept,
+    verdict: Verdict,
+    *,
+    drop: str | None = None,
+    last_looked: datetime | None,
+    records: int | None,
+    unreadable: int,
+) -> StreamState:
+    if kept.damage:
+        verdict = Verdict(State.FAILING, kept.damage, cause=LAKE_DAMAGED)
+    return StreamState(
+        source=source.name,
+        source_title=source.title,
+        stream=stream.name,
+        route="api" if drop is None else "drop",
+        drop=drop,
+        state=verdict.state,
+        cause=verdict.cause,
+        last_looked=last_looked,
+        newest_data=kept.newest,
+        next_expected=verdict.next_expected,
+        rows=kept.rows,
+        records=records,
+        unreadable=unreadable,
+        detail=verdict.detail,
+    )

@@ -1,54 +1,46 @@
 """Building derived tables: dbt, then a digest of every partition, then the ledger, then the copy.
 
-Called by the dbt assets (for the partitions that Dagster asks for) and by the reconcile (for
-those that are stale); both leave the same records.
+Called by the dbt assets (for the partitions that somebody or the automation asks for) and by the
+reconcile (for those that are stale); both take the same steps and leave the same records.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date
 
 from personal_pipeline.graph import dbt_project, warehouse
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.reconcile import (
+    Batch,
+    Inputs,
     Reason,
+    Stale,
     all_versions,
     find_stale,
+    given_up,
     in_order,
-    input_digests,
     next_batch,
 )
 from personal_pipeline.graph.tables import (
     Table,
     Tables,
+    downstream_of,
     model_tables,
     raw_tables,
     span,
     tested_tables,
 )
 from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import Version, lake_of
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 
 MOST_BUILDS = 3
 """How often one partition is built in a pass before the rest is left to the next."""
 
-
-@dataclass(frozen=True, slots=True)
-class BuiltPartition:
-    """A partition that was built: its content now, and whether it differs from before."""
-
-    table: Table
-    partition: str
-    version: Version
-    previous: str | None
-    inputs: Mapping[str, str]
-
-    @property
-    def changed(self) -> bool:
-        return self.version.digest != self.previous
+WAITED = "an input failed, so it was not built"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,21 @@ class Tested:
     message: str
 
 
-Announce = Callable[[Sequence[BuiltPartition], Sequence[Tested]], None]
+@dataclass(slots=True)
+class Work:
+    """What a build or a reconcile did, in order."""
+
+    built: list[BuiltTable] = field(default_factory=list)
+    tested: list[Tested] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """The content digest of every lake partition, by table; and the tables of which a file is
+    damaged, with what to do."""
+
+    versions: Mapping[str, Mapping[str, str]]
+    damaged: Mapping[str, str]
 
 
 def all_tables(house: House) -> dict[str, Table]:
@@ -71,20 +77,30 @@ def all_tables(house: House) -> dict[str, Table]:
     return {**raw_tables(house.sources), **model_tables(manifest, house.settings.currency)}
 
 
-def lake_versions(house: House) -> dict[str, dict[str, str]]:
-    """The content digest of every lake partition there is."""
-    return {
-        f"{source.name}/{stream.name}": {
-            partition.isoformat(): version.digest
-            for partition, version in lake_of(house.home, source.name, stream).versions().items()
-        }
-        for source in house.sources
-        for stream in source.streams
-    }
+def read_lake(house: House) -> Lake:
+    """What is in the lake now."""
+    versions: dict[str, dict[str, str]] = {}
+    damaged: dict[str, str] = {}
+    for source in house.sources:
+        for stream in source.streams:
+            name = f"{source.name}/{stream.name}"
+            try:
+                found = lake_of(house.home, source.name, stream).versions()
+            except DamagedPartition as error:
+                damaged[name] = str(error)
+                found = {}
+            versions[name] = {each.isoformat(): version.digest for each, version in found.items()}
+    return Lake(versions, damaged)
+
+
+MOST_WINDOWS = 200
+"""So many windows a model at most: they travel in one environment variable, and Linux ends at
+128 KiB for it."""
 
 
 def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
-    """The half-open windows of days that cover just these partitions, neighbours joined."""
+    """The half-open windows of days that cover these partitions, neighbours joined. Of very many
+    windows the smallest gaps are closed: what is built besides comes out as it was."""
     if table.grain is Grain.WHOLE:
         return [(date.min.isoformat(), date.max.isoformat())]
     joined: list[tuple[date, date]] = []
@@ -94,165 +110,258 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
-    return [(start.isoformat(), end.isoformat()) for start, end in joined]
-
-
-def build(
-    house: House,
-    tables: Tables,
-    wanted: Mapping[str, Sequence[str]],
-    announce: Announce,
-    reasons: Mapping[str, Mapping[str, Reason]] | None = None,
-) -> list[BuiltTable]:
-    """Build partitions of tables in one dbt call, in the order of their inputs.
-
-    A table whose SQL changed is built anew. ``announce`` is called with what was built. A failed
-    table keeps what it had, and is returned with its failure; this does not raise for it.
-    """
-    home = house.home
-    with warehouse.writing(home):
-        _make_missing_tables(house, tables, wanted)
-        raw = lake_versions(house)
-        ledger = warehouse.read_ledger(home)
-        versions = all_versions(raw, ledger)
-        names = {tables[name].model: name for name in wanted}
-        house.outcome.dbt_calls += 1
-        results = dbt_project.run(
-            home,
-            "build",
-            [model for model in names if model],
-            {
-                tables[name].model or "": windows(tables[name], partitions)
-                for name, partitions in wanted.items()
-            },
-            house.settings.currency,
-        )
-        status = {result.name: result for result in results if result.kind == "model"}
-        built: list[BuiltTable] = []
-        announced: list[BuiltPartition] = []
-        with warehouse.connection(home) as opened:
-            # in the order of their inputs: each records the content that it has just read
-            for table in in_order(tables):
-                name, partitions = table.name, wanted.get(table.name)
-                if partitions is None:
-                    continue
-                result = status.get(table.model or "")
-                why = frozenset((reasons or {}).get(name, {}).values())
-                if result is None or result.status != "success":
-                    message = result.message if result else "an input failed, so it was not built"
-                    built.append(BuiltTable(name, len(partitions), 0, 0, why, message))
-                    continue
-                found = warehouse.digest_partitions(opened, table, partitions)
-                # inputs built in this very call count as they are now, all others as they were
-                # before it: one that changed meanwhile makes this partition stale again
-                inputs = {each: input_digests(table, tables, each, versions) for each in partitions}
-                previous = ledger.get(name, {})
-                warehouse.record(opened, table, found, inputs, house.clock())
-                versions[name] = dict(
-                    sorted(
-                        {
-                            **versions.get(name, {}),
-                            **{each: version.digest for each, version in found.items()},
-                        }.items()
-                    )
-                )
-                partition_results = [
-                    BuiltPartition(
-                        table,
-                        each,
-                        found[each],
-                        previous[each].digest if each in previous else None,
-                        inputs[each],
-                    )
-                    for each in partitions
-                ]
-                announced += partition_results
-                built.append(
-                    BuiltTable(
-                        name,
-                        len(partitions),
-                        sum(each.changed for each in partition_results),
-                        sum(version.rows for version in found.values()),
-                        why,
-                    )
-                )
-        owners = tested_tables(dbt_project.load_manifest(home))
-        tested = [
-            Tested(
-                table=owners[result.unique_id],
-                name=result.name,
-                passed=result.status == "pass",
-                only_warns=result.status == "warn",
-                message=result.message,
-            )
-            for result in results
-            if result.unique_id in owners and result.status != "skipped"
-        ]
-        built = list(_with_failed_tests(built, tested))
-        warehouse.publish(home)
-    announce(announced, tested)
-    house.outcome.built += built
-    return built
-
-
-def _with_failed_tests(
-    built: Sequence[BuiltTable], tested: Sequence[Tested]
-) -> Iterator[BuiltTable]:
-    """A failed test counts against its table, whose rows are there all the same."""
-    for each in built:
-        mine = [test for test in tested if test.table == each.name and not test.passed]
-        if each.failure is None and any(not test.only_warns for test in mine):
-            message = "; ".join(f"test {test.name}: {test.message}" for test in mine)
-            yield replace(each, failure=message)
-        else:
-            yield each
-
-
-def _make_missing_tables(house: House, tables: Tables, wanted: Mapping[str, Sequence[str]]) -> None:
-    """Create what does not exist yet, empty, so that every table can be read by every other: a
-    source that is not connected has tables without rows. Drop what changed code builds anew."""
-    home = house.home
-    ledger = warehouse.read_ledger(home)
-    outdated = [
-        tables[name]
-        for name in wanted
-        if any(
-            built.code_version != tables[name].code_version
-            for built in ledger.get(name, {}).values()
-        )
+    gaps = sorted(
+        range(1, len(joined)), key=lambda n: (joined[n][0] - joined[n - 1][1], n), reverse=True
+    )
+    starts = sorted([0, *gaps[: MOST_WINDOWS - 1]])
+    return [
+        (joined[first][0].isoformat(), joined[following - 1][1].isoformat())
+        for first, following in zip(starts, [*starts[1:], len(joined)], strict=True)
+        if joined
     ]
-    if outdated:
-        warehouse.drop(home, outdated)
-    have = warehouse.existing_models(home)
-    missing = [t.model for t in tables.values() if t.model and t.name not in have]
-    if missing:
-        house.outcome.dbt_calls += 1
-        no_days: dict[str, list[tuple[str, str]]] = {model: [] for model in missing}
-        results = dbt_project.run(home, "run", missing, no_days, house.settings.currency)
-        failed = [result for result in results if result.failed]
-        if failed:
-            raise dbt_project.DbtFailed(f"dbt cannot create {failed[0].name}: {failed[0].message}")
 
 
-def reconcile(house: House, announce: Announce) -> list[BuiltTable]:
-    """Build what is stale until nothing is, or until all that is left failed."""
+def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool = False) -> Work:
+    """Build these partitions of these tables, in the order of their inputs.
+
+    ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
+    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is
+    returned with its failure; this does not raise for it.
+    """
     tables = all_tables(house)
-    built: list[BuiltTable] = []
-    failed: set[str] = set()
+    work = Work()
+    with warehouse.writing(house.home), _published(house):
+        broken = _make_missing_tables(house, tables)
+        lake = read_lake(house)
+        with warehouse.connection(house.home) as opened:
+            ledger = warehouse.read_ledger(opened)
+            failures = warehouse.read_failures(opened)
+        stale = find_stale(tables, lake.versions, ledger, house.today)
+        # a table that is made anew gets all its rows, whichever of them were asked for
+        asked: dict[str, dict[str, Reason]] = {
+            name: {
+                **dict.fromkeys(partitions, Reason.ASKED),
+                **(stale.get(name, {}) if _is_outdated(stale, name) else {}),
+            }
+            for name, partitions in wanted.items()
+        }
+        if only_stale:
+            waiting = given_up(tables, lake.versions, ledger, failures, stale)
+            asked = {
+                name: reasons
+                for name, partitions in asked.items()
+                if (
+                    reasons := {
+                        each: stale[name][each]
+                        for each in partitions
+                        if each in stale.get(name, {}) and each not in waiting.get(name, {})
+                    }
+                )
+            }
+        failed = broken.keys() | lake.damaged.keys()
+        skipped: set[str] = set()
+        while batch := next_batch(tables, asked, failed):
+            done = _build_batch(house, tables, batch, asked, lake)
+            failed |= _not_built(batch, done)
+            asked = {name: p for name, p in asked.items() if name not in batch.partitions}
+            skipped |= batch.partitions.keys() - {each.name for each in done.built}
+            work.built += done.built
+            work.tested += done.tested
+    for name in [*asked, *sorted(skipped)]:
+        message = broken.get(name) or _nearest(tables, name, lake.damaged) or WAITED
+        work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
+    house.outcome.built += work.built
+    return work
+
+
+def reconcile(house: House, *, retry: bool = False) -> Work:
+    """Build what is stale until nothing is, or until all that is left failed.
+
+    What failed twice from the same inputs is not tried again, unless ``retry`` says so; it is
+    returned with its failure every time.
+    """
+    tables = all_tables(house)
+    work = Work()
     builds: Counter[tuple[str, str]] = Counter()
-    while True:
-        with warehouse.writing(house.home):
-            ledger = warehouse.read_ledger(house.home)
-        stale = find_stale(tables, lake_versions(house), ledger, house.today)
-        batch = next_batch(tables, stale, failed)
-        if batch is None:
-            return built
-        builds.update((name, each) for name, parts in batch.partitions.items() for each in parts)
-        restless = {name for (name, _), times in builds.items() if times > MOST_BUILDS}
-        if restless:
-            # inputs that change faster than they are built are left to the next pass
-            failed |= restless
-            continue
-        results = build(house, tables, batch.partitions, announce, stale)
-        failed |= {each.name for each in results if each.failure}
-        built += results
+    with warehouse.writing(house.home), _published(house):
+        broken = _make_missing_tables(house, tables)
+        failed = set(broken)
+        while True:
+            lake = read_lake(house)
+            with warehouse.connection(house.home) as opened:
+                ledger = warehouse.read_ledger(opened)
+                failures = warehouse.read_failures(opened)
+            stale = find_stale(tables, lake.versions, ledger, house.today)
+            waiting = given_up(tables, lake.versions, ledger, {} if retry else failures, stale)
+            batch = next_batch(tables, stale, failed | lake.damaged.keys(), waiting)
+            if batch is None:
+                break
+            builds.update(
+                (name, each) for name, parts in batch.partitions.items() for each in parts
+            )
+            restless = {name for (name, _), times in builds.items() if times > MOST_BUILDS}
+            if restless:
+                # inputs that change faster than they are built are left to the next pass
+                failed |= restless
+                continue
+            done = _build_batch(house, tables, batch, stale, lake)
+            failed |= _not_built(batch, done)
+            work.built += done.built
+            work.tested += done.tested
+    for name, partitions in waiting.items():
+        if name not in failed:
+            message = next(iter(partitions.values())).message
+            advice = "it waits for a change, or for `personal-pipeline refresh --retry`"
+            why = frozenset(stale[name].values())
+            work.built.append(
+                BuiltTable(
+                    name, len(partitions), 0, 0, why, f"failed twice, and {advice}: {message}"
+                )
+            )
+    for name, message in {**broken, **lake.damaged}.items():
+        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message))
+    house.outcome.built += work.built
+    return work
+
+
+def _is_outdated(stale: Stale, name: str) -> bool:
+    return Reason.CODE_CHANGED in stale.get(name, {}).values()
+
+
+def _not_built(batch: Batch, done: Work) -> set[str]:
+    return batch.partitions.keys() - {each.name for each in done.built if not each.failure}
+
+
+def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | None:
+    """What to do about the damaged file that keeps a table from being built."""
+    return next((m for each, m in damaged.items() if name in downstream_of(tables, [each])), None)
+
+
+@contextmanager
+def _published(house: House) -> Iterator[None]:
+    """Publish at the end, whatever became of the build: once, so that readers see no half of it."""
+    try:
+        yield
+    finally:
+        warehouse.publish(house.home)
+
+
+def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lake: Lake) -> Work:
+    """One dbt call, and what it leads to in the ledger. The caller holds ``writing``."""
+    home = house.home
+    why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
+    wanted = batch.partitions
+    work = Work()
+    with warehouse.connection(home) as opened:
+        ledger = warehouse.read_ledger(opened)
+    inputs = Inputs(tables, all_versions(lake.versions, ledger))
+    house.outcome.dbt_calls += 1
+    results = dbt_project.run(
+        home,
+        "build",
+        [tables[name].model or "" for name in wanted],
+        {tables[name].model or "": windows(tables[name], parts) for name, parts in wanted.items()},
+        house.settings.currency,
+        anew=batch.anew,
+    )
+    models = {result.name: result for result in results if result.kind == "model"}
+    work.tested = _tested(house, results)
+    with warehouse.connection(home) as opened:
+        # in the order of their inputs: each records the content that it has just read
+        for table in in_order(tables):
+            name, partitions = table.name, wanted.get(table.name)
+            if partitions is None:
+                continue
+            result = models.get(table.model or "")
+            if result is None or result.status == "skipped":
+                continue  # an input failed in this very call: it stays stale, and waits
+            # inputs built in this very call count as they are now, all others as they were before
+            # it: one that changed meanwhile makes this partition stale again
+            read = {each: inputs.digests(table, each) for each in partitions}
+            if result.status == "success":
+                warehouse.record_tables(opened, [table])
+                failure = _failed_tests(work.tested, name)
+            else:
+                failure = result.message
+            if failure:
+                # what failed its tests is in the table, and no digest may vouch for it: forgotten,
+                # it is missing, what reads it waits, and the next pass tries again
+                if result.status == "success":
+                    warehouse.forget(opened, table, None if batch.anew else partitions)
+                warehouse.record_failures(opened, table, read, failure, house.clock())
+                work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
+                continue
+            found = warehouse.digest_partitions(opened, table, partitions)
+            warehouse.record(opened, table, found, read, house.clock())
+            inputs.update(name, {each: version.digest for each, version in found.items()})
+            previous = ledger.get(name, {})
+            work.built.append(
+                BuiltTable(
+                    name,
+                    len(partitions),
+                    sum(
+                        each not in previous or previous[each].digest != version.digest
+                        for each, version in found.items()
+                    ),
+                    sum(version.rows for version in found.values()),
+                    why[name],
+                )
+            )
+    return work
+
+
+def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tested]:
+    owners = tested_tables(dbt_project.load_manifest(house.home))
+    return [
+        Tested(
+            table=owners[result.unique_id],
+            name=result.name,
+            passed=result.status == "pass",
+            only_warns=result.status == "warn",
+            message=result.message,
+        )
+        for result in results
+        if result.unique_id in owners and result.status != "skipped"
+    ]
+
+
+def _failed_tests(tested: Sequence[Tested], table: str) -> str | None:
+    failed = [
+        f"test {each.name}: {each.message}"
+        for each in tested
+        if each.table == table and not each.passed and not each.only_warns
+    ]
+    return "; ".join(failed) or None
+
+
+def _make_missing_tables(house: House, tables: Tables) -> dict[str, str]:
+    """Create what does not exist yet, empty, so that every table can be read by every other: a
+    source that is not connected has tables without rows. Returns what dbt could not create."""
+    home = house.home
+    models = [table for table in tables.values() if table.model]
+    with warehouse.connection(home) as opened:
+        ledger = warehouse.read_ledger(opened)
+        existing = warehouse.existing_tables(opened)
+        # one of which partitions are recorded is left for a build that makes it anew
+        outdated = [
+            table
+            for table in models
+            if existing.get(table.name, table.code_version) != table.code_version
+            and not ledger.get(table.name)
+        ]
+        warehouse.drop(opened, outdated)
+    missing = [table for table in models if table.name not in existing or table in outdated]
+    if not missing:
+        return {}
+    house.outcome.dbt_calls += 1
+    nothing: dict[str, list[tuple[str, str]]] = {str(table.model): [] for table in missing}
+    results = dbt_project.run(home, "run", list(nothing), nothing, house.settings.currency)
+    made = {result.name for result in results if result.status == "success"}
+    with warehouse.connection(home) as opened:
+        warehouse.record_tables(opened, [table for table in missing if table.model in made])
+    messages = {result.name: result.message for result in results if result.failed}
+    return {
+        table.name: messages.get(str(table.model), WAITED)
+        for table in missing
+        if table.model not in made
+    }

@@ -93,11 +93,14 @@ def run(
     models: Sequence[str],
     windows: Mapping[str, Sequence[tuple[str, str]]],
     currency: str,
+    *,
+    anew: bool = False,
 ) -> list[NodeResult]:
     """Run or build models, each for its own windows of days, and return what became of each.
 
-    The caller holds the lock of the warehouse. Raises ``DbtFailed`` only when dbt itself could not
-    run; a failed model or test is a result.
+    ``anew`` makes their tables from nothing with all rows, whatever the windows. The caller holds
+    the lock of the warehouse. Raises ``DbtFailed`` only when dbt itself could not run; a failed
+    model or test is a result.
     """
     target = home.dbt_target / "runs" / str(os.getpid())
     target.mkdir(parents=True, exist_ok=True)
@@ -107,7 +110,7 @@ def run(
             shutil.copyfile(partial_parse, target / partial_parse.name)
         output = _call(
             home,
-            [command, "--select", " ".join(models)],
+            [command, "--select", " ".join(models), *(["--full-refresh"] if anew else [])],
             target,
             {"PIPELINE_WINDOWS": json.dumps(windows), "PIPELINE_CURRENCY": currency},
         )
@@ -167,6 +170,19 @@ def _call(
     return without_values(done.stdout) if done.returncode else None
 
 
+_SPEAKS_OF_SQL = ("Binder Error", "Catalog Error", "Parser Error", "Compilation Error")
+_VALUE = re.compile(r"""['"`{\[<]|\b(?:value|input|string|key|row):?\s""", re.IGNORECASE)
+
+
 def without_values(message: str) -> str:
-    """A message of dbt or DuckDB without the values that it quotes: they are somebody's data."""
-    return re.sub(r"'[^'\n]*'", "'…'", message.strip())
+    """A message of dbt or DuckDB without the values that it holds: they are somebody's data.
+
+    Errors in the SQL itself quote names only and stay whole. Of any other, what follows the first
+    quote, bracket or word that announces a value goes, and every line after that one: a value may
+    hold quotes and line ends itself.
+    """
+    message = message.strip()
+    if any(kind in message for kind in _SPEAKS_OF_SQL):
+        return message
+    found = _VALUE.search(message)
+    return f"{message[: found.start()].rstrip()} …" if found else message

@@ -1,22 +1,20 @@
-"""The derived assets: dbt's models, and the job that builds what is stale.
+"""The derived assets: dbt's models.
 
 A definition a grain, because a run of Dagster has one kind of partition: days, months, or none.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from personal_pipeline.graph import dbt_project
+from personal_pipeline.graph import dbt_project, warehouse
 from personal_pipeline.graph.automation import inputs_changed
-from personal_pipeline.graph.build import Announce, BuiltPartition, Tested, build, reconcile
-from personal_pipeline.graph.event_log import batched
+from personal_pipeline.graph.build import Tested, Work, build
+from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
-from personal_pipeline.graph.raw import materialization
 from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
 
@@ -60,39 +58,44 @@ class Translator(DagsterDbtTranslator):
         return mapping(edge, grains[0], grains[1])
 
 
-def _announce(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House, *, everything: bool
-) -> Announce:
-    """Tell Dagster what was built. In a run that somebody asked for, every partition of it; in a
-    reconcile only those whose content differs now, because each event is kept for ever."""
+def tell(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    work: Work,
+    asked: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Tell Dagster what every derived partition holds now, and what the tests found."""
+    with warehouse.reading(house.home) as opened:
+        kept = warehouse.read_kept(opened)
 
-    def announce(built: Sequence[BuiltPartition], tested: Sequence[Tested]) -> None:
-        with batched(context.instance):
-            for each in built:
-                if everything or each.changed:
-                    context.log_event(_event(each, house.clock()))
-        for test in tested:
-            # taken at run time, though the annotation leaves it out
-            context.log_event(_check(test))  # type: ignore[arg-type]
+    def describe(table: str, partition: str) -> Metadata:
+        built = kept[table][partition]
+        count = dg.MetadataValue.int(built.rows)
+        return {
+            "dagster/row_count" if partition == WHOLE else "dagster/partition_row_count": count,
+            "inputs": dg.MetadataValue.md(_inputs_table(built)),
+        }
 
-    return announce
-
-
-def _event(built: BuiltPartition, at: datetime) -> dg.AssetMaterialization:
-    rows = dg.MetadataValue.int(built.version.rows)
-    whole = built.partition == WHOLE
-    return materialization(
-        dg.AssetKey(built.table.name.split("/")),
-        None if whole else built.partition,
-        built.version.digest,
-        {
-            "dagster/row_count" if whole else "dagster/partition_row_count": rows,
-            "data as of": dg.MetadataValue.timestamp(at),
-            "content before": dg.MetadataValue.text((built.previous or "nothing")[:16]),
-            "content now": dg.MetadataValue.text(built.version.digest[:16]),
-            "inputs read": dg.MetadataValue.json(dict(built.inputs)),
-        },
+    log_contents(
+        context,
+        house,
+        {name: {p: each.digest for p, each in parts.items()} for name, parts in kept.items()},
+        describe,
+        asked,
     )
+    for each in work.tested:
+        # taken at run time, though the annotation leaves it out
+        context.log_event(_check(each))  # type: ignore[arg-type]
+
+
+def _inputs_table(built: warehouse.Kept) -> str:
+    """Why it was built: the digest of what it read of each input, then and now."""
+    lines = ["| input | read before | read now | |", "| --- | --- | --- | --- |"]
+    for name, now in sorted(built.inputs.items()):
+        before = built.previous_inputs.get(name, "")
+        word = "unchanged" if before == now else "changed" if before else "first read"
+        lines.append(f"| {name} | {before} | {now} | {word} |")
+    return "\n".join(lines)
 
 
 def _check(tested: Tested) -> dg.AssetCheckEvaluation:
@@ -105,7 +108,8 @@ def _check(tested: Tested) -> dg.AssetCheckEvaluation:
     )
 
 
-def _raise_failures(built: Sequence[BuiltTable]) -> None:
+def raise_failures(built: Sequence[BuiltTable]) -> None:
+    """End the run as failed when a table did, with a sentence for each."""
     failed = [each for each in built if each.failure]
     if failed:
         raise dg.Failure(
@@ -155,33 +159,13 @@ def _dbt_assets(
             for key in context.selected_asset_keys
             if "/".join(key.path) in tables
         }
-        _raise_failures(build(house, tables, wanted, _announce(context, house, everything=True)))
+        # what the automation asks for may have been built meanwhile by a reconcile; what a person
+        # asks for is built
+        automatic = "dagster/from_automation_condition" in context.run.tags
+        work = build(house, wanted, only_stale=automatic)
+        tell(context, house, work, {} if automatic else wanted)
+        raise_failures(work.built)
         return
         yield
 
     return build_group
-
-
-@dg.op(
-    name="build_what_is_stale",
-    description=(
-        "Builds every derived partition that is missing, or whose recorded inputs or code differ "
-        "from what is there now, until nothing is stale."
-    ),
-    # no pool: without a daemon nobody takes back the slot of a run that was killed, and the next
-    # refresh would wait for ever; the lock of the warehouse ends with its process
-    out=dg.Out(dg.Nothing),
-)
-def reconcile_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
-    """The level-triggered half of exact rebuilding: see ``reconcile``."""
-    built = reconcile(house, _announce(context, house, everything=False))
-    context.log.info(
-        f"{len(built)} tables built, {sum(each.changed for each in built)} partitions changed"
-    )
-    _raise_failures(built)
-
-
-@dg.job(name="reconcile", description="Builds whatever is stale: nightly, and in every refresh.")
-def reconcile_job() -> None:
-    """One op that works in waves, each a dbt call, until nothing is stale."""
-    reconcile_op()

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import ApiStream, Source
+from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.settings import Settings
@@ -60,6 +60,3 @@ class House:
     def connected(self, source: Source) -> bool:
         """Whether the API streams of a source have all their credentials."""
         return bool(source.api) and all(self.settings.is_set(name) for name in source.credentials)
-
-    def connected_streams(self, source: Source) -> tuple[ApiStream, ...]:
-        return source.api if self.connected(source) else ()

@@ -7,23 +7,21 @@ Nothing is yielded: every asset is skippable, and the body logs one materializat
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 import dagster as dg
 from pydantic import Field
 
-from personal_pipeline.graph.event_log import batched
+from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
+from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.ingest import fetch, inbox
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
-from personal_pipeline.ingest.fetch import Pulled
-from personal_pipeline.ingest.lake import Written
+from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 
 OWNER = "team:owner"
-DATA_VERSION = "dagster/data_version"
-DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 
 
 ENVELOPE = dg.TableSchema(
@@ -44,22 +42,6 @@ DROP_ENVELOPE = dg.TableSchema(
 def asset_key(source: Source, stream: ApiStream | DropStream) -> dg.AssetKey:
     """The key of a raw asset: the source, then the stream; dbt gives its sources the same."""
     return dg.AssetKey([source.name, stream.name])
-
-
-def materialization(
-    key: dg.AssetKey,
-    partition: str | None,
-    digest: str,
-    metadata: dict[str, dg.MetadataValue],
-    tags: dict[str, str] | None = None,
-) -> dg.AssetMaterialization:
-    """An event that says: this partition now has this content. Metadata never holds row values."""
-    return dg.AssetMaterialization(
-        asset_key=key,
-        partition=partition,
-        metadata=metadata,
-        tags={DATA_VERSION: digest, DATA_VERSION_IS_OURS: "true", **(tags or {})},
-    )
 
 
 def _spec(
@@ -86,9 +68,7 @@ def _spec(
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
         freshness_policy=(
-            dg.FreshnessPolicy.time_window(
-                fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
-            )
+            dg.FreshnessPolicy.time_window(fail_window=LOOK_LATE_AFTER, warn_window=LOOK_DUE_AFTER)
             if fetched and house.connected(source)
             else None
         ),
@@ -108,33 +88,46 @@ def _how(source: Source, stream: ApiStream | DropStream) -> str:
     return source.connect
 
 
-def _log_written(
+def _log_streams(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
-    key: dg.AssetKey,
-    written: Sequence[Written],
     house: House,
-    *,
-    also: Collection[date] = (),
+    streams: Sequence[tuple[Source, ApiStream | DropStream]],
+    written: Mapping[str, Sequence[Written]],
+    asked: Mapping[str, Collection[str]],
 ) -> None:
-    """Log the partitions whose content changed, and those of ``also``; not every partition that
-    was looked at, because Dagster keeps each event for ever."""
-    for each in written:
-        if not each.changed and each.partition not in also:
-            continue
-        context.log_event(
-            materialization(
-                key,
-                each.partition.isoformat(),
-                each.version.digest,
-                {
-                    "dagster/partition_row_count": dg.MetadataValue.int(each.version.rows),
-                    "rows new": dg.MetadataValue.int(each.new),
-                    "rows changed": dg.MetadataValue.int(each.altered),
-                    "rows vanished": dg.MetadataValue.int(each.vanished),
-                    "data as of": dg.MetadataValue.timestamp(house.clock()),
-                },
-            )
-        )
+    """Tell Dagster what the lake holds of these streams; ``written`` is what this run did to it.
+
+    The newest partition that was written is told in any case: "we looked, and nothing is new" is
+    what makes a source fresh.
+    """
+    contents: dict[str, dict[str, str]] = {}
+    rows: dict[tuple[str, str], int] = {}
+    done = {(name, each.partition.isoformat()): each for name, w in written.items() for each in w}
+    for source, stream in streams:
+        name = f"{source.name}/{stream.name}"
+        try:
+            versions = lake_of(house.home, source.name, stream).versions()
+        except DamagedPartition:
+            continue  # the board and the reconcile say so, and what to do
+        contents[name] = {each.isoformat(): version.digest for each, version in versions.items()}
+        rows |= {(name, each.isoformat()): version.rows for each, version in versions.items()}
+
+    def describe(name: str, partition: str) -> Metadata:
+        metadata: Metadata = {
+            "dagster/partition_row_count": dg.MetadataValue.int(rows[name, partition])
+        }
+        if each := done.get((name, partition)):
+            metadata["rows new"] = dg.MetadataValue.int(each.new)
+            metadata["rows changed"] = dg.MetadataValue.int(each.altered)
+            metadata["rows vanished"] = dg.MetadataValue.int(each.vanished)
+        return metadata
+
+    also = {name: set(partitions) for name, partitions in asked.items()}
+    for name, partitions in written.items():
+        if partitions:
+            newest = max(each.partition for each in partitions)
+            also.setdefault(name, set()).add(newest.isoformat())
+    log_contents(context, house, contents, describe, also)
 
 
 def api_assets(source: Source, partitions: Partitions, house: House) -> dg.AssetsDefinition:
@@ -166,7 +159,19 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
                 beginning=house.beginning,
                 window=_window_of(asked) if asked else None,
             )
-        _record_looks(context, house, source, looks, {date.fromisoformat(d) for d in asked or ()})
+        written = {f"{source.name}/{look.stream}": look.written for look in looks}
+        _log_streams(
+            context,
+            house,
+            [(source, stream) for stream in source.api],
+            written,
+            dict.fromkeys(written, asked or ()),
+        )
+        for look in looks:
+            context.log.info(
+                f"{source.name}.{look.stream}: {look.records} records, "
+                f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
+            )
         failures = dict.fromkeys(str(look.failure) for look in looks if look.failure)
         if failures:
             raise dg.Failure(" ".join(failures), allow_retries=False)
@@ -180,26 +185,6 @@ def _window_of(asked: Sequence[str]) -> Window:
     return Window(
         date.fromisoformat(min(asked)), date.fromisoformat(max(asked)) + timedelta(days=1)
     )
-
-
-def _record_looks(
-    context: dg.AssetExecutionContext,
-    house: House,
-    source: Source,
-    looks: Sequence[Pulled],
-    asked: Collection[date],
-) -> None:
-    keys = {stream.name: asset_key(source, stream) for stream in source.api}
-    with batched(context.instance):
-        for look in looks:
-            # the newest partition is always logged: "we looked, and nothing is new" is fresh
-            newest = max((each.partition for each in look.written), default=None)
-            also = {*asked, newest} if newest else asked
-            _log_written(context, keys[look.stream], look.written, house, also=also)
-            context.log.info(
-                f"{source.name}.{look.stream}: {look.records} records, "
-                f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
-            )
 
 
 class InboxConfig(dg.Config):
@@ -229,23 +214,27 @@ def inbox_assets(
     ):
         named = [house.home.inbox / name for name in config.files]
         files = [path for path in named if path.is_file()] if named else inbox.waiting(house.home)
-        by_name = {source.name: source for source in sources}
-        with batched(context.instance):
+        written: dict[str, list[Written]] = {}
+        try:
             for path in files:
-                taken = inbox.take(house.home, sources, path, house.clock())
+                try:
+                    taken = inbox.take(house.home, sources, path, house.clock())
+                except FileNotFoundError:
+                    if path.exists():
+                        raise
+                    continue  # another process took it first
                 house.outcome.receipts.append(taken.receipt)
                 context.log.info(receipt_line(taken.receipt))
-                for (source_name, stream_name), written in taken.written.items():
-                    stream = next(
-                        s for s in by_name[source_name].drop_streams if s.name == stream_name
-                    )
-                    _log_written(
-                        context,
-                        asset_key(by_name[source_name], stream),
-                        written,
-                        house,
-                        also={max(each.partition for each in written)} if written else (),
-                    )
+                for (source_name, stream_name), partitions in taken.written.items():
+                    written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
+        finally:
+            _log_streams(
+                context,
+                house,
+                [(source, stream) for source in sources for stream in source.drop_streams],
+                written,
+                {},
+            )
         return
         yield
 

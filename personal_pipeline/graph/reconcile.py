@@ -8,17 +8,20 @@ when it was built, or when its code differs.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from personal_pipeline.graph.tables import (
+    Reads,
     Table,
     Tables,
     downstream_of,
     expected_partitions,
     read_partitions,
+    span,
 )
 from personal_pipeline.ingest.contract import Grain
 
@@ -32,6 +35,7 @@ class Reason(StrEnum):
     MISSING = "missing"
     INPUT_CHANGED = "input changed"
     CODE_CHANGED = "code changed"
+    ASKED = "asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +52,88 @@ Ledger = Mapping[str, Mapping[str, Built]]
 
 Stale = Mapping[str, Mapping[str, Reason]]
 
+MOST_ATTEMPTS = 2
+"""A build that fails is tried once more by itself, then it waits for a change or a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Builds of a partition that failed, all from the same inputs and by the same code."""
+
+    inputs: Mapping[str, str]
+    code_version: str
+    attempts: int
+    message: str
+
+
+Failures = Mapping[str, Mapping[str, Failed]]
+"""What failed and was not built since, by table and partition."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tables of one grain that are built in one dbt call, with the partitions of each."""
+    """Tables of one grain that are built in one dbt call, with the partitions of each.
+
+    ``anew`` is for tables whose SQL changed: dbt makes them from nothing, with all their rows.
+    """
 
     grain: Grain
     partitions: Mapping[str, Sequence[str]]
+    anew: bool = False
 
 
-def input_digests(
-    table: Table, tables: Tables, partition: str, versions: Versions
-) -> dict[str, str]:
-    """A digest for each input: over the input partitions that this partition reads."""
-    digests = {}
-    for edge in table.inputs:
-        present = versions.get(edge.table, {})
-        digest = hashlib.sha256()
-        upstream = tables[edge.table].grain
-        for each in read_partitions(edge, upstream, table.grain, partition, present):
-            digest.update(f"{each}={present[each]}\n".encode())
-        digests[edge.table] = digest.hexdigest()[:16]
-    return digests
+@dataclass(slots=True)
+class Inputs:
+    """What each partition reads, as digests: the one definition that builds are judged by.
+
+    ``versions`` has the content digest of every partition of every table, the partitions in order.
+    """
+
+    tables: Tables
+    versions: dict[str, dict[str, str]]
+    _running: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+
+    def digests(self, table: Table, partition: str) -> dict[str, str]:
+        """A digest for each input: over the input partitions that this partition reads."""
+        found = {}
+        for edge in table.inputs:
+            upstream = self.tables[edge.table].grain
+            if edge.reads is Reads.ALL or Grain.WHOLE in (upstream, table.grain):
+                found[edge.table] = self._through(edge.table, None)
+            elif edge.reads is Reads.THROUGH:
+                found[edge.table] = self._through(
+                    edge.table, span(table.grain, partition)[1].isoformat()
+                )
+            else:
+                present = self.versions.get(edge.table, {})
+                read = read_partitions(edge, upstream, table.grain, partition, present)
+                digest = hashlib.sha256()
+                for each in read:
+                    digest.update(_line(each, present[each]))
+                found[edge.table] = digest.hexdigest()[:16]
+        return found
+
+    def update(self, name: str, versions: Mapping[str, str]) -> None:
+        """Take note of partitions that were built just now."""
+        self.versions[name] = dict(sorted({**self.versions.get(name, {}), **versions}.items()))
+        self._running.pop(name, None)
+
+    def _through(self, name: str, limit: str | None) -> str:
+        """The digest over all partitions before ``limit``; of each only the last step is new, or
+        ten years of days would be hashed once for every one of them."""
+        if name not in self._running:
+            digest = hashlib.sha256()
+            digests = [digest.hexdigest()[:16]]
+            for each, version in self.versions.get(name, {}).items():
+                digest.update(_line(each, version))
+                digests.append(digest.hexdigest()[:16])
+            self._running[name] = (list(self.versions.get(name, {})), digests)
+        partitions, digests = self._running[name]
+        return digests[len(partitions) if limit is None else bisect_left(partitions, limit)]
+
+
+def _line(partition: str, version: str) -> bytes:
+    return f"{partition}={version}\n".encode()
 
 
 def all_versions(raw: Versions, ledger: Ledger) -> dict[str, dict[str, str]]:
@@ -86,7 +150,7 @@ def find_stale(tables: Tables, raw: Versions, ledger: Ledger, today: date) -> St
     A table downstream of a missing one is judged by what is there now; it is judged again after
     its input was built, because equal content stops the wave.
     """
-    versions = all_versions(raw, ledger)
+    inputs = Inputs(tables, all_versions(raw, ledger))
     expected: dict[str, list[str]] = {name: sorted(parts) for name, parts in raw.items()}
     stale: dict[str, dict[str, Reason]] = {}
     for table in in_order(tables):
@@ -103,7 +167,7 @@ def find_stale(tables: Tables, raw: Versions, ledger: Ledger, today: date) -> St
                 reasons[partition] = Reason.MISSING
             elif record.code_version != table.code_version:
                 reasons[partition] = Reason.CODE_CHANGED
-            elif record.inputs != input_digests(table, tables, partition, versions):
+            elif record.inputs != inputs.digests(table, partition):
                 reasons[partition] = Reason.INPUT_CHANGED
         if reasons:
             stale[table.name] = reasons
@@ -125,22 +189,57 @@ def in_order(tables: Tables) -> list[Table]:
     return list(done.values())
 
 
-def next_batch(tables: Tables, stale: Stale, blocked: Collection[str] = ()) -> Batch | None:
+def given_up(
+    tables: Tables, raw: Versions, ledger: Ledger, failures: Failures, stale: Stale
+) -> dict[str, dict[str, Failed]]:
+    """The stale partitions that failed often enough, and of which nothing changed since."""
+    inputs = Inputs(tables, all_versions(raw, ledger))
+    waiting: dict[str, dict[str, Failed]] = {}
+    for name in stale.keys() & failures.keys():
+        table = tables[name]
+        for partition in stale[name].keys() & failures[name].keys():
+            failed = failures[name][partition]
+            if (
+                failed.attempts >= MOST_ATTEMPTS
+                and failed.code_version == table.code_version
+                and failed.inputs == inputs.digests(table, partition)
+            ):
+                waiting.setdefault(name, {})[partition] = failed
+    return waiting
+
+
+def next_batch(
+    tables: Tables,
+    stale: Stale,
+    blocked: Collection[str] = (),
+    without: Mapping[str, Collection[str]] | None = None,
+) -> Batch | None:
     """The tables to build next in one dbt call; None when nothing more can be built.
 
     A table is ready when none of its inputs is stale, or when those that are stand in the same
     batch. It is in the batch only for partitions that are stale by themselves, so a chain saves
     calls and builds nothing needlessly. Months come first because the daily tables read the
-    monthly drops; ``blocked`` tables failed in this pass, and what reads them waits with them.
+    monthly drops; what reads ``blocked`` tables, which failed in this pass, waits with them, and so
+    does what reads a table with partitions in ``without``, which are not to be built.
     """
+    without = without or {}
     waiting = downstream_of(tables, blocked)
     for grain in (Grain.MONTH, Grain.DAY, Grain.WHOLE):
-        batch: dict[str, list[str]] = {}
-        for table in in_order(tables):
-            if table.grain is not grain or table.name not in stale or table.name in waiting:
-                continue
-            if all(edge.table not in stale or edge.table in batch for edge in table.inputs):
-                batch[table.name] = sorted(stale[table.name])
-        if batch:
-            return Batch(grain, batch)
+        for anew in (True, False):
+            batch: dict[str, list[str]] = {}
+            for table in in_order(tables):
+                name = table.name
+                if table.grain is not grain or name not in stale or name in waiting:
+                    continue
+                if (Reason.CODE_CHANGED in stale[name].values()) is not anew:
+                    continue
+                if all(
+                    edge.table not in stale or (edge.table in batch and not without.get(edge.table))
+                    for edge in table.inputs
+                ):
+                    partitions = sorted(stale[name].keys() - set(without.get(name, ())))
+                    if partitions:
+                        batch[name] = partitions
+            if batch:
+                return Batch(grain, batch, anew)
     return None

@@ -1,12 +1,18 @@
 """The report as an asset, downstream of every mart; and the morning, which ends with it."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from personal_pipeline.graph.automation import inputs_changed
-from personal_pipeline.graph.derived import reconcile_op
+from personal_pipeline.graph.board import board_of
+from personal_pipeline.graph.build import reconcile
+from personal_pipeline.graph.contents import materialization
+from personal_pipeline.graph.derived import raise_failures, tell
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.raw import OWNER, materialization
+from personal_pipeline.graph.raw import OWNER
 from personal_pipeline.graph.tables import Tables
+from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.morning import is_current, write_morning_report
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
@@ -35,15 +41,22 @@ def report_asset(tables: Tables) -> dg.AssetsDefinition:
         ],
     )
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
-        _write(context, house)
+        board = board_of(house)
+        automatic = "dagster/from_automation_condition" in context.run.tags
+        if not (automatic and is_current(house, board)):
+            _write(context, house, board)
         return
         yield
 
     return write_report
 
 
-def _write(context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House) -> None:
-    written = write_morning_report(house)
+def _write(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    board: Sequence[StreamState],
+) -> None:
+    written = write_morning_report(house, board)
     house.outcome.report = str(written.path)
     context.log_event(
         materialization(
@@ -59,18 +72,40 @@ def _write(context: dg.AssetExecutionContext | dg.OpExecutionContext, house: Hou
     )
 
 
+class MorningConfig(dg.Config):
+    """Whether to try again what failed twice and has not changed since."""
+
+    retry: bool = False
+
+
 @dg.op(
-    name="write_report_of_the_day",
-    description="Writes today's report, unless the one that is there says the same.",
-    ins={"built": dg.In(dg.Nothing)},
+    name="build_and_report",
+    description=(
+        "Builds every derived partition that is missing, or whose recorded inputs or code differ "
+        "from what is there now, until nothing is stale. Then writes the report of the day, unless "
+        "the one that is there says the same; a table that failed does not keep it from coming."
+    ),
+    # no pool: without a daemon nobody takes back the slot of a run that was killed, and the next
+    # refresh would wait for ever; the lock of the warehouse ends with its process
+    out=dg.Out(dg.Nothing),
 )
-def write_report_op(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
-    """The report, after everything is built."""
-    if not is_current(house):
-        _write(context, house)
+def build_and_report(
+    context: dg.OpExecutionContext, config: MorningConfig, house: dg.ResourceParam[House]
+) -> None:
+    """The level-triggered half of exact rebuilding (see ``reconcile``), and the report."""
+    try:
+        work = reconcile(house, retry=config.retry)
+        tell(context, house, work)
+        changed = sum(each.changed for each in work.built)
+        context.log.info(f"{len(work.built)} tables built, {changed} partitions changed")
+    finally:
+        board = board_of(house)
+        if not is_current(house, board):
+            _write(context, house, board)
+    raise_failures(work.built)
 
 
 @dg.job(name="morning", description="Builds whatever is stale, then writes the report of the day.")
 def morning_job() -> None:
     """What the report schedule and every refresh run."""
-    write_report_op(reconcile_op())
+    build_and_report()

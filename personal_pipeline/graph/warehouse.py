@@ -4,25 +4,30 @@ DuckDB locks a file against every other process while one writes it, so writers 
 ours, and readers get ``published/warehouse.duckdb``, which is replaced whole by a rename: a reader
 that has the old copy open keeps it for as long as it likes.
 
-Beside the tables of dbt there is ``pipeline.ledger``: a row for every derived partition, with the
-digest of its content and the digests of the inputs that it was built from. It lives and dies with
-the tables that it speaks of.
+Beside the tables of dbt there are ours, which live and die with the tables that they speak of:
+
+- ``pipeline.ledger``: a row for every derived partition, with the digest of its content and the
+  digests of the inputs that it was built from;
+- ``pipeline.tables``: a row for every table of dbt, with the code that made its columns;
+- ``pipeline.failures``: a row for every partition whose last build failed.
 """
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from personal_pipeline.graph.reconcile import Built, Ledger
+from personal_pipeline.graph.reconcile import Built, Failed, Failures, Ledger
 from personal_pipeline.graph.tables import WHOLE, Table
 from personal_pipeline.home import Home, sync_folder
 from personal_pipeline.ingest.contract import Grain
@@ -43,8 +48,23 @@ create table if not exists pipeline.ledger (
     digest varchar not null,
     row_count bigint not null,
     inputs json not null,
+    previous_inputs json,
     code_version varchar not null,
     built_at timestamp not null,
+    primary key (asset, partition)
+);
+create table if not exists pipeline.tables (
+    asset varchar primary key,
+    code_version varchar not null
+);
+create table if not exists pipeline.failures (
+    asset varchar not null,
+    partition varchar not null,
+    inputs json not null,
+    code_version varchar not null,
+    attempts integer not null,
+    message varchar not null,
+    failed_at timestamp not null,
     primary key (asset, partition)
 );
 """
@@ -69,38 +89,116 @@ def connection(home: Home) -> Iterator[DuckDBPyConnection]:
             opened.close()
 
 
-def read_ledger(home: Home) -> Ledger:
-    """What was built, read from the warehouse. The caller holds ``writing``."""
-    if not home.warehouse.exists():
-        return {}
-    with connection(home) as opened:
-        rows = opened.execute(
-            "select asset, partition, digest, inputs, code_version from pipeline.ledger"
-        ).fetchall()
+def read_ledger(opened: DuckDBPyConnection) -> Ledger:
+    """What was built."""
+    rows = opened.execute(
+        "select asset, partition, digest, inputs, code_version from pipeline.ledger"
+    ).fetchall()
     ledger: dict[str, dict[str, Built]] = {}
     for asset, partition, digest, inputs, code_version in rows:
         ledger.setdefault(asset, {})[partition] = Built(digest, json.loads(inputs), code_version)
     return ledger
 
 
-def existing_models(home: Home) -> set[str]:
-    """Names of the tables in the warehouse, as ``schema/name``."""
-    if not home.warehouse.exists():
-        return set()
-    with connection(home) as opened:
-        rows = opened.execute(
-            "select table_schema || '/' || table_name from information_schema.tables"
-        ).fetchall()
-    return {name for (name,) in rows}
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the ledger tells of a partition to people: rows, and the digest of each input when it
+    was built and when it was built before that (empty the first time)."""
+
+    digest: str
+    rows: int
+    inputs: Mapping[str, str]
+    previous_inputs: Mapping[str, str]
 
 
-def drop(home: Home, tables: Iterable[Table]) -> None:
-    """Forget tables and what is recorded of them, before they are built anew by changed code."""
-    with connection(home) as opened:
-        for table in tables:
-            schema, name = table.name.split("/")
-            opened.execute(f'drop table if exists "{schema}"."{name}"')
-            opened.execute("delete from pipeline.ledger where asset = ?", [table.name])
+def read_kept(opened: DuckDBPyConnection) -> dict[str, dict[str, Kept]]:
+    """Every built partition, by table."""
+    kept: dict[str, dict[str, Kept]] = {}
+    for asset, partition, digest, rows, inputs, previous in opened.execute(
+        "select asset, partition, digest, row_count, inputs, previous_inputs from pipeline.ledger"
+    ).fetchall():
+        before = json.loads(previous) if previous else {}
+        kept.setdefault(asset, {})[partition] = Kept(digest, rows, json.loads(inputs), before)
+    return kept
+
+
+def read_failures(opened: DuckDBPyConnection) -> Failures:
+    """What failed and was not built since."""
+    rows = opened.execute(
+        "select asset, partition, inputs, code_version, attempts, message from pipeline.failures"
+    ).fetchall()
+    failures: dict[str, dict[str, Failed]] = {}
+    for asset, partition, inputs, code_version, attempts, message in rows:
+        failed = Failed(json.loads(inputs), code_version, attempts, message)
+        failures.setdefault(asset, {})[partition] = failed
+    return failures
+
+
+def existing_tables(opened: DuckDBPyConnection) -> dict[str, str]:
+    """The tables there are, as ``schema/name``, with the code version that made their columns;
+    an empty one when a kill came between making a table and recording it."""
+    rows = opened.execute(
+        """
+        select there.asset, coalesce(recorded.code_version, '')
+        from (select table_schema || '/' || table_name as asset from information_schema.tables)
+            as there
+        left join pipeline.tables as recorded using (asset)
+        """
+    ).fetchall()
+    return dict(rows)
+
+
+def record_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Note that these tables have been made by their present code."""
+    for table in tables:
+        opened.execute(
+            "insert or replace into pipeline.tables values (?, ?)", [table.name, table.code_version]
+        )
+
+
+def record_failures(
+    opened: DuckDBPyConnection,
+    table: Table,
+    inputs: Mapping[str, Mapping[str, str]],
+    message: str,
+    at: datetime,
+) -> None:
+    """Count a failed build of these partitions, each with the inputs that it was built from. A
+    failure from other inputs or by other code counts from one again."""
+    for partition, read in inputs.items():
+        opened.execute(
+            """
+            insert into pipeline.failures values (?, ?, ?, ?, 1, ?, ?)
+            on conflict do update set
+                attempts = case
+                    when failures.inputs = excluded.inputs
+                        and failures.code_version = excluded.code_version
+                    then failures.attempts + 1 else 1 end,
+                inputs = excluded.inputs,
+                code_version = excluded.code_version,
+                message = excluded.message,
+                failed_at = excluded.failed_at
+            """,
+            [
+                *(table.name, partition, json.dumps(read, sort_keys=True), table.code_version),
+                *(message, at.replace(tzinfo=None)),
+            ],
+        )
+
+
+def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] | None) -> None:
+    """Take partitions of a table (None: all of them) out of the ledger."""
+    opened.execute(
+        "delete from pipeline.ledger where asset = ? and (? or partition in (select unnest(?)))",
+        [table.name, partitions is None, list(partitions or [])],
+    )
+
+
+def drop(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Remove tables of which nothing is recorded."""
+    for table in tables:
+        schema, name = table.name.split("/")
+        opened.execute(f'drop table if exists "{schema}"."{name}"')
 
 
 def digest_partitions(
@@ -151,22 +249,43 @@ def record(
     columns = list(zip(*rows, strict=True))
     opened.execute(
         """
-        insert or replace into pipeline.ledger
-        select unnest(?::varchar[]), unnest(?::varchar[]), unnest(?::varchar[]),
-            unnest(?::bigint[]), unnest(?::json[]), unnest(?::varchar[]), unnest(?::timestamp[])
+        insert into pipeline.ledger by name
+        select
+            unnest(?::varchar[]) as asset,
+            unnest(?::varchar[]) as partition,
+            unnest(?::varchar[]) as digest,
+            unnest(?::bigint[]) as row_count,
+            unnest(?::json[]) as inputs,
+            unnest(?::varchar[]) as code_version,
+            unnest(?::timestamp[]) as built_at
+        on conflict do update set
+            digest = excluded.digest,
+            row_count = excluded.row_count,
+            previous_inputs = inputs,
+            inputs = excluded.inputs,
+            code_version = excluded.code_version,
+            built_at = excluded.built_at
         """,
         [list(column) for column in columns],
+    )
+    opened.execute(
+        "delete from pipeline.failures where asset = ? and partition in (select unnest(?))",
+        [table.name, list(versions)],
     )
 
 
 def publish(home: Home) -> None:
-    """Replace the copy that readers open. The caller holds ``writing``."""
+    """Replace the copy that readers open, unless it says the same. The caller holds ``writing``."""
     with connection(home) as opened:
         opened.execute("checkpoint")
+    # byte by byte: whatever a build, a kill or a person did to either file is noticed
+    if home.published.exists() and filecmp.cmp(home.warehouse, home.published, shallow=False):
+        return
     home.published.parent.mkdir(parents=True, exist_ok=True)
     temporary = home.published.with_name(f".{home.published.name}.tmp")
     shutil.copyfile(home.warehouse, temporary)
-    with temporary.open("rb") as stream:
+    # for writing, because Windows refuses to sync what was opened for reading
+    with temporary.open("r+b") as stream:
         os.fsync(stream.fileno())
     temporary.replace(home.published)
     sync_folder(home.published.parent)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Record: TypeAlias = dict[str, Any]
 """One record exactly as the service or the file gave it."""
 
+EARLIEST = date(1990, 1, 1)
+"""A record of an earlier day is kept aside: the day is a zero or a slip, and filed under it, it
+would make every table reach back to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

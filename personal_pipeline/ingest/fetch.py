@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import (
+    EARLIEST,
     ApiStream,
     Coverage,
     Record,
@@ -23,7 +24,15 @@ from personal_pipeline.ingest.contract import (
     Window,
 )
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-from personal_pipeline.ingest.lake import Row, StreamLake, Written, lake_of, storable
+from personal_pipeline.ingest.lake import (
+    DamagedPartition,
+    Row,
+    StreamLake,
+    Written,
+    lake_of,
+    storable,
+    whole_text,
+)
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
 from personal_pipeline.settings import Settings
@@ -32,7 +41,8 @@ CHUNK_DAYS = 31
 """How much of a long history is one durable piece: small enough that a kill costs a minute,
 large enough that ten years are some hundred requests."""
 
-LOCK_WAIT_SECONDS = 600
+LOCK_WAIT_SECONDS = 60
+"""Beyond the time budget that the run which holds the lock has itself."""
 
 _FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
 
@@ -118,15 +128,14 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
         key = None
         reason = check_record(stream, record)
         try:
-            key = stream.key(record)
+            key = whole_text(stream.key(record))
             if reason is None:
                 record = storable(record)
                 days = [today] if stream.coverage is Coverage.SNAPSHOT else set(stream.days(record))
-                if not days:
-                    reason = "no day on which anything happened to it"
-                elif max(days) > today + timedelta(days=1):
-                    days = {day for day in days if day <= today + timedelta(days=1)}
-                    reason = None if days else "its day lies in the future"
+                possible = {day for day in days if EARLIEST <= day <= today + timedelta(days=1)}
+                if not possible:
+                    reason = _why_impossible(days, today)
+                days = possible
         except (KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
             reason = reason or reason_of(error)
         if reason is None and key is not None:
@@ -137,6 +146,14 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
             if key is not None:
                 answer.bad_keys.add(key)
     return answer
+
+
+def _why_impossible(days: Collection[date], today: date) -> str:
+    if not days:
+        return "no day on which anything happened to it"
+    if max(days) > today:
+        return "its day lies in the future"
+    return f"its day lies before {EARLIEST.year}"
 
 
 def reason_of(error: Exception) -> str:
@@ -157,7 +174,8 @@ def pull(
     window: Window | None = None,
     progress: Progress | None = None,
 ) -> Pulled:
-    """Look at a stream and bring the lake up to date. Never raises for what a service does.
+    """Look at a stream and bring the lake up to date. Never raises for what a service does, nor
+    for a damaged file of its lake: both are its failure.
 
     ``window`` asks for just these days (of a stream with windows); without it the days that are
     due are worked out. ``beginning`` is the first day that the person wants, else the service is
@@ -169,6 +187,7 @@ def pull(
     memory = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
     pulled = Pulled(source.name, stream.name, now)
     full_pass = False
+    failure: ServiceError | None = None
     try:
         if stream.fetch is not None and stream.coverage is Coverage.WINDOW:
             if window is None:
@@ -198,8 +217,17 @@ def pull(
                 pulled = _picture(home, pulled, stream, lake, records, today, beginning)
         if window is None:
             # chosen days say nothing of the days since the last look
-            memory = memory.succeeded(now, unreadable=pulled.unreadable, full_pass=full_pass)
-    except ServiceError as failure:
+            memory = memory.succeeded(
+                now,
+                unreadable=pulled.unreadable,
+                records=pulled.records,
+                full_pass=full_pass,
+            )
+    except DamagedPartition as damaged:
+        failure = ServiceError(Failure.LAKE_DAMAGED, str(damaged))
+    except ServiceError as error:
+        failure = error
+    if failure is not None:
         memory = memory.failed(now, failure.failure.value, str(failure))
         pulled = replace(pulled, failure=failure)
     remember(home, source.name, stream.name, memory)
@@ -362,7 +390,7 @@ def pull_source(
         raise ValueError(f"{source.title} has nothing to fetch")
     looks: list[Pulled] = []
     with (
-        home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS),
+        home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS),
         source.client(settings) as client,
     ):
         client.deadline = time.monotonic() + settings.source_budget_seconds

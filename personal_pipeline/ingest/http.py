@@ -55,12 +55,13 @@ _PASSING = (
 
 
 class Failure(StrEnum):
-    """Why a service gave nothing; the words are those of the status board."""
+    """Why a look at a service brought nothing; the words are those of the status board."""
 
     CREDENTIAL_REFUSED = "credential refused"
     SERVICE_DOWN = "service down"
     FORMAT_CHANGED = "format changed"
     OUT_OF_TIME = "out of time"
+    LAKE_DAMAGED = "lake file damaged"
 
 
 class ServiceError(Exception):

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import (
+    EARLIEST,
     Claim,
     Coverage,
     Drop,
@@ -30,7 +31,15 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.lake import Row, StreamLake, Written, canonical, lake_of, storable
+from personal_pipeline.ingest.lake import (
+    Row,
+    StreamLake,
+    Written,
+    canonical,
+    lake_of,
+    storable,
+    whole_text,
+)
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.tables import Spool, replace_months, spooling
@@ -163,7 +172,10 @@ def accepted(sources: Sequence[Source]) -> str:
 
 
 def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
-    """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt."""
+    """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
+
+    Raises ``FileNotFoundError`` when the file is gone, because another process took it first.
+    """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         stat = path.stat()
         modified = datetime.fromtimestamp(stat.st_mtime, UTC)
@@ -193,8 +205,7 @@ def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Ta
         source, drop, _ = known
         original = _archive(home, path, digest)
         try:
-            with home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS):
-                taken = _read_into_lake(home, source, drop, file, digest, receipt, now)
+            taken = _read_into_lake(home, source, drop, file, digest, receipt, now)
         except UnreadableFile as error:
             set_aside(home, path, source.name, f"{path.name}: {error}")
             for stream in drop.streams:
@@ -231,10 +242,14 @@ def _archive(home: Home, path: Path, digest: str) -> Path:
         temporary = original.with_name(f".{digest}.tmp")
         temporary.unlink(missing_ok=True)
         shutil.copy2(path, temporary)
-        with temporary.open("rb") as stream:
+        # it keeps the mode of the file that was dropped, which may be read-only
+        temporary.chmod(0o600)
+        # for writing, because Windows refuses to sync what was opened for reading
+        with temporary.open("r+b") as stream:
             os.fsync(stream.fileno())
         temporary.chmod(READ_ONLY)
         temporary.replace(original)
+        sync_folder(original.parent)
     return original
 
 
@@ -248,7 +263,7 @@ def _read_into_lake(
     now: datetime,
 ) -> Taken:
     if drop.load is None:
-        read = _sorted_out(drop, drop.read(file), file, digest)
+        read = _sorted_out(drop, drop.read(file), file, digest, now)
         return _merged_into_lake(home, source, drop, file, digest, receipt, now, read, None)
     if _is_known_picture(home, source, drop, file, digest):
         for stream in drop.streams:
@@ -257,7 +272,7 @@ def _read_into_lake(
         receipt = replace(receipt, streams=_unchanged(home, source, drop))
         return _receipted(home, receipt, {})
     with spooling(home) as spool:
-        read = _sorted_out(drop, drop.load(file, spool), file, digest)
+        read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, digest, receipt, now, read, spool)
     if not read.incomplete:
         _remember_picture(home, source, drop, file, digest)
@@ -278,6 +293,7 @@ def _sorted_out(
     items: Iterator[DropRow | Unreadable | Incomplete],
     file: DropFile,
     digest: str,
+    now: datetime,
 ) -> _Read:
     as_of = file.captured_at.isoformat()
     rows: dict[str, dict[date, dict[str, Row]]] = {
@@ -292,8 +308,12 @@ def _sorted_out(
         if isinstance(item, Unreadable):
             bad.append(item)
             continue
+        if not EARLIEST <= item.month <= now.date() + timedelta(days=31):
+            where = "in the future" if item.month > EARLIEST else f"before {EARLIEST.year}"
+            bad.append(Unreadable(f"its month lies {where}", item.record))
+            continue
         try:
-            row = Row(item.key, storable(item.record), as_of, digest)
+            row = Row(whole_text(item.key), storable(item.record), as_of, digest)
         except ValueError:
             bad.append(Unreadable("holds what JSON cannot: NaN, or endless nesting", item.record))
             continue

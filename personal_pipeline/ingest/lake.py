@@ -88,9 +88,13 @@ def storable(record: Record) -> Record:
         raise ValueError("nested too deep") from None
     if "\\ud" not in text:
         return record
-    whole = json.dumps(record, ensure_ascii=False).encode("utf-16", "surrogatepass")
-    mended: Record = json.loads(whole.decode("utf-16", "replace"))
+    mended: Record = json.loads(whole_text(json.dumps(record, ensure_ascii=False)))
     return mended
+
+
+def whole_text(text: str) -> str:
+    """The text with U+FFFD for every half of a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _content(row: Row, volatile: tuple[str, ...]) -> str:
@@ -184,9 +188,8 @@ class StreamLake:
         """What to raise for a file that cannot be read."""
         return DamagedPartition(
             f"{self.source}.{self.stream}: {self.path(partition)} is damaged "
-            f"({type(error).__name__}). Move it away and run `personal-pipeline refresh --source "
-            f"{self.source}`; earlier contents of this partition are under "
-            f"{self._superseded(partition)}."
+            f"({type(error).__name__}). Move it away; then {self._how_to_refill()}. Earlier "
+            f"contents of this partition are under {self._superseded(partition)}."
         )
 
     def write(self, partition: date, rows: Iterable[Row]) -> Written:
@@ -272,6 +275,14 @@ class StreamLake:
         except (OSError, ValueError):
             return {}
         return noted if isinstance(noted, dict) else {}
+
+    def _how_to_refill(self) -> str:
+        if self.grain is Grain.DAY:
+            return f"run `personal-pipeline refresh --source {self.source}`"
+        return (
+            "give the originals that fed it to `personal-pipeline add` once more: archive/receipts/"
+            " says which files under archive/originals/ they are"
+        )
 
     def _superseded(self, partition: date) -> Path:
         return self.archive / "lake" / self.source / self.stream / partition.isoformat()

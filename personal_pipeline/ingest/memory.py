@@ -30,19 +30,24 @@ class StreamMemory:
     """The first day that the service has anything of, where it tells."""
     unreadable: int = 0
     """Records of the last look that could not be read."""
+    records: int | None = None
+    """Records of the last look, readable or not; None when that was not noted."""
     failure: str | None = None
     failure_message: str | None = None
 
     def failed(self, at: datetime, failure: str, message: str) -> StreamMemory:
         return replace(self, looked_at=at, failure=failure, failure_message=message)
 
-    def succeeded(self, at: datetime, *, unreadable: int, full_pass: bool = False) -> StreamMemory:
+    def succeeded(
+        self, at: datetime, *, unreadable: int, records: int | None = None, full_pass: bool = False
+    ) -> StreamMemory:
         return replace(
             self,
             looked_at=at,
             succeeded_at=at,
             full_pass_at=at if full_pass else self.full_pass_at,
             unreadable=unreadable,
+            records=records,
             failure=None,
             failure_message=None,
         )

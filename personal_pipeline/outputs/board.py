@@ -1,40 +1,66 @@
 """The board: one line a stream that says how fresh it is, what is wrong and what to do.
 
-Whoever computes the verdicts fills it; the report, the command line and the alerts show it.
+Whoever computes the verdicts fills it; the report, the command line, Dagster's UI and the alerts
+show it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Literal
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from personal_pipeline.outputs.formats import count, instant, short_day, short_month
+from personal_pipeline.freshness import SEVERITY, State, worst
+from personal_pipeline.outputs.formats import (
+    UNKNOWN,
+    count,
+    instant,
+    percentage,
+    short_day,
+    short_month,
+)
 
+__all__ = [
+    "SEVERITY",
+    "State",
+    "StreamState",
+    "board_markdown",
+    "board_table",
+    "board_with_advice",
+    "newest_words",
+    "share_unreadable",
+    "state_words",
+    "worst",
+]
 
-class State(StrEnum):
-    """How a stream stands, mildest first: the order is that of ``worst``."""
+HEADINGS = (
+    "Source",
+    "Stream",
+    "State",
+    "Last looked",
+    "Newest data",
+    "Next expected",
+    "Rows",
+    "Unreadable",
+)
 
-    NOT_CONNECTED = "not connected"
-    """It has no credential or address, and nothing is expected of it."""
-    FRESH = "fresh"
-    """Everything that should be there is there."""
-    WAITING = "waiting for the first"
-    """It is ready, and nothing has arrived yet."""
-    DUE = "due"
-    """The next data can be had now; it is not late yet."""
-    LATE = "late"
-    """The next data should have been there already."""
-    FAILING = "failing"
-    """The last look ended in an error."""
-
-
-SEVERITY: tuple[State, ...] = tuple(State)
+_NARROWEST = {
+    "Source": 6,
+    "Stream": 11,
+    "State": 10,
+    "Last looked": 7,
+    "Newest data": 6,
+    "Next expected": 8,
+    "Rows": 10,
+}
+"""Columns in a terminal, and how wide each must be for its words: 80 characters hold them all."""
 
 _STYLE = {
     State.NOT_CONNECTED: "dim",
@@ -56,16 +82,25 @@ class StreamState:
     stream: str
     route: Literal["api", "drop"]
     """Fetched from a service, or dropped by hand."""
+    drop: str | None = None
+    """The kind of export that feeds the stream; None when it is fetched."""
     state: State
+    cause: str | None = None
+    """Why it is failing, in two words such as "credential refused"; None unless it is failing."""
     last_looked: datetime | None
-    """UTC instant of the last look, whatever came of it."""
+    """UTC instant of the last look, or at which the last file of its kind came, whatever came
+    of it."""
     newest_data: date | None
     """The newest partition that has records: a UTC day, or a month (its first day) of a drop."""
     next_expected: date | None
-    """The UTC day by which newer data should be there; None when there is no calendar."""
-    rows: int
+    """The UTC day by which newer data should be there, for a drop a day in the person's zone; None
+    when nothing tells."""
+    rows: int | None
+    """Rows in the lake; None when a file of it is damaged."""
+    records: int | None = None
+    """Records of the last look or file, readable or not; None when that was not noted."""
     unreadable: int
-    """Records that were kept aside because they could not be read."""
+    """Records of the last look or file that were kept aside because they could not be read."""
     detail: str
     """What is wrong and what to do about it, in sentences; empty when all is well."""
 
@@ -77,30 +112,113 @@ def newest_words(line: StreamState) -> str:
     return short_month(line.newest_data) if line.route == "drop" else short_day(line.newest_data)
 
 
-def worst(states: Iterable[State]) -> State:
-    """The state that most needs a person; ``NOT_CONNECTED`` when there is none at all."""
-    return max(states, key=SEVERITY.index, default=State.NOT_CONNECTED)
+def state_words(line: StreamState) -> str:
+    """The state, with its cause when it is failing: ``failing: credential refused``."""
+    return f"{line.state}: {line.cause}" if line.cause else str(line.state)
+
+
+def share_unreadable(line: StreamState) -> float | None:
+    """Which share of the last look or file could not be read, 0 to 1; None when that is not known.
+
+    A look that brought nothing has nothing unreadable.
+    """
+    if line.records is None:
+        return None if line.unreadable else 0.0
+    return line.unreadable / line.records if line.records else 0.0
 
 
 def board_table(board: Sequence[StreamState]) -> Table:
     """The board for a terminal: a line a stream in the given order, a rule between sources."""
-    table = Table(title="State of every source", title_justify="left")
-    for heading in ("Source", "Stream", "State", "Last looked", "Newest data", "Next expected"):
-        table.add_column(heading, no_wrap=heading not in ("Source", "Stream"))
-    table.add_column("Rows", justify="right")
-    table.add_column("Unreadable", justify="right")
-    table.add_column("What to do", overflow="fold")
+    table = Table(
+        title="State of every source",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for heading, narrowest in _NARROWEST.items():
+        table.add_column(
+            heading,
+            overflow="fold",
+            min_width=narrowest,
+            justify="right" if heading == "Rows" else "left",
+        )
+    before = None
     for line, following in zip(board, [*board[1:], None], strict=False):
+        source, stream, state, *middle, rows, unreadable = _cells(line)
+        first, before = line.source != before, line.source
+        lost = (f"\n{unreadable} unreadable", "bold red") if line.unreadable else ""
         table.add_row(
-            Text(line.source_title),
-            Text(f"{line.stream} ({line.route})"),
-            Text(line.state, style=_STYLE[line.state]),
-            instant(line.last_looked) if line.last_looked else "never",
-            newest_words(line),
-            short_day(line.next_expected) if line.next_expected else "",
-            count(line.rows),
-            Text(count(line.unreadable), style="bold red" if line.unreadable else ""),
-            Text(line.detail),
+            Text(source if first else ""),
+            Text(stream),
+            Text(state, style=_STYLE[line.state]),
+            *(Text(cell) for cell in middle),
+            Text.assemble(rows, lost),
             end_section=following is None or following.source != line.source,
         )
     return table
+
+
+def board_with_advice(board: Sequence[StreamState]) -> Group:
+    """The table, and below it what to do, once for all streams of a source that say the same."""
+    advice = [
+        Group(
+            Text.assemble(
+                (state_words(lines[0]).capitalize(), _STYLE[lines[0].state]), f" {_named(lines)}"
+            ),
+            Padding(Text(lines[0].detail), (0, 0, 1, 2)),
+        )
+        for lines in _troubles(board)
+    ]
+    return Group(board_table(board), *([Text("")] if advice else []), *advice)
+
+
+def board_markdown(board: Sequence[StreamState]) -> str:
+    """The board as a Markdown table, and what to do as a list below it."""
+    rule = ["---" if h not in ("Rows", "Unreadable") else "---:" for h in HEADINGS]
+    rows = [HEADINGS, rule, *(_cells(line) for line in board)]
+    table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
+    advice = [
+        f"**{_escaped(state_words(lines[0]).capitalize())}** {_escaped(_named(lines))}\n\n"
+        f"{lines[0].detail}"
+        for lines in _troubles(board)
+    ]
+    return "\n\n".join([table, *advice])
+
+
+def _cells(line: StreamState) -> tuple[str, ...]:
+    return (
+        line.source_title,
+        f"{line.stream} (drop)" if line.route == "drop" else line.stream,
+        state_words(line),
+        instant(line.last_looked) if line.last_looked else "never",
+        newest_words(line),
+        short_day(line.next_expected) if line.next_expected else "",
+        count(line.rows),
+        _unreadable(line),
+    )
+
+
+def _unreadable(line: StreamState) -> str:
+    if not line.unreadable:
+        return "0"
+    share = share_unreadable(line)
+    known = UNKNOWN if share is None else percentage(100 * share)
+    return f"{count(line.unreadable)} ({known})"
+
+
+def _troubles(board: Sequence[StreamState]) -> Iterator[list[StreamState]]:
+    """Lines that have something to say, together when it is the same; the worst first."""
+    alike: dict[tuple[str, State, str], list[StreamState]] = {}
+    for line in board:
+        if line.detail:
+            alike.setdefault((line.source, line.state, line.detail), []).append(line)
+    yield from sorted(alike.values(), key=lambda lines: -SEVERITY.index(lines[0].state))
+
+
+def _named(lines: Sequence[StreamState]) -> str:
+    return f"{lines[0].source_title}: {', '.join(line.stream for line in lines)}"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("_", "\\_")

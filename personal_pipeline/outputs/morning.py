@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.house import House
 from personal_pipeline.home import write_atomically
+from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.report import build_report, write_report
 
 
@@ -25,7 +26,7 @@ class WrittenReport:
     digest: str
 
 
-def inputs_digest(house: House, day: date) -> str:
+def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
     """What the report of a day is made from: the marts and the state of the sources.
 
     Of the last look only the day counts, or every look that found nothing would make it new.
@@ -38,24 +39,27 @@ def inputs_digest(house: House, day: date) -> str:
                 "where asset like 'marts/%' order by all"
             ).fetchall()
         digest.update(repr(rows).encode())
-    for each in board_of(house):
+    for each in board:
         looked = each.last_looked.date() if each.last_looked else None
-        line = (each.source, each.stream, each.state, each.newest_data, looked)
+        state = (each.state, each.cause, each.next_expected)
+        line = (each.source, each.stream, *state, each.newest_data, looked)
         digest.update(repr(line).encode())
     return digest.hexdigest()
 
 
-def write_morning_report(house: House, day: date | None = None) -> WrittenReport:
+def write_morning_report(
+    house: House, board: Sequence[StreamState], day: date | None = None
+) -> WrittenReport:
     """Write the report of a day (today when none is given); it speaks of the days before it."""
     day = day or house.today
-    digest = inputs_digest(house, day)
-    html = build_report(house.home.published, day, board_of(house), built_at=house.clock())
+    digest = inputs_digest(house, day, board)
+    html = build_report(house.home.published, day, board, built_at=house.clock())
     path = write_report(html, house.home.reports, day)
     write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
     return WrittenReport(path, day, len(html.encode()), digest)
 
 
-def is_current(house: House) -> bool:
+def is_current(house: House, board: Sequence[StreamState]) -> bool:
     """Whether today's report exists and was made from what is there now."""
     try:
         kept = json.loads(_stamp(house).read_bytes())
@@ -63,7 +67,7 @@ def is_current(house: House) -> bool:
         return False
     day = house.today
     exists = (house.home.reports / f"{day.isoformat()}.html").exists()
-    return exists and kept == {"day": day.isoformat(), "digest": inputs_digest(house, day)}
+    return exists and kept == {"day": day.isoformat(), "digest": inputs_digest(house, day, board)}
 
 
 def _stamp(house: House) -> Path:

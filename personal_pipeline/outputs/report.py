@@ -38,6 +38,7 @@ class _Line:
     stream: str
     route: str
     state: State
+    cause: str
     last_looked: str
     newest_data: str
     next_expected: str
@@ -196,6 +197,7 @@ def _line(line: StreamState) -> _Line:
         stream=words(line.stream),
         route="fetched" if line.route == "api" else "dropped by hand",
         state=line.state,
+        cause=line.cause or "",
         last_looked=instant(line.last_looked) if line.last_looked else "never",
         newest_data=newest_words(line),
         next_expected=short_day(line.next_expected) if line.next_expected else "",

@@ -16,12 +16,18 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
     State.LATE: ("late", "Late"),
     State.DUE: ("due", "Due"),
     State.WAITING: ("waiting", "Waiting for the first"),
+    State.NOT_CONNECTED: ("waiting", "No longer connected"),
 }
 
 
 def is_connected(board: Sequence[StreamState], source: str) -> bool:
-    """Whether a source gives anything, or should. An export that was never made is no source."""
-    return any(line.source == source and in_use(line) for line in board)
+    """Whether a source gives anything, should, or once did: a setting that was lost must not make
+    figures vanish without a word. An export that was never made is no source."""
+    return any(line.source == source and _has_part(line) for line in board)
+
+
+def _has_part(line: StreamState) -> bool:
+    return in_use(line) or line.newest_data is not None
 
 
 def in_use(line: StreamState) -> bool:
@@ -56,7 +62,9 @@ def words(stream: str) -> str:
 def notes_about(board: Sequence[StreamState], *sources: str) -> tuple[Note, ...]:
     """One note for all streams of a source that have the same trouble, the worst first."""
     troubled = [
-        line for line in board if line.source in sources and line.state in _KINDS and in_use(line)
+        line
+        for line in board
+        if line.source in sources and line.state in _KINDS and _has_part(line)
     ]
 
     def trouble(line: StreamState) -> tuple[int, str, str, date]:
@@ -76,15 +84,17 @@ def _note(lines: list[StreamState]) -> Note:
     first = lines[0]
     kind, word = _KINDS[first.state]
     named = ", ".join(words(line.stream) for line in lines)
+    if first.cause:
+        word = f"{word}, {first.cause}"
     sentences = []
-    if first.state in (State.LATE, State.DUE, State.FAILING):
+    if first.state is not State.WAITING:
         newest = max(lines, key=lambda line: line.newest_data or date.min)
         if newest.newest_data:
             sentences.append(f"The newest data is of {newest_words(newest)}.")
         if first.next_expected:
             ought = "was expected" if first.state is State.LATE else "is expected"
             sentences.append(f"Newer data {ought} by {plain_day(first.next_expected)}.")
-        if first.state is not State.DUE and newest.newest_data:
+        if first.state in (State.LATE, State.FAILING) and newest.newest_data:
             sentences.append("Shown are the last good figures.")
     if first.detail:
         sentences.append(first.detail)

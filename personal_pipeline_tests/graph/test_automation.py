@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from personal_pipeline.definitions import definitions_of
 from personal_pipeline.graph.automation import ASK_AGAIN_AFTER, Look, plan_inbox
+from personal_pipeline.graph.contents import materialization
+from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.raw import materialization
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES

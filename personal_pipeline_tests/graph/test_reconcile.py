@@ -11,9 +11,9 @@ import pytest
 
 from personal_pipeline.graph.reconcile import (
     Built,
+    Inputs,
     Reason,
     find_stale,
-    input_digests,
     next_batch,
 )
 from personal_pipeline.graph.tables import (
@@ -84,7 +84,7 @@ class World:
             each: {p: str(v) for p, v in sorted(parts.items())}
             for each, parts in self.content.items()
         }
-        inputs = input_digests(table, TABLES, partition, versions)
+        inputs = Inputs(TABLES, versions).digests(table, partition)
         value = self.compute(table, partition, self.everything())
         self.content.setdefault(name, {})[partition] = value
         self.ledger.setdefault(name, {})[partition] = Built(str(value), inputs, table.code_version)

@@ -159,6 +159,16 @@ def with_state(
     ]
 
 
+def never_connected(board: Sequence[StreamState], *sources: str) -> list[StreamState]:
+    """The board without some sources: nothing ever came of them."""
+    return [
+        replace(line, last_looked=None, newest_data=None, next_expected=None, rows=0)
+        if line.source in sources
+        else line
+        for line in with_state(board, State.NOT_CONNECTED, *sources)
+    ]
+
+
 SMALL_LIFE: Sequence[dict[str, Any]] = [
     # the year before
     {

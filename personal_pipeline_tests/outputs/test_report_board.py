@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
-from personal_pipeline.outputs.board import State, board_table, worst
+from personal_pipeline.outputs.board import (
+    State,
+    board_markdown,
+    board_table,
+    board_with_advice,
+    worst,
+)
 from personal_pipeline_tests.outputs.invented_marts import stream_state
 
 
-def shown(*lines: object) -> str:
-    console = Console(file=StringIO(), width=240, color_system=None)
+def shown(*lines: object, width: int = 240) -> str:
+    console = Console(file=StringIO(), width=width, color_system=None)
     console.print(*lines)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
@@ -26,23 +34,78 @@ def test_the_worst_state_is_the_one_that_most_needs_a_person() -> None:
     assert worst([]) is State.NOT_CONNECTED
 
 
-def test_a_line_says_what_to_do_as_it_was_written() -> None:
-    table = board_table(
-        [
-            stream_state("stripe", "charges", State.FAILING, detail="See [docs], HTTP 401."),
-            stream_state("medium", "story_stats", route="drop", newest=date(2026, 10, 1)),
-            stream_state(
-                "kit", "subscribers", looked=None, newest=None, expected=None, unreadable=3
-            ),
-        ]
+BOARD = [
+    replace(
+        stream_state("stripe", "charges", State.FAILING, detail="See [docs], HTTP 401."),
+        cause="credential refused",
+    ),
+    replace(
+        stream_state("stripe", "refunds", State.FAILING, detail="See [docs], HTTP 401."),
+        cause="credential refused",
+    ),
+    stream_state("medium", "story_stats", State.LATE, route="drop", newest=date(2026, 10, 1)),
+    replace(
+        stream_state("kit", "subscribers", looked=None, newest=None, expected=None, unreadable=3),
+        records=12,
+    ),
+    replace(stream_state("kit", "broadcasts"), rows=None),
+]
+
+
+def test_a_line_has_the_three_figures_and_the_counts() -> None:
+    charges, _, story_stats, subscribers, broadcasts = (
+        line
+        for line in shown(board_table(BOARD)).splitlines()
+        if any(each.stream in line for each in BOARD)
     )
-    stripe, medium, kit = (
-        line for line in shown(table).splitlines() if any(s in line for s in ("(api)", "(drop)"))
-    )
+    assert "failing: credential refused" in charges
+    assert "21 Nov 2026, 06:00 UTC" in charges
+    assert " Oct 2026" in story_stats
+    assert "22 Nov 2026" in story_stats
+    assert "never" in subscribers
+    assert "3 (25.0%) unreadable" in shown(board_table(BOARD))
+    # a damaged file cannot be counted, and that is not the same as no rows
+    assert broadcasts.split()[-1] == "—"
+
+
+@pytest.mark.parametrize("width", [80, 110, 160])
+def test_a_narrow_terminal_hides_no_trouble(width: int) -> None:
+    text = shown(board_table(BOARD), width=width)
+    for said in ("story_stats", "subscribers", "refused", "late", "1,234", "(25.0%)", "unreadable"):
+        assert said in text
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_what_to_do_is_said_once_and_as_it_was_written() -> None:
+    text = shown(board_with_advice(BOARD))
     # what is in brackets is not taken for a style
-    assert "See [docs], HTTP 401." in stripe
-    assert "failing" in stripe
-    assert "21 Nov 2026, 06:00 UTC" in stripe
-    assert " Oct 2026" in medium
-    assert "never" in kit
-    assert " 3 " in kit
+    assert text.count("See [docs], HTTP 401.") == 1
+    assert "Failing: credential refused Stripe: charges, refunds" in text
+
+
+def test_in_a_terminal_the_states_have_colours() -> None:
+    console = Console(
+        file=StringIO(),
+        width=240,
+        color_system="standard",
+        force_terminal=True,
+        legacy_windows=False,
+    )
+    console.print(board_table(BOARD))
+    assert isinstance(console.file, StringIO)
+    red, yellow, green = "\x1b[1;31m", "\x1b[1;33m", "\x1b[32m"
+    text = console.file.getvalue()
+    assert f"{red}failing: credential refused" in text
+    assert f"{yellow}late" in text
+    assert f"{green}fresh" in text
+
+
+def test_as_markdown_it_is_one_table_and_the_advice() -> None:
+    board = [*BOARD, stream_state("odd", "a|b", State.DUE, detail="1. Open it\n2. Save it")]
+    table, *advice = board_markdown(board).split("\n\n")
+    heading, rule, *rows = table.splitlines()
+    assert len(rows) == len(board)
+    cells = {row.replace("\\|", "").count("|") for row in (heading, rule, *rows)}
+    assert cells == {9}
+    assert "**Failing: credential refused** Stripe: charges, refunds" in advice
+    assert "1. Open it\n2. Save it" in advice

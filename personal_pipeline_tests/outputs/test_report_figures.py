@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from lxml.html import HtmlElement
 
-from personal_pipeline.outputs.board import State
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
-    with_state,
+    never_connected,
     write_marts,
     write_small_life,
 )
@@ -344,7 +343,7 @@ def test_payouts_and_those_that_came_back(revenue_marts: Path) -> None:
 
 
 def test_medium_alone_when_stripe_is_not_connected(revenue_marts: Path) -> None:
-    board = with_state(fresh_board(), State.NOT_CONNECTED, "stripe")
+    board = never_connected(fresh_board(), "stripe")
     page = page_of(build(revenue_marts, board))
     revenue = section(page, "revenue")
     assert table(page, "Medium earnings by month")[1:] == [["Oct 2026", "$150.25"]]

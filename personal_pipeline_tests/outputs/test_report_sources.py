@@ -11,6 +11,7 @@ import pytest
 from personal_pipeline.outputs.board import State
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
+    never_connected,
     stream_state,
     with_state,
     write_marts,
@@ -41,7 +42,7 @@ def small_life(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("source", "gone"), [("medium", "stories"), ("kit", "subscribers")])
 def test_a_section_without_its_source_is_left_out(small_life: Path, source: str, gone: str) -> None:
-    board = with_state(fresh_board(), State.NOT_CONNECTED, source)
+    board = never_connected(fresh_board(), source)
     page = page_of(build(small_life, board))
     assert anchors(page) == [each for each in SECTIONS if each != gone]
     assert f"#{gone}" not in page.xpath("//a/@href")
@@ -49,9 +50,37 @@ def test_a_section_without_its_source_is_left_out(small_life: Path, source: str,
     assert not titles & ({"Views"} if source == "medium" else {"Active subscribers"})
 
 
+def test_a_source_that_lost_its_setting_keeps_its_figures_and_says_so(small_life: Path) -> None:
+    detail = "No longer connected; its data stays. Set KIT_API_KEY."
+    board = with_state(fresh_board(), State.NOT_CONNECTED, "kit", detail=detail)
+    page = page_of(build(small_life, board))
+    (note,) = section(page, "subscribers").xpath(".//*[@role='note']")
+    assert words(note).startswith("No longer connected: Kit (")
+    assert "The newest data is of" in words(note)
+    assert detail in words(section(page, "sources"))
+    # it is nothing that needs a person
+    assert "Every source in use is fresh." in words(section(page, "overview"))
+
+
+def test_a_failing_source_says_why(small_life: Path) -> None:
+    board = [
+        replace(line, cause="credential refused") if line.source == "stripe" else line
+        for line in with_state(fresh_board(), State.FAILING, "stripe", detail="HTTP 401.")
+    ]
+    page = page_of(build(small_life, board))
+    (note,) = section(page, "revenue").xpath(".//*[@role='note']")
+    assert words(note).startswith("Failing, credential refused: Stripe (")
+    (row, *_) = section(page, "sources").xpath(".//tbody/tr[contains(., 'balance transactions')]")
+    assert "failing credential refused" in words(row)
+
+
 def test_an_export_that_was_never_made_is_no_source(small_life: Path) -> None:
     board = [
-        replace(line, state=State.NOT_CONNECTED if line.route == "api" else State.WAITING)
+        replace(
+            line,
+            state=State.NOT_CONNECTED if line.route == "api" else State.WAITING,
+            newest_data=None,
+        )
         if line.source == "medium"
         else line
         for line in fresh_board()
@@ -144,7 +173,7 @@ def test_a_source_that_has_just_been_connected(tmp_path: Path) -> None:
 
 def test_nothing_of_boosts_without_the_sheet(small_life: Path) -> None:
     assert "Boosted against not" in words(section(page_of(build(small_life)), "stories"))
-    board = with_state(fresh_board(), State.NOT_CONNECTED, "google_sheets")
+    board = never_connected(fresh_board(), "google_sheets")
     stories = section(page_of(build(small_life, board)), "stories")
     assert not stories.xpath(".//*[@class='badge']")
     assert "Boosted against not" not in words(stories)

@@ -1,0 +1,199 @@
+"""Sending through apprise: one address, one message, one outcome.
+
+What surprises in apprise 2.2:
+
+- Importing it takes half a second, and the first address another; so it is imported when there is
+  something to send.
+- ``?retry=`` in an address sends again without saying so, and ``?optional=yes`` calls a failure a
+  success. The outbox does the first and must know of the second, so both are taken out.
+- A call that is given a time limit is left behind in a thread that the interpreter waits for at its
+  end. Here it is left behind in a daemon thread, which ends with the process.
+- It answers yes or no. Whether a no may have been a yes (the answer was cut off) is only in its log
+  at level DEBUG. That log holds addresses, so it is collected for a moment and shown to nobody.
+- The pictures that it names in messages lie on a server that would learn who reads them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from threading import Thread
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from personal_pipeline.alerts.messages import Tone
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+READ_TIMEOUT_SECONDS = 20.0
+SEND_TIMEOUT_SECONDS = 90.0
+"""How long one message may take on one channel, also if the server sends a byte a minute."""
+
+_THREAD = "personal-pipeline-alert"
+
+REPEAT_TITLE = "Perhaps a repeat: "
+REPEAT_BODY = (
+    "This may be a repeat: an earlier try to send it was cut off before the answer came.\n\n"
+)
+
+# Of a connection that was there and then was not. One that never came to be is a plain no.
+_CUT_OFF = re.compile(
+    r"read timed out|connection aborted|remotedisconnected|unexpectedly closed|reset by peer"
+    r"|broken pipe|incompleteread|response ended prematurely|protocolerror|\btimed out\b",
+    re.IGNORECASE,
+)
+_NEVER_THERE = re.compile(r"NewConnectionError|NameResolutionError|ConnectTimeout")
+
+
+class Outcome(StrEnum):
+    """What became of one try."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    """Surely not delivered."""
+    IN_DOUBT = "in doubt"
+    """Cut off before the answer: it may have been delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """An address that messages go to. It is shown by its place in the setting and its scheme,
+    because the rest of it is a credential."""
+
+    place: int
+    address: SecretStr
+
+    @property
+    def scheme(self) -> str:
+        found = re.match(r"[a-z][a-z0-9+.-]{0,20}(?=://)", self.address.get_secret_value())
+        return found.group() if found else "no scheme"
+
+    @property
+    def name(self) -> str:
+        return f"address {self.place} ({self.scheme})"
+
+    @property
+    def digest(self) -> str:
+        """What stands for the address in files."""
+        return hashlib.sha256(self.address.get_secret_value().encode()).hexdigest()[:16]
+
+    @property
+    def is_mail(self) -> bool:
+        return self.scheme in ("mailto", "mailtos")
+
+
+def channels_of(addresses: Sequence[SecretStr]) -> list[Channel]:
+    """The channels of the setting; an address that stands there twice counts once."""
+    by_digest: dict[str, Channel] = {}
+    for place, address in enumerate(addresses, 1):
+        channel = Channel(place, address)
+        by_digest.setdefault(channel.digest, channel)
+    return list(by_digest.values())
+
+
+def misunderstood(channels: Sequence[Channel]) -> list[Channel]:
+    """The channels whose address apprise cannot use. Sends nothing."""
+    return [channel for channel in channels if _service(channel) is None]
+
+
+def send(
+    channel: Channel,
+    *,
+    title: str,
+    body: str,
+    tone: Tone,
+    attachment: Path | None = None,
+    timeout: float = SEND_TIMEOUT_SECONDS,
+) -> Outcome:
+    """Send one message to one channel, within ``timeout`` seconds. Never raises for what the
+    channel does, and logs nothing."""
+    outcome: Future[Outcome] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(_send(channel, title, body, tone, attachment))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    Thread(target=run, name=_THREAD, daemon=True).start()
+    try:
+        return outcome.result(timeout)
+    except TimeoutError:
+        return Outcome.IN_DOUBT
+    except Exception:
+        # an error of a plugin may hold the address, so not even its text is kept
+        return Outcome.IN_DOUBT
+
+
+def _send(channel: Channel, title: str, body: str, tone: Tone, attachment: Path | None) -> Outcome:
+    apprise = _apprise()
+    from apprise.attachment.file import AttachFile
+
+    service = _service(channel)
+    if service is None:
+        return Outcome.REFUSED
+    sender = apprise.Apprise(asset=service.asset)
+    sender.add(service)
+    result = sender.notify(
+        title=title,
+        body=body,
+        notify_type=tone,
+        body_format=apprise.NotifyFormat.TEXT,
+        attach=AttachFile(str(attachment)) if attachment else None,  # type: ignore[no-untyped-call]
+        log_level=logging.DEBUG,
+    )
+    if result:
+        return Outcome.DELIVERED
+    log = [entry.message for each in result for attempt in each.attempts for entry in attempt.logs]
+    cut_off = any(_CUT_OFF.search(line) and not _NEVER_THERE.search(line) for line in log)
+    return Outcome.IN_DOUBT if cut_off else Outcome.REFUSED
+
+
+def _service(channel: Channel) -> NotifyBase | None:
+    apprise = _apprise()
+    asset = apprise.AppriseAsset(
+        app_id="personal-pipeline",
+        app_desc="personal-pipeline",
+        app_url="",
+        image_url_mask="",
+        image_url_logo="",
+        async_mode=False,
+        secure_logging=True,
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        service_timeout=0,
+    )
+    service: NotifyBase | None = apprise.Apprise.instantiate(
+        channel.address.get_secret_value(), asset=asset
+    )
+    if service is None:
+        return None
+    service.retry = 0
+    service.optional = False
+    service.socket_read_timeout = READ_TIMEOUT_SECONDS
+    return service
+
+
+def _apprise() -> ModuleType:
+    """apprise, with a log that goes nowhere but into its own collections."""
+    log = logging.getLogger("apprise")
+    log.propagate = False
+    log.handlers = [logging.NullHandler()]
+    log.setLevel(logging.DEBUG)
+    # at level DEBUG it names the path of a request, which for a webhook is the credential
+    logging.getLogger("urllib3.connectionpool").addFilter(_not_of_a_message)
+    import apprise
+
+    return apprise
+
+
+def _not_of_a_message(record: logging.LogRecord) -> bool:
+    return record.threadName != _THREAD

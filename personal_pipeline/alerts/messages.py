@@ -1,0 +1,173 @@
+"""What a message says. No credential and no row of anybody's data is in it: a message leaves the
+machine, and lies on the telephone's screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from personal_pipeline.alerts.events import RunFailure
+from personal_pipeline.alerts.subjects import DUE, LATE, Subject, Trouble
+from personal_pipeline.outputs.formats import MONTHS, WEEKDAYS
+
+Tone = Literal["info", "success", "warning", "failure"]
+"""How a channel that has colours shows the message."""
+
+MOST_NAMED = 3
+"""So many names stand in a title; of more, their number."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Text:
+    """The words of a message."""
+
+    title: str
+    body: str
+    tone: Tone
+    about: tuple[str, ...] = ()
+    """What it tells, for machines: ``turned service kit: late``, ``well …``, ``reminder …``,
+    ``run …``, ``report …``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A subject with the troubles that are told of it, and since when they are known."""
+
+    subject: Subject
+    troubles: tuple[Trouble, ...]
+    since: datetime
+
+
+def turned(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) -> Text:
+    """Sources have turned late or failing, or exports due, for one reason."""
+    names = _names([each.subject.title for each in group])
+    title = f"Please export: {names}" if reason == DUE else f"{names}: {reason}"
+    return Text(
+        title=title,
+        body=_body((_standing(each, zone) for each in group), board),
+        tone="info" if reason == DUE else "warning" if reason == LATE else "failure",
+        about=tuple(f"turned {each.subject.key}: {reason}" for each in group),
+    )
+
+
+def reminder(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) -> Text:
+    """It was told some days ago, and still is so."""
+    text = turned(reason, group, board, zone)
+    return replace(
+        text,
+        title=f"Reminder: {text.title.replace('Please export', 'please export', 1)}",
+        about=tuple(f"reminder {each.subject.key}: {reason}" for each in group),
+    )
+
+
+def recovered(subjects: Sequence[Subject], since: Mapping[str, datetime], zone: ZoneInfo) -> Text:
+    """What was late or failing is well again. ``since`` says by key when it was told."""
+    names = _names([each.title for each in subjects])
+    return Text(
+        title=f"{names}: well again",
+        body="\n".join(
+            f"{each.title} is well again. It was not since {moment(since[each.key], zone)}."
+            for each in subjects
+        ),
+        tone="success",
+        about=tuple(f"well {each.key}" for each in subjects),
+    )
+
+
+def runs_failed(failures: Sequence[RunFailure], board: str) -> Text:
+    """Runs of the pipeline failed."""
+    names = _names(list(dict.fromkeys(each.what for each in failures)))
+    return Text(
+        title=f"Run failed: {names}",
+        body=_body((_failure(each) for each in failures), board),
+        tone="failure",
+        about=tuple(f"run {each.run_id} {each.what}" for each in failures),
+    )
+
+
+def report_of(day: str) -> Text:
+    """The letter that carries the report."""
+    return Text(
+        title=f"The report of {day}",
+        body=f"The report of {day} is attached.",
+        tone="info",
+        about=(f"report {day}",),
+    )
+
+
+def joined(texts: Sequence[Text]) -> Text:
+    """One message of several that waited together."""
+    if len(texts) == 1:
+        return texts[0]
+    order: Sequence[Tone] = ("info", "success", "warning", "failure")
+    return Text(
+        title="; ".join(text.title for text in texts[:MOST_NAMED])
+        + (f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""),
+        body="\n\n".join(f"{text.title}\n{text.body}" for text in texts),
+        tone=max((text.tone for text in texts), key=order.index),
+        about=tuple(each for text in texts for each in text.about),
+    )
+
+
+def _standing(known: Known, zone: ZoneInfo) -> str:
+    lead = known.troubles[0]
+    streams = [each.stream for each in known.troubles]
+    if lead.by_hand and lead.reason in (DUE, LATE):
+        what = f"{known.subject.title} is {lead.reason}."
+    elif streams == [""]:
+        what = f"{known.subject.title}: {lead.reason}, known since {moment(known.since, zone)}."
+    else:
+        which = "" if lead.by_hand else f" ({_names(streams)})"
+        what = (
+            f"{known.subject.title}{which}: {lead.reason}, known since {moment(known.since, zone)}."
+        )
+    details = list(dict.fromkeys(each.detail for each in known.troubles if each.detail))
+    # steps are lines
+    between = "\n" if any("\n" in each for each in details) else " "
+    return between.join([what, *details[:MOST_NAMED]])
+
+
+def _failure(failure: RunFailure) -> str:
+    partition = f", partition {failure.partition}" if failure.partition else ""
+    address = f"\n{failure.address}" if failure.address else ""
+    return f"{failure.what}{partition}: {failure.cause}{address}"
+
+
+def _body(paragraphs: Iterable[str], board: str) -> str:
+    return "\n\n".join([*paragraphs, f"The board: `personal-pipeline status`, or {board}"])
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def moment(instant: datetime, zone: ZoneInfo) -> str:
+    """``Sat 21 Nov, 07:30``, in the person's zone."""
+    local = instant.astimezone(zone)
+    day = f"{WEEKDAYS[local.weekday()][:3]} {local.day} {MONTHS[local.month - 1][:3]}"
+    return f"{day}, {local:%H:%M}"
+
+
+# What may be somebody's data in the message of a database or a parser: what stands in quotes (an
+# apostrophe within a word is none), addresses, long numbers, structures.
+_VALUES = re.compile(
+    r"(?<!\w)'.*?'(?!\w)|\".*?\"|\S+@\S+|\S*://\S+|\b\d[\d.,-]{4,}|\{.*\}|\[.*\]", re.DOTALL
+)
+_OPEN_QUOTE = re.compile(r"(?<!\w)'|\"")
+
+
+def without_values(text: str) -> str:
+    """The first two lines that say something, with all taken out that may be somebody's data.
+
+    Error messages of a database quote the value that they could not convert.
+    """
+    lines = " ".join([line.strip() for line in text.splitlines() if line.strip()][:2])
+    shown = _VALUES.sub("…", lines)
+    # a value that was opened here and closed further down
+    return _OPEN_QUOTE.split(shown)[0][:300].rstrip()

@@ -1,0 +1,144 @@
+"""One round: what is to be told now is planned, committed, laid into the outbox and sent.
+
+The sensor of the daemon and ``personal-pipeline status --notify`` make the same rounds, under one
+lock, so that both may run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+
+from personal_pipeline.alerts import events, memory, outbox
+from personal_pipeline.alerts.channels import channels_of
+from personal_pipeline.alerts.outbox import Delivered
+from personal_pipeline.alerts.plan import Rules, plan
+from personal_pipeline.alerts.subjects import Subject, subjects_of, unknown
+from personal_pipeline.graph.house import House
+from personal_pipeline.home import Busy, Home
+from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+REPORT_PATIENCE = timedelta(hours=1)
+"""So long after its hour the report of the day is awaited; then an earlier one of the day goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a round did. ``lines`` say it, a sentence each; none when nothing happened."""
+
+    delivered: Delivered = field(default_factory=Delivered)
+    lines: tuple[str, ...] = ()
+    busy: bool = False
+    """Another process was making its round, so this one did nothing."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What the person chose."""
+    return Rules(
+        zone=ZoneInfo(settings.timezone),
+        quiet=settings.quiet_hours,
+        reminder=timedelta(days=settings.reminder_days),
+        board=f"http://127.0.0.1:{settings.port}",
+    )
+
+
+def notify(
+    house: House,
+    board: Sequence[StreamState],
+    *,
+    checks: Sequence[Subject] | None = None,
+    last_success: Callable[[str], datetime | None] = lambda job: None,
+    wait_seconds: float = 0,
+) -> Round:
+    """Make a round. ``checks`` are the asset checks; None when nobody looked at them, and then
+    what was told of them stands. ``last_success`` says when a job last succeeded.
+    """
+    try:
+        with house.home.lock("alerts", wait_seconds=wait_seconds):
+            return _round(house, board, checks, last_success)
+    except Busy:
+        return Round(busy=True)
+
+
+def _round(
+    house: House,
+    board: Sequence[StreamState],
+    checks: Sequence[Subject] | None,
+    last_success: Callable[[str], datetime | None],
+) -> Round:
+    home, settings, now = house.home, house.settings, house.clock()
+    rules = rules_of(settings)
+    channels = channels_of(settings.alerts)
+    known = memory.recall(home)
+    subjects = subjects_of(board, house.sources, home.inbox)
+    subjects += unknown(known.told) if checks is None else checks
+    failures = events.recorded(home)
+    worked = {job: last_success(job) for job in {failure.job for failure in failures}}
+    mailed = settings.mail_report and any(channel.is_mail for channel in channels)
+    planned = plan(
+        subjects,
+        failures,
+        known,
+        now,
+        rules,
+        report=_report(home, now, settings, rules) if mailed else None,
+        worked={job: at for job, at in worked.items() if at is not None},
+    )
+    memory.remember(home, planned.memory)
+    _post(home, planned.memory, settings)
+    events.forget(home, list(planned.consumed))
+    delivered = outbox.deliver(home, channels, house.clock)
+    return Round(delivered, tuple(_lines(delivered)))
+
+
+def _post(home: Home, known: memory.Memory, settings: Settings) -> None:
+    """Lay out what is committed, also what a planning that was killed has left."""
+    if known.unposted:
+        for message in known.unposted:
+            outbox.post(home, _censored(message, settings))
+        memory.remember(home, replace(known, unposted=()))
+
+
+def _censored(message: memory.Message, settings: Settings) -> memory.Message:
+    """The message without any credential of the settings. None should be in it; this is the last
+    door before it leaves the machine."""
+    title, body = message.title, message.body
+    for value in (getattr(settings, name) for name in type(settings).model_fields):
+        for secret in value if isinstance(value, tuple) else (value,):
+            if isinstance(secret, SecretStr) and len(text := secret.get_secret_value()) > 5:
+                title, body = title.replace(text, "***"), body.replace(text, "***")
+    return replace(message, title=title, body=body)
+
+
+def _report(
+    home: Home, now: datetime, settings: Settings, rules: Rules
+) -> tuple[date, Path] | None:
+    """The report of the day, once it is there as it was meant for the morning."""
+    local = now.astimezone(rules.zone)
+    hour = local.replace(hour=settings.report_hour, minute=0, second=0, microsecond=0)
+    day = now.astimezone(ZoneInfo("UTC")).date()
+    file = home.reports / f"{day.isoformat()}.html"
+    if local < hour or not file.is_file():
+        return None
+    written = datetime.fromtimestamp(file.stat().st_mtime, tz=rules.zone)
+    return (day, file) if written >= hour or local >= hour + REPORT_PATIENCE else None
+
+
+def _lines(delivered: Delivered) -> list[str]:
+    return [
+        *(f"Sent to {channel.name}: {message.title}" for message, channel in delivered.sent),
+        *(f"{message.title}\n{message.body}" for message in delivered.shown),
+        *(
+            f"PERSONAL_PIPELINE_ALERTS, {channel.name}: took no message; it is kept and tried again"
+            for channel in delivered.failed
+        ),
+    ]

@@ -1,0 +1,288 @@
+"""Who is told what, and when: a pure function of what is, what was told, and the clock.
+
+The rules, in the order in which a person would miss them:
+
+- A subject is told of once when it turns, and once when it is well again. In between there is a
+  reminder every so many days, and a message when a trouble of another kind comes on top, since that
+  asks for another remedy.
+- A failure that the next look may end (the service is down, time ran out) is told when a look most
+  of a day later failed too, or was missed. What recovers before is never told, so that a service
+  that stumbles every other day is left in peace.
+- Nothing that only a look could end is told while the computer has just woken up: the looks that it
+  slept through are being made up. Where planning is always a first after a long pause, as under a
+  daily cron job, the second sight tells.
+- Subjects in trouble for one reason share a message, and those that are about to be as well join.
+- In the quiet hours nothing is told. What is still so at their end is one message; what came and
+  went in the night is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from personal_pipeline.alerts import messages
+from personal_pipeline.alerts.events import RunFailure
+from personal_pipeline.alerts.memory import First, Memory, Message, Told
+from personal_pipeline.alerts.messages import Known, Text
+from personal_pipeline.alerts.subjects import DUE, Standing, Subject, Trouble
+
+CONFIRMED_AFTER = timedelta(hours=20)
+"""A passing failure is real when a look so long after the first failing one fails too: a daily look
+that wanders by some hours counts, a second try of the same morning does not."""
+
+MISSED_AFTER = timedelta(hours=26)
+"""So long after a failing look the next daily one was missed."""
+
+PAUSE = timedelta(hours=3)
+"""No planning for so long means that the computer slept, or that plans are made by a daily job."""
+
+SETTLING = timedelta(hours=1)
+"""So long after a pause the looks that were missed may take."""
+
+COMPANY = timedelta(hours=3)
+"""Troubles for one reason that began within this time are one event."""
+
+SLACK = timedelta(hours=1)
+"""A daily job comes a little earlier or later; a reminder must not wait a day more for that."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What the person chose. ``board`` is the address of the UI."""
+
+    zone: ZoneInfo
+    quiet: tuple[int, int] | None = None
+    """Hours in the zone: quiet from the first until the second."""
+    reminder: timedelta = timedelta(days=3)
+    board: str = "http://127.0.0.1:3000"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """``memory.unposted`` holds the messages. ``consumed`` are the failures that they cover."""
+
+    memory: Memory
+    consumed: tuple[RunFailure, ...] = ()
+
+
+def is_quiet(now: datetime, rules: Rules) -> bool:
+    """Whether it is the person's quiet time."""
+    if rules.quiet is None:
+        return False
+    begin, end = rules.quiet
+    hour = now.astimezone(rules.zone).hour
+    return begin <= hour < end if begin < end else hour >= begin or hour < end
+
+
+def plan(
+    subjects: Sequence[Subject],
+    failures: Sequence[RunFailure],
+    memory: Memory,
+    now: datetime,
+    rules: Rules,
+    *,
+    report: tuple[date, Path] | None = None,
+    worked: Mapping[str, datetime] | None = None,
+) -> Planned:
+    """What to tell now. ``report`` is the day's report if it is to be mailed and was not yet;
+    ``worked`` says by job when it last succeeded, after which a failure is news again.
+
+    A subject that ``subjects`` does not name is gone, and forgotten without a word; one of UNKNOWN
+    standing keeps what was told of it.
+    """
+    paused = memory.planned_at is not None and now - memory.planned_at > PAUSE
+    woke_at = now if paused else memory.woke_at
+    quiet = is_quiet(now, rules)
+    firsts, ripe = _watch(subjects, memory.firsts, now, woke_at)
+    memory = replace(memory, firsts=firsts, woke_at=woke_at, planned_at=now)
+    if quiet:
+        return Planned(replace(memory, quiet=True))
+    texts, told = _of_subjects(subjects, firsts, ripe, memory.told, now, rules)
+    failed, failures_told = _of_failures(failures, memory.failures, worked or {}, now, rules)
+    texts += failed
+    if memory.quiet and texts:
+        texts = [messages.joined(texts)]
+    letters = [_message(text, memory.number + n, now) for n, text in enumerate(texts, 1)]
+    if report is not None and report[0] != memory.report_sent:
+        day, file = report
+        letter = _message(
+            messages.report_of(day.isoformat()), memory.number + len(letters) + 1, now
+        )
+        letters.append(replace(letter, attachment=str(file)))
+        memory = replace(memory, report_sent=day)
+    memory = replace(
+        memory,
+        told=told,
+        failures=failures_told,
+        quiet=False,
+        number=memory.number + len(letters),
+        unposted=(*memory.unposted, *letters),
+    )
+    return Planned(memory, tuple(failures))
+
+
+def _message(text: Text, number: int, now: datetime) -> Message:
+    return Message(
+        id=f"{now:%Y%m%dT%H%M%SZ}-{number:06d}",
+        created_at=now,
+        title=text.title,
+        body=text.body,
+        tone=text.tone,
+        about=text.about,
+    )
+
+
+# --------------------------------------------------------------------------- what is ripe to tell
+
+
+def _place(subject: Subject, trouble: Trouble) -> str:
+    return f"{subject.key}/{trouble.stream}"
+
+
+def _watch(
+    subjects: Sequence[Subject],
+    before: Mapping[str, First],
+    now: datetime,
+    woke_at: datetime | None,
+) -> tuple[dict[str, First], set[str]]:
+    """When each trouble began, and the places of those that may be told."""
+    firsts: dict[str, First] = {}
+    ripe: set[str] = set()
+    for subject in subjects:
+        if subject.standing is Standing.UNKNOWN:
+            firsts |= {p: f for p, f in before.items() if p.startswith(f"{subject.key}/")}
+        for trouble in subject.troubles:
+            place = _place(subject, trouble)
+            first = before.get(place)
+            if first is None or first.kind != trouble.kind:
+                first = First(kind=trouble.kind, seen_at=now)
+            if trouble.passing and first.failed_at is None:
+                first = replace(first, failed_at=trouble.looked_at or now)
+            if trouble.waits_for_a_look and _may_be_sleep(first, now, woke_at):
+                first = replace(first, held_since=first.held_since or woke_at)
+            elif _is_real(trouble, first, now):
+                ripe.add(place)
+            firsts[place] = first
+    return firsts, ripe
+
+
+def _is_real(trouble: Trouble, first: First, now: datetime) -> bool:
+    if trouble.early:
+        return False
+    if not trouble.passing or first.failed_at is None:
+        return True
+    looked_at = trouble.looked_at or now
+    return looked_at - first.failed_at >= CONFIRMED_AFTER or now - looked_at >= MISSED_AFTER
+
+
+def _may_be_sleep(first: First, now: datetime, woke_at: datetime | None) -> bool:
+    if woke_at is None or now - woke_at >= SETTLING:
+        return False
+    return first.held_since is None or first.held_since >= woke_at
+
+
+# ---------------------------------------------------------------------------------- of subjects
+
+
+def _of_subjects(
+    subjects: Sequence[Subject],
+    firsts: Mapping[str, First],
+    ripe: set[str],
+    before: Mapping[str, Told],
+    now: datetime,
+    rules: Rules,
+) -> tuple[list[Text], dict[str, Told]]:
+    told: dict[str, Told] = {}
+    turned: dict[str, list[Known]] = {}
+    reminded: dict[str, list[Known]] = {}
+    well: list[Subject] = []
+    for subject in subjects:
+        known = before.get(subject.key)
+        if subject.standing is Standing.UNKNOWN:
+            if known is not None:
+                told[subject.key] = known
+            continue
+        news = [t for t in subject.troubles if _is_news(t, subject, firsts, ripe, known, subjects)]
+        if news:
+            kinds = (*(known.kinds if known else ()), *dict.fromkeys(t.kind for t in news))
+            told[subject.key] = Told(kinds=kinds, since=known.since if known else now, last=now)
+            for reason, troubles in _by_reason(news).items():
+                turned.setdefault(reason, []).append(_known(subject, troubles, firsts))
+        elif known is not None and subject.troubles:
+            told[subject.key] = known
+            if now - known.last < rules.reminder - SLACK:
+                continue
+            still = [t for t in subject.troubles if t.kind in known.kinds]
+            if still:
+                told[subject.key] = replace(known, last=now)
+            for reason, troubles in _by_reason(still).items():
+                reminded.setdefault(reason, []).append(_known(subject, troubles, firsts))
+        elif known is not None and subject.standing is Standing.WELL and known.kinds != (DUE,):
+            well.append(subject)
+    texts = [messages.turned(r, group, rules.board, rules.zone) for r, group in turned.items()]
+    if well:
+        since = {each.key: before[each.key].since for each in well}
+        texts.append(messages.recovered(well, since, rules.zone))
+    texts += [messages.reminder(r, group, rules.board, rules.zone) for r, group in reminded.items()]
+    return texts, told
+
+
+def _is_news(
+    trouble: Trouble,
+    subject: Subject,
+    firsts: Mapping[str, First],
+    ripe: set[str],
+    known: Told | None,
+    subjects: Sequence[Subject],
+) -> bool:
+    if known is not None and trouble.kind in known.kinds:
+        return False
+    place = _place(subject, trouble)
+    if place in ripe:
+        return True
+    return any(
+        other.reason == trouble.reason
+        and _place(each, other) in ripe
+        and trouble.waits_for_a_look
+        and abs(firsts[_place(each, other)].seen_at - firsts[place].seen_at) <= COMPANY
+        for each in subjects
+        for other in each.troubles
+    )
+
+
+def _by_reason(troubles: Iterable[Trouble]) -> dict[str, tuple[Trouble, ...]]:
+    groups: dict[str, tuple[Trouble, ...]] = {}
+    for each in troubles:
+        groups[each.reason] = (*groups.get(each.reason, ()), each)
+    return groups
+
+
+def _known(subject: Subject, troubles: tuple[Trouble, ...], firsts: Mapping[str, First]) -> Known:
+    return Known(subject, troubles, min(firsts[_place(subject, t)].seen_at for t in troubles))
+
+
+# ------------------------------------------------------------------------------- of failed runs
+
+
+def _of_failures(
+    failures: Sequence[RunFailure],
+    before: Mapping[str, datetime],
+    worked: Mapping[str, datetime],
+    now: datetime,
+    rules: Rules,
+) -> tuple[list[Text], dict[str, datetime]]:
+    told = {sort: at for sort, at in before.items() if now - at < rules.reminder - SLACK}
+    news: dict[str, RunFailure] = {}
+    for failure in failures:
+        last = told.get(failure.sort)
+        mended = worked.get(failure.job)
+        if last is None or (mended is not None and last < mended < failure.at):
+            news.setdefault(failure.sort, failure)
+            told[failure.sort] = now
+    if not news:
+        return [], told
+    return [messages.runs_failed(list(news.values()), rules.board)], told

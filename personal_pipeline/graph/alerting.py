@@ -1,0 +1,203 @@
+"""Alerts from within the daemon: a round every few minutes, and failed runs as they end.
+
+No ``from __future__ import annotations`` here: Dagster reads the annotations.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from personal_pipeline.alerts import events
+from personal_pipeline.alerts.events import RunFailure
+from personal_pipeline.alerts.messages import without_values
+from personal_pipeline.alerts.notify import Round, notify
+from personal_pipeline.alerts.subjects import CHECK, CHECK_FAILED, Standing, Subject, Trouble
+from personal_pipeline.graph import checks as stream_checks
+from personal_pipeline.graph.board import board_of
+from personal_pipeline.graph.house import House
+
+ROUND_INTERVAL_SECONDS = 60
+
+_OWN_ERRORS = frozenset(
+    "Busy DamagedPartition OSError PermissionError ServiceError UnreadableFile".split()  # noqa: SIM905
+)
+"""Errors whose text is known to hold no value of a row. Of any other only the name is told."""
+
+
+def check_keys_of(assets: Iterable[object]) -> list[dg.AssetCheckKey]:
+    """The keys of all checks of the assets and check definitions of a graph, but not of those that
+    repeat the board: their messages come from the board itself."""
+    found = {
+        key
+        for each in assets
+        if isinstance(each, dg.AssetsDefinition)
+        for key in each.check_keys
+        if key.name != stream_checks.CHECK
+    }
+    return sorted(found, key=lambda key: key.to_user_string())
+
+
+def check_subjects(
+    instance: dg.DagsterInstance, keys: Collection[dg.AssetCheckKey], board: str
+) -> list[Subject]:
+    """How each check stands by its latest evaluation. One that only warns stays on the screen.
+
+    A check that runs just now, or never ran, is unknown: what was told of it stands.
+    """
+    return [_check_subject(instance, key, board) for key in keys]
+
+
+def _check_subject(instance: dg.DagsterInstance, key: dg.AssetCheckKey, board: str) -> Subject:
+    asset = "/".join(key.asset_key.path)
+    name, title = f"{CHECK}{asset} {key.name}", f"{asset}: {key.name}"
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    evaluation = record.evaluation if record is not None else None
+    # of a check that is only planned the record holds the plan
+    if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
+        return Subject(key=name, title=title, standing=Standing.UNKNOWN)
+    if evaluation.passed or evaluation.severity is not dg.AssetCheckSeverity.ERROR:
+        return Subject(key=name, title=title)
+    partition = f" Partition {record.partition}." if record.partition else ""
+    said = without_values(evaluation.description or "")
+    detail = f"{said}{partition} {board}/runs/{record.run_id}".strip()
+    return Subject(
+        key=name,
+        title=title,
+        troubles=(Trouble(stream="", reason=CHECK_FAILED, detail=detail),),
+    )
+
+
+def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:
+    """When a run of the job last ended well."""
+    runs = instance.get_run_records(
+        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=1
+    )
+    end = runs[0].end_time if runs else None
+    return datetime.fromtimestamp(end, UTC) if end else None
+
+
+def make_round(
+    house: House,
+    instance: dg.DagsterInstance,
+    keys: Collection[dg.AssetCheckKey],
+    *,
+    wait_seconds: float = 0,
+) -> Round:
+    """Tell the person what is new on the board, among the checks with these keys, and of failed
+    runs. ``wait_seconds`` is how long another process may take to finish its round."""
+    board = f"http://127.0.0.1:{house.settings.port}"
+    return notify(
+        house,
+        board_of(house),
+        checks=check_subjects(instance, keys, board),
+        last_success=lambda job: last_success(instance, job),
+        wait_seconds=wait_seconds,
+    )
+
+
+def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
+    """Looks at the board and at the checks with these keys, and tells the person what is new."""
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=ROUND_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Tells when a source turns late or failing and when it recovers, what to export by "
+            "hand, and which run or check failed: docs/alerts.md."
+        ),
+    )
+    def alerts(
+        context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+    ) -> dg.SkipReason:
+        done = make_round(house, context.instance, keys)
+        unheard = done.delivered.shown or done.delivered.failed
+        for line in done.lines:
+            (context.log.warning if unheard else context.log.info)(line)
+        if done.busy:
+            return dg.SkipReason("Another process is telling what is new.")
+        first_lines = (line.splitlines()[0] for line in done.lines)
+        return dg.SkipReason(" ".join(first_lines) or "Nothing new to tell.")
+
+    return alerts
+
+
+def failed_run_sensor() -> dg.SensorDefinition:
+    """Notes every failed run for the next round of ``alert_sensor``."""
+
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Notes runs that failed; the alerts sensor tells of them.",
+    )
+    def failed_runs(
+        context: dg.RunFailureSensorContext, house: dg.ResourceParam[House]
+    ) -> dg.SkipReason:
+        noted = note_failures(house, context.dagster_run, context.get_step_failure_events())
+        return dg.SkipReason(f"{noted} failures noted.")
+
+    return failed_runs
+
+
+def note_failures(house: House, run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent]) -> int:
+    """Leave what failed in a run for the next round; returns how much was left.
+
+    ``failed`` are the failure events of its steps; without any the run as a whole failed, or was
+    killed. What a service answered stands on the board, and is told from there.
+    """
+    if failed:
+        noted = [
+            _failure(house, run, str(event.step_key), _cause(event))
+            for event in failed
+            if not _is_on_the_board(event)
+        ]
+    else:
+        noted = [_failure(house, run, "", "the run ended without a word: it was killed.")]
+    for failure in noted:
+        events.record(house.home, failure)
+    return len(noted)
+
+
+def _is_on_the_board(event: dg.DagsterEvent) -> bool:
+    return (
+        str(event.step_key).startswith("fetch_")
+        and event.step_failure_data.user_failure_data is not None
+    )
+
+
+def _failure(house: House, run: dg.DagsterRun, step: str, cause: str) -> RunFailure:
+    assets = sorted("/".join(key.path) for key in run.asset_selection or ())
+    named = ", ".join(assets[:3]) + (f" and {len(assets) - 3} more" if len(assets) > 3 else "")
+    return RunFailure(
+        run_id=run.run_id,
+        job=run.job_name,
+        at=house.clock(),
+        # the step of a single asset is its key, written with underscores
+        what=named or step.replace("__", "/") or run.job_name,
+        partition=_partition(run),
+        cause=cause,
+        address=f"http://127.0.0.1:{house.settings.port}/runs/{run.run_id}",
+    )
+
+
+def _partition(run: dg.DagsterRun) -> str:
+    first = run.tags.get("dagster/asset_partition_range_start")
+    last = run.tags.get("dagster/asset_partition_range_end")
+    if first and last and first != last:
+        return f"{first} … {last}"
+    return first or run.tags.get("dagster/partition", "")
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return without_values(data.user_failure_data.description)
+    error = data.error and (data.error.cause or data.error)
+    if error is None:
+        return "the run says why."
+    if error.cls_name in _OWN_ERRORS:
+        # Dagster puts the full name of the class before the message
+        return without_values(re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message))
+    return f"{error.cls_name}; the run says more."

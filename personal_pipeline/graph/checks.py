@@ -1,0 +1,212 @@
+"""A check of every stream, and the board as an asset: what the UI shows of the state of sources.
+
+They run on a schedule of their own and not with the fetching, because what stopped cannot check
+itself. The verdicts are those of the board; what only a check tells is which fields came and went.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import dagster as dg
+
+from personal_pipeline.freshness import State
+from personal_pipeline.graph.board import board_of
+from personal_pipeline.graph.contents import materialization
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.raw import OWNER, asset_key
+from personal_pipeline.ingest.columns import (
+    Columns,
+    looked,
+    names_in,
+    recall_columns,
+    remember_columns,
+)
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.outputs.board import (
+    StreamState,
+    board_markdown,
+    newest_words,
+    share_unreadable,
+)
+
+BOARD = dg.AssetKey(["outputs", "source_board"])
+CHECK = "state"
+LOCK_WAIT_SECONDS = 60
+HOURS_BETWEEN_CHECKS = 4
+MOST_NAMES = 20
+"""So many field names are told; a file of another kind may have hundreds."""
+
+
+def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
+    """One check a raw stream, all of one op: the board is computed once."""
+    streams = {
+        asset_key(source, stream): (source, stream)
+        for source in sources
+        for stream in source.streams
+    }
+
+    @dg.multi_asset_check(
+        name="check_streams",
+        specs=[
+            dg.AssetCheckSpec(
+                CHECK,
+                asset=key,
+                description=(
+                    "Is it fresh, could its records be read, and has it the fields that it had? "
+                    "An error when it is late or failing, else a warning. Fields that came or "
+                    "went are told for two weeks."
+                ),
+            )
+            for key in streams
+        ],
+        can_subset=True,
+    )
+    def check_streams(  # type: ignore[no-untyped-def]
+        context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]
+    ):
+        board = {dg.AssetKey([line.source, line.stream]): line for line in board_of(house)}
+        asked = {each.asset_key for each in context.selected_asset_check_keys}
+        results = []
+        with house.home.lock("columns", wait_seconds=LOCK_WAIT_SECONDS):
+            remembered = recall_columns(house.home)
+            for key, (source, stream) in streams.items():
+                if key not in asked:
+                    continue
+                name = f"{source.name}/{stream.name}"
+                try:
+                    names = names_in(lake_of(house.home, source.name, stream))
+                except DamagedPartition:
+                    names = []  # its line of the board says so
+                columns = looked(remembered.get(name, Columns()), names, house.today)
+                remembered[name] = columns
+                now = {field for row in names[-1] for field in row} if names else None
+                results.append(
+                    checked(
+                        board[key], columns.unknown(house.today), columns.gone(house.today, now)
+                    )
+                )
+            remember_columns(house.home, remembered)
+        yield from results
+
+    return [check_streams]
+
+
+def checked(
+    line: StreamState, unknown: Collection[str], gone: Collection[str]
+) -> dg.AssetCheckResult:
+    """What the check of a stream says: counts, days and names of fields, never a value."""
+    sentences = []
+    if line.state in (State.FAILING, State.LATE, State.DUE):
+        sentences.append(f"{line.state.capitalize()}. {line.detail}")
+    if line.unreadable:
+        sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
+    if unknown:
+        sentences.append(f"New fields: {_named(unknown)}.")
+    if gone:
+        sentences.append(f"Fields that are gone: {_named(gone)}.")
+    share = share_unreadable(line)
+    metadata: dict[str, Any] = {
+        "state": str(line.state),
+        "cause": line.cause,
+        "last looked": (dg.MetadataValue.timestamp(line.last_looked) if line.last_looked else None),
+        "newest event": newest_words(line) or None,
+        "next expected": line.next_expected.isoformat() if line.next_expected else None,
+        "rows": line.rows,
+        "unreadable": line.unreadable,
+        "share unreadable": share,
+        "fields unknown": _named(unknown) or None,
+        "fields gone": _named(gone) or None,
+    }
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([line.source, line.stream]),
+        check_name=CHECK,
+        passed=not sentences,
+        severity=(
+            dg.AssetCheckSeverity.ERROR
+            if line.state in (State.FAILING, State.LATE)
+            else dg.AssetCheckSeverity.WARN
+        ),
+        description=" ".join(sentences) or line.detail or None,
+        metadata={name: value for name, value in metadata.items() if value is not None},
+    )
+
+
+def _named(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def board_asset() -> dg.AssetsDefinition:
+    """The state of every source, as a table in the metadata."""
+
+    # no inputs: every fetch would mark it as out of date, also one that changed nothing on it
+    @dg.multi_asset(
+        name="write_source_board",
+        specs=[
+            dg.AssetSpec(
+                BOARD,
+                description=(
+                    "The state of every source, a row a stream: when it was last looked at, its "
+                    "newest data, and when the next is expected. The same board as that of "
+                    "`personal-pipeline status`; it is in the metadata of the newest event."
+                ),
+                group_name="outputs",
+                kinds={"python", "markdown"},
+                owners=[OWNER],
+                skippable=True,
+            )
+        ],
+    )
+    def write_source_board(  # type: ignore[no-untyped-def]
+        context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
+    ):
+        board = board_of(house)
+        states = [line.state for line in board]
+        markdown = board_markdown(board)
+        context.log_event(
+            materialization(
+                BOARD,
+                None,
+                hashlib.sha256(markdown.encode()).hexdigest(),
+                {
+                    "board": dg.MetadataValue.md(markdown),
+                    **{str(state): dg.MetadataValue.int(states.count(state)) for state in State},
+                },
+            )
+        )
+        return
+        yield
+
+    return write_source_board
+
+
+def checks_job(checks: Sequence[dg.AssetChecksDefinition], board: dg.AssetsDefinition) -> Any:
+    """Checks every stream and renews the board."""
+    return dg.define_asset_job(
+        "check_sources",
+        dg.AssetSelection.checks(*checks) | dg.AssetSelection.assets(board),
+        description="Checks every stream, and renews the board of the UI.",
+    )
+
+
+def checks_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
+    """Half an hour after the report, and every four hours from then.
+
+    The first check of a day must see the looks of that morning, which begin an hour before the
+    report. A stream turns late at some hour of its own, so once a day would tell up to a day too
+    late; a run takes seconds, and six of them a day leave little behind in Dagster's history.
+    """
+    hours = sorted(
+        (house.settings.report_hour + n) % 24 for n in range(0, 24, HOURS_BETWEEN_CHECKS)
+    )
+    return dg.ScheduleDefinition(
+        name="check_sources_every_four_hours",
+        job=job,
+        cron_schedule=f"30 {','.join(map(str, hours))} * * *",
+        execution_timezone=house.settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Checks every stream, also those whose fetching stopped.",
+    )

@@ -1,0 +1,101 @@
+"""Telling Dagster what every partition holds: its content digest as data version.
+
+Level-triggered like the reconcile: what is told is the difference between what there is and what
+Dagster knows, so that a run that was killed between its work and its events leaves no hole, and a
+partition that was looked at and came out equal costs no event. Dagster keeps each event for ever.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.events import DagsterEventType
+
+from personal_pipeline.graph.event_log import batched
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.tables import WHOLE
+from personal_pipeline.home import write_atomically
+
+DATA_VERSION = "dagster/data_version"
+DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
+LOCK_WAIT_SECONDS = 600
+
+Metadata = dict[str, dg.MetadataValue]
+
+
+def materialization(
+    key: dg.AssetKey, partition: str | None, digest: str, metadata: Metadata
+) -> dg.AssetMaterialization:
+    """An event that says: this partition now has this content. Metadata never holds row values."""
+    return dg.AssetMaterialization(
+        asset_key=key,
+        partition=partition,
+        metadata=metadata,
+        tags={DATA_VERSION: digest, DATA_VERSION_IS_OURS: "true"},
+    )
+
+
+def log_contents(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    contents: Mapping[str, Mapping[str, str]],
+    describe: Callable[[str, str], Metadata],
+    asked: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Log a materialization for each partition whose digest Dagster does not know, and for those
+    that were ``asked`` for. ``contents`` has the digests by table and partition."""
+    with house.home.lock("contents", wait_seconds=LOCK_WAIT_SECONDS):
+        told = _told(house)
+        now = {**told, **{name: _digest(partitions) for name, partitions in contents.items()}}
+        with batched(context.instance):
+            for name, partitions in contents.items():
+                key = dg.AssetKey(name.split("/"))
+                unchanged = told.get(name) == now[name]
+                known = partitions if unchanged else _known(context.instance, key)
+                for partition, digest in partitions.items():
+                    before = known.get(partition)
+                    if before == digest and partition not in (asked or {}).get(name, ()):
+                        continue
+                    metadata = {
+                        **describe(name, partition),
+                        "data as of": dg.MetadataValue.timestamp(house.clock()),
+                        "content before": dg.MetadataValue.text((before or "nothing")[:16]),
+                        "content now": dg.MetadataValue.text(digest[:16]),
+                    }
+                    where = None if partition == WHOLE else partition
+                    context.log_event(materialization(key, where, digest, metadata))
+        if now != told:
+            write_atomically(_path(house), json.dumps(now, indent=1).encode())
+
+
+def _known(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+    """The digest of each partition as Dagster last heard it."""
+    tags = instance.event_log_storage.get_latest_tags_by_partition(
+        key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
+    )
+    known = {partition: each[DATA_VERSION] for partition, each in tags.items()}
+    event = instance.get_latest_materialization_event(key)
+    if event is not None and event.asset_materialization is not None and not known:
+        known[WHOLE] = (event.asset_materialization.tags or {}).get(DATA_VERSION, "")
+    return known
+
+
+def _digest(partitions: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(partitions, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _path(house: House) -> Path:
+    # beside Dagster's own files, so that it goes when they are deleted
+    return house.home.dagster / "told.json"
+
+
+def _told(house: House) -> dict[str, str]:
+    """By table, a digest of what was told when it was last complete: asking Dagster for every
+    partition takes 30 ms a table, and nearly always nothing differs."""
+    try:
+        told = json.loads(_path(house).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

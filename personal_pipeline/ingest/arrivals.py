@@ -1,0 +1,87 @@
+"""What came through the inbox, read from the receipts in ``archive/receipts/``.
+
+The receipts are the only record of when a file was made and when it came: the lake keeps the
+newest capture of each row, and an export of which nothing could be read leaves no row at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival, nothing_readable
+from personal_pipeline.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """The files of one kind of export. ``records`` and ``unreadable`` count the rows of the newest
+    one, by its capture: all of them, and those that could not be read."""
+
+    arrivals: tuple[Arrival, ...] = ()
+    received_at: datetime | None = None
+    """When the last one came."""
+    records: int | None = None
+    unreadable: int = 0
+
+
+def exports_of(home: Home) -> Mapping[tuple[str, str], Exports]:
+    """Everything that was ever received, by source and drop.
+
+    Files that nobody knew are in no drop. A receipt that cannot be read is left out: a copy of
+    what it says is in the lake, and the next export mends the verdict.
+    """
+    read: dict[tuple[str, str], list[_Read]] = defaultdict(list)
+    for path in (home.archive / "receipts").glob("*.json"):
+        try:
+            receipt = json.loads(path.read_bytes())
+            if receipt["drop"] is None:
+                continue
+            read[receipt["source"], receipt["drop"]].append(_read(receipt))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return {place: _exports(each) for place, each in read.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    arrival: Arrival
+    rows: int
+    unreadable: int
+
+
+def _exports(read: Sequence[_Read]) -> Exports:
+    newest = max(read, key=lambda each: (each.arrival.captured_at, each.arrival.received_at))
+    return Exports(
+        tuple(each.arrival for each in read),
+        max(each.arrival.received_at for each in read),
+        newest.rows + newest.unreadable,
+        newest.unreadable,
+    )
+
+
+def _read(receipt: Mapping[str, Any]) -> _Read:
+    received_at = _instant(receipt["received_at"])
+    # a file is older than its arrival, whatever the clock says that stamped it
+    captured_at = min(_instant(receipt["captured_at"]), received_at)
+    rows = sum(each["new"] + each["altered"] + each["unchanged"] for each in receipt["streams"])
+    unreadable = int(receipt["unreadable"])
+    cause, problem = None, ""
+    if receipt["problem"] is not None:
+        cause, problem = FILE_UNREADABLE, f"{receipt['file']}: {receipt['problem']}"
+    elif unreadable and not rows:
+        cause = FORMAT_CHANGED
+        problem = f"{receipt['file']}: {nothing_readable(unreadable)}"
+    arrival = Arrival(str(receipt["digest"]), captured_at, received_at, cause, problem)
+    return _Read(arrival, rows, unreadable)
+
+
+def _instant(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("a receipt holds instants with their offset from UTC")
+    return instant

@@ -1,0 +1,140 @@
+"""Which fields the records of a stream have: what is new among them, and what is gone.
+
+Records are kept verbatim, so a field that a service adds or drops breaks nothing here; but a figure
+that is made of it changes without a word. So the names of all top-level fields are remembered, and
+a difference is told for some weeks. Only names are kept and told, never a value.
+
+Comparing partitions alone would not do: a service that drops a field drops it from all records at
+once, and the next full look rewrites every partition.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.lake import StreamLake
+
+TOLD_FOR = timedelta(days=14)
+"""A change is told for two weeks: long enough for somebody who looks once a week."""
+
+NEARLY_ALL = 0.99
+"""A field that fewer rows had may be missing in a whole day by chance."""
+
+ENOUGH_ROWS = 20
+"""With fewer rows nothing can be said about nearly all of them."""
+
+LOOKED_AT = {Grain.DAY: 30, Grain.MONTH: 12}
+"""So many of the newest partitions with rows are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What is remembered of a field. ``last_seen`` is the last day on which it was in the newest
+    partition; ``usual`` says that nearly all rows had it then."""
+
+    first_seen: date
+    last_seen: date
+    usual: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The fields of a stream. ``since`` is the day on which they were first looked at: what was
+    there on that day is not new."""
+
+    since: date | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    def unknown(self, today: date) -> list[str]:
+        """The fields that turned up in the last two weeks."""
+        return sorted(
+            name
+            for name, column in self.columns.items()
+            if self.since is not None
+            and column.first_seen > self.since
+            and today - column.first_seen <= TOLD_FOR
+        )
+
+    def gone(self, today: date, newest: Collection[str] | None) -> list[str]:
+        """The usual fields that no row of the newest partition has, and that were there in the
+        last two weeks. ``newest`` are the fields that it has; None when there is none."""
+        if newest is None:
+            return []
+        return sorted(
+            name
+            for name, column in self.columns.items()
+            if column.usual and name not in newest and today - column.last_seen <= TOLD_FOR
+        )
+
+
+Names = Sequence[Collection[str]]
+"""The names of the fields of each row of a partition."""
+
+
+def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns:
+    """What to remember after a look at the newest partitions with rows, oldest first."""
+    if not partitions:
+        return before
+    *earlier, newest = partitions
+    had = Counter(name for names in earlier for row in names for name in set(row))
+    rows = sum(len(names) for names in earlier)
+    now = {name for row in newest for name in row}
+    columns = dict(before.columns)
+    for name in had.keys() | now:
+        known = columns.get(name)
+        # a first look knows what is gone already by the rows that still have it
+        seen = today if name in now or known is None else known.last_seen
+        usual = known.usual if known else False
+        # once it is missed, the rows without it grow, and must not make it unusual
+        missed = usual and name not in now
+        if rows >= ENOUGH_ROWS and not missed:
+            usual = had[name] / rows >= NEARLY_ALL
+        columns[name] = Column(known.first_seen if known else today, seen, usual)
+    return replace(before, since=before.since or today, columns=columns)
+
+
+def names_in(lake: StreamLake) -> list[list[frozenset[str]]]:
+    """The names of the top-level fields of each row of the newest partitions with rows, oldest
+    partition first. Raises ``DamagedPartition``."""
+    with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
+    return [
+        [frozenset(row.record) for row in lake.read(partition).values()]
+        for partition in with_rows[-LOOKED_AT[lake.grain] :]
+    ]
+
+
+def recall_columns(home: Home) -> dict[str, Columns]:
+    """What is remembered, by ``source/stream``; nothing when it cannot be read, and then the
+    fields that are there are learnt anew."""
+    try:
+        kept: dict[str, Any] = json.loads((home.state / "columns.json").read_bytes())
+        return {
+            stream: Columns(
+                date.fromisoformat(each["since"]),
+                {
+                    name: Column(
+                        date.fromisoformat(column["first_seen"]),
+                        date.fromisoformat(column["last_seen"]),
+                        bool(column["usual"]),
+                    )
+                    for name, column in each["columns"].items()
+                },
+            )
+            for stream, each in kept.items()
+        }
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def remember_columns(home: Home, columns: Mapping[str, Columns]) -> None:
+    """Replace what is remembered of all streams."""
+    known = {stream: asdict(each) for stream, each in sorted(columns.items()) if each.since}
+    content = json.dumps(known, default=lambda value: value.isoformat(), indent=1, sort_keys=True)
+    write_atomically(home.state / "columns.json", content.encode())

@@ -1,0 +1,158 @@
+"""Builds that fail, SQL that changes, copies that are lost: through dbt, on a built home."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline.graph import dbt_project, warehouse
+from personal_pipeline.graph.build import build, read_lake, reconcile, windows
+from personal_pipeline.graph.house import BuiltTable, House
+from personal_pipeline.graph.reconcile import Ledger
+from personal_pipeline.graph.tables import Table, partitions_between, span
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.lake import PART
+from personal_pipeline_tests.invented_house import UNTIL, Services, content
+
+PAYOUTS = "staging/stg_stripe__payouts"
+REVENUE = "marts/revenue_daily"
+
+
+@pytest.fixture
+def house(services: Services, copied: Home) -> House:
+    return services.house(copied)
+
+
+@pytest.fixture
+def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The dbt project, in a folder where it may be changed."""
+    folder = tmp_path / "sql"
+    shutil.copytree(dbt_project.FOLDER, folder, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(dbt_project, "FOLDER", folder)
+    return folder
+
+
+def change(sql: Path, model: str, old: str, new: str) -> None:
+    (path,) = sql.rglob(f"{model}.sql")
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new))
+
+
+def ledger_of(home: Home) -> Ledger:
+    with warehouse.writing(home), warehouse.connection(home) as opened:
+        return warehouse.read_ledger(opened)
+
+
+def failures(built: list[BuiltTable]) -> dict[str, str]:
+    return {each.name: each.failure for each in built if each.failure}
+
+
+@pytest.mark.slow
+def test_what_fails_its_tests_is_not_recorded_and_tried_once_more(house: House, sql: Path) -> None:
+    before = content(house.home.published, "staging", "marts")
+    change(sql, "revenue_daily", "from categorised", "from categorised cross join range(2)")
+    change(sql, "revenue_daily", "group by day, currency", "group by day, currency, kind")
+
+    first = failures(reconcile(house).built)
+    assert first.keys() == {REVENUE}, "what reads it waits, and is no failure of its own"
+    assert "unique" in first[REVENUE]
+    assert REVENUE not in ledger_of(house.home)
+    after = content(house.home.published, "staging", "marts")
+    assert {name for name in before if before[name] != after[name]} == {"marts.revenue_daily"}
+
+    calls = house.outcome.dbt_calls
+    again = failures(reconcile(house).built)
+    assert again.keys() == {REVENUE}
+    assert house.outcome.dbt_calls == calls + 1, "it was tried once more by itself"
+    waiting = failures(reconcile(house).built)
+    assert "refresh --retry" in waiting[REVENUE]
+    assert house.outcome.dbt_calls == calls + 1, "then it waits"
+    assert failures(reconcile(house, retry=True).built).keys() == {REVENUE}
+    assert house.outcome.dbt_calls == calls + 2, "a person may ask for it"
+
+    change(sql, "revenue_daily", "group by day, currency, kind", "group by day, currency")
+    change(sql, "revenue_daily", "from categorised cross join range(2)", "from categorised")
+    assert failures(reconcile(house).built) == {}
+    assert content(house.home.published, "staging", "marts") == before
+
+
+@pytest.mark.slow
+def test_sql_that_cannot_run_costs_only_its_own_table(house: House, sql: Path) -> None:
+    before = content(house.home.published, "staging", "marts")
+    change(sql, "stg_stripe__payouts", "select", "select no_such_column,")
+    change(sql, "revenue_daily", "sum(fee -", "0.5 + sum(fee -")
+    built = reconcile(house).built
+    assert failures(built).keys() == {PAYOUTS}
+    assert "no_such_column" in failures(built)[PAYOUTS]
+    after = content(house.home.published, "staging", "marts")
+    assert after["staging.stg_stripe__payouts"] == before["staging.stg_stripe__payouts"]
+    assert after["marts.revenue_daily"] != before["marts.revenue_daily"]
+
+
+@pytest.mark.slow
+def test_one_day_of_changed_sql_brings_the_table_whole(house: House, sql: Path) -> None:
+    before = content(house.home.published, "marts")["marts.revenue_daily"]
+    change(sql, "revenue_daily", "sum(fee -", "0.5 + sum(fee -")
+    built = build(house, {REVENUE: [UNTIL.isoformat()]}).built
+    assert failures(built) == {}
+    after = content(house.home.published, "marts")["marts.revenue_daily"]
+    assert [row[:2] for row in after] == [row[:2] for row in before]
+    assert after != before
+    versions = {built.code_version for built in ledger_of(house.home)[REVENUE].values()}
+    assert len(versions) == 1
+
+
+def test_a_lost_or_damaged_copy_comes_back_without_dbt(house: House) -> None:
+    before = content(house.home.published, "staging", "marts")
+    house.home.published.unlink()
+    reconcile(house)
+    assert content(house.home.published, "staging", "marts") == before
+    house.home.published.write_bytes(b"not a database")
+    reconcile(house)
+    assert content(house.home.published, "staging", "marts") == before
+    assert house.outcome.dbt_calls == 0
+
+
+def test_what_the_automation_asks_for_late_is_not_built_again(house: House) -> None:
+    assert build(house, {REVENUE: [UNTIL.isoformat()]}, only_stale=True).built == []
+    assert house.outcome.dbt_calls == 0
+
+
+@pytest.mark.slow
+def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
+    lake = house.home.lake / "stripe" / "payouts"
+    file = max(lake.glob(f"*/{PART}"))
+    file.chmod(0o600)
+    file.write_bytes(b"no gzip")
+    other = max((house.home.lake / "kit" / "growth_stats").glob(f"*/{PART}"))
+    other.unlink()
+
+    assert read_lake(house).damaged.keys() == {"stripe/payouts"}
+    built = reconcile(house).built
+    found = failures(built)
+    assert found.keys() == {"stripe/payouts"}
+    assert str(file) in found["stripe/payouts"]
+    assert "refresh --source stripe" in found["stripe/payouts"]
+    assert "staging/stg_kit__growth_stats" in {each.name for each in built}
+
+
+@pytest.mark.parametrize(("grain", "step"), [(Grain.DAY, 2), (Grain.DAY, 1), (Grain.MONTH, 3)])
+def test_windows_cover_what_is_asked_and_fit_into_the_environment(grain: Grain, step: int) -> None:
+    start, end = UNTIL.replace(year=1990, month=1, day=1), UNTIL
+    asked = partitions_between(grain, start, end)[::step]
+    found = windows(Table("table", grain), asked)
+    assert len(str(found)) < 10_000
+    for partition in asked:
+        first, after = (each.isoformat() for each in span(grain, partition))
+        assert any(begin <= first and after <= stop for begin, stop in found)
+
+
+def test_few_windows_cover_nothing_else() -> None:
+    table = Table("table", Grain.DAY)
+    asked = ["2025-01-01", "2025-01-02", "2025-02-01"]
+    assert windows(table, asked) == [("2025-01-01", "2025-01-03"), ("2025-02-01", "2025-02-02")]
+    assert windows(table, []) == []

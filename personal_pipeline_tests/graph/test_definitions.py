@@ -1,0 +1,378 @@
+"""The graph as Dagster sees it: what every asset says of itself, who reads whom, and what runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from personal_pipeline.graph.build import all_tables
+from personal_pipeline.graph.checks import BOARD
+from personal_pipeline.graph.dbt_project import manifest_path
+from personal_pipeline.graph.definitions import definitions_of
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.report_asset import REPORT
+from personal_pipeline.graph.tables import Reads, Tables, read_partitions
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain, Source
+from personal_pipeline.settings import Settings
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.invented_house import files
+
+NOW = datetime(2024, 5, 6, 6, 0, tzinfo=UTC)
+START = date(2023, 11, 1)
+"""So that a change of the year and the 29th of February lie between."""
+
+FETCHED = [source for source in SOURCES if source.api]
+OUTPUTS = {REPORT.to_user_string(), BOARD.to_user_string()}
+CONNECTED = "stripe"
+"""The one source that this person has connected."""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house with an empty lake, of which one source is connected."""
+    home = Home(tmp_path_factory.mktemp("graph") / "home").ensure()
+    settings = Settings(
+        _env_file=None, PERSONAL_PIPELINE_START=START.isoformat(), STRIPE_API_KEY="sk_test_graph"
+    )
+    return House(settings, home, SOURCES, clock=lambda: NOW)
+
+
+@pytest.fixture(scope="module")
+def definitions(house: House) -> dg.Definitions:
+    return definitions_of(house)
+
+
+@pytest.fixture(scope="module")
+def tables(house: House) -> Tables:
+    return all_tables(house)
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """What each asset says of itself, by its name."""
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> Any:
+    return definitions.resolve_asset_graph()
+
+
+def key_of(name: str) -> dg.AssetKey:
+    return dg.AssetKey(name.split("/"))
+
+
+def named(keys: Any) -> set[str]:
+    return {key.to_user_string() for key in keys}
+
+
+# -------------------------------------------------------------------------- what each asset says
+
+
+def test_every_table_of_the_house_is_an_asset_and_nothing_else_is(
+    specs: dict[str, dg.AssetSpec], tables: Tables
+) -> None:
+    assert specs.keys() == {*tables, *OUTPUTS}
+
+
+def test_every_asset_says_what_it_is_and_whose(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        said = (spec.group_name, spec.owners, spec.kinds, spec.description)
+        assert all(said), f"{name}: {said}"
+        assert spec.group_name != "default", name
+        assert len((spec.description or "").split()) > 5, f"{name}: {spec.description}"
+
+
+def test_groups_are_the_sources_the_stages_and_the_areas(specs: dict[str, dg.AssetSpec]) -> None:
+    sources = {source.name for source in SOURCES}
+    groups: dict[str, set[str]] = {}
+    for name, spec in specs.items():
+        groups.setdefault(name.partition("/")[0], set()).add(spec.group_name or "")
+    assert {name: groups.pop(name) for name in sources} == {name: {name} for name in sources}
+    assert groups == {
+        "staging": {f"staging_{name}" for name in sources},
+        "marts": {"stories", "audience", "revenue", "creator"},
+        "outputs": {"outputs"},
+    }
+
+
+def test_every_table_has_a_column_schema(specs: dict[str, dg.AssetSpec]) -> None:
+    for name, spec in specs.items():
+        if name in OUTPUTS:
+            continue
+        schema = spec.metadata.get("dagster/column_schema")
+        assert isinstance(schema, dg.TableSchema), name
+        assert schema.columns, name
+        for column in schema.columns:
+            assert column.type, f"{name}.{column.name}"
+            assert column.description, f"{name}.{column.name}"
+
+
+def test_every_table_has_a_version_of_its_code(specs: dict[str, dg.AssetSpec]) -> None:
+    without = [name for name, spec in specs.items() if not spec.code_version]
+    assert set(without) <= OUTPUTS
+
+
+# ------------------------------------------------------------------------------------- lineage
+
+
+def test_lineage_is_unbroken_from_every_source_to_the_report(graph: Any, tables: Tables) -> None:
+    raw = {name for name, table in tables.items() if table.model is None}
+    # the board of the sources is no table: it reads what is remembered of every look
+    assert named(graph.root_materializable_asset_keys) == {*raw, BOARD.to_user_string()}
+    assert named(graph.unexecutable_asset_keys) == set()
+    reported = named(graph.get_ancestor_asset_keys(REPORT))
+    assert {name.partition("/")[0] for name in reported & raw} == {s.name for s in SOURCES}
+    assert {name for name in tables if name.startswith("marts/")} <= reported
+    # what no mart reads is in staging, for queries
+    ends = {name for name in tables if not graph.get_children(graph.get(key_of(name)))}
+    assert {name.partition("/")[0] for name in ends} <= {"staging"}
+
+
+def test_edges_are_those_that_the_reconcile_follows(graph: Any, tables: Tables) -> None:
+    for name, table in tables.items():
+        parents = graph.get(key_of(name)).parent_keys
+        assert named(parents) == {edge.table for edge in table.inputs}, name
+
+
+def test_partitions_are_those_of_the_grain(graph: Any, tables: Tables) -> None:
+    kinds: dict[Grain, type] = {
+        Grain.DAY: dg.DailyPartitionsDefinition,
+        Grain.MONTH: dg.MonthlyPartitionsDefinition,
+        Grain.WHOLE: type(None),
+    }
+    for name, table in tables.items():
+        found = graph.get(key_of(name)).partitions_def
+        assert isinstance(found, kinds[table.grain]), name
+
+
+def sampled(grain: Grain) -> list[str]:
+    """Partitions at the borders: of the house, of months, of years and of February."""
+    months = [date(2023, 11, 1), date(2023, 12, 1), date(2024, 1, 1), date(2024, 3, 1)]
+    if grain is Grain.MONTH:
+        return [each.isoformat() for each in [*months, NOW.date().replace(day=1)]]
+    day = timedelta(days=1)
+    borders = {*months, *(each - day for each in months), date(2024, 2, 15), NOW.date()}
+    return sorted(each.isoformat() for each in borders if each >= START)
+
+
+def test_dagster_maps_each_edge_as_the_reconcile_reads_it(graph: Any, tables: Tables) -> None:
+    seen = set()
+    for table in tables.values():
+        child = graph.get(key_of(table.name))
+        for edge in table.inputs:
+            upstream = tables[edge.table]
+            if Grain.WHOLE in (table.grain, upstream.grain):
+                continue
+            seen.add((edge.reads, upstream.grain, table.grain))
+            parent = graph.get(key_of(edge.table))
+            existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
+            assert existing
+            mapping = graph.get_partition_mapping(child.key, parent.key)
+            for partition in sampled(table.grain):
+                mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
+                    child.partitions_def.subset_with_partition_keys([partition]),
+                    child.partitions_def,
+                    parent.partitions_def,
+                    current_time=NOW,
+                )
+                expected = read_partitions(edge, upstream.grain, table.grain, partition, existing)
+                found = set(mapped.partitions_subset.get_partition_keys())
+                # what lies before the first partition or in the future does not exist
+                assert found & existing.keys() == set(expected), (table.name, edge, partition)
+    # every way in which a partitioned table reads another is among them
+    assert {reads for reads, _, _ in seen} == set(Reads)
+    assert {(up, down) for _, up, down in seen} == {
+        (up, down) for up in (Grain.DAY, Grain.MONTH) for down in (Grain.DAY, Grain.MONTH)
+    }
+
+
+def test_dagster_passes_a_change_on_to_just_the_partitions_that_read_it(
+    graph: Any, tables: Tables
+) -> None:
+    for table in tables.values():
+        child = graph.get(key_of(table.name))
+        for edge in table.inputs:
+            upstream = tables[edge.table]
+            if Grain.WHOLE in (table.grain, upstream.grain):
+                continue
+            parent = graph.get(key_of(edge.table))
+            existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
+            candidates = child.partitions_def.get_partition_keys(NOW)
+            reads = {
+                each: set(read_partitions(edge, upstream.grain, table.grain, each, existing))
+                for each in candidates
+            }
+            mapping = graph.get_partition_mapping(child.key, parent.key)
+            for partition in sampled(upstream.grain):
+                reached = mapping.get_downstream_partitions_for_partitions(
+                    parent.partitions_def.subset_with_partition_keys([partition]),
+                    parent.partitions_def,
+                    child.partitions_def,
+                    current_time=NOW,
+                )
+                expected = {each for each in candidates if partition in reads[each]}
+                assert set(reached.get_partition_keys()) == expected, (edge, table.name, partition)
+
+
+# ----------------------------------------------------------------------------------- what runs
+
+
+def test_only_connected_sources_are_scheduled(definitions: dg.Definitions) -> None:
+    scheduled: dict[str, int] = {}
+    for schedule in definitions.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        scheduled[schedule.job_name] = scheduled.get(schedule.job_name, 0) + 1
+    for source in FETCHED:
+        # each morning, and the month that ended once more
+        expected = 2 if source.name == CONNECTED else 0
+        assert scheduled.pop(f"fetch_{source.name}_job", 0) == expected, source.name
+    assert scheduled.pop("morning") == 1
+
+
+def test_sources_become_scheduled_when_they_are_connected(house: House) -> None:
+    settings = house.settings.model_copy(update={"kit_api_key": house.settings.stripe_api_key})
+    more = definitions_of(House(settings, house.home, SOURCES, clock=house.clock))
+    jobs = {
+        each.job_name for each in more.schedules or () if isinstance(each, dg.ScheduleDefinition)
+    }
+    assert {"fetch_stripe_job", "fetch_kit_job"} <= jobs
+    assert "fetch_medium_job" not in jobs
+
+
+def test_everything_that_should_run_runs_by_itself(definitions: dg.Definitions) -> None:
+    sensors = list(definitions.sensors or ())
+    schedules = list(definitions.schedules or ())
+    assert {"inbox", "rebuild_what_changed"} <= {each.name for each in sensors}
+    for sensor in sensors:
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING, sensor.name
+    for schedule in schedules:
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING, schedule.name
+
+
+def test_schedules_are_in_the_zone_of_the_person(house: House) -> None:
+    settings = house.settings.model_copy(update={"timezone": "Pacific/Auckland", "report_hour": 0})
+    there = definitions_of(House(settings, house.home, SOURCES, clock=house.clock))
+    cron = {}
+    for schedule in there.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert schedule.execution_timezone == "Pacific/Auckland"
+        cron[schedule.name] = schedule.cron_schedule
+    assert cron["report_each_morning"] == "0 0 * * *"
+    # an hour before the report is the evening before
+    assert cron["stripe_each_morning"] == "0 23 * * *"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "source", [each for each in FETCHED if each.name != CONNECTED], ids=lambda each: each.name
+)
+def test_a_source_without_credentials_is_there_and_says_what_to_do(
+    definitions: dg.Definitions,
+    specs: dict[str, dg.AssetSpec],
+    instance: dg.DagsterInstance,
+    house: House,
+    source: Source,
+) -> None:
+    for stream in source.api:
+        spec = specs[f"{source.name}/{stream.name}"]
+        assert spec.tags["connected"] == "no"
+        how = spec.metadata["how to connect"]
+        assert isinstance(how, dg.MarkdownMetadataValue)
+        assert how.md_str == source.connect
+    before = files(house.home.lake, house.home.state)
+    result = definitions.resolve_job_def(f"fetch_{source.name}_job").execute_in_process(
+        instance=instance, raise_on_error=False
+    )
+    assert not result.success
+    (failure,) = (e for e in result.all_events if e.event_type_value == "STEP_FAILURE")
+    data: Any = failure.event_specific_data
+    said = data.user_failure_data.description
+    assert said.startswith(f"{source.title} is not connected: {source.credentials[0]} is not set.")
+    assert said.endswith(source.connect)
+    assert files(house.home.lake, house.home.state) == before
+
+
+def test_the_source_that_is_connected_says_so(specs: dict[str, dg.AssetSpec]) -> None:
+    connected = {n.partition("/")[0] for n, s in specs.items() if s.tags.get("connected") == "yes"}
+    assert connected == {CONNECTED}
+
+
+# ------------------------------------------------------------------------------- being imported
+
+IMPORT = """
+import sys
+# at their own import dagster asks `file` about the interpreter, and urllib3 tries IPv6 on ::1
+import dagster, urllib3
+
+seen = []
+NETWORK = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostby", "socket.send")
+PROCESS = ("subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "pty.")
+
+def hook(event, arguments):
+    if event.startswith((*NETWORK, *PROCESS)):
+        seen.append(event)
+
+sys.addaudithook(hook)
+from personal_pipeline.definitions import defs
+print(len(defs.resolve_asset_graph().get_all_asset_keys()), *seen)
+"""
+
+
+def imported(home: Home) -> str:
+    """What a second process saw while it imported the definitions of that home."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IMPORT],
+        env={**os.environ, "PERSONAL_PIPELINE_HOME": str(home.root)},
+        cwd=home.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_importing_the_definitions_touches_nothing(house: House, tables: Tables) -> None:
+    home = house.home
+    manifest_path(home)
+    before = files(home.root)
+    warehouses = [home.warehouse, home.published]
+    # held by this process, they could not be opened by another, not even to be read
+    held = [duckdb.connect(str(path)) for path in warehouses]
+    try:
+        seen = imported(home)
+    finally:
+        for each in held:
+            each.close()
+        for path in warehouses:
+            path.unlink()
+    assert seen == str(len(tables) + len(OUTPUTS))
+    assert files(home.root) == before
+
+
+@pytest.mark.slow
+def test_the_watch_over_an_import_sees_a_process(house: House) -> None:
+    """The manifest is parsed anew when it is missing; that this shows is the test of the test."""
+    stamp = house.home.dbt_target / "manifest.stamp"
+    manifest_path(house.home)
+    stamp.write_text("of other SQL")
+    assert "subprocess.Popen" in imported(house.home)
+    assert stamp.read_text() != "of other SQL"

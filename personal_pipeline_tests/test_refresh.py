@@ -1,0 +1,91 @@
+"""A pass in which one source breaks, or is ended by the person."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Record, Source
+from personal_pipeline.ingest.http import Client
+from personal_pipeline.ingest.lake import PART
+from personal_pipeline.refresh import refresh
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.invented_house import Services, end, start
+from personal_pipeline_tests.loopback import Answer, Request
+
+PRIVATE = "jane@example.org"
+
+
+def broken(source: Source) -> Source:
+    """The source with a defect in each of its streams."""
+
+    def defect(client: Client, *_: object) -> Iterator[Record]:
+        raise RuntimeError(f"cannot read {PRIVATE}")
+
+    return replace(
+        source,
+        api=tuple(
+            replace(
+                stream,
+                fetch=defect if stream.fetch else None,
+                fetch_all=defect if stream.fetch_all else None,
+            )
+            for stream in source.api
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_a_defect_in_one_source_costs_that_source_only(services: Services, copied: Home) -> None:
+    sources = tuple(broken(each) if each.name == "kit" else each for each in SOURCES)
+    for path in copied.reports.iterdir():
+        path.unlink()
+    passed = refresh(services.house(copied, sources=sources))
+    (failure,) = passed.failures
+    assert failure.startswith("Kit: RuntimeError in test_refresh.py, line ")
+    assert PRIVATE not in failure
+    assert passed.looks["kit"] == ()
+    assert [look.failure for look in passed.looks["stripe"]] == [None] * 6
+    assert passed.outcome.report is not None
+
+
+@pytest.mark.slow
+def test_a_damaged_file_costs_its_stream_only(services: Services, copied: Home) -> None:
+    file = max((copied.lake / "kit" / "broadcasts").glob(f"*/{PART}"))
+    file.chmod(0o600)
+    file.write_bytes(b"no gzip")
+    (copied.lake / "kit" / "broadcasts" / ".versions.json").unlink()
+    (kit,) = (source for source in SOURCES if source.name == "kit")
+    passed = refresh(services.house(copied), only=[kit])
+    failed = {look.stream: str(look.failure) for look in passed.looks["kit"] if look.failure}
+    assert failed.keys() == {"broadcasts"}
+    assert str(file) in failed["broadcasts"]
+    assert all("is damaged" in failure for failure in passed.failures)
+    assert passed.outcome.report is not None
+
+
+@pytest.mark.slow
+def test_ctrl_c_does_not_wait_for_a_service_that_stalls(services: Services, copied: Home) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def stall(request: Request, usual: object) -> Answer:
+        asked.set()
+        over.wait(60)
+        return Answer(b"", 500)
+
+    with services.but(stall):
+        process = start(services.environment(copied), "refresh")
+        try:
+            assert asked.wait(60)
+            os.kill(process.pid, signal.SIGINT)
+            ended = end(process, seconds=15)
+        finally:
+            over.set()
+    assert ended.code == 1
+    assert "Aborted" in ended.err
