@@ -102,7 +102,11 @@ def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns
 
 def names_in(lake: StreamLake) -> list[list[frozenset[str]]]:
     """The names of the top-level fields of each row of the newest partitions with rows, oldest
-    partition first. Raises ``DamagedPartition``."""
+    partition first. Raises ``DamagedPartition``.
+
+    Nothing of a table: its columns are declared, and no file can add or drop one."""
+    if lake.table is not None:
+        return []
     with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
     return [
         [frozenset(row.record) for row in lake.read(partition).values()]

@@ -203,7 +203,7 @@ class DropStream:
         return Grain.MONTH
 
 
-def _reads_nothing(file: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
+def _reads_nothing(_: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
     yield from ()
 
 

@@ -268,7 +268,8 @@ def _read_into_lake(
     if _is_known_picture(home, source, drop, file, digest):
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
-            remember(home, source.name, stream.name, memory.succeeded(now, unreadable=memory.unreadable))
+            same = memory.succeeded(now, unreadable=memory.unreadable)
+            remember(home, source.name, stream.name, same)
         receipt = replace(receipt, streams=_unchanged(home, source, drop))
         return _receipted(home, receipt, {})
     with spooling(home) as spool:
@@ -362,7 +363,8 @@ def _merged_into_lake(
         )
         if count:
             memory = recall(home, source.name, stream.name)
-            remember(home, source.name, stream.name, memory.succeeded(now, unreadable=len(read.bad)))
+            succeeded = memory.succeeded(now, unreadable=len(read.bad))
+            remember(home, source.name, stream.name, succeeded)
     receipt = replace(
         receipt, unreadable=len(read.bad), streams=tuple(receipts), warning=read.incomplete
     )
@@ -384,9 +386,7 @@ def _months_of(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, st
     }
 
 
-def _remember_picture(
-    home: Home, source: Source, drop: Drop, file: DropFile, digest: str
-) -> None:
+def _remember_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
     """Note which export the lake now shows, so that the same one again need not be read."""
     if all(stream.coverage is Coverage.PICTURE for stream in drop.streams):
         noted = {
@@ -398,9 +398,7 @@ def _remember_picture(
         write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
 
 
-def _is_known_picture(
-    home: Home, source: Source, drop: Drop, file: DropFile, digest: str
-) -> bool:
+def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:
     """Whether reading the file would change nothing: the lake shows this export, or a newer one,
     as this version of the code reads it."""
     try:

@@ -166,9 +166,7 @@ def _difference(
     return counts
 
 
-def _keep_one_of_a_key(
-    connection: duckdb.DuckDBPyConnection, stream: str, table: Table
-) -> None:
+def _keep_one_of_a_key(connection: duckdb.DuckDBPyConnection, stream: str, table: Table) -> None:
     """Make the view ``once``: the spooled rows, and of those with the same key only one, chosen by
     content and not by order. Hardly any key occurs twice, so few rows are looked at closely."""
     key, rows = parquet.names(table.key), parquet.names([stream])
@@ -220,7 +218,8 @@ def _spans(months: Sequence[tuple[date, int]]) -> list[tuple[date, date]]:
 
 def _merge(connection: duckdb.DuckDBPyConnection, lake: StreamLake) -> None:
     """Let ``offered`` also hold what the lake has for the same months."""
-    months = [month for (month,) in connection.execute("select distinct month from once").fetchall()]
+    found = connection.execute("select distinct month from once").fetchall()
+    months = [month for (month,) in found]
     table = _table(lake)
     connection.execute("create or replace table merged as select * from offered")
     for month in months:

@@ -158,12 +158,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Money]:
     money = Money(home, duckdb.connect(), {})
     money.empty()
     warehouse = Warehouse(root, root / "target")
-    warehouse.build("staging.bank", "marts.money")
+    warehouse.build("staging.bank", "marts.money", "pipeline.merges")
     names = [*(f"staging.stg_bank__{name}" for name in STAGING), *(f"marts.{n}" for n in MODELS)]
     folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
-    for name in (*names, "marts.spending_monthly"):
+    places = {"staging": "staging/bank", "marts": "marts/money", "pipeline": "pipeline"}
+    for name in (*names, "marts.spending_monthly", "pipeline.merges"):
         schema, table = name.split(".")
-        place = "staging/bank" if schema == "staging" else "marts/money"
+        place = places[schema]
         money.sql[name] = (folder / place / f"{table}.sql").read_text()
     with duckdb.connect(str(warehouse.path)) as opened:
         money.opened = opened
@@ -460,6 +461,23 @@ def test_every_line_is_explained(money: Money) -> None:
         "select count(*), count(rule), count(reason) from marts.transaction_merges"
     )
     assert [lines[0] * 3] == merges
+
+
+def test_every_merge_is_in_one_table_and_opens_to_both_lines(money: Money) -> None:
+    money.drop(ofx(JANUARY, "2024-01-01", "2024-01-31"), chase(JANUARY[1:])).build()
+    merges = money.query(
+        """
+        select
+            merges.entity, merges.rule, merged.feed, into_.feed, merged.amount = into_.amount,
+            merges.lake_file like 'bank/transactions/month=2024-01-01/%', merges.reason <> ''
+        from pipeline.merges
+        inner join staging.stg_bank__transactions as merged using (record_key)
+        inner join staging.stg_bank__transactions as into_
+            on into_.record_key = merges.merged_into
+        """
+    )
+    found = ("transaction", "same day", "chase_checking", "ofx", True, True, True)
+    assert merges == [found] * 2
 
 
 # -------------------------------------------------------------------------------- properties
