@@ -223,10 +223,11 @@ def inbox_assets(
                     if path.exists():
                         raise
                     continue  # another process took it first
-                house.outcome.receipts.append(taken.receipt)
-                context.log.info(receipt_line(taken.receipt))
-                for (source_name, stream_name), partitions in taken.written.items():
-                    written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
+                for each in taken.everything():
+                    house.outcome.receipts.append(each.receipt)
+                    context.log.info(receipt_line(each.receipt))
+                    for (source_name, stream_name), partitions in each.written.items():
+                        written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
         finally:
             _log_streams(
                 context,
@@ -251,4 +252,7 @@ def receipt_line(receipt: inbox.Receipt) -> str:
         for each in receipt.streams
     )
     kind = f"{receipt.source} {receipt.drop}"
-    return f"{receipt.file}: {kind}; {counts}; {receipt.unreadable} unreadable"
+    also = [f"also claimed by {each}" for each in receipt.also_claimed]
+    odd = [receipt.warning] if receipt.warning else []
+    unreadable = f"{receipt.unreadable} unreadable"
+    return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"

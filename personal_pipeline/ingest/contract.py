@@ -135,6 +135,8 @@ class DropFile:
     path: Path
     name: str
     captured_at: datetime
+    home: Path | None = None
+    """The home folder, for what the person declared there; None when there is none."""
 
     def head(self, size: int = 65_536) -> bytes:
         """The first bytes, for recognising."""
@@ -197,6 +199,10 @@ class DropStream:
     code_version: str = "1"
     table: Table | None = None
     """Given for a stream of very many rows; its rows come by ``Drop.load``."""
+    columns: Callable[[Record], Iterable[str]] = lambda record: record
+    """The columns that a record had in its file. The receipt says which are new and which gone."""
+    layout: Callable[[Record], str] = lambda record: ""
+    """Files of one layout should have the same columns."""
 
     @property
     def grain(self) -> Grain:
@@ -228,6 +234,9 @@ class Drop:
     read: Callable[[DropFile], Iterator[DropRow | Unreadable | Incomplete]] = _reads_nothing
     load: Callable[[DropFile, Spool], Iterator[DropRow | Unreadable | Incomplete]] | None = None
     streams: tuple[DropStream, ...]
+    explain: Callable[[DropFile], str | None] = lambda file: None
+    """What can be said of a file that nobody claims, when it is nearly of this kind: for people, in
+    lines, with names of columns and no values."""
     monthly_on_day: int | None = None
     """The day of the month on which a new export is due; None when there is no calendar."""
 

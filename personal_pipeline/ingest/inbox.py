@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.ingest.archives import (
+    Budget,
+    kind_of,
+    refuse_hostile,
+    unpack,
+    zip_folder,
+)
+from personal_pipeline.ingest.columns import difference
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     Claim,
@@ -42,12 +51,16 @@ from personal_pipeline.ingest.lake import (
 )
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
-from personal_pipeline.ingest.tables import Spool, replace_months, spooling
+from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
+from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
 
 LOCK_WAIT_SECONDS = 600
+
+UNPACKED = ("inbox", "archive")
+"""Source and drop in the receipt of an archive whose files were taken by themselves."""
 
 _DIGEST_IN_NAME = re.compile(r"[0-9a-f]{12,}")
 _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -57,7 +70,10 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
 @dataclass(frozen=True, slots=True)
 class StreamReceipt:
     """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
-    differs now."""
+    differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
+
+    ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
+    all earlier ones had; of the first file there is nothing to say."""
 
     stream: str
     new: int
@@ -65,6 +81,10 @@ class StreamReceipt:
     vanished: int
     unchanged: int
     changed_months: tuple[str, ...]
+    first_month: str | None = None
+    last_month: str | None = None
+    columns_unknown: tuple[str, ...] = ()
+    columns_gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +105,8 @@ class Receipt:
     problem: str | None = None
     warning: str | None = None
     """What is odd about a file that was taken all the same: it breaks off."""
+    also_claimed: tuple[str, ...] = ()
+    """Who else said that the file is theirs, a sentence each; they were less sure."""
 
     @property
     def taken(self) -> bool:
@@ -97,6 +119,14 @@ class Taken:
 
     receipt: Receipt
     written: Mapping[tuple[str, str], Sequence[Written]]
+    members: tuple[Taken, ...] = ()
+    """Of an archive: what became of the files in it."""
+
+    def everything(self) -> Iterator[Taken]:
+        """This one, then those of the files in it."""
+        yield self
+        for member in self.members:
+            yield from member.everything()
 
 
 def waiting(home: Home) -> list[Path]:
@@ -142,85 +172,157 @@ def captured_at(name: str, modified: datetime) -> datetime:
 
 
 def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, Claim] | None:
-    """Ask every drop whether the file is of its kind; the surest wins."""
-    claims = [
-        (claim, source, drop)
-        for source in sources
-        for drop in source.drops
-        if (claim := _claim(drop, file)) is not None
-    ]
-    if not claims:
-        return None
-    claim, source, drop = max(claims, key=lambda each: each[0].confidence)
-    return source, drop, claim
-
-
-def _claim(drop: Drop, file: DropFile) -> Claim | None:
-    try:
-        return drop.recognise(file)
-    except OSError:
-        raise
-    except Exception:
-        return None
-
-
-def accepted(sources: Sequence[Source]) -> str:
-    """What the inbox takes, as a list for people."""
-    return "\n".join(
-        f"- {source.title}: {drop.description}" for source in sources for drop in source.drops
-    )
+    """Whose kind of file it is: the surest claim wins."""
+    for claimed in claims_of(sources, file):
+        return claimed.source, claimed.drop, claimed.claim
+    return None
 
 
 def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
 
-    Raises ``FileNotFoundError`` when the file is gone, because another process took it first.
+    An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
+    ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        stat = path.stat()
-        modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-        digest = _digest_of(path)
-        file = DropFile(path, path.name, captured_at(path.name, modified))
-        known = recognise(sources, file) if stat.st_size else None
-        if known and known[2].captured_at:
-            file = replace(file, captured_at=known[2].captured_at)
-        receipt = Receipt(
-            file=path.name,
-            received_at=now.isoformat(),
-            digest=digest,
-            size=stat.st_size,
-            source=known[0].name if known else None,
-            drop=known[1].name if known else None,
-            captured_at=file.captured_at.isoformat(),
-            reason=known[2].reason if known else "",
-        )
-        if known is None:
-            problem = (
-                "The file is empty; export it again."
-                if not stat.st_size
-                else "No source knows this kind of file.\nThe inbox takes:\n" + accepted(sources)
-            )
-            set_aside(home, path, "unknown", f"{path.name}: {problem}")
-            return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
-        source, drop, _ = known
-        original = _archive(home, path, digest)
-        try:
-            taken = _read_into_lake(home, source, drop, file, digest, receipt, now)
-        except UnreadableFile as error:
-            set_aside(home, path, source.name, f"{path.name}: {error}")
-            for stream in drop.streams:
-                memory = recall(home, source.name, stream.name)
-                remember(
-                    home,
-                    source.name,
-                    stream.name,
-                    memory.failed(now, "file unreadable", f"{path.name}: {error}"),
-                )
-            return _receipted(home, replace(receipt, problem=str(error)), {})
+        taken = _take(home, sources, path, now)
         # named by its digest, it stays in the archive; the inbox is empty again
-        assert original.exists()
-        path.unlink()
+        path.unlink(missing_ok=True)
         return taken
+
+
+def _take(
+    home: Home, sources: Sequence[Source], path: Path, now: datetime, container: str = ""
+) -> Taken:
+    """``container`` is the name of the archive that the file came out of."""
+    stat = path.stat()
+    file = drop_file(home, path)
+    receipt = Receipt(
+        file=f"{container}/{path.name}" if container else path.name,
+        received_at=now.isoformat(),
+        digest=_digest_of(path),
+        size=stat.st_size,
+        source=None,
+        drop=None,
+        captured_at=file.captured_at.isoformat(),
+        reason="",
+    )
+    try:
+        refuse_hostile(path)
+    except UnreadableFile as error:
+        return _set_aside(home, path, receipt, f"{error}")
+    if not stat.st_size:
+        return _set_aside(home, path, receipt, "The file is empty; export it again.")
+    claims = claims_of(sources, file)
+    if not claims and not container and kind_of(path):
+        return _take_members(home, sources, path, receipt, now)
+    if not claims:
+        return _set_aside(home, path, receipt, unknown(sources, file))
+    source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
+    if claim.captured_at:
+        file = replace(file, captured_at=claim.captured_at)
+    receipt = replace(
+        receipt,
+        source=source.name,
+        drop=drop.name,
+        captured_at=file.captured_at.isoformat(),
+        reason=claim.reason,
+        also_claimed=tuple(map(str, claims[1:])),
+    )
+    original = _archive(home, path, receipt.digest)
+    try:
+        taken = _read_into_lake(home, source, drop, file, receipt.digest, receipt, now)
+    except UnreadableFile as error:
+        for stream in drop.streams:
+            memory = recall(home, source.name, stream.name)
+            remember(
+                home,
+                source.name,
+                stream.name,
+                memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
+            )
+        return _set_aside(home, path, receipt, str(error), source.name)
+    assert original.exists()
+    return taken
+
+
+def drop_file(home: Home, path: Path) -> DropFile:
+    """A file as readers see it."""
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return DropFile(path, path.name, captured_at(path.name, modified), home.root)
+
+
+def _set_aside(
+    home: Home, path: Path, receipt: Receipt, problem: str, folder: str = "unknown"
+) -> Taken:
+    """``problem`` is told whole beside the file, and its first line in the receipt."""
+    set_aside(home, path, folder, f"{receipt.file}: {problem}")
+    return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
+
+
+def _take_members(
+    home: Home, sources: Sequence[Source], path: Path, receipt: Receipt, now: datetime
+) -> Taken:
+    """Take the files of an archive that nobody claims as a whole, each by itself.
+
+    An archive in it is opened too, one in that is not. What no source knows stays in the archive,
+    which is kept whole; if no source knows any of it, the archive itself is set aside.
+    """
+    home.state.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.state, prefix="unpacked-") as scratch:
+        # as if the folders of the archive lay in the inbox: they may name an account
+        folder = Path(scratch) / "inbox"
+        try:
+            members, strangers = _members(home, sources, path, folder, Budget.of(path))
+        except UnreadableFile as error:
+            return _set_aside(home, path, receipt, str(error))
+        if isinstance(members, Path):
+            # an export that was packed in another way, or a folder of it
+            return _take(home, sources, members, now, container=path.name)
+        if not members:
+            problem = (
+                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
+                + accepted(sources)
+            )
+            return _set_aside(home, path, receipt, problem)
+        _archive(home, path, receipt.digest)
+        taken = tuple(_take(home, sources, each, now, container=path.name) for each in members)
+    receipt = replace(
+        receipt,
+        source=UNPACKED[0],
+        drop=UNPACKED[1],
+        reason=f"no export by itself, but {len(members):,} files in it are",
+        warning=f"{strangers:,} files in it are of no kind that is known." if strangers else None,
+    )
+    return replace(_receipted(home, receipt, {}), members=taken)
+
+
+def _members(
+    home: Home, sources: Sequence[Source], path: Path, folder: Path, budget: Budget, depth: int = 1
+) -> tuple[list[Path] | Path, int]:
+    """The files of an archive that somebody claims, and how many others there are; or one zip with
+    all of them, when that is what somebody claims. Raises ``UnreadableFile``."""
+    files = unpack(path, folder, budget)
+    if kind_of(path) != "zip" and len(files) > 1:
+        whole = folder.with_name(f"{path.name.split('.')[0]}.zip")
+        zip_folder(folder, whole)
+        if claims_of(sources, drop_file(home, whole)):
+            return whole, 0
+        whole.unlink()
+    known: list[Path] = []
+    strangers = 0
+    for file in files:
+        if claims_of(sources, drop_file(home, file)):
+            known.append(file)
+        elif depth and kind_of(file):
+            inner, others = _members(
+                home, sources, file, file.with_name(f"{file.name}.files"), budget, depth - 1
+            )
+            known += [inner] if isinstance(inner, Path) else inner
+            strangers += others
+        else:
+            strangers += 1
+    return known, strangers
 
 
 def _digest_of(path: Path) -> str:
@@ -342,8 +444,11 @@ def _merged_into_lake(
         lake = lake_of(home, source.name, stream)
         months = read.rows[stream.name]
         whole = stream.coverage is Coverage.PICTURE and read.incomplete is None
+        span = sorted(months)
+        new_columns = difference(lake, stream, months)
         if stream.table and spool:
             as_of = file.captured_at.isoformat()
+            span = months_of(spool, stream.name)
             results = replace_months(spool, lake, as_of, digest, whole=whole)
             count = sum(result.version.rows for result in results)
         else:
@@ -359,6 +464,10 @@ def _merged_into_lake(
                 vanished=sum(w.vanished for w in results),
                 unchanged=max(count - new - altered, 0),
                 changed_months=tuple(w.partition.isoformat() for w in results if w.changed),
+                first_month=span[0].isoformat() if span else None,
+                last_month=span[-1].isoformat() if span else None,
+                columns_unknown=new_columns.unknown,
+                columns_gone=new_columns.gone,
             )
         )
         if count:

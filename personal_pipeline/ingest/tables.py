@@ -111,6 +111,14 @@ def replace_months(
     ]
 
 
+def months_of(spool: Spool, stream: str) -> list[date]:
+    """The first and the last month of the spooled rows of a stream; nothing when there are none."""
+    found: tuple[date | None, date | None] = spool.connection.execute(
+        f"select min(month), max(month) from {parquet.names([stream])}"
+    ).fetchall()[0]
+    return [month for month in found if month is not None]
+
+
 def _table(lake: StreamLake) -> Table:
     assert lake.table is not None, f"{lake.stream} is not a table"
     return lake.table

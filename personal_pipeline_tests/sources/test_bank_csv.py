@@ -48,7 +48,7 @@ def dropped(home: Home, content: str | bytes, name: str = "statement.csv") -> Dr
     path = home.inbox / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return DropFile(path, path.name, CAPTURED)
+    return DropFile(path, path.name, CAPTURED, home.root)
 
 
 def read(file: DropFile) -> tuple[list[DropRow], list[Unreadable]]:

@@ -25,6 +25,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
 )
 from personal_pipeline.sources.bank.categories import read_categories, recognise_categories
+from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.ofx import read_ofx, recognise_ofx
 from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
 
@@ -58,6 +59,8 @@ _STREAMS = (
             "negative, in whole units of the currency. Days are those of the bank. The same "
             "transaction from another format is another row. Filed under the month of posting."
         ),
+        columns=lambda record: () if record["feed"] == "ofx" else record["raw"],
+        layout=lambda record: str(record["feed"]),
     ),
 )
 
@@ -85,6 +88,7 @@ STATEMENT = Drop(
     ),
     recognise=recognise_statement,
     read=read_statement,
+    explain=lambda file: str(found) if (found := explain_csv(file)) else None,
     streams=_STREAMS,
 )
 

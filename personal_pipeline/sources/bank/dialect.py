@@ -266,15 +266,9 @@ def own_dialects(folder: Path) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
     return tuple(found), tuple(problems)
 
 
-def home_of(file: Path) -> Path | None:
-    """The home whose inbox a file lies in; None for a file elsewhere."""
-    return next((folder.parent for folder in file.parents if folder.name == "inbox"), None)
-
-
-def dialects_for(file: Path) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
-    """The dialects that a file of an inbox is read by, the person's own first, and what is wrong
+def dialects_for(home: Path | None) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
+    """The dialects that files of a home are read by, the person's own first, and what is wrong
     with those."""
-    home = home_of(file)
     own, problems = own_dialects(home / "dialects") if home else ((), ())
     names = {dialect.name for dialect in own}
     return (*own, *(each for each in our_dialects() if each.name not in names)), problems

@@ -170,7 +170,7 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
             f"OFX: larger than {LARGEST_FILE_BYTES:,} bytes; download a shorter span of time."
         )
     root = read_tags(decoded(content))
-    banks = institutions(dialects_for(file.path)[0])
+    banks = institutions(dialects_for(file.home)[0])
     found = 0
     signon = next(root.everywhere("SONRS"), Tag("SONRS"))
     for name, kind in _STATEMENTS.items():

@@ -146,7 +146,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
         if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return None
         lines = decoded(head).splitlines(keepends=True)
-        table = table_of(lines, dialects_for(file.path)[0])
+        table = table_of(lines, dialects_for(file.home)[0])
     except (OSError, UnicodeError):
         return None
     if table is None:
@@ -186,7 +186,7 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
         raise UnreadableFile(
             f"Bank CSV: larger than {LARGEST_FILE_BYTES:,} bytes; download a shorter span."
         )
-    dialects, problems = dialects_for(file.path)
+    dialects, problems = dialects_for(file.home)
     table = table_of(decoded(content[:65_536]).splitlines(keepends=True), dialects)
     if table is None:
         raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
