@@ -43,7 +43,7 @@ validate: $(INSTALLED) ## Only the check that Dagster can load all definitions
 
 .PHONY: pytest
 pytest: $(INSTALLED) ## Only the tests (PYTEST_ARGS='-m "not slow"')
-	$(RUN)/pytest $(PYTEST_ARGS)
+	$(RUN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure again what docs/decisions/ claims

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 DAY = click.DateTime(["%Y-%m-%d"])
+A_DAY = "YYYY-MM-DD"
 MOST_FILES_SHOWN = 20
 
 
@@ -87,7 +88,9 @@ def _house(settings: Settings, **more: Any) -> House:
 
 @main.command()
 @click.option("--source", "only", help="Fetch this source only, and leave the inbox alone.")
-@click.option("--since", type=DAY, help="Fetch from this day on, where days are missing.")
+@click.option(
+    "--since", type=DAY, metavar=A_DAY, help="Fetch from this day on, where days are missing."
+)
 @click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
@@ -380,7 +383,13 @@ def _iso(value: Any) -> str:
 
 
 @main.command(short_help="Write the report of a day.")
-@click.option("--date", "day", type=DAY, help="The report of this day (default: today, UTC).")
+@click.option(
+    "--date",
+    "day",
+    type=DAY,
+    metavar=A_DAY,
+    help="The report of this day (default: today, UTC).",
+)
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
@@ -388,6 +397,8 @@ def report(day: datetime | None, show: bool) -> None:
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
+    if day is not None and day.date() > house.today:
+        raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
     house.home.ensure()
     written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
@@ -425,8 +436,20 @@ def up(port: int | None) -> None:
 
 
 @main.command(short_help="Try it: an invented life, built as yours would be.")
-@click.option("--years", type=click.IntRange(1, 10), default=2, show_default=True)
-@click.option("--seed", type=int, default=11, show_default=True)
+@click.option(
+    "--years",
+    type=click.IntRange(1, 10),
+    default=2,
+    show_default=True,
+    help="So many years of it, until today.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=11,
+    show_default=True,
+    help="Another number invents another life; the same one the same.",
+)
 @click.option(
     "--dir",
     "folder",

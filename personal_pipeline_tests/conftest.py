@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
@@ -47,18 +48,28 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture(scope="session")
-def built_home(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The home of that life after its first refresh. It is expensive, and never changed."""
+def built_home(
+    services: Services, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Home:
+    """The home of that life after its first refresh. It is expensive, and never changed: built
+    once for all processes of the test run."""
     from personal_pipeline.refresh import refresh
 
-    home = Home(tmp_path_factory.mktemp("built") / "home").ensure()
-    drop_exports(services.life, home)
-    with pytest.MonkeyPatch.context() as patched:
-        # what importing the definitions looks at
-        for name, text in services.environment(home).items():
-            patched.setenv(name, text)
-        passed = refresh(services.house(home))
-    assert not passed.failures
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # what the workers have in common
+    home = Home(folder / "built" / "home")
+    with FileLock(folder / "built.lock"):
+        if (folder / "built" / "whole").exists():
+            return home
+        drop_exports(services.life, home.ensure())
+        with pytest.MonkeyPatch.context() as patched:
+            # what importing the definitions looks at
+            for name, text in services.environment(home).items():
+                patched.setenv(name, text)
+            passed = refresh(services.house(home))
+        assert not passed.failures
+        (folder / "built" / "whole").touch()
     return home
 
 

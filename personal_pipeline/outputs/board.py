@@ -51,16 +51,7 @@ HEADINGS = (
     "Unreadable",
 )
 
-_NARROWEST = {
-    "Source": 6,
-    "Stream": 11,
-    "State": 10,
-    "Last looked": 7,
-    "Newest data": 6,
-    "Next expected": 8,
-    "Rows": 10,
-}
-"""Columns in a terminal, and how wide each must be for its words: 80 characters hold them all."""
+_COLUMNS = ("Stream", "State", "Last looked, UTC", "Newest data", "Next expected", "Rows")
 
 _STYLE = {
     State.NOT_CONNECTED: "dim",
@@ -128,33 +119,39 @@ def share_unreadable(line: StreamState) -> float | None:
 
 
 def board_table(board: Sequence[StreamState]) -> Table:
-    """The board for a terminal: a line a stream in the given order, a rule between sources."""
+    """The board for a terminal: a line a stream in the given order, under the name of its source
+    and of the way in which it comes."""
     table = Table(
         title="State of every source",
         title_justify="left",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
+        padding=0,
+        show_edge=False,
     )
-    for heading, narrowest in _NARROWEST.items():
+    for heading in _COLUMNS:
         table.add_column(
             heading,
+            # names and counts are what people look for: dates are folded before they are
+            no_wrap=heading in ("Stream", "Rows"),
             overflow="fold",
-            min_width=narrowest,
             justify="right" if heading == "Rows" else "left",
         )
-    before = None
-    for line, following in zip(board, [*board[1:], None], strict=False):
-        source, stream, state, *middle, rows, unreadable = _cells(line)
-        first, before = line.source != before, line.source
-        lost = (f"\n{unreadable} unreadable", "bold red") if line.unreadable else ""
+    before = ("", "")
+    for line in board:
+        _, _, state, *middle, rows, _ = _cells(line)
+        if before != (line.source, line.route):
+            before = (line.source, line.route)
+            way = Text(" dropped by hand" if line.route == "drop" else "", style="dim")
+            table.add_row(Text.assemble((line.source_title, "bold"), way))
+        lost = (f"\n{_unreadable(line)} unreadable", "bold red") if line.unreadable else ""
         table.add_row(
-            Text(source if first else ""),
-            Text(stream),
+            Text(f"  {line.stream}"),
             Text(state, style=_STYLE[line.state]),
-            *(Text(cell) for cell in middle),
+            # the zone is in the heading of the column
+            *(Text(cell.removesuffix(" UTC")) for cell in middle),
             Text.assemble(rows, lost),
-            end_section=following is None or following.source != line.source,
         )
     return table
 

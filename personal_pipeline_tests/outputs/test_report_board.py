@@ -59,7 +59,7 @@ def test_a_line_has_the_three_figures_and_the_counts() -> None:
         if any(each.stream in line for each in BOARD)
     )
     assert "failing: credential refused" in charges
-    assert "21 Nov 2026, 06:00 UTC" in charges
+    assert "21 Nov 2026, 06:00" in charges
     assert " Oct 2026" in story_stats
     assert "22 Nov 2026" in story_stats
     assert "never" in subscribers
