@@ -81,7 +81,8 @@ def refresh(
         thread.start()
     for thread in threads:
         thread.join()
-    house = replace(house, looks={source.name: looks[source.name] for source in chosen})
+    found = {source.name: looks[source.name] for source in chosen}
+    house = replace(house, looks=found, progress=progress)
     with instance_of(home) as instance, quiet_dagster():
         definitions = definitions_of(house)
         for source in chosen:

@@ -216,7 +216,9 @@ def inbox_assets(
         files = [path for path in named if path.is_file()] if named else inbox.waiting(house.home)
         written: dict[str, list[Written]] = {}
         try:
-            for path in files:
+            for number, path in enumerate(files):
+                if house.progress:
+                    house.progress("inbox", number, len(files))
                 try:
                     taken = inbox.take(house.home, sources, path, house.clock())
                 except FileNotFoundError:

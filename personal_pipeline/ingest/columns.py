@@ -166,7 +166,8 @@ def _by_layout(stream: DropStream, records: Iterable[Record]) -> dict[str, _Layo
     for record in records:
         layout = found.setdefault(stream.layout(record), _Layout(0, Counter()))
         layout.rows += 1
-        layout.names.update(stream.columns(record))
+        # as a set: of a mapping, a counter would take the values
+        layout.names.update(set(stream.columns(record)))
     return found
 
 
