@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from stat import S_ISLNK
 from typing import IO, cast
 
@@ -55,6 +55,9 @@ _DAMAGED = (
     gzip.BadGzipFile,
     OverflowError,
     ValueError,
+    # tarfile and the decompressors, of bytes that are nonsense
+    TypeError,
+    IndexError,
 )
 
 
@@ -193,15 +196,22 @@ def unpack(path: Path, into: Path, budget: Budget) -> list[Path]:
         return sorted(written)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise UnreadableFile("refused: a name in it is a file and a folder at once.") from None
+    except _DAMAGED as error:
+        raise _damaged(error) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's, not the archive's
+        raise _damaged(error) from None
     except RuntimeError:
         # what zipfile says of a member with a password
         raise UnreadableFile(
             "it is locked with a password: unpack it, and add the files themselves."
         ) from None
-    except _DAMAGED as error:
-        raise UnreadableFile(
-            f"it is damaged or not complete ({type(error).__name__}); download it again."
-        ) from None
+
+
+def _damaged(error: Exception) -> UnreadableFile:
+    kind = type(error).__name__
+    return UnreadableFile(f"it is damaged or not complete ({kind}); download it again.")
 
 
 def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
@@ -223,10 +233,10 @@ def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
 def _is_tar(path: Path) -> bool:
     try:
         with tarfile.open(path, "r|*") as archive:
-            archive.next()
+            # zeros are a tar without files, too
+            return archive.next() is not None
     except (*_DAMAGED, OSError):
         return False
-    return True
 
 
 def _tar_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
@@ -271,12 +281,12 @@ def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
             target.write(block)
 
 
-def zip_folder(folder: Path, place: Path) -> None:
-    """Put the files of a folder into a new zip, under the folder's name; the same files give the
-    same bytes. Hidden files and links are left out."""
+def zip_folder(folder: Path, place: Path, within: PurePosixPath = PurePosixPath()) -> None:
+    """Put the files of a folder into a new zip, there in the folder ``within``; the same files give
+    the same bytes. Hidden files and links are left out."""
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files_below(folder):
-            name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+            name = (within / path.relative_to(folder)).as_posix()
             modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             when = modified.timetuple()[:6] if modified.year >= 1980 else (1980, 1, 1, 0, 0, 0)
             entry = zipfile.ZipInfo(name, when)

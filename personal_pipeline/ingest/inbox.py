@@ -192,13 +192,13 @@ def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Ta
 
 
 def _take(
-    home: Home, sources: Sequence[Source], path: Path, now: datetime, container: str = ""
+    home: Home, sources: Sequence[Source], path: Path, now: datetime, inside: str | None = None
 ) -> Taken:
-    """``container`` is the name of the archive that the file came out of."""
+    """``inside`` is the name of a file that came out of an archive, with that of the archive."""
     stat = path.stat()
     file = drop_file(home, path)
     receipt = Receipt(
-        file=f"{container}/{path.name}" if container else path.name,
+        file=inside or path.name,
         received_at=now.isoformat(),
         digest=_digest_of(path),
         size=stat.st_size,
@@ -214,7 +214,7 @@ def _take(
     if not stat.st_size:
         return _set_aside(home, path, receipt, "The file is empty; export it again.")
     claims = claims_of(sources, file)
-    if not claims and not container and kind_of(path):
+    if not claims and not inside and kind_of(path):
         return _take_members(home, sources, path, receipt, now)
     if not claims:
         return _set_aside(home, path, receipt, unknown(sources, file))
@@ -278,7 +278,7 @@ def _take_members(
             return _set_aside(home, path, receipt, str(error))
         if isinstance(members, Path):
             # an export that was packed in another way, or a folder of it
-            return _take(home, sources, members, now, container=path.name)
+            return _take(home, sources, members, now, path.name)
         if not members:
             problem = (
                 f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
@@ -286,13 +286,16 @@ def _take_members(
             )
             return _set_aside(home, path, receipt, problem)
         _archive(home, path, receipt.digest)
-        taken = tuple(_take(home, sources, each, now, container=path.name) for each in members)
+        taken = tuple(
+            _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
+            for each in members
+        )
     receipt = replace(
         receipt,
         source=UNPACKED[0],
         drop=UNPACKED[1],
-        reason=f"no export by itself, but {len(members):,} files in it are",
-        warning=f"{strangers:,} files in it are of no kind that is known." if strangers else None,
+        reason=f"no export by itself; {len(members):,} of the files in it are",
+        warning=f"Files in it of no known kind: {strangers:,}." if strangers else None,
     )
     return replace(_receipted(home, receipt, {}), members=taken)
 
@@ -576,7 +579,10 @@ def _receipted(
     home: Home, receipt: Receipt, written: Mapping[tuple[str, str], Sequence[Written]]
 ) -> Taken:
     stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
-    name = f"{stamp}-{receipt.digest[:16]}.json"
-    content = json.dumps(asdict(receipt), indent=1).encode()
-    write_atomically(home.archive / "receipts" / name, content)
+    name = f"{stamp}-{receipt.digest[:16]}"
+    place, number = home.archive / "receipts" / f"{name}.json", 1
+    while place.exists():
+        number += 1
+        place = place.with_name(f"{name}-{number}.json")
+    write_atomically(place, json.dumps(asdict(receipt), indent=1).encode())
     return Taken(receipt, written)

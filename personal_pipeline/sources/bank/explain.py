@@ -70,7 +70,8 @@ class Explained:
                 *(understood or ["  none"]),
                 *left,
                 *lacking,
-                "Correct this, save it as dialects/<bank>.yaml beside the inbox, add it again:",
+                "Correct this, save it as dialects/<bank>.yaml beside the inbox, and add the "
+                "file again:",
                 "",
                 self.dialect,
             ]
