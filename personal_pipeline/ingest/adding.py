@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.archives import (
@@ -118,7 +118,7 @@ def _scratch(home: Home) -> Iterator[Path]:
 def _zipped(home: Home, folder: Path) -> Iterator[Path]:
     with _scratch(home) as scratch:
         whole = scratch / f"{folder.resolve().name}.zip"
-        zip_folder(folder, whole, PurePosixPath(whole.stem))
+        zip_folder(folder, whole, f"{whole.stem}/")
         yield whole
 
 

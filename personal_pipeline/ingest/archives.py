@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from stat import S_ISLNK
 from typing import IO, cast
 
@@ -281,12 +281,12 @@ def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
             target.write(block)
 
 
-def zip_folder(folder: Path, place: Path, within: PurePosixPath = PurePosixPath()) -> None:
+def zip_folder(folder: Path, place: Path, within: str = "") -> None:
     """Put the files of a folder into a new zip, there in the folder ``within``; the same files give
     the same bytes. Hidden files and links are left out."""
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files_below(folder):
-            name = (within / path.relative_to(folder)).as_posix()
+            name = f"{within}{path.relative_to(folder).as_posix()}"
             modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             when = modified.timetuple()[:6] if modified.year >= 1980 else (1980, 1, 1, 0, 0, 0)
             entry = zipfile.ZipInfo(name, when)

@@ -375,6 +375,7 @@ def _read_into_lake(
             memory = recall(home, source.name, stream.name)
             same = memory.succeeded(now, unreadable=memory.unreadable)
             remember(home, source.name, stream.name, same)
+        _date_picture(home, source, drop, file, digest)
         receipt = replace(receipt, streams=_unchanged(home, source, drop))
         return _receipted(home, receipt, {})
     with spooling(home) as spool:
@@ -508,6 +509,14 @@ def _remember_picture(home: Home, source: Source, drop: Drop, file: DropFile, di
             "months": _months_of(home, source, drop),
         }
         write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
+
+
+def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
+    """An export that came again may be dated later than the first time."""
+    noted = json.loads(_picture_path(home, source, drop).read_bytes())
+    later = datetime.fromisoformat(noted["as_of"]) < file.captured_at
+    if noted["origin"] == digest and later:
+        _remember_picture(home, source, drop, file, digest)
 
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:

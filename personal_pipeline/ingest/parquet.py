@@ -16,6 +16,9 @@ from personal_pipeline.ingest.contract import Table
 EMPTY = "empty"
 """The digest of no rows."""
 
+FILE = "read_parquet(?, hive_partitioning = false)"
+"""The rows of a file, without the column that DuckDB makes of the name of its folder."""
+
 
 def names(columns: Iterable[str]) -> str:
     """A list of columns."""
@@ -44,6 +47,6 @@ def digest_of_parquet(path: Path, table: Table, volatile: tuple[str, ...]) -> tu
     """Digest and count of the rows of a file. Raises ``duckdb.Error`` when it is damaged."""
     with duckdb.connect(config={"threads": 1}) as connection:
         found: tuple[str, int] = connection.execute(
-            f"select {digest(table, volatile)}, count(*) from read_parquet(?)", [str(path)]
+            f"select {digest(table, volatile)}, count(*) from {FILE}", [str(path)]
         ).fetchall()[0]
     return found

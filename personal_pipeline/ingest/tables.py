@@ -156,7 +156,8 @@ def _difference(
     table = _table(lake)
     rows = (
         f"(select {parquet.text(table.key)} as key,"
-        f" md5_number({parquet.content(table, lake.volatile)}) as content from read_parquet(?))"
+        f" md5_number({parquet.content(table, lake.volatile)}) as content"
+        f" from {parquet.FILE})"
     )
     try:
         counts: tuple[int, int, int] = cursor.execute(
@@ -198,7 +199,9 @@ def _keep_one_of_a_key(connection: duckdb.DuckDBPyConnection, stream: str, table
         f"""
         create or replace table chosen as
         select * from {rows} where hash({key}) in (select hash from doubled)
-        qualify row_number() over (partition by {key} order by all) = 1
+        qualify row_number() over (
+            partition by {key} order by {parquet.text(["month", *table.columns])}
+        ) = 1
         """
     )
     connection.execute(
@@ -235,7 +238,7 @@ def _merge(connection: duckdb.DuckDBPyConnection, lake: StreamLake) -> None:
             try:
                 connection.execute(
                     "insert into merged by name"
-                    f" select *, date '{month}' as month from read_parquet(?)",
+                    f" select *, date '{month}' as month from {parquet.FILE}",
                     [str(lake.path(month))],
                 )
             except duckdb.Error as error:

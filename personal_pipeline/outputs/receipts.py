@@ -90,9 +90,10 @@ def _count(number: int) -> str:
 
 def explanation(explained: Explained) -> RenderableType:
     """Who claims a file, the one that takes it first; or what the file looks like."""
-    name = Text(explained.file, style="bold")
+    name = Text(f"{explained.file}\n", style="bold")
     if explained.unknown is not None:
-        return Group(name, Text(explained.unknown, overflow="fold"), Text(""))
+        # not wrapped by the terminal's width: a part of it may be a file to copy
+        return name.append(f"{explained.unknown}\n", style="not bold")
     grid = Grid(show_header=True, header_style="dim")
     grid.add_column("claimed by", overflow="fold")
     grid.add_column("sure", justify="right")
@@ -104,4 +105,5 @@ def explanation(explained: Explained) -> RenderableType:
             f"{opinion.confidence:.0%}",
             escape(opinion.reason),
         )
+    name.rstrip()
     return Group(name, grid)

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -156,7 +156,7 @@ def test_an_export_is_the_same_as_zip_tar_and_folder(home: Home, tmp_path: Path)
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    zip_folder(tmp_path / "export", tmp_path / "folder.zip", PurePosixPath("export"))
+    zip_folder(tmp_path / "export", tmp_path / "folder.zip", "export/")
     found = []
     for name, content in {
         "one.zip": zipped(files),
@@ -240,9 +240,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip-link": (zip_with_link, "symbolic link"),
     "zip-long-name": (lambda: zipped({"n" * 4_000: b"note"}), "a name of more than"),
     "zip-long-part": (lambda: zipped({"n" * 300: b"note"}), "a name of more than"),
-    "zip-bomb": (lambda: zipped({"zeros": bytes(90_000_000)}), "300 times its size"),
+    "zip-bomb": (lambda: zipped({"zeros": bytes(60_000_000)}), "300 times its size"),
     "zip-bomb-of-many": (
-        lambda: zipped({f"{n}": bytes(9_000_000) for n in range(10)}),
+        lambda: zipped({f"{n}": bytes(6_000_000) for n in range(10)}),
         "300 times its size",
     ),
     "zip-ten-million": (with_many_entries, f"more than {MOST_ENTRIES:,} files"),
@@ -253,8 +253,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar-hardlink": (lambda: with_link(tarfile.LNKTYPE), "a link or a device"),
     "tar-device": (lambda: with_link(tarfile.CHRTYPE), "a link or a device"),
     "tar-long-name": (lambda: tarred({"n" * 4_000: b"note"}), "a name of more than"),
-    "tar-bomb": (lambda: tarred({"zeros": bytes(90_000_000)}), "300 times its size"),
-    "gzip-bomb": (lambda: gzip.compress(bytes(90_000_000)), "300 times its size"),
+    "tar-bomb": (lambda: tarred({"zeros": bytes(60_000_000)}), "300 times its size"),
+    "gzip-bomb": (lambda: gzip.compress(bytes(60_000_000)), "300 times its size"),
     "nested": (
         lambda: zipped({"a.txt": b"note", "inner.zip": zipped({"../evil.txt": b"note"})}),
         "leads out of its folder",
