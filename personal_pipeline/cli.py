@@ -261,8 +261,10 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([asdict(each) for each in found], indent=1))
         sys.exit(0 if all(each.opinions for each in found) else 1)
-    adding.bring(house.home, house.sources, files)
-    with _progress(shown=not as_json) as progress:
+    with (
+        adding.brought(house.home, house.sources, files),
+        _progress(shown=not as_json) as progress,
+    ):
         failures = passes.take_inbox(replace(house, progress=progress))
     if as_json:
         click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))

@@ -43,9 +43,25 @@ class Explained:
     unknown: str | None = None
 
 
-def bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None:
-    """Copy files into the inbox. Of a folder that is one export, unpacked, a zip is made; of any
-    other every file is copied, in its folders, which may name an account."""
+@contextmanager
+def brought(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[None]:
+    """Within it, copies of the files lie in the inbox, to be taken; folders that were made for them
+    are gone afterwards, if they are empty.
+
+    Of a folder that is one export, unpacked, a zip is made; of any other every file is copied, in
+    its folders, which may name an account.
+    """
+    before = {path for path in home.inbox.rglob("*") if path.is_dir()}
+    _bring(home, sources, paths)
+    try:
+        yield
+    finally:
+        for folder in sorted(home.inbox.rglob("*"), reverse=True):
+            if folder.is_dir() and folder not in before and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None:
     for path in paths:
         if path.is_file():
             _copy(path, home.inbox / path.name)

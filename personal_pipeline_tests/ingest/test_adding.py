@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.adding import Explained, bring, count, explained
+from personal_pipeline.ingest.adding import Explained, brought, count, explained
 from personal_pipeline.ingest.contract import Claim, Drop, DropFile, DropRow, DropStream, Source
 from personal_pipeline.ingest.inbox import waiting
 
@@ -77,16 +77,21 @@ def test_folders_keep_their_folders_and_an_unpacked_export_becomes_one_zip(
 ) -> None:
     given = [files / "notes", files / "album", files / "other.txt"]
     assert count(given) == 5
-    bring(home, [SOURCE], given)
-    assert in_inbox(home) == {
-        "notes/checking-1234/a.txt",
-        "notes/b.txt",
-        "album.zip",
-        "other.txt",
-    }
-    # again, and nothing is overwritten
-    bring(home, [SOURCE], [files / "other.txt"])
-    assert "other-2.txt" in in_inbox(home)
+    (home.inbox / "kept").mkdir()
+    with brought(home, [SOURCE], given):
+        assert in_inbox(home) == {
+            "notes/checking-1234/a.txt",
+            "notes/b.txt",
+            "album.zip",
+            "other.txt",
+        }
+        # again, and nothing is overwritten
+        with brought(home, [SOURCE], [files / "other.txt"]):
+            assert "other-2.txt" in in_inbox(home)
+        (home.inbox / "notes" / "checking-1234" / "a.txt").unlink()
+    # a folder that still has a file stays, and so does one that was there
+    assert {path.name for path in home.inbox.iterdir() if path.is_dir()} == {"kept", "notes"}
+    assert not (home.inbox / "notes" / "checking-1234").exists()
     assert (files / "other.txt").exists()
     assert not list(home.state.glob("adding-*"))
 
@@ -95,8 +100,8 @@ def test_a_folder_is_named_even_when_it_is_given_as_a_dot(
     home: Home, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(files / "notes")
-    bring(home, [SOURCE], [Path()])
-    assert in_inbox(home) == {"notes/checking-1234/a.txt", "notes/b.txt"}
+    with brought(home, [SOURCE], [Path()]):
+        assert in_inbox(home) == {"notes/checking-1234/a.txt", "notes/b.txt"}
 
 
 def test_explaining_tells_who_claims_what_and_takes_nothing(home: Home, files: Path) -> None:
