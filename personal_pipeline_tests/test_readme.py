@@ -137,7 +137,7 @@ COMMANDS: dict[str, Check] = {
     "ruff format --check": is_installed,
     "mypy": is_installed,
     "dagster definitions validate --workspace workspace.yaml": is_installed,
-    "pytest": is_installed,
+    "pytest --numprocesses auto --dist worksteal": is_installed,
     "cp .env.example .env": works_in_a_fresh_folder,
     "personal-pipeline sources": does_it_with_nothing_connected,
     "personal-pipeline doctor": does_it_with_nothing_connected,

@@ -20,23 +20,40 @@ ASK_AGAIN_AFTER = timedelta(minutes=15)
 """A file that is still in the inbox this long after it was asked for is asked for again: its run
 was killed, or never started."""
 
-INBOX_INTERVAL_SECONDS = 10
+INBOX_INTERVAL_SECONDS = 5
+AUTOMATION_INTERVAL_SECONDS = 15
 
 
-def inputs_changed() -> dg.AutomationCondition[dg.AssetKey]:
+REBUILDS = "personal_pipeline/rebuilds"
+"""Tag of the runs that build whatever is stale, whichever assets they were started for."""
+
+REBUILDS_TAGS = {REBUILDS: "whatever is stale"}
+
+
+def inputs_changed(*, but_not_by_rebuilds: bool = True) -> dg.AutomationCondition[dg.AssetKey]:
     """Build when the content of an input partition changed, or the code, or a run failed once.
 
     - It looks at data versions, which are digests of content, not at updates: a fetch that brings
       the same rows starts nothing.
+    - ``but_not_by_rebuilds`` leaves out changes by runs that themselves built all that reads them.
     - The latch is cleared by the request and not by the materialization, because a run that was
-      started for an older version must not count as having handled a newer one.
+      started for an older version must not count as having handled a newer one. A change that is
+      seen on the very tick after the request wins over it: a month and one of its days are often
+      asked for on the same tick, and the day is new on the next.
     - It waits while inputs are being written or are about to be, so that a morning of fetches
       makes one run, and a table and its input never share one: the assets yield nothing, and
       Dagster skips a step whose input step yielded nothing.
     """
-    changed = _AC.any_deps_match(_AC.data_version_changed() & ~_AC.executed_with_root_target())
-    wanted = changed | _AC.code_version_changed() | _AC.execution_failed().newly_true()
-    latched = wanted.since(_AC.newly_requested() | _AC.initial_evaluation())
+    updated = _AC.data_version_changed() & ~_AC.executed_with_root_target()
+    if but_not_by_rebuilds:
+        updated &= ~_AC.all_new_updates_have_run_tags(tag_keys={REBUILDS})
+    wanted = (
+        _AC.any_deps_match(updated)
+        | _AC.code_version_changed()
+        | _AC.execution_failed().newly_true()
+    )
+    handled = (_AC.newly_requested() | _AC.initial_evaluation()).since(wanted)
+    latched = wanted.since(_AC.initial_evaluation()) & ~handled
     settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
     return (latched & settled & ~_AC.in_progress()).with_label("inputs_changed")
 
@@ -160,6 +177,7 @@ def automation_sensor(target: dg.AssetSelection) -> dg.AutomationConditionSensor
     return dg.AutomationConditionSensorDefinition(
         "rebuild_what_changed",
         target=target,
-        minimum_interval_seconds=15,
+        minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
+        run_tags=REBUILDS_TAGS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

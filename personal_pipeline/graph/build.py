@@ -40,6 +40,9 @@ from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 MOST_BUILDS = 3
 """How often one partition is built in a pass before the rest is left to the next."""
 
+MOVED = "changed meanwhile"
+"""In place of the digest of an input that changed while dbt ran."""
+
 WAITED = "an input failed, so it was not built"
 
 
@@ -121,12 +124,10 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
     ]
 
 
-def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool = False) -> Work:
-    """Build these partitions of these tables, in the order of their inputs.
+def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
+    """Build these partitions of these tables, stale or not, in the order of their inputs.
 
-    ``only_stale`` leaves out what is up to date, because what the automation asks for may have been
-    built by a reconcile meanwhile, and what failed twice. A failed table keeps what it had, and is
-    returned with its failure; this does not raise for it.
+    A failed table keeps what it had, and is returned with its failure; this does not raise for it.
     """
     tables = all_tables(house)
     work = Work()
@@ -145,20 +146,9 @@ def build(house: House, wanted: Mapping[str, Sequence[str]], *, only_stale: bool
             }
             for name, partitions in wanted.items()
         }
-        if only_stale:
-            waiting = given_up(tables, lake.versions, ledger, failures, stale)
-            asked = {
-                name: reasons
-                for name, partitions in asked.items()
-                if (
-                    reasons := {
-                        each: stale[name][each]
-                        for each in partitions
-                        if each in stale.get(name, {}) and each not in waiting.get(name, {})
-                    }
-                )
-            }
-        failed = broken.keys() | lake.damaged.keys()
+        # what failed its tests is in its table, and nothing may be built from it
+        held = downstream_of(tables, failures) - failures.keys()
+        failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
             done = _build_batch(house, tables, batch, asked, lake)
@@ -213,13 +203,10 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
             message = next(iter(partitions.values())).message
             advice = "it waits for a change, or for `personal-pipeline refresh --retry`"
             why = frozenset(stale[name].values())
-            work.built.append(
-                BuiltTable(
-                    name, len(partitions), 0, 0, why, f"failed twice, and {advice}: {message}"
-                )
-            )
+            failure = f"failed twice, and {advice}: {message}"
+            work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **lake.damaged}.items():
-        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message))
+        work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     house.outcome.built += work.built
     return work
 
@@ -266,6 +253,10 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
     )
     models = {result.name: result for result in results if result.kind == "model"}
     work.tested = _tested(house, results)
+    now = read_lake(house).versions
+    after = inputs
+    if now != lake.versions:
+        after = Inputs(tables, all_versions(now, ledger))
     with warehouse.connection(home) as opened:
         # in the order of their inputs: each records the content that it has just read
         for table in in_order(tables):
@@ -276,7 +267,6 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
             if result is None or result.status == "skipped":
                 continue  # an input failed in this very call: it stays stale, and waits
             # inputs built in this very call count as they are now, all others as they were before
-            # it: one that changed meanwhile makes this partition stale again
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
                 warehouse.record_tables(opened, [table])
@@ -292,8 +282,10 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
                 continue
             found = warehouse.digest_partitions(opened, table, partitions)
-            warehouse.record(opened, table, found, read, house.clock())
-            inputs.update(name, {each: version.digest for each, version in found.items()})
+            surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
+            warehouse.record(opened, table, found, surely, house.clock())
+            for known in (inputs, after):
+                known.update(name, {each: version.digest for each, version in found.items()})
             previous = ledger.get(name, {})
             work.built.append(
                 BuiltTable(
@@ -308,6 +300,12 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 )
             )
     return work
+
+
+def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """What was read of each input. Of one that changed while dbt ran nobody knows which content was
+    seen, so the partition is stale whatever becomes of that input, also when it changes back."""
+    return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
 def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tested]:

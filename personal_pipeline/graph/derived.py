@@ -3,15 +3,15 @@
 A definition a grain, because a run of Dagster has one kind of partition: days, months, or none.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from personal_pipeline.graph import dbt_project, warehouse
-from personal_pipeline.graph.automation import inputs_changed
-from personal_pipeline.graph.build import Tested, Work, build
+from personal_pipeline.graph.automation import REBUILDS, inputs_changed
+from personal_pipeline.graph.build import Tested, Work, build, reconcile
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
@@ -108,7 +108,18 @@ def _check(tested: Tested) -> dg.AssetCheckEvaluation:
     )
 
 
-def raise_failures(built: Sequence[BuiltTable]) -> None:
+def rebuild(house: House) -> Work:
+    """What a run of the automation does: all that is stale, and what failed once more at once."""
+    work = reconcile(house)
+    if any(each.failure and not each.waits for each in work.built):
+        again = reconcile(house)
+        tried = {each.name for each in again.built}
+        work.built = [each for each in work.built if each.name not in tried] + again.built
+        work.tested += again.tested
+    return work
+
+
+def raise_failures(built: Iterable[BuiltTable]) -> None:
     """End the run as failed when a table did, with a sentence for each."""
     failed = [each for each in built if each.failure]
     if failed:
@@ -153,18 +164,18 @@ def _dbt_assets(
     def build_group(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
     ):
-        asked = asked_partitions(context) or [WHOLE]
-        wanted = {
-            "/".join(key.path): asked
-            for key in context.selected_asset_keys
-            if "/".join(key.path) in tables
-        }
-        # what the automation asks for may have been built meanwhile by a reconcile; what a person
-        # asks for is built
-        automatic = "dagster/from_automation_condition" in context.run.tags
-        work = build(house, wanted, only_stale=automatic)
-        tell(context, house, work, {} if automatic else wanted)
-        raise_failures(work.built)
+        if REBUILDS in context.run.tags:
+            # the automation says when, and the ledger says what: all that is stale, down to the
+            # last table, because each further run would wait for a tick, the queue and its start
+            work = rebuild(house)
+            wanted: dict[str, Sequence[str]] = {}
+        else:
+            asked = asked_partitions(context) or [WHOLE]
+            names = ("/".join(key.path) for key in context.selected_asset_keys)
+            wanted = {name: asked for name in names if name in tables}
+            work = build(house, wanted)
+        tell(context, house, work, wanted)
+        raise_failures(each for each in work.built if not each.waits)
         return
         yield
 

@@ -18,7 +18,8 @@ from personal_pipeline.settings import Settings
 @dataclass(frozen=True, slots=True)
 class BuiltTable:
     """What became of one derived table in a pass. ``changed`` counts partitions whose content
-    differs now; ``failure`` is dbt's message when it failed."""
+    differs now; ``failure`` is dbt's message when it failed. What ``waits`` was not tried, because
+    nothing but a change or a person can help."""
 
     name: str
     partitions: int
@@ -26,6 +27,7 @@ class BuiltTable:
     rows: int
     reasons: frozenset[Reason] = frozenset()
     failure: str | None = None
+    waits: bool = False
 
 
 @dataclass(slots=True)

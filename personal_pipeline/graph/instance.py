@@ -34,6 +34,10 @@ concurrency:
   runs:
     max_concurrent_runs: 3
 
+# every run passes the queue: with Dagster's 5 seconds, twice on the way from a file to its tables
+run_queue:
+  dequeue_interval_seconds: 1
+
 # a run that was killed gives its place back
 run_monitoring:
   enabled: true

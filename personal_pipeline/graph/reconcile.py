@@ -47,6 +47,9 @@ class Built:
     code_version: str
 
 
+EMPTY = "empty"
+"""Digest of a derived partition without rows."""
+
 Ledger = Mapping[str, Mapping[str, Built]]
 """What was built, by table and partition."""
 
@@ -115,7 +118,10 @@ class Inputs:
 
     def update(self, name: str, versions: Mapping[str, str]) -> None:
         """Take note of partitions that were built just now."""
-        self.versions[name] = dict(sorted({**self.versions.get(name, {}), **versions}.items()))
+        together = {**self.versions.get(name, {}), **versions}
+        self.versions[name] = {
+            each: digest for each, digest in sorted(together.items()) if digest != EMPTY
+        }
         self._running.pop(name, None)
 
     def _through(self, name: str, limit: str | None) -> str:
@@ -137,10 +143,18 @@ def _line(partition: str, version: str) -> bytes:
 
 
 def all_versions(raw: Versions, ledger: Ledger) -> dict[str, dict[str, str]]:
-    """The digests of raw and derived tables together, the partitions of each in order."""
+    """The digests of raw and derived tables together, the partitions of each in order.
+
+    A derived partition without rows is left out: to what reads it, it is as if it were not there,
+    or a day on which nothing happened would have its month built again.
+    """
     versions = {name: dict(sorted(partitions.items())) for name, partitions in raw.items()}
     for name, partitions in ledger.items():
-        versions[name] = {each: built.digest for each, built in sorted(partitions.items())}
+        versions[name] = {
+            each: built.digest
+            for each, built in sorted(partitions.items())
+            if built.digest != EMPTY
+        }
     return versions
 
 
@@ -221,6 +235,9 @@ def next_batch(
     calls and builds nothing needlessly. Months come first because the daily tables read the
     monthly drops; what reads ``blocked`` tables, which failed in this pass, waits with them, and so
     does what reads a table with partitions in ``without``, which are not to be built.
+
+    A table of which an input changed does not join an input with missing partitions: one that was
+    forgotten because its tests failed may come out as it was.
     """
     without = without or {}
     waiting = downstream_of(tables, blocked)
@@ -237,6 +254,11 @@ def next_batch(
                     edge.table not in stale or (edge.table in batch and not without.get(edge.table))
                     for edge in table.inputs
                 ):
+                    if Reason.INPUT_CHANGED in stale[name].values() and any(
+                        edge.table in batch and Reason.MISSING in stale[edge.table].values()
+                        for edge in table.inputs
+                    ):
+                        continue
                     partitions = sorted(stale[name].keys() - set(without.get(name, ())))
                     if partitions:
                         batch[name] = partitions

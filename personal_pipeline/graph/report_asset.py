@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from personal_pipeline.graph.automation import inputs_changed
+from personal_pipeline.graph.automation import REBUILDS, REBUILDS_TAGS, inputs_changed
 from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.build import reconcile
 from personal_pipeline.graph.contents import materialization
@@ -36,14 +36,13 @@ def report_asset(tables: Tables) -> dg.AssetsDefinition:
                 kinds={"html", "altair"},
                 owners=[OWNER],
                 skippable=True,
-                automation_condition=inputs_changed(),
+                automation_condition=inputs_changed(but_not_by_rebuilds=False),
             )
         ],
     )
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
         board = board_of(house)
-        automatic = "dagster/from_automation_condition" in context.run.tags
-        if not (automatic and is_current(house, board)):
+        if REBUILDS not in context.run.tags or not is_current(house, board):
             _write(context, house, board)
         return
         yield
@@ -105,7 +104,11 @@ def build_and_report(
     raise_failures(work.built)
 
 
-@dg.job(name="morning", description="Builds whatever is stale, then writes the report of the day.")
+@dg.job(
+    name="morning",
+    description="Builds whatever is stale, then writes the report of the day.",
+    tags=REBUILDS_TAGS,
+)
 def morning_job() -> None:
     """What the report schedule and every refresh run."""
     build_and_report()

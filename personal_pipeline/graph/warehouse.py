@@ -29,7 +29,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from personal_pipeline.graph.receipts import keep_receipts
-from personal_pipeline.graph.reconcile import Built, Failed, Failures, Ledger
+from personal_pipeline.graph.reconcile import EMPTY, Built, Failed, Failures, Ledger
 from personal_pipeline.graph.tables import WHOLE, Table
 from personal_pipeline.home import Home, sync_folder
 from personal_pipeline.ingest.contract import Grain
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LOCK_WAIT_SECONDS = 1800
-EMPTY = "empty"
-"""Digest of a partition without rows."""
 
 LEDGER = """
 create schema if not exists pipeline;

@@ -25,11 +25,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from personal_pipeline.home import READ_ONLY, Home, write_atomically
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
-from personal_pipeline.ingest.parquet import digest_of_parquet
 
 PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
@@ -263,6 +260,11 @@ class StreamLake:
         if self.table is None:
             rows = self.read(partition)
             return Version(content_digest(rows.values(), self.volatile), len(rows))
+        # heavy, and hardly any stream is a table
+        import duckdb
+
+        from personal_pipeline.ingest.parquet import digest_of_parquet
+
         try:
             digest, count = digest_of_parquet(self.path(partition), self.table, self.volatile)
         except duckdb.Error as error:

@@ -4,8 +4,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 import pytest
+from dagster._core.events import StepMaterializationData
 
-from personal_pipeline.graph.automation import ASK_AGAIN_AFTER, Look, plan_inbox
+from personal_pipeline.graph.automation import (
+    ASK_AGAIN_AFTER,
+    REBUILDS_TAGS,
+    Look,
+    plan_inbox,
+)
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
@@ -28,11 +34,28 @@ class Graph:
         self.definitions = definitions_of(House(settings, home, SOURCES))
         self.instance = dg.DagsterInstance.ephemeral()
         self.cursor: dg.AssetDaemonCursor | None = None
+        # by its number Dagster knows which events are new; without any it takes none for new
+        self.report("elsewhere", None, "something")
         self.tick()
 
     def report(self, asset: str, partition: str | None, content: str) -> None:
         key = dg.AssetKey(asset.split("/"))
         self.instance.report_runless_asset_event(materialization(key, partition, content, {}))
+
+    def report_by_run(self, tags: dict[str, str], *events: tuple[str, str, str]) -> None:
+        """A run with these tags tells of (asset, partition, content)."""
+        run = dg.DagsterRun(job_name="__ASSET_JOB", status=dg.DagsterRunStatus.SUCCESS, tags=tags)
+        self.instance.add_run(run)
+        for asset, partition, content in events:
+            event = materialization(dg.AssetKey(asset.split("/")), partition, content, {})
+            self.instance.report_dagster_event(
+                dg.DagsterEvent(
+                    dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                    run.job_name,
+                    event_specific_data=StepMaterializationData(event),
+                ),
+                run.run_id,
+            )
 
     def tick(self) -> Requested:
         result = dg.evaluate_automation_conditions(
@@ -80,6 +103,23 @@ def test_content_that_changes_back_is_a_change(graph: Graph) -> None:
         # a change that arrives on the very tick after a request is not seen by Dagster's latch;
         # the reconcile finds it (docs/decisions/0009)
         assert graph.tick() == set()
+
+
+def test_what_a_rebuild_changed_is_news_to_the_report_only(graph: Graph) -> None:
+    revenue = ("marts/revenue_daily", "2026-08-17", "corrected")
+    graph.report_by_run(REBUILDS_TAGS, revenue)
+    assert graph.tick() == {("outputs/daily_report", None)}
+
+
+def test_what_a_person_had_built_is_news_to_what_reads_it(graph: Graph) -> None:
+    graph.report_by_run({}, ("marts/revenue_daily", "2026-08-17", "corrected"))
+    assert ("marts/revenue_monthly", "2026-08-01") in graph.tick()
+
+
+def test_what_arrives_beside_a_rebuild_is_not_taken_for_its_work(graph: Graph) -> None:
+    graph.report_by_run(REBUILDS_TAGS, ("marts/revenue_daily", "2026-08-17", "corrected"))
+    graph.report("stripe/charges", "2026-10-02", "one")
+    assert ("staging/stg_stripe__charges", "2026-10-02") in graph.tick()
 
 
 def test_an_old_month_is_reached(graph: Graph) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from personal_pipeline.graph import dbt_project, warehouse
+from personal_pipeline.graph.automation import REBUILDS_TAGS
 from personal_pipeline.graph.build import build, read_lake, reconcile, windows
+from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import BuiltTable, House
+from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.reconcile import Ledger
 from personal_pipeline.graph.tables import Table, partitions_between, span
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import PART
+from personal_pipeline.ingest.lake import PART, lake_of
+from personal_pipeline.refresh import quiet_dagster
+from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline_tests.invented_house import UNTIL, Services, content
 
 PAYOUTS = "staging/stg_stripe__payouts"
@@ -117,9 +123,61 @@ def test_a_lost_or_damaged_copy_comes_back_without_dbt(house: House) -> None:
     assert house.outcome.dbt_calls == 0
 
 
-def test_what_the_automation_asks_for_late_is_not_built_again(house: House) -> None:
-    assert build(house, {REVENUE: [UNTIL.isoformat()]}, only_stale=True).built == []
-    assert house.outcome.dbt_calls == 0
+def materialize(house: House, asset: str, partition: str, tags: dict[str, str]) -> bool:
+    """One partition in a run of Dagster with these tags; whether it succeeded."""
+    with instance_of(house.home) as instance, quiet_dagster():
+        job = definitions_of(house).resolve_implicit_global_asset_job_def()
+        return job.execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=instance,
+            asset_selection=[dg.AssetKey(asset.split("/"))],
+            partition_key=partition,
+            tags=tags,
+            raise_on_error=False,
+        ).success
+
+
+def lose_a_payment(home: Home) -> None:
+    """Of the last day, from the lake, without anybody being told."""
+    stream = next(each for each in STRIPE.api if each.name == "balance_transactions")
+    lake = lake_of(home, "stripe", stream)
+    day = max(day for day in lake.partitions() if len(lake.read(day)) > 1)
+    lake.write(day, list(lake.read(day).values())[1:])
+
+
+@pytest.mark.slow
+def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table(
+    house: House,
+) -> None:
+    # asked by a person, of something else: only that is built
+    lose_a_payment(house.home)
+    assert materialize(house, "staging/stg_stripe__payouts", f"{UNTIL}", {})
+    assert {each.name for each in house.outcome.built} == {"staging/stg_stripe__payouts"}
+    house.outcome.built.clear()
+
+    assert materialize(house, "staging/stg_stripe__payouts", f"{UNTIL}", REBUILDS_TAGS)
+    built = {each.name for each in house.outcome.built}
+    assert {"staging/stg_stripe__balance_transactions", REVENUE, "marts/revenue_monthly"} <= built
+    assert "staging/stg_stripe__payouts" not in built
+    assert reconcile(house).built == []
+
+
+@pytest.mark.slow
+def test_a_run_of_the_automation_tries_a_failed_table_twice_and_then_leaves_it(
+    house: House, sql: Path
+) -> None:
+    change(sql, "stg_stripe__payouts", "select", "select no_such_column,")
+    asked = ("staging/stg_stripe__balance_transactions", f"{UNTIL}", REBUILDS_TAGS)
+    lose_a_payment(house.home)
+    assert not materialize(house, *asked)
+    tried = [each.failure or "" for each in house.outcome.built if each.name == PAYOUTS]
+    assert len(tried) == 2
+    assert all("no_such_column" in each for each in tried)
+    # the rest was built
+    assert REVENUE in {each.name for each in house.outcome.built if not each.failure}
+    # nothing changed, so that another run has nothing to complain about
+    assert materialize(house, *asked)
+    assert "failed twice" in failures(reconcile(house).built)[PAYOUTS]
 
 
 @pytest.mark.slow

@@ -1,0 +1,176 @@
+"""From dropping a monthly file to the month's marts, with the daemon running: where the time goes.
+
+A year is invented and built, one capture of Medium's statistics is held back, the daemon is started
+as ``personal-pipeline up`` starts it, and the capture is put into the inbox. The parts come from
+what Dagster recorded of the runs. Run it: ``python -m benchmarks.drop_latency``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+
+from benchmarks.measured import Measured, show
+from personal_pipeline import refresh as passes
+from personal_pipeline.demo.run import invented_house
+from personal_pipeline.graph import automation
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of
+
+YEARS, SEED = 1, 11
+PATIENCE_SECONDS = 600
+RAW = dg.AssetKey(["medium", "story_stats_daily"])
+MART = dg.AssetKey(["marts", "engagement_monthly"])
+REPORT = dg.AssetKey(["outputs", "daily_report"])
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A run, and when it reached each of its states, in epoch seconds."""
+
+    asked: float
+    dequeued: float
+    started: float
+    told: float
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def daemon(house: House) -> Iterator[None]:
+    """``personal-pipeline up`` over this house, with nothing connected, until the block is left."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(free_port())],
+        env={**os.environ, "PERSONAL_PIPELINE_HOME": str(house.home.root)},
+        cwd=house.home.root,  # where no .env lies
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def wait(found: Callable[[], object], what: str) -> None:
+    """Look twice a second until something is there."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not found():
+        if time.monotonic() > end:
+            sys.exit(f"not within {PATIENCE_SECONDS} s: {what}")
+        time.sleep(0.5)
+
+
+def newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogEntry | None:
+    """The newest materialization of an asset."""
+    return instance.get_latest_materialization_event(key)
+
+
+def step(instance: dg.DagsterInstance, event: dg.EventLogEntry) -> Step:
+    """The run that told of a materialization."""
+    record = instance.get_run_record_by_id(event.run_id)
+    assert record is not None
+    logs = instance.all_logs(event.run_id)
+    started = next(
+        each.timestamp
+        for each in logs
+        if each.is_dagster_event
+        and each.get_dagster_event().event_type is dg.DagsterEventType.STEP_START
+    )
+    dequeued = next(
+        (
+            each.timestamp
+            for each in logs
+            if each.is_dagster_event
+            and each.get_dagster_event().event_type is dg.DagsterEventType.PIPELINE_STARTING
+        ),
+        record.create_timestamp.timestamp(),
+    )
+    return Step(record.create_timestamp.timestamp(), dequeued, started, event.timestamp)
+
+
+def parts(what: str, since: float, run: Step) -> list[Measured]:
+    """The parts of one run, from the moment on when it could have been asked for."""
+    return [
+        Measured(f"{what}: until it is asked for", run.asked - since),
+        Measured(f"{what}: in the queue", run.dequeued - run.asked),
+        Measured(f"{what}: start of its process", run.started - run.dequeued),
+        Measured(f"{what}: its work", run.told - run.started),
+    ]
+
+
+def measure(folder: Path) -> None:
+    """Drop one file, and follow it."""
+    with invented_house(YEARS, SEED, folder) as house:
+        held_back = max(house.home.inbox.glob("*story-days*"))
+        kept = held_back.rename(folder.parent / held_back.name)
+        passed = passes.refresh(house)
+        assert not passed.failures, passed.failures
+        with instance_of(house.home) as instance:
+            before = {key: newest(instance, key) for key in (RAW, MART, REPORT)}
+
+            def told(key: dg.AssetKey) -> bool:
+                event, known = newest(instance, key), before[key]
+                return event is not None and (known is None or event.run_id != known.run_id)
+
+            with daemon(house):
+                wait(
+                    lambda: (
+                        {"inbox", "rebuild_what_changed"}
+                        <= {
+                            state.instigator_name
+                            for state in instance.all_instigator_state()
+                            if instance.get_ticks(
+                                state.instigator_origin_id, state.selector_id, limit=1
+                            )
+                        }
+                    ),
+                    "every sensor has looked once",
+                )
+                time.sleep(automation.AUTOMATION_INTERVAL_SECONDS)
+                dropped = time.time()
+                kept.rename(house.home.inbox / kept.name)
+                wait(lambda: told(RAW), "the file is in the lake")
+                wait(lambda: told(MART), "the marts are built")
+                wait(lambda: told(REPORT), "the report is written")
+            events = {key: newest(instance, key) for key in (RAW, MART, REPORT)}
+            taking, building, reporting = (
+                step(instance, event) for event in events.values() if event is not None
+            )
+    show(
+        "From a dropped monthly file to the month's marts and the report",
+        [
+            Measured("to the marts", building.told - dropped),
+            *parts("taking the file", dropped, taking),
+            *parts("building", taking.told, building),
+            *parts("the report, after that", building.told, reporting),
+        ],
+    )
+
+
+def main() -> None:
+    """In a folder that goes afterwards."""
+    with TemporaryDirectory() as folder:
+        measure(Path(folder) / "demo")
+
+
+if __name__ == "__main__":
+    main()

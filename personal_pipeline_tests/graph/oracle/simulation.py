@@ -1,0 +1,769 @@
+"""Four months of an invented life in a small house, judged every morning against ``definition``.
+
+What is real: the condition, and its evaluation by Dagster on an instance, with its cursor; the
+partitions and their mapping; ``build.build``, ``build.reconcile`` and ``derived.rebuild`` whole,
+with the batches, the windows, changed SQL, failures and giving up; ``tell`` and
+``log_contents``, with the file in which they remember what was told. In place of dbt and of DuckDB
+there are ``_dbt`` and ``stand_ins.Warehouse``, put where ``build`` and ``derived`` look for those
+modules: a call of dbt takes six seconds, a life makes a thousand of them. A seam in ``build`` itself
+would have to be carried by everybody who reads it, and would leave less of it under the proof.
+
+What is said otherwise than in life, and why the conditions cannot tell:
+
+- No op is executed: the simulation takes the steps of the body of ``derived_assets``, and logs the
+  events that it logs. A condition asks of a run whether it is under way, whether it failed, and
+  whether one run wrote both a table and its input. The last never happens (the assets yield
+  nothing, so Dagster would skip the step), and quiet runs, which begin and end between two ticks,
+  may therefore share a run record: in SQLite each has a file of its own, which takes 0.2 s to make.
+- Planned events are logged for runs that a tick can see: those still going on, and those that
+  failed; and always for tables that are not cut, of which Dagster asks the latest plan.
+- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run here
+  as its daemon does: a run for each range of neighbouring partitions, inputs first, and what reads
+  a partition that the backfill did not materialize is left out. Between its runs the instance does
+  not know that it goes on.
+- Ticks are not every 15 seconds but when something may have changed: after arrivals, while runs go
+  on, after runs; on most days the computer is closed after two of them, and on others it is only
+  opened for a `personal-pipeline refresh`, or stays closed.
+- Nine tables in place of sixty, with every kind of edge that the real ones have; a number for the
+  rows of a partition; three weeks of history and ten days that are fetched again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+import dagster as dg
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEventType
+
+from personal_pipeline.graph import build as building
+from personal_pipeline.graph import derived
+from personal_pipeline.graph.automation import REBUILDS_TAGS, inputs_changed
+from personal_pipeline.graph.build import Lake
+from personal_pipeline.graph.contents import log_contents
+from personal_pipeline.graph.dbt_project import NodeResult
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.reconcile import EMPTY, in_order
+from personal_pipeline.graph.tables import WHOLE, Table, partitions_between
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.settings import Settings
+from personal_pipeline_tests.graph.oracle.definition import (
+    Contents,
+    Read,
+    content_of,
+    everything_read,
+    reads,
+    wanted,
+)
+from personal_pipeline_tests.graph.oracle.definition import in_order as contents_in_order
+from personal_pipeline_tests.graph.oracle.house import (
+    FILE,
+    SALES,
+    START,
+    SUBSCRIPTIONS,
+    TABLES,
+    Condition,
+    asset_key,
+    definitions_of,
+    op_of,
+)
+from personal_pipeline_tests.graph.oracle.judge import (
+    Judge,
+    Judged,
+    Partition,
+    held_back,
+    wrong_contents,
+)
+from personal_pipeline_tests.graph.oracle.stand_ins import JOB, Context, Warehouse
+
+HISTORY = timedelta(days=21)
+"""So old is the life when the house is first set up."""
+
+REFETCHED = 10
+"""Days that a service still revises, and that every fetch brings again."""
+
+TICKS_OF_A_WAVE = 12
+"""More than a change needs to get from one end of the house to the other."""
+
+TICKS_OF_A_SHORT_DAY = 2
+"""Then the computer was closed, and the morning finds the rest."""
+
+
+class Killed(Exception):
+    """The process ended between the work of dbt and what is recorded of it."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A run that was asked for. It has a ``run_id`` when a tick sees it before it begins, and a
+    ``lake`` when it had begun by then: the lake as it was."""
+
+    wanted: dict[str, list[str]]
+    automatic: bool
+    level: int = 0
+    backfill: Backfill | None = None
+    run_id: str | None = None
+    lake: dict[str, dict[str, int]] | None = None
+
+
+@dataclass(slots=True)
+class Backfill:
+    """What a tick asked for together, and what of it has an event."""
+
+    target: dict[str, set[str]]
+    materialized: dict[str, set[str]] = field(default_factory=dict)
+
+
+class Life:
+    """One life from its seed. ``folder`` is for the few files that the real parts write."""
+
+    def __init__(
+        self,
+        seed: int,
+        instance: dg.DagsterInstance,
+        folder: Path,
+        *,
+        days: int = 120,
+        condition: Condition = inputs_changed,
+    ) -> None:
+        self.judged = Judged(seed)
+        self._judge = Judge(self.judged)
+        self._dice = random.Random(seed)
+        self._instance = instance
+        self._days = days
+        self._condition = condition
+        self._tables = dict(TABLES)
+        self._definitions, self._partitions = definitions_of(self._tables, condition)
+        self._cursor: Any = None
+        self._minutes = 0
+        self._today = START + HISTORY
+        self._looked_on = START
+        self._house = House(
+            Settings(_env_file=None), Home(folder).ensure(), sources=(), clock=self._now
+        )
+        # what the services hold, what the lake holds, what the tables hold
+        self._truth: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}}
+        self._lake: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}, FILE: {}}
+        self._warehouse = Warehouse(self._built, self._failed, self._forgotten)
+        # by table, what its SQL says; and what cannot be built, until when, and how it fails
+        self._variants: dict[str, int] = {}
+        self._broken: dict[str, tuple[date, str]] = {}
+        self._mistaken: tuple[str, int] | None = None
+        self._queue: list[Run] = []
+        self._quiet_run = ""
+        self._quiet_rebuild = ""
+        self._at_rest = False
+        self._something_to_see = True
+        self._by_person = False
+        self._calm = False
+        self._begun_with: dict[str, dict[str, int]] | None = None
+        self._seen: dict[str, dict[str, int]] = {}
+        self._dbt_ran = False
+
+    # the days
+
+    def live(self) -> Judged:
+        """Live all the days, and judge every morning."""
+        with self._stand_ins():
+            self._quiet_run = self._new_run(dg.DagsterRunStatus.SUCCESS)
+            self._quiet_rebuild = self._new_run(dg.DagsterRunStatus.SUCCESS, REBUILDS_TAGS)
+            day = START
+            while day < self._today:
+                self._happen_at_the_services(day)
+                day += timedelta(days=1)
+            off_from = self._today + timedelta(
+                days=self._days // 4 + self._dice.randrange(self._days // 2)
+            )
+            self._tick()
+            for _ in range(self._days):
+                self._minutes = 0
+                self._happen_at_the_services(self._today)
+                off = off_from <= self._today < off_from + timedelta(days=7)
+                if not off and self._dice.random() < 0.4:
+                    self._day_with_daemon()
+                elif self._dice.random() < (0.2 if off else 0.7):
+                    # `personal-pipeline refresh`, with no daemon there
+                    self._fetch()
+                    self._morning()
+                self._today += timedelta(days=1)
+            self._last_day()
+        return self.judged
+
+    @contextmanager
+    def _stand_ins(self) -> Iterator[None]:
+        dbt = SimpleNamespace(load_manifest=self._manifest, run=self._dbt)
+        with (
+            patch.multiple(
+                building,
+                warehouse=self._warehouse,
+                dbt_project=dbt,
+                all_tables=lambda house: self._tables,
+                read_lake=self._read_lake,
+            ),
+            patch.multiple(derived, warehouse=self._warehouse),
+        ):
+            yield
+
+    def _day_with_daemon(self) -> None:
+        self._code_changes()
+        if self._dice.random() > 0.05:  # else the service is down
+            self._fetch()
+        if self._dice.random() < 0.15:
+            self._drop()
+        self._automation()
+        if self._dice.random() < 0.25:
+            self._by_hand()
+            self._automation()
+        if self._at_rest:
+            self.judged.settled += 1
+            held = held_back(self._tables, self._warehouse.failures)
+            self.judged.lost += sum(name not in held for name, _ in self._wrong())
+        self._morning()
+
+    def _last_day(self) -> None:
+        """Everything is mended and tried again: nothing may be held back by then."""
+        self._today -= timedelta(days=1)
+        self._broken.clear()
+        self._automation()
+        self._calm = True
+        self._reconcile(retry=True)
+        self._judge.morning(self._today, self._wrong(), ())
+
+    def _morning(self) -> None:
+        """What the report schedule runs, and ``personal-pipeline refresh``. A run that holds the
+        warehouse is waited for; those that have not begun are done after it or before it."""
+        if self._queue and self._dice.random() < 0.5:
+            self._work_off(len(self._queue))
+        elif self._queue and self._queue[0].lake is not None:
+            self._work_off(1)
+        if self._mistaken and self._dice.random() < 0.5:
+            self._put_right()
+        self._reconcile()
+        failed = held_back(self._tables, self._warehouse.failures)
+        self._judge.morning(self._today, self._wrong(), failed)
+
+    def _now(self) -> datetime:
+        return datetime.combine(self._today, time(6), UTC) + timedelta(minutes=self._minutes)
+
+    # what happens outside
+
+    def _happen_at_the_services(self, today: date) -> None:
+        dice = self._dice
+        for stream, empty in ((SALES, 0.3), (SUBSCRIPTIONS, 0.6)):
+            truth = self._truth[stream]
+            for back in range(REFETCHED):
+                day = (today - timedelta(days=back)).isoformat()
+                if back == 0 or dice.random() < 0.02:
+                    truth[day] = 0 if dice.random() < empty else dice.randint(1, 9)
+
+    def _fetch(self) -> None:
+        """The days that were never looked at, and those still revised. Most come as they were."""
+        first = min(self._looked_on, self._today - timedelta(days=REFETCHED - 1))
+        for stream in (SALES, SUBSCRIPTIONS):
+            fetched = partitions_between(
+                Grain.DAY, max(first, START), self._today + timedelta(days=1)
+            )
+            self._lake[stream] |= {day: self._truth[stream][day] for day in fetched}
+            self._tell_raw(stream, fetched[-1:])
+        self._looked_on = self._today
+
+    def _drop(self) -> None:
+        """An export: on time, late, the same once more, or with the rows of a wrong month."""
+        dice, lake = self._dice, self._lake[FILE]
+        months = partitions_between(Grain.MONTH, START, self._today + timedelta(days=1))
+        month = months[-2:][0] if dice.random() < 0.5 else dice.choice(months)
+        if dice.random() < 0.15:  # named after this month, with another one inside
+            month = dice.choice(months)
+        if month not in lake or dice.random() < 0.6:
+            if month in lake and dice.random() < 0.5:
+                self._mistaken = (month, lake[month])
+            lake[month] = dice.randint(0, 9)
+        self._lake[FILE] = dict(sorted(lake.items()))
+        self._tell_raw(FILE, [month])
+
+    def _put_right(self) -> None:
+        """The last file was a wrong one: the one before it is dropped once more."""
+        if self._mistaken:
+            month, content = self._mistaken
+            self._mistaken = None
+            self._lake[FILE][month] = content
+            self._tell_raw(FILE, [month])
+
+    def _correct_an_old_day(self) -> None:
+        """A service changed what no refetch reaches: a person fetches a range of days again."""
+        stream = self._dice.choice((SALES, SUBSCRIPTIONS))
+        days = sorted(self._lake[stream])
+        if not days:
+            return
+        first = self._dice.randrange(len(days))
+        chosen = days[first : first + self._dice.randint(1, 5)]
+        if self._dice.random() < 0.8:
+            self._truth[stream][self._dice.choice(chosen)] = self._dice.randint(0, 9)
+        self._lake[stream] |= {day: self._truth[stream][day] for day in chosen}
+        self._tell_raw(stream, chosen)
+
+    def _revise_and_fetch(self) -> None:
+        stream = self._dice.choice((SALES, SUBSCRIPTIONS))
+        self._truth[stream][self._today.isoformat()] = self._dice.randint(0, 9)
+        self._fetch()
+
+    def _something_arrives(self) -> None:
+        """While a run goes on."""
+        arrivals = [self._drop, self._correct_an_old_day, self._revise_and_fetch]
+        self._dice.choice([self._put_right] if self._mistaken else arrivals)()
+
+    def _code_changes(self) -> None:
+        """SQL is changed, or only written otherwise; broken SQL is put in, and mended."""
+        dice = self._dice
+        models = [table for table in self._tables.values() if table.model]
+        changed: set[str] = set()
+        for name in [name for name, (until, _) in self._broken.items() if until <= self._today]:
+            del self._broken[name]
+            if dice.random() < 0.7:
+                changed.add(name)
+            else:
+                self._reconcile(retry=True)  # `personal-pipeline refresh --retry`
+        if dice.random() < 0.03:
+            changed.add(dice.choice(models).name)
+        if dice.random() < 0.02:
+            name = dice.choice(models).name
+            changed.add(name)
+            until = self._today + timedelta(days=dice.randint(1, 4))
+            self._broken[name] = (until, dice.choice(("error", "test")))
+        for name in sorted(changed):
+            table = self._tables[name]
+            self._tables[name] = replace(table, code_version=str(int(table.code_version) + 1))
+            if dice.random() < 0.6:
+                self._variants[name] = self._variants.get(name, 0) + 1
+        if changed:
+            self._something_to_see = True
+            self._definitions, self._partitions = definitions_of(self._tables, self._condition)
+
+    def _by_hand(self) -> None:
+        """A person asks: for days of a service, or for partitions of a table, stale or not."""
+        ledger = {name: parts for name, parts in self._warehouse.ledger.items() if parts}
+        if not ledger or self._dice.random() < 0.5:
+            self._correct_an_old_day()
+            return
+        name = self._dice.choice(sorted(ledger))
+        partitions = sorted(ledger[name])
+        first = self._dice.randrange(len(partitions))
+        chosen = partitions[first : first + self._dice.randint(1, 6)]
+        self._queue.append(Run({name: chosen}, automatic=False))
+        self._work_off(len(self._queue))
+
+    # the automation
+
+    def _automation(self) -> None:
+        """Ticks and runs until nothing moves. Runs may go on over a tick, and things arrive."""
+        most = TICKS_OF_A_WAVE if self._dice.random() < 0.25 else TICKS_OF_A_SHORT_DAY
+        self._at_rest = False
+        for _ in range(most):
+            if self._something_to_see:
+                self._queue += self._runs_for(self._tick())
+            if not self._queue:
+                self._at_rest = True
+                return
+            number = len(self._queue)
+            if self._dice.random() < 0.15:
+                number = self._dice.randrange(number)
+            self._work_off(number)
+            if self._queue:
+                self._go_on_over_a_tick()
+                if self._dice.random() < 0.3:
+                    self._something_arrives()
+
+    def _tick(self) -> dict[str, set[str]]:
+        self._minutes += 1
+        self._something_to_see = False
+        self.judged.evaluations += 1
+        result = dg.evaluate_automation_conditions(
+            self._definitions, self._instance, cursor=self._cursor, evaluation_time=self._now()
+        )
+        self._cursor = result.cursor
+        requested = {
+            name: {each or WHOLE for each in result.get_requested_partitions(asset_key(name))}
+            for name, table in self._tables.items()
+            if table.model
+        }
+        return {name: partitions for name, partitions in requested.items() if partitions}
+
+    def _runs_for(self, requested: Mapping[str, set[str]]) -> list[Run]:
+        """The runs that Dagster makes of what a tick asked for."""
+        together = self._backfilled(requested)
+        runs: list[Run] = []
+        backfill = Backfill({name: requested[name] for name in together})
+        level = {table.name: n for n, table in enumerate(in_order(self._tables))}
+        alike: dict[tuple[Grain, tuple[str, ...]], list[str]] = {}
+        single: dict[tuple[Grain, str], list[str]] = {}
+        for name, partitions in requested.items():
+            grain = self._tables[name].grain
+            if name in together:
+                alike.setdefault((grain, tuple(sorted(partitions))), []).append(name)
+            else:
+                (partition,) = partitions
+                single.setdefault((grain, partition), []).append(name)
+        for (grain, keys), names in alike.items():
+            for neighbours in _ranges(grain, keys):
+                # tables of one run start when the inputs of all of them are there
+                last = max(level[name] for name in names)
+                asked = {name: list(neighbours) for name in names}
+                runs.append(Run(asked, automatic=True, level=last, backfill=backfill))
+        runs += [
+            Run({name: [key] for name in names}, automatic=True)
+            for (_, key), names in single.items()
+        ]
+        self._dice.shuffle(runs)
+        runs.sort(key=lambda run: run.level)
+        return runs
+
+    def _backfilled(self, requested: Mapping[str, set[str]]) -> list[str]:
+        """Tables of which more than one partition is asked for, and what is connected to them."""
+        found: set[str] = set()
+        pending = [name for name, partitions in requested.items() if len(partitions) > 1]
+        while pending:
+            name = pending.pop()
+            if name in found:
+                continue
+            found.add(name)
+            inputs = {edge.table for edge in self._tables[name].inputs}
+            readers = {
+                table.name
+                for table in self._tables.values()
+                if name in {edge.table for edge in table.inputs}
+            }
+            pending += [each for each in inputs | readers if each in requested]
+        return sorted(found)
+
+    def _work_off(self, number: int) -> None:
+        runs, self._queue = self._queue[:number], self._queue[number:]
+        for run in runs:
+            self._execute(run)
+
+    def _go_on_over_a_tick(self) -> None:
+        """Let the next tick see the queue: the first run has perhaps begun, the others wait."""
+        for run in self._queue:
+            if run.run_id is None:
+                self._leave_out_of_backfill(run)
+                run.run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
+                self._plan(run.run_id, run.wanted)
+        if self._queue[0].lake is None and self._dice.random() < 0.7:
+            self._queue[0].lake = _copy(self._lake)
+
+    def _execute(self, run: Run) -> None:
+        """A run: an op for each definition, each with the steps of ``derived_assets``."""
+        if run.run_id is None:
+            self._leave_out_of_backfill(run)
+        if not run.wanted:
+            if run.run_id is not None:
+                self._end(run.run_id, failed=False)
+            return
+        if run.lake is None and self._dice.random() < 0.05:
+            self._something_arrives()
+        self._begun_with = run.lake
+        self._by_person = not run.automatic
+        self.judged.runs += run.automatic
+        ops: dict[str, dict[str, list[str]]] = {}
+        for table in in_order(self._tables):
+            if table.name in run.wanted:
+                ops.setdefault(op_of(table), {})[table.name] = run.wanted[table.name]
+        run_id = run.run_id
+        failed = False
+        empty = True
+        for asked in ops.values():
+            try:
+                if run.automatic:
+                    work = derived.rebuild(self._house)
+                else:
+                    work = building.build(self._house, asked)
+            except Killed:
+                failed, empty = True, False
+                break
+            empty = empty and not work.built
+            if any(each.failure and not each.waits for each in work.built):
+                failed = True
+                run_id = run_id or self._started(run)
+            quiet = self._quiet_rebuild if run.automatic else self._quiet_run
+            context = Context(self._instance, run_id or quiet)
+            self._tell(context, work, {} if run.automatic else asked)
+            if run.backfill is not None:
+                for name, partitions in context.told.items():
+                    run.backfill.materialized.setdefault(name, set()).update(partitions)
+        self.judged.empty_runs += run.automatic and empty
+        self._by_person = False
+        if failed and run_id is None:
+            run_id = self._started(run)
+        if run_id is not None:
+            self._end(run_id, failed=failed)
+        elif WHOLE in (each for partitions in run.wanted.values() for each in partitions):
+            self._plan(self._quiet_run, run.wanted)
+
+    def _started(self, run: Run) -> str:
+        run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
+        self._plan(run_id, run.wanted)
+        return run_id
+
+    def _leave_out_of_backfill(self, run: Run) -> None:
+        """What reads a partition of the same backfill that got no event is not run by Dagster."""
+        if run.backfill is None:
+            return
+        target, there = run.backfill.target, run.backfill.materialized
+        for name, partitions in list(run.wanted.items()):
+            table = self._tables[name]
+            run.wanted[name] = [
+                each
+                for each in partitions
+                if not any(
+                    reads(
+                        edge,
+                        self._tables,
+                        table,
+                        each,
+                        sorted(target.get(edge.table, set()) - there.get(edge.table, set())),
+                    )
+                    for edge in table.inputs
+                )
+            ]
+            if not run.wanted[name]:
+                del run.wanted[name]
+
+    def _reconcile(self, *, retry: bool = False) -> None:
+        """What the body of ``build_and_report`` does; started again when it was killed."""
+        self._begun_with = None
+        self._by_person = retry
+        while True:
+            try:
+                work = building.reconcile(self._house, retry=retry)
+                break
+            except Killed:
+                continue
+        self._by_person = False
+        self._tell(Context(self._instance, self._quiet_rebuild), work)
+
+    # in place of dbt, and of the lake
+
+    def _read_lake(self, house: House) -> Lake:
+        lake, self._begun_with = self._begun_with or _copy(self._lake), None
+        if self._dbt_ran:  # the look after a call, which is held against the one before it
+            self._dbt_ran = False
+        else:
+            self._seen = lake
+        return Lake(
+            {
+                name: {partition: str(content) for partition, content in sorted(parts.items())}
+                for name, parts in lake.items()
+            },
+            damaged={},
+        )
+
+    def _manifest(self, home: Home) -> dict[str, Any]:
+        nodes: dict[str, Any] = {}
+        for table in self._tables.values():
+            if table.model:
+                schema, name = table.name.split("/")
+                nodes[f"model.{name}"] = {
+                    "resource_type": "model",
+                    "schema": schema,
+                    "name": name,
+                }
+                nodes[f"test.{name}"] = {"resource_type": "test", "attached_node": f"model.{name}"}
+        return {"nodes": nodes}
+
+    def _dbt(
+        self,
+        home: Home,
+        command: str,
+        models: Sequence[str],
+        windows: Mapping[str, Sequence[tuple[str, str]]],
+        currency: str,
+        *,
+        anew: bool = False,
+    ) -> list[NodeResult]:
+        """Build models for their windows, inputs first; what reads a failed one is skipped."""
+        results: list[NodeResult] = []
+        bad: set[str] = set()
+        for table in in_order(self._tables):
+            if table.model not in models:
+                continue
+            if not self._calm and command == "build" and self._dice.random() < 0.03:
+                self._something_arrives()
+            kind = self._broken.get(table.name, (self._today, ""))[1]
+            if not kind and not self._calm and command == "build" and self._dice.random() < 0.01:
+                kind = self._dice.choice(("error", "test"))
+            if any(edge.table in bad for edge in table.inputs):
+                bad.add(table.name)
+                results.append(_result("model", table.model, "skipped"))
+            elif kind == "error":
+                bad.add(table.name)
+                results.append(_result("model", table.model, "error"))
+            else:
+                self._write(table, windows[table.model], anew=anew)
+                results.append(_result("model", table.model, "success"))
+                if command == "build":
+                    results.append(_result("test", table.model, "fail" if kind else "pass"))
+                    if kind:
+                        bad.add(table.name)
+        if not self._calm and command == "build" and self._dice.random() < 0.005:
+            self.judged.killed += 1
+            raise Killed
+        self._dbt_ran = command == "build"
+        return results
+
+    def _write(self, table: Table, windows: Sequence[tuple[str, str]], *, anew: bool) -> None:
+        """What the SQL of a table does: from what is there now, for windows of days or for all."""
+        there = contents_in_order({**self._lake, **self._warehouse.contents})
+        wished = wanted(self._tables, table, there, START, self._today)
+        if table.grain is not Grain.WHOLE and not anew:
+            wished = [each for each in wished if any(first <= each < end for first, end in windows)]
+        elif not windows:
+            wished = []
+        before = {} if anew else self._warehouse.contents.get(table.name, {})
+        variant = self._variants.get(table.name, 0)
+        self._warehouse.contents[table.name] = before | {
+            each: content_of(table, variant, everything_read(self._tables, table, each, there))
+            for each in wished
+        }
+
+    # what is recorded
+
+    def _built(self, table: Table, partitions: Collection[str]) -> None:
+        read = self._read_by(table, partitions, self._lake)
+        for each, seen in self._read_by(table, partitions, self._seen).items():
+            if any(edge.table in self._warehouse.failures for edge in table.inputs):
+                self.judged.on_failed += 1
+            self._judge.build(self._today, table, each, seen, read[each], by_hand=self._by_person)
+
+    def _failed(self, table: Table, partitions: Collection[str]) -> None:
+        for each, seen in self._read_by(table, partitions, self._seen).items():
+            self._judge.failure(self._today, table, each, seen, by_hand=self._by_person)
+
+    def _forgotten(self, table: Table, partitions: Collection[str]) -> None:
+        for each in partitions:
+            self._judge.forgotten(table, each)
+
+    def _read_by(
+        self, table: Table, partitions: Collection[str], lake: Contents
+    ) -> dict[str, Read]:
+        """What there is for partitions to read: a lake, and of derived tables what is vouched for.
+        A partition without rows is none."""
+        there = {
+            edge.table: lake[edge.table]
+            if edge.table in lake
+            else {
+                each: int(built.digest)
+                for each, built in self._warehouse.ledger.get(edge.table, {}).items()
+                if built.digest != EMPTY
+            }
+            for edge in table.inputs
+        }
+        there = contents_in_order(there)
+        return {each: everything_read(self._tables, table, each, there) for each in partitions}
+
+    def _wrong(self) -> dict[Partition, str]:
+        return wrong_contents(
+            self._tables,
+            self._lake,
+            self._warehouse.contents,
+            self._variants,
+            START,
+            self._today,
+        )
+
+    # events
+
+    def _tell(
+        self,
+        context: Context,
+        work: building.Work,
+        asked: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        derived.tell(context, self._house, work, asked)  # type: ignore[arg-type]
+        self._something_to_see |= bool(context.told)
+
+    def _tell_raw(self, stream: str, asked: Sequence[str]) -> None:
+        """As the raw assets tell what the lake holds of a stream."""
+        contents = {each: str(content) for each, content in sorted(self._lake[stream].items())}
+        context: Any = Context(self._instance, self._quiet_run)
+        log_contents(context, self._house, {stream: contents}, lambda *_: {}, {stream: asked})
+        self._something_to_see = True
+
+    def _new_run(self, status: dg.DagsterRunStatus, tags: Mapping[str, str] | None = None) -> str:
+        run = dg.DagsterRun(job_name=JOB, run_id=str(uuid4()), status=status, tags=tags or {})
+        self._instance.add_run(run)
+        return run.run_id
+
+    def _plan(self, run_id: str, wanted: Mapping[str, Sequence[str]]) -> None:
+        self._something_to_see = True
+        for name, partitions in wanted.items():
+            for each in partitions:
+                planned = AssetMaterializationPlannedData(
+                    asset_key(name), None if each == WHOLE else each
+                )
+                kind = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+                self._instance.report_dagster_event(
+                    dg.DagsterEvent(kind, JOB, event_specific_data=planned), run_id
+                )
+
+    def _end(self, run_id: str, *, failed: bool) -> None:
+        self._something_to_see = True
+        kind = DagsterEventType.RUN_FAILURE if failed else DagsterEventType.RUN_SUCCESS
+        self._instance.handle_run_event(run_id, dg.DagsterEvent(kind.value, JOB))
+
+
+def life(
+    seed: int, instance: str, *, days: int = 120, condition: Condition = inputs_changed
+) -> Judged:
+    """One life on an instance of its own, ``ephemeral`` or ``sqlite``: the same life on both."""
+    started = perf_counter()
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        home = Home(Path(folder) / "home")
+        opened = dg.DagsterInstance.ephemeral() if instance == "ephemeral" else instance_of(home)
+        with opened as there:
+            lived = Life(seed, there, home.root, days=days, condition=condition)
+            # on the main thread asyncio handles signals anew for every tick, a tenth of its time
+            judged = thread.submit(lived.live).result()
+    judged.seconds = perf_counter() - started
+    return judged
+
+
+def _copy(contents: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {name: dict(partitions) for name, partitions in contents.items()}
+
+
+def _result(kind: str, model: str, status: str) -> NodeResult:
+    return NodeResult(f"{kind}.{model}", model, kind, status, "" if status == "success" else status)
+
+
+def _ranges(grain: Grain, partitions: Sequence[str]) -> list[list[str]]:
+    """Neighbouring partitions together."""
+    if grain is Grain.WHOLE:
+        return [list(partitions)]
+    every = partitions_between(
+        grain,
+        date.fromisoformat(partitions[0]),
+        date.fromisoformat(partitions[-1]) + timedelta(days=1),
+    )
+    ranges: list[list[str]] = [[]]
+    for each in every:
+        if each in partitions:
+            ranges[-1].append(each)
+        elif ranges[-1]:
+            ranges.append([])
+    return [each for each in ranges if each]
+
+
+def _tags(run: Run) -> Mapping[str, str] | None:
+    return REBUILDS_TAGS if run.automatic else None

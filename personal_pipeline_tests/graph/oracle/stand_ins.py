@@ -1,0 +1,149 @@
+"""What stands in for DuckDB and for the context of a run, as ``graph.build`` and ``graph.derived``
+call them. Everything else of those modules is theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.events import DagsterEventType, StepMaterializationData
+
+from personal_pipeline.graph.reconcile import EMPTY, Built, Failed
+from personal_pipeline.graph.tables import WHOLE, Table
+from personal_pipeline.graph.warehouse import Kept
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.lake import Version
+
+JOB = "__ASSET_JOB"
+
+Hook = Callable[[Table, Collection[str]], None]
+"""Told of partitions of a table, before something is recorded of them."""
+
+
+class Warehouse:
+    """The functions of ``graph.warehouse`` over dictionaries, without files and locks: there is one
+    process here. ``contents`` are the tables of dbt, one number for the rows of a partition."""
+
+    def __init__(self, recorded: Hook, failed: Hook, forgotten: Hook) -> None:
+        self.contents: dict[str, dict[str, int]] = {}
+        self.ledger: dict[str, dict[str, Built]] = {}
+        self.failures: dict[str, dict[str, Failed]] = {}
+        self._made: dict[str, str] = {}
+        self._recorded = recorded
+        self._failed = failed
+        self._forgotten = forgotten
+
+    @contextmanager
+    def writing(self, home: Home) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def connection(self, home: Home) -> Iterator[Warehouse]:
+        yield self
+
+    reading = connection
+
+    def publish(self, home: Home) -> None:
+        """Readers see what there is."""
+
+    def read_ledger(self, opened: object) -> dict[str, dict[str, Built]]:
+        return {name: dict(built) for name, built in self.ledger.items()}
+
+    def read_failures(self, opened: object) -> dict[str, dict[str, Failed]]:
+        return {name: dict(failed) for name, failed in self.failures.items()}
+
+    def read_kept(self, opened: object) -> dict[str, dict[str, Kept]]:
+        return {
+            name: {each: Kept(built.digest, 1, built.inputs, {}) for each, built in parts.items()}
+            for name, parts in self.ledger.items()
+        }
+
+    def existing_tables(self, opened: object) -> dict[str, str]:
+        return {name: self._made.get(name, "") for name in self.contents}
+
+    def record_tables(self, opened: object, tables: Iterable[Table]) -> None:
+        self._made |= {table.name: table.code_version for table in tables}
+
+    def drop(self, opened: object, tables: Iterable[Table]) -> None:
+        for table in tables:
+            self.contents.pop(table.name, None)
+
+    def digest_partitions(
+        self, opened: object, table: Table, partitions: Sequence[str]
+    ) -> dict[str, Version]:
+        found = self.contents[table.name]
+        return {
+            each: Version(str(found[each]), 1) if each in found else Version(EMPTY, 0)
+            for each in partitions
+        }
+
+    def record(
+        self,
+        opened: object,
+        table: Table,
+        versions: Mapping[str, Version],
+        inputs: Mapping[str, Mapping[str, str]],
+        at: datetime,
+    ) -> None:
+        self._recorded(table, versions)
+        ledger = self.ledger.setdefault(table.name, {})
+        for each, version in versions.items():
+            ledger[each] = Built(version.digest, inputs[each], table.code_version)
+            self._forget_failure(table, each)
+
+    def record_failures(
+        self,
+        opened: object,
+        table: Table,
+        inputs: Mapping[str, Mapping[str, str]],
+        message: str,
+        at: datetime,
+    ) -> None:
+        failures = self.failures.setdefault(table.name, {})
+        self._failed(table, inputs)
+        for each, read in inputs.items():
+            before = failures.get(each)
+            again = before and (before.inputs, before.code_version) == (read, table.code_version)
+            attempts = before.attempts + 1 if before and again else 1
+            failures[each] = Failed(read, table.code_version, attempts, message)
+
+    def forget(self, opened: object, table: Table, partitions: Sequence[str] | None) -> None:
+        ledger = self.ledger.get(table.name, {})
+        gone = list(ledger) if partitions is None else partitions
+        self._forgotten(table, gone)
+        for each in gone:
+            ledger.pop(each, None)
+
+    def _forget_failure(self, table: Table, partition: str) -> None:
+        failures = self.failures.get(table.name, {})
+        failures.pop(partition, None)
+        if not failures:
+            self.failures.pop(table.name, None)
+
+
+class Context:
+    """What ``tell`` and ``log_contents`` need of a run: its instance, and a place for events."""
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        self.instance = instance
+        self.told: dict[str, set[str]] = {}
+        self._run_id = run_id
+
+    def log_event(self, event: Any) -> None:
+        """Materializations are stored as the step of a run stores them. The conditions do not ask
+        about checks."""
+        if isinstance(event, dg.AssetMaterialization):
+            self.told.setdefault("/".join(event.asset_key.path), set()).add(
+                event.partition or WHOLE
+            )
+            self.instance.report_dagster_event(
+                dg.DagsterEvent(
+                    DagsterEventType.ASSET_MATERIALIZATION.value,
+                    JOB,
+                    event_specific_data=StepMaterializationData(event),
+                ),
+                self._run_id,
+            )

@@ -1,0 +1,372 @@
+"""A day with the real daemon and the real server: what is rebuilt, what is not, and who is told.
+
+One story, because starting the daemon costs more than any of its chapters. The clock is the real
+one; the invented life ends yesterday. Sensors look every 10 to 60 seconds, so this takes minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+
+from personal_pipeline.graph import warehouse
+from personal_pipeline.graph.build import all_tables, read_lake
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.reconcile import find_stale
+from personal_pipeline.home import Home
+from personal_pipeline.refresh import refresh
+from personal_pipeline.settings import Settings
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.alerts.sinks import free_port, mail_server, web_hook
+from personal_pipeline_tests.invented_house import (
+    Usual,
+    changed_json,
+    drop_exports,
+    invented_services,
+    query,
+)
+from personal_pipeline_tests.loopback import Answer, Request
+
+PATIENCE_SECONDS = 300
+TODAY = datetime.now(UTC).date()
+YESTERDAY = TODAY - timedelta(days=1)
+BEGIN = TODAY - timedelta(days=40)
+
+REPORT = ("outputs/daily_report", None)
+
+LAUNCH = """
+mutation ($job: String!) {
+  launchRun(executionParams: {
+    selector: {
+      repositoryName: "__repository__",
+      repositoryLocationName: "personal_pipeline.definitions",
+      jobName: $job
+    },
+    runConfigData: {}
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+SENSORS = """
+{ sensorsOrError(repositorySelector: {
+    repositoryName: "__repository__", repositoryLocationName: "personal_pipeline.definitions"
+  }) { ... on Sensors { results { name sensorState { status ticks(limit: 1) { status } } } } } }
+"""
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Wait until something is found, and return it."""
+    end = time.monotonic() + seconds
+    print(datetime.now(), what, flush=True)
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.5)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+@dataclass
+class Up:
+    """``personal-pipeline up`` in a group of processes of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def ask(self, query: str, **variables: str) -> Any:
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.post(
+                f"http://127.0.0.1:{self.port}/graphql",
+                json={"query": query, "variables": variables},
+                timeout=60,
+            )
+        return answer.json()["data"]
+
+    def ready(self) -> bool:
+        """Whether every sensor has looked once."""
+        try:
+            sensors = self.ask(SENSORS)["sensorsOrError"].get("results", [])
+        except requests.RequestException:
+            return False
+        return bool(sensors) and all(each["sensorState"]["ticks"] for each in sensors)
+
+    def launch(self, job: str) -> str:
+        done = self.ask(LAUNCH, job=job)["launchRun"]
+        assert done["__typename"] == "LaunchRunSuccess", done
+        return str(done["run"]["runId"])
+
+    def end(self, number: signal.Signals) -> None:
+        if number is signal.SIGKILL:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        self.process.wait(60)
+
+
+@contextmanager
+def up(environment: dict[str, str], port: int) -> Iterator[Up]:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
+        env={**os.environ, **environment},
+        cwd=environment["PERSONAL_PIPELINE_HOME"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    served = Up(process, port)
+    try:
+        until(served.ready, "the server answers and every sensor has looked")
+        yield served
+    finally:
+        if process.poll() is None:
+            served.end(signal.SIGTERM)
+
+
+@dataclass
+class Recorded:
+    """What Dagster has recorded of a home."""
+
+    instance: dg.DagsterInstance
+
+    def versions(self) -> dict[tuple[str, str | None], str]:
+        """The newest data version of every partition of every asset."""
+        found: dict[tuple[str, str | None], str] = {}
+        for key in self.instance.all_asset_keys():
+            name = key.to_user_string()
+            tags = self.instance.event_log_storage.get_latest_tags_by_partition(
+                key, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
+            )
+            for partition, each in tags.items():
+                found[name, partition] = each["dagster/data_version"]
+            event = self.instance.get_latest_materialization_event(key)
+            if not tags and event is not None and event.asset_materialization is not None:
+                versions = event.asset_materialization.tags or {}
+                found[name, None] = versions["dagster/data_version"]
+        return found
+
+    def status(self, run_id: str) -> dg.DagsterRunStatus:
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        return run.status
+
+    def idle(self) -> bool:
+        """Whether no run goes on or waits."""
+        return not self.instance.get_runs(
+            dg.RunsFilter(
+                statuses=[
+                    dg.DagsterRunStatus.QUEUED,
+                    dg.DagsterRunStatus.STARTING,
+                    dg.DagsterRunStatus.STARTED,
+                ]
+            )
+        )
+
+
+def stale(house: House) -> dict[str, list[str]]:
+    """What a reconcile would build."""
+    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
+        ledger = warehouse.read_ledger(opened)
+    found = find_stale(all_tables(house), read_lake(house).versions, ledger, house.today)
+    return {name: sorted(partitions) for name, partitions in found.items()}
+
+
+def days_of(capture: Any) -> list[tuple[date, Any]]:
+    """The figures of each story and day in a capture, oldest first."""
+    found = [
+        (datetime.fromtimestamp(figures["periodStartedAt"] / 1000, UTC).date(), figures)
+        for story in capture
+        for figures in story["data"]["post"]["dailyStats"]
+    ]
+    return sorted(found, key=lambda each: each[0])
+
+
+def drop(home: Home, name: str, capture: Any) -> None:
+    """Put a capture into the inbox as a copying program does, under a name without a date: it was
+    made now, and is newer than what is there."""
+    partial = home.inbox / f".{name}.part"
+    partial.write_text(json.dumps(capture))
+    partial.rename(home.inbox / name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home(tmp_path / "home").ensure()
+    with invented_services(YESTERDAY) as services, mail_server() as mail, web_hook() as hook:
+        drop_exports(services.life, home)
+        newest = max(home.inbox.glob("medium-story-days-*"))
+        capture = json.loads(newest.read_bytes())
+        old, recent = days_of(capture)[0], days_of(capture)[-1]
+        other, month = (day.replace(day=1) for day, _ in (old, recent))
+        environment = services.environment(
+            home,
+            PERSONAL_PIPELINE_START=BEGIN,
+            PERSONAL_PIPELINE_ALERTS=f"{mail.address} {hook.address}",
+            PERSONAL_PIPELINE_QUIET_HOURS="none",
+        )
+        for name, text in environment.items():
+            monkeypatch.setenv(name, text)
+        house = House(Settings(_env_file=None), home, SOURCES)
+        assert refresh(house).failures == []
+        assert stale(house) == {}
+
+        port = free_port()
+        with instance_of(home) as instance:
+            recorded = Recorded(instance)
+            with up(environment, port) as served:
+                first = recorded.versions()
+
+                # --- a file that corrects one day of an old month
+                recent[1]["views"] += 1000
+                drop(home, "corrected-story-days.json", capture)
+                until(
+                    lambda: (
+                        recorded.versions().get(("marts/engagement_monthly", f"{month}"))
+                        != first["marts/engagement_monthly", f"{month}"]
+                    ),
+                    "the month's mart follows the file",
+                )
+                until(lambda: recorded.versions()[REPORT] != first[REPORT], "the report follows")
+                until(lambda: recorded.idle() and not stale(house), "all is built")
+                second = recorded.versions()
+                changed = {each for each in second if second[each] != first.get(each)}
+                assert not list(home.inbox.iterdir())
+                # a thousand views on one day: of the tables of days only that day, of those of
+                # months only its month, and nothing that shows no views
+                assert changed - {("outputs/source_board", None)} == {
+                    ("medium/story_stats_daily", f"{month}"),
+                    ("staging/stg_medium__story_stats_daily", f"{month}"),
+                    ("marts/story_stats_daily", f"{month}"),
+                    ("marts/engagement_daily", f"{month}"),
+                    ("marts/engagement_monthly", f"{month}"),
+                    ("marts/creator_daily", f"{recent[0]}"),
+                    REPORT,
+                }
+
+                # --- the service revises yesterday
+                def revised(request: Request, usual: Usual) -> Answer:
+                    answer = usual()
+                    if request.path != "/v1/balance_transactions":
+                        return answer
+
+                    def more(page: Any) -> None:
+                        for each in page["data"]:
+                            if datetime.fromtimestamp(each["created"], UTC).date() == YESTERDAY:
+                                each["fee"] += 7
+
+                    return changed_json(answer, more)
+
+                with services.but(revised):
+                    run = served.launch("fetch_stripe_job")
+                    until(
+                        lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
+                        "the fetch succeeds",
+                    )
+                until(
+                    lambda: (
+                        recorded.versions()["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
+                        != second["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
+                    ),
+                    "the month follows the day",
+                )
+                until(lambda: recorded.idle() and not stale(house), "all is built")
+                third = recorded.versions()
+                changed = {each for each in third if third[each] != second.get(each)}
+                assert {(name, p) for name, p in changed if name.startswith("marts/")} <= {
+                    ("marts/revenue_daily", f"{YESTERDAY}"),
+                    ("marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"),
+                    ("marts/creator_daily", f"{YESTERDAY}"),
+                }
+                assert ("marts/revenue_daily", f"{YESTERDAY}") in changed
+                assert hook.titles == []
+                assert mail.letters == []
+
+                # --- a service refuses the key, and takes it again
+                def refused(request: Request, usual: Usual) -> Answer:
+                    return Answer(b"{}", 401) if request.path.startswith("/v4/") else usual()
+
+                with services.but(refused):
+                    run = served.launch("fetch_kit_job")
+                    until(
+                        lambda: recorded.status(run) is dg.DagsterRunStatus.FAILURE,
+                        "the fetch fails",
+                    )
+                until(lambda: hook.messages and mail.letters, "both are told")
+                (told,) = hook.messages
+                assert "Kit" in told["title"] + told["message"]
+                assert "credential refused" in told["title"] + told["message"]
+                run = served.launch("fetch_kit_job")
+                until(
+                    lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
+                    "the fetch succeeds again",
+                )
+                until(lambda: len(hook.messages) == 2 == len(mail.letters), "both are told again")
+                assert "Kit" in hook.messages[1]["title"] + hook.messages[1]["message"]
+
+                # --- everything is killed in the middle of a run
+                asked, over = Event(), Event()
+
+                def stall(request: Request, usual: Usual) -> Answer:
+                    asked.set()
+                    over.wait(60)
+                    return usual()
+
+                with services.but(stall):
+                    killed = served.launch("fetch_stripe_job")
+                    until(asked.is_set, "the service is asked")
+                    served.end(signal.SIGKILL)
+                    over.set()
+
+            old[1]["views"] += 1000
+            drop(home, "again-story-days.json", capture)
+            with up(environment, port) as served:
+                until(
+                    lambda: (
+                        recorded.versions().get(("marts/engagement_monthly", f"{other}"))
+                        != third.get(("marts/engagement_monthly", f"{other}"))
+                    ),
+                    "a file that came while nothing ran is taken",
+                )
+                until(
+                    lambda: recorded.status(killed) is dg.DagsterRunStatus.FAILURE,
+                    "the killed run is found",
+                )
+                until(lambda: len(hook.messages) == 3 == len(mail.letters), "both are told of it")
+                assert killed in hook.messages[2]["message"]
+                run = served.launch("fetch_stripe_job")
+                until(
+                    lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
+                    "nothing is locked",
+                )
+                until(lambda: recorded.idle() and not stale(house), "all is built")
+            assert len(hook.messages) == 3
+            assert len(mail.letters) == 3
+
+    # what is there is what a build from nothing makes of it
+    kept = query(home.published, "select * from marts.creator_daily order by all")
+    home.warehouse.unlink()
+    home.published.unlink()
+    with invented_services(YESTERDAY):
+        from personal_pipeline.graph.build import reconcile
+
+        assert [each.failure for each in reconcile(house).built if each.failure] == []
+    assert query(home.published, "select * from marts.creator_daily order by all") == kept
+
+    private = [environment["STRIPE_API_KEY"], environment["KIT_API_KEY"]]
+    said = json.dumps(hook.messages) + "".join(letter.as_string() for letter in mail.letters)
+    assert not [secret for secret in private if secret in said]
