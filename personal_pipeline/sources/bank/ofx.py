@@ -4,7 +4,7 @@ The format: https://financialdataexchange.org/ofx. Leaves of OFX 1 have no end t
 be one line, and real files break every rule there is: no header, a charset that is not true, empty
 tags without an end, bare ampersands, dates that are none. So the tags are read here without a
 schema, and each transaction is judged by itself: one that is broken costs itself only.
-docs/decisions/0013-own-ofx-reader.md tells why this is not left to ofxtools.
+docs/decisions/0014-own-ofx-reader.md tells why this is not left to ofxtools.
 """
 
 from __future__ import annotations
