@@ -116,6 +116,7 @@ class Money:
         for file in files:
             self.dropped += 1
             path = self.home.inbox / file.name
+            path.parent.mkdir(exist_ok=True)
             path.write_text(file.content)
             # later files are younger, as downloads are
             seconds = (NOW + timedelta(hours=self.dropped)).timestamp()
@@ -360,6 +361,40 @@ def test_equal_last_digits_are_not_enough(money: Money, others: list[File]) -> N
 def test_a_file_that_names_no_bank_is_linked_when_only_one_can_be_meant(money: Money) -> None:
     money.drop(chase(JANUARY), ofx(JANUARY, "2024-01-01", "2024-01-31", fi="")).build()
     assert money.counted() == counted(JANUARY)
+
+
+def amex(lines: Sequence[Line], name: str) -> File:
+    """The CSV of a card that says nothing of its account, and counts what was spent as positive."""
+    rows = "".join(f"{e.day:%m/%d/%Y},{e.text},{-Decimal(e.amount)}\n" for e in lines)
+    return File(name, f"Date,Description,Amount\n{rows}")
+
+
+def in_folder(file: File, folder: str) -> File:
+    return File(f"{folder}/{file.name}", file.content)
+
+
+def test_files_in_one_folder_are_of_one_account_if_they_do_not_say_otherwise(money: Money) -> None:
+    told = ofx(JANUARY, "2024-01-01", "2024-01-31", kind="card", fi="<FI><ORG>AMEX</FI>")
+    other = ofx(
+        JANUARY,
+        *("2024-01-01", "2024-01-31"),
+        account="000099991111",
+        kind="card",
+        fi="<FI><ORG>AMEX</FI>",
+    )
+    files = [in_folder(told, "travel"), amex(JANUARY, "travel/activity.csv")]
+    for order in (files, files[::-1]):
+        money.empty()
+        money.drop(*order, in_folder(other, "groceries")).build()
+        assert money.counted() == sorted(counted(JANUARY) * 2)
+        links = money.query("select linked_by from marts.account_links order by 1")
+        assert links == [("folder",), ("itself",), ("itself",)]
+    # the next statement, which lies in no folder, takes nothing back
+    money.drop(told).build()
+    assert len(money.query("select * from marts.accounts")) == 2
+    # two accounts in one folder: neither is guessed
+    money.drop(in_folder(other, "travel")).build()
+    assert len(money.query("select * from marts.accounts")) == 3
 
 
 def test_a_masked_number_is_the_whole_one(money: Money) -> None:

@@ -30,6 +30,7 @@ from personal_pipeline.sources.bank.statement import (
     Balance,
     Booking,
     Statement,
+    folder_of,
     has_mask,
     rows_of,
     usable_id,
@@ -176,7 +177,8 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
     for name, kind in _STATEMENTS.items():
         for statement in root.everywhere(name):
             found += 1
-            yield from _statement(statement, kind, signon, banks, file.captured_at.date())
+            account = _account(statement, kind, signon, banks, folder_of(file.path))
+            yield from _statement(statement, account, signon, file.captured_at.date())
     if not found:
         code = next((t.leaf("STATUS", "CODE") for t in root.everywhere("SONRS")), None)
         if code not in (None, "0"):
@@ -190,9 +192,8 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
 
 def _statement(
-    statement: Tag, kind: str, signon: Tag, banks: Mapping[str, str], captured_on: date
+    statement: Tag, account: Account | None, signon: Tag, captured_on: date
 ) -> Iterator[DropRow | Unreadable]:
-    account = _account(statement, kind, signon, banks)
     if account is None:
         yield Unreadable(
             "a statement without an account: expected ACCTID in BANKACCTFROM, CCACCTFROM or "
@@ -237,7 +238,9 @@ def _statement(
     )
 
 
-def _account(statement: Tag, kind: str, signon: Tag, banks: Mapping[str, str]) -> Account | None:
+def _account(
+    statement: Tag, kind: str, signon: Tag, banks: Mapping[str, str], folder: str | None
+) -> Account | None:
     place = next(
         (
             tag
@@ -265,6 +268,7 @@ def _account(statement: Tag, kind: str, signon: Tag, banks: Mapping[str, str]) -
         whole=not has_mask(number),
         title=org or {"bank": "Bank account", "card": "Card", "broker": "Brokerage"}[kind],
         currency=currency.upper() if currency else None,
+        folder=folder,
         raw={**place.verbatim(), "FI": {"ORG": org, "FID": fid}},
     )
 

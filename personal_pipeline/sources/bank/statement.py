@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from personal_pipeline.ingest.contract import DropRow, Record
 from personal_pipeline.ingest.lake import canonical
@@ -44,6 +45,8 @@ class Account:
     title: str = "Account"
     told_by: str = "the file"
     currency: str | None = None
+    folder: str | None = None
+    """The folder below the inbox in which the person put the file."""
     raw: Record = field(default_factory=dict, hash=False, compare=False)
 
     @property
@@ -109,6 +112,13 @@ class Statement:
     """When the bank made it, as text that sorts; None when the file does not say."""
 
 
+def folder_of(path: Path) -> str | None:
+    """The folder below the inbox that a file lies in; None when it lies in none."""
+    inbox = next((folder for folder in path.parents if folder.name == "inbox"), None)
+    folders = path.relative_to(inbox).parts[:-1] if inbox else ()
+    return folders[-1] if folders else None
+
+
 def has_mask(number: str) -> bool:
     """Whether something hides a part of an account number: ``XXXX1234``, ``…1234``, ``-71002``."""
     return bool(_MASK.search(number)) or number.startswith("-")
@@ -141,7 +151,8 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     yield DropRow(
         "accounts",
         month,
-        reference,
+        # what one folder says must not be lost when the next file lies in none
+        digest("folder", reference, account.folder) if account.folder else reference,
         {
             "account": reference,
             "feed": account.feed,
@@ -155,6 +166,7 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
             "name": account.name,
             "title": account.title,
             "told_by": account.told_by,
+            "folder": account.folder,
             "currency": account.currency,
             "raw": account.raw,
         },

@@ -35,6 +35,7 @@ from personal_pipeline.sources.bank.statement import (
     Balance,
     Booking,
     Statement,
+    folder_of,
     has_mask,
     rows_of,
     usable_id,
@@ -369,6 +370,7 @@ class _Reader:
             title=line.get(dialect.account.institution) or dialect.title,
             told_by=told_by,
             currency=dialect.currency,
+            folder=folder_of(path),
         )
 
     def balances(self, lines: Sequence[tuple[Line, Booking]]) -> Iterator[Balance]:
@@ -432,10 +434,8 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
     pattern = dialect.account.file_name
     if pattern and (match := re.search(pattern, path.name, re.IGNORECASE)):
         return match[1], None, "the file's name"
-    inbox = next((folder for folder in path.parents if folder.name == "inbox"), None)
-    folders = path.relative_to(inbox).parts[:-1] if inbox else ()
-    if folders:
-        return _with_number(folders[-1], "the folder")
+    if folder := folder_of(path):
+        return _with_number(folder, "the folder")
     own = {*re.findall(r"\w+", plain_text(f"{dialect.title} {dialect.institution}"))}
     own |= set(dialect.name.split("_"))
     words = [

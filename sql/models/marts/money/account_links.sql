@@ -9,9 +9,12 @@ with told as (
             when is_whole then 1
             when last4 is not null then 2
             else 3
-        end as vagueness
+        end as vagueness,
+        case when told_by = 'the folder' then folder end as told_folder,
+        list(folder) over (partition by account_reference) as folders
     from {{ ref('stg_bank__accounts') }}
-    qualify row_number() over (partition by account_reference order by month desc) = 1
+    qualify
+        row_number() over (partition by account_reference order by month desc, record_key) = 1
 ),
 
 candidates as (
@@ -23,7 +26,11 @@ candidates as (
     inner join told as clear
         on clear.vagueness < vague.vagueness
         and clear.feed <> vague.feed
-        and clear.last4 = vague.last4
+        and (
+            clear.last4 = vague.last4
+            -- the person put both into one folder
+            or (vague.last4 is null and list_contains(clear.folders, vague.told_folder))
+        )
         and (clear.number_digest = vague.number_digest or not vague.is_whole)
         -- a file without the bank's name does not contradict
         and (clear.bank = vague.bank or clear.bank is null or vague.bank is null)
@@ -54,18 +61,34 @@ masked as (
         and count(*) over (partition by bank, last4, kind) > 1
 ),
 
+-- formats that tell nothing but that they lay in one folder
+together as (
+    select
+        account_reference,
+        min(account_reference) over (partition by told_folder, kind) as is_also
+    from told
+    anti join candidates using (account_reference)
+    where vagueness = 3 and told_folder is not null
+    qualify count(*) over (partition by told_folder, kind) > 1
+),
+
 found as (
     select
         told.account_reference,
-        coalesce(chosen.is_also, masked.is_also, told.account_reference) as is_also,
+        coalesce(
+            chosen.is_also, masked.is_also, together.is_also, told.account_reference
+        ) as is_also,
         case
             when chosen.is_also is not null and told.is_whole then 'number'
+            when together.is_also is not null then 'folder'
+            when chosen.is_also is not null and told.last4 is null then 'folder'
             when coalesce(chosen.is_also, masked.is_also) is not null then 'last digits'
             else 'itself'
         end as linked_by
     from told
     left join chosen using (account_reference)
     left join masked using (account_reference)
+    left join together using (account_reference)
 ),
 
 -- what a link leads to may itself be linked

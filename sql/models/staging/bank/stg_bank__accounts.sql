@@ -18,5 +18,6 @@ select
     regexp_replace(record ->> 'name', '\d{5,}', '…', 'g') as name,
     record ->> 'title' as title,
     record ->> 'told_by' as told_by,
+    regexp_replace(record ->> 'folder', '\d{5,}', '…', 'g') as folder,
     lower(record ->> 'currency') as currency
 from records
