@@ -72,7 +72,6 @@ SENSORS = """
 def until(found: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait until something is found, and return it."""
     end = time.monotonic() + seconds
-    print(datetime.now(), what, flush=True)
     while time.monotonic() < end:
         if result := found():
             return result

@@ -147,7 +147,10 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
             for name, partitions in wanted.items()
         }
         # what failed its tests is in its table, and nothing may be built from it
-        held = downstream_of(tables, failures) - failures.keys()
+        bad = {
+            name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
+        }
+        held = downstream_of(tables, bad) - bad
         failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):

@@ -64,7 +64,7 @@ def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping |
         return dg.AllPartitionMapping()
     if edge.reads is Reads.THROUGH:
         return dg.TimeWindowPartitionMapping(
-            start_offset=-_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_TWENTY_YEARS_OF_MONTHS,
+            start_offset=-_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_TEN_YEARS_OF_MONTHS,
             allow_nonexistent_upstream_partitions=True,
         )
     return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
@@ -73,7 +73,7 @@ def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping |
 _A_LIFETIME_OF_DAYS = 36_525
 # Dagster walks months one by one, many times in each look; what lies further back is found by the
 # reconcile of the morning
-_TWENTY_YEARS_OF_MONTHS = 240
+_TEN_YEARS_OF_MONTHS = 120
 
 
 def asked_partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[str] | None:

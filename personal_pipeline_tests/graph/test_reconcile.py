@@ -10,9 +10,11 @@ from datetime import date, timedelta
 import pytest
 
 from personal_pipeline.graph.reconcile import (
+    EMPTY,
     Built,
     Inputs,
     Reason,
+    all_versions,
     find_stale,
     next_batch,
 )
@@ -179,6 +181,26 @@ def test_a_chain_of_missing_tables_is_one_batch() -> None:
     batch = next_batch(TABLES, stale)
     assert batch is not None
     assert list(batch.partitions) == ["sales", "line", "total"]
+
+
+def test_what_reads_a_forgotten_partition_waits_until_it_is_known_what_becomes_of_it() -> None:
+    day = "2026-11-01"
+    stale = {"sales": {day: Reason.MISSING}, "line": {day: Reason.INPUT_CHANGED}}
+    batch = next_batch(TABLES, stale)
+    assert batch is not None
+    assert batch.partitions == {"sales": [day]}
+
+
+def test_a_day_without_rows_is_no_news_to_its_month() -> None:
+    world = World()
+    world.raw["raw/sales"] = {"2026-11-01": 1, "2026-11-02": 2}
+    world.settle()
+    inputs = Inputs(TABLES, all_versions(world.versions(), world.ledger))
+    sales = world.ledger["sales"]
+    sales["2026-11-03"] = Built(EMPTY, inputs.digests(TABLES["sales"], "2026-11-03"), "1")
+    assert "month" not in find_stale(TABLES, world.versions(), world.ledger, TODAY)
+    sales["2026-11-03"] = Built("3", sales["2026-11-03"].inputs, "1")
+    assert "month" in find_stale(TABLES, world.versions(), world.ledger, TODAY)
 
 
 def test_spans_and_partitions_agree() -> None:

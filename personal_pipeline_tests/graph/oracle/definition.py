@@ -94,8 +94,8 @@ def wanted(tables: Tables, table: Table, contents: Contents, start: date, today:
     found: set[str] = set()
     for edge in by_time:
         common = min(letters, 10 if tables[edge.table].grain is Grain.DAY else 7)
-        there = {each[:common] for each in contents.get(edge.table, {})}
-        found.update(each for each in candidates if each[:common] in there)
+        prefixes = {each[:common] for each in contents.get(edge.table, {})}
+        found.update(each for each in candidates if each[:common] in prefixes)
     return sorted(found)
 
 

@@ -33,7 +33,7 @@ class Judged:
     """Of those built, the ones that had failed before."""
     failed: int = 0
     on_failed: int = 0
-    """Built although the last build of an input had failed."""
+    """Built although rows of an input had failed their tests."""
     held: int = 0
     """Partition mornings that waited for a failed table, visibly."""
     lost: int = 0

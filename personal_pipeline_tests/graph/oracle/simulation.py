@@ -5,8 +5,8 @@ partitions and their mapping; ``build.build``, ``build.reconcile`` and ``derived
 with the batches, the windows, changed SQL, failures and giving up; ``tell`` and
 ``log_contents``, with the file in which they remember what was told. In place of dbt and of DuckDB
 there are ``_dbt`` and ``stand_ins.Warehouse``, put where ``build`` and ``derived`` look for those
-modules: a call of dbt takes six seconds, a life makes a thousand of them. A seam in ``build`` itself
-would have to be carried by everybody who reads it, and would leave less of it under the proof.
+modules: a call of dbt takes six seconds, and a life makes hundreds of them. A seam in ``build``
+itself would be carried by everybody who reads it, and would leave less of it under the proof.
 
 What is said otherwise than in life, and why the conditions cannot tell:
 
@@ -17,10 +17,10 @@ What is said otherwise than in life, and why the conditions cannot tell:
   may therefore share a run record: in SQLite each has a file of its own, which takes 0.2 s to make.
 - Planned events are logged for runs that a tick can see: those still going on, and those that
   failed; and always for tables that are not cut, of which Dagster asks the latest plan.
-- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run here
-  as its daemon does: a run for each range of neighbouring partitions, inputs first, and what reads
-  a partition that the backfill did not materialize is left out. Between its runs the instance does
-  not know that it goes on.
+- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run
+  here as its daemon does: a run for each range of neighbouring partitions, inputs first, and what
+  reads a partition that the backfill did not materialize is left out. Between its runs the instance
+  does not know that it goes on.
 - Ticks are not every 15 seconds but when something may have changed: after arrivals, while runs go
   on, after runs; on most days the computer is closed after two of them, and on others it is only
   opened for a `personal-pipeline refresh`, or stays closed.
@@ -192,7 +192,7 @@ class Life:
                 self._minutes = 0
                 self._happen_at_the_services(self._today)
                 off = off_from <= self._today < off_from + timedelta(days=7)
-                if not off and self._dice.random() < 0.4:
+                if not off and self._dice.random() < 0.35:
                     self._day_with_daemon()
                 elif self._dice.random() < (0.2 if off else 0.7):
                     # `personal-pipeline refresh`, with no daemon there
@@ -596,7 +596,7 @@ class Life:
         results: list[NodeResult] = []
         bad: set[str] = set()
         for table in in_order(self._tables):
-            if table.model not in models:
+            if table.model is None or table.model not in models:
                 continue
             if not self._calm and command == "build" and self._dice.random() < 0.03:
                 self._something_arrives()
@@ -642,9 +642,12 @@ class Life:
     def _built(self, table: Table, partitions: Collection[str]) -> None:
         read = self._read_by(table, partitions, self._lake)
         for each, seen in self._read_by(table, partitions, self._seen).items():
-            if any(edge.table in self._warehouse.failures for edge in table.inputs):
-                self.judged.on_failed += 1
+            self.judged.on_failed += any(self._has_bad_rows(edge.table) for edge in table.inputs)
             self._judge.build(self._today, table, each, seen, read[each], by_hand=self._by_person)
+
+    def _has_bad_rows(self, name: str) -> bool:
+        failed = self._warehouse.failures.get(name, {}).keys()
+        return bool(failed - self._warehouse.ledger.get(name, {}).keys())
 
     def _failed(self, table: Table, partitions: Collection[str]) -> None:
         for each, seen in self._read_by(table, partitions, self._seen).items():
