@@ -8,12 +8,11 @@ so that ``--help`` is instant.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,27 +25,29 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table as Grid
+from rich.text import Text
 
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from personal_pipeline.graph.house import House, Outcome
+    from personal_pipeline.graph.house import House
     from personal_pipeline.ingest.fetch import Progress as FetchProgress
-    from personal_pipeline.ingest.inbox import Receipt
     from personal_pipeline.refresh import Passed
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
 DAY = click.DateTime(["%Y-%m-%d"])
 A_DAY = "YYYY-MM-DD"
-MOST_FILES_SHOWN = 20
 
 
 class Group(click.Group):
@@ -118,6 +119,13 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
     sys.exit(1 if passed.failures else 0)
 
 
+class Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[FetchProgress]:
     """Bars for what is fetched, on a terminal; gives the function that moves them."""
@@ -125,7 +133,9 @@ def _progress(*, shown: bool) -> Iterator[FetchProgress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=ERRORS,
         transient=True,
         disable=not (shown and ERRORS.is_terminal),
@@ -189,7 +199,9 @@ def _print_passed(passed: Passed) -> None:
             )
         CONSOLE.print(grid)
     if outcome.receipts:
-        _print_receipts(outcome)
+        from personal_pipeline.outputs.receipts import receipts_table
+
+        CONSOLE.print(receipts_table(outcome.receipts))
     if outcome.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
         for built in outcome.built:
@@ -208,34 +220,6 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
-
-
-def _print_receipts(outcome: Outcome) -> None:
-    """A line a file; of many files, a line a kind, and one for each file that had trouble."""
-    receipts = outcome.receipts
-    groups: dict[tuple[str, str], list[Receipt]] = {}
-    for receipt in receipts:
-        kind = f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown"
-        trouble = receipt.problem or receipt.unreadable
-        alone = trouble or len(receipts) <= MOST_FILES_SHOWN
-        groups.setdefault((kind, receipt.file if alone else ""), []).append(receipt)
-    grid = _grid("Taken from the inbox", *("file", "as", ">new", ">changed", ">gone", ">same"))
-    grid.add_column("unreadable", justify="right")
-    grid.add_column("")
-    for (kind, _), group in groups.items():
-        streams = [stream for receipt in group for stream in receipt.streams]
-        problem = group[0].problem
-        grid.add_row(
-            escape(group[0].file) if len(group) == 1 else f"{len(group)} files",
-            kind,
-            _count(sum(each.new for each in streams)),
-            _count(sum(each.altered for each in streams)),
-            _count(sum(each.vanished for each in streams)),
-            _count(sum(each.unchanged for each in streams)),
-            _bad(sum(receipt.unreadable for receipt in group)),
-            f"[red]set aside: {escape(problem)}[/]" if problem else "[green]ok[/]",
-        )
-    CONSOLE.print(grid)
 
 
 def _grid(title: str, *columns: str) -> Grid:
@@ -260,31 +244,45 @@ def _bad(number: int) -> str:
 # ---------------------------------------------------------------------------------------- add
 
 
-@main.command()
-@click.argument(
-    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+@main.command(short_help="Take files and folders at once.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--explain", is_flag=True, help="Take nothing: show who claims each file, and how sure."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON.")
-def add(files: tuple[Path, ...], as_json: bool) -> None:
-    """Copy FILES into the inbox and take them at once. The files themselves stay where they are."""
+def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
+    """Copy FILES into the inbox and take them at once. The files themselves stay where they are.
+
+    Of a folder every file is taken, or the whole of it when it is one export, unpacked.
+    """
     from personal_pipeline import refresh as passes
+    from personal_pipeline.ingest import adding
+    from personal_pipeline.outputs.receipts import explanation, receipts_table
 
     house = _house(load_settings())
     house.home.ensure()
-    for file in files:
-        place, number = house.home.inbox / file.name, 1
-        while place.exists():
-            number += 1
-            place = house.home.inbox / f"{file.stem}-{number}{file.suffix}"
-        # under a name that the sensor leaves alone until the copy is whole
-        partial = place.with_name(f".{place.name}.part")
-        shutil.copy2(file, partial)
-        partial.rename(place)
-    failures = passes.take_inbox(house)
+    if not adding.count(files):
+        raise click.UsageError("there is no file in what was given")
+    if explain:
+        found = []
+        for each in adding.explained(house.home, house.sources, files):
+            found.append(each)
+            if not as_json:
+                CONSOLE.print(explanation(each), soft_wrap=each.unknown is not None)
+        if as_json:
+            click.echo(json.dumps([asdict(each) for each in found], indent=1))
+        sys.exit(0 if all(each.opinions for each in found) else 1)
+    with (
+        adding.brought(house.home, house.sources, files),
+        _progress(shown=not as_json) as progress,
+    ):
+        failures = passes.take_inbox(replace(house, progress=progress))
     if as_json:
         click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
     else:
-        _print_receipts(house.outcome)
+        CONSOLE.print(receipts_table(house.outcome.receipts))
+        if any(not each.taken for each in house.outcome.receipts):
+            CONSOLE.print("`personal-pipeline add --explain FILE` says what a file looks like.")
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )

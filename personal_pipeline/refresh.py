@@ -82,7 +82,8 @@ def refresh(
         thread.start()
     for thread in threads:
         thread.join()
-    house = replace(house, looks={source.name: looks[source.name] for source in chosen})
+    found = {source.name: looks[source.name] for source in chosen}
+    house = replace(house, looks=found, progress=progress)
     with instance_of(home) as instance, quiet_dagster():
         end_lost_runs(instance)
         definitions = definitions_of(house)

@@ -146,6 +146,8 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline refresh": is_understood,
     "personal-pipeline refresh --since 2026-11-01": is_understood,
     "personal-pipeline add ~/Downloads/medium-stats-2026-11-01.json": is_understood,
+    "personal-pipeline add ~/Downloads/statements": is_understood,
+    "personal-pipeline add --explain ~/Downloads/unknown.csv": is_understood,
     "personal-pipeline status": does_it_with_nothing_connected,
     "personal-pipeline status --notify": is_understood,
     "personal-pipeline report --open": is_understood,

@@ -37,7 +37,7 @@ class Translator(DagsterDbtTranslator):
         table = self._by_model[node["name"]]
         area = node["fqn"][2] if len(node["fqn"]) > 3 else node["schema"]
         return spec.replace_attributes(
-            group_name=area if node["schema"] == "marts" else f"staging_{area}",
+            group_name=f"staging_{area}" if node["schema"] == "staging" else area,
             owners=[str(node["config"]["meta"].get("owner", "team:owner"))],
             kinds={"dbt", "duckdb"},
             code_version=table.code_version,

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.fetch import Pulled
+from personal_pipeline.ingest.fetch import Progress, Pulled
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.settings import Settings
 
@@ -50,6 +50,8 @@ class House:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     outcome: Outcome = field(default_factory=Outcome)
     beginning: date | None = None
+    progress: Progress | None = None
+    """Told how far the taking of the inbox is."""
     looks: Mapping[str, Sequence[Pulled]] = field(default_factory=dict)
     """By source, what this process has just fetched, for its run to record: a pass fetches all
     sources side by side in threads, and Dagster can only run one job at a time in a process."""

@@ -216,17 +216,20 @@ def inbox_assets(
         files = [path for path in named if path.is_file()] if named else inbox.waiting(house.home)
         written: dict[str, list[Written]] = {}
         try:
-            for path in files:
+            for number, path in enumerate(files):
+                if house.progress:
+                    house.progress("inbox", number, len(files))
                 try:
                     taken = inbox.take(house.home, sources, path, house.clock())
                 except FileNotFoundError:
                     if path.exists():
                         raise
                     continue  # another process took it first
-                house.outcome.receipts.append(taken.receipt)
-                context.log.info(receipt_line(taken.receipt))
-                for (source_name, stream_name), partitions in taken.written.items():
-                    written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
+                for each in taken.everything():
+                    house.outcome.receipts.append(each.receipt)
+                    context.log.info(receipt_line(each.receipt))
+                    for (source_name, stream_name), partitions in each.written.items():
+                        written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
         finally:
             _log_streams(
                 context,
@@ -251,4 +254,10 @@ def receipt_line(receipt: inbox.Receipt) -> str:
         for each in receipt.streams
     )
     kind = f"{receipt.source} {receipt.drop}"
-    return f"{receipt.file}: {kind}; {counts}; {receipt.unreadable} unreadable"
+    also = [f"also claimed by {each}" for each in receipt.also_claimed]
+    odd = [receipt.warning or ""]
+    for each in receipt.streams:
+        for words, names in (("new", each.columns_unknown), ("gone", each.columns_gone)):
+            odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
+    unreadable = f"{receipt.unreadable} unreadable"
+    return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"

@@ -9,7 +9,8 @@ Beside the tables of dbt there are ours, which live and die with the tables that
 - ``pipeline.ledger``: a row for every derived partition, with the digest of its content and the
   digests of the inputs that it was built from;
 - ``pipeline.tables``: a row for every table of dbt, with the code that made its columns;
-- ``pipeline.failures``: a row for every partition whose last build failed.
+- ``pipeline.failures``: a row for every partition whose last build failed;
+- ``pipeline.receipts``: a row for every dropped file, see ``receipts``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from personal_pipeline.graph.receipts import keep_receipts
 from personal_pipeline.graph.reconcile import (
     EMPTY,
     Built,
@@ -327,6 +329,7 @@ def record(
 def publish(home: Home) -> None:
     """Replace the copy that readers open, unless it says the same. The caller holds ``writing``."""
     with connection(home) as opened:
+        keep_receipts(opened, home)
         opened.execute("checkpoint")
     # byte by byte: whatever a build, a kill or a person did to either file is noticed
     if home.published.exists() and filecmp.cmp(home.warehouse, home.published, shallow=False):

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from personal_pipeline.home import Home, write_atomically
-from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import StreamLake
+from personal_pipeline.ingest.contract import DropStream, Grain, Record
+from personal_pipeline.ingest.lake import Row, StreamLake
 
 TOLD_FOR = timedelta(days=14)
 """A change is told for two weeks: long enough for somebody who looks once a week."""
@@ -102,12 +102,73 @@ def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns
 
 def names_in(lake: StreamLake) -> list[list[frozenset[str]]]:
     """The names of the top-level fields of each row of the newest partitions with rows, oldest
-    partition first. Raises ``DamagedPartition``."""
+    partition first. Raises ``DamagedPartition``.
+
+    Nothing of a table: its columns are declared, and no file can add or drop one."""
+    if lake.table is not None:
+        return []
     with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
     return [
         [frozenset(row.record) for row in lake.read(partition).values()]
         for partition in with_rows[-LOOKED_AT[lake.grain] :]
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How the columns of a file differ from those of the files before it."""
+
+    unknown: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def difference(
+    lake: StreamLake, stream: DropStream, months: Mapping[date, Mapping[str, Row]]
+) -> Difference:
+    """Which columns of a file the newest partitions have nowhere, and which they have everywhere
+    and the file not at all. Layouts are compared with their own kind; of one that is new there is
+    nothing to say. Raises ``DamagedPartition``."""
+    if lake.table is not None:
+        return Difference()
+    offered = _by_layout(stream, (row.record for rows in months.values() for row in rows.values()))
+    if not offered:
+        return Difference()
+    with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
+    known = _by_layout(
+        stream,
+        (
+            row.record
+            for partition in with_rows[-LOOKED_AT[lake.grain] :]
+            for row in lake.read(partition).values()
+        ),
+    )
+    unknown: set[str] = set()
+    gone: set[str] = set()
+    for layout in offered.keys() & known.keys():
+        everywhere = {
+            name
+            for name, count in known[layout].names.items()
+            if count >= NEARLY_ALL * known[layout].rows
+        }
+        unknown |= offered[layout].names.keys() - known[layout].names.keys()
+        gone |= everywhere - offered[layout].names.keys()
+    return Difference(tuple(sorted(unknown)), tuple(sorted(gone)))
+
+
+@dataclass(slots=True)
+class _Layout:
+    rows: int
+    names: Counter[str]
+
+
+def _by_layout(stream: DropStream, records: Iterable[Record]) -> dict[str, _Layout]:
+    found: dict[str, _Layout] = {}
+    for record in records:
+        layout = found.setdefault(stream.layout(record), _Layout(0, Counter()))
+        layout.rows += 1
+        # as a set: of a mapping, a counter would take the values
+        layout.names.update(set(stream.columns(record)))
+    return found
 
 
 def recall_columns(home: Home) -> dict[str, Columns]:

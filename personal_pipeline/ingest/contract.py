@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from personal_pipeline.ingest.http import Client
+    from personal_pipeline.ingest.tables import Spool
     from personal_pipeline.settings import Settings
 
 Record: TypeAlias = dict[str, Any]
@@ -134,6 +135,8 @@ class DropFile:
     path: Path
     name: str
     captured_at: datetime
+    home: Path | None = None
+    """The home folder, for what the person declared there; None when there is none."""
 
     def head(self, size: int = 65_536) -> bytes:
         """The first bytes, for recognising."""
@@ -143,10 +146,14 @@ class DropFile:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A drop says that a file is of its kind: how sure it is (0 to 1), and why, in a sentence."""
+    """A drop says that a file is of its kind: how sure it is (0 to 1), and why, in a sentence.
+
+    ``captured_at`` (UTC) is when the export was made, where the file itself says so.
+    """
 
     confidence: float
     reason: str
+    captured_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,27 @@ class DropRow:
     record: Record
 
 
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """Said once by a reader whose file breaks off: what it holds is added to what there is, and
+    nothing counts as vanished, even where the file should have been the whole picture. ``reason``
+    is a sentence."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """How a stream of very many rows lies in the lake: in Parquet, by DuckDB from end to end.
+
+    ``columns`` are names and DuckDB types. ``key`` names those that identify a row, most telling
+    first; a partition is sorted by them. The stream's volatile fields are columns too.
+    """
+
+    columns: Mapping[str, str]
+    key: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DropStream:
     """A table that dropped files feed; one lake partition a month."""
@@ -169,10 +197,20 @@ class DropStream:
     """PART: files add to each other. PICTURE: the newest file is the whole truth."""
     volatile: tuple[str, ...] = ()
     code_version: str = "1"
+    table: Table | None = None
+    """Given for a stream of very many rows; its rows come by ``Drop.load``."""
+    columns: Callable[[Record], Iterable[str]] = lambda record: record
+    """The columns that a record had in its file. The receipt says which are new and which gone."""
+    layout: Callable[[Record], str] = lambda record: ""
+    """Files of one layout should have the same columns."""
 
     @property
     def grain(self) -> Grain:
         return Grain.MONTH
+
+
+def _reads_nothing(_: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
+    yield from ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +219,11 @@ class Drop:
 
     ``recognise`` looks at content, never at the name alone; it must not raise. ``read`` yields
     rows and what could not be read; it may raise ``UnreadableFile`` when nothing at all can be.
+
+    A drop that feeds a table of very many rows has ``load`` in place of ``read``. It puts those
+    rows into its spool, and yields everything else like ``read``. When it ends, the spool's
+    connection holds for every stream with a ``table`` a table or view of the stream's name: a
+    column ``month`` (the first day of one), then the declared columns.
     """
 
     name: str
@@ -188,10 +231,18 @@ class Drop:
     how_to: str
     """The steps of making this export, for a reminder: where to click, what to download."""
     recognise: Callable[[DropFile], Claim | None]
-    read: Callable[[DropFile], Iterator[DropRow | Unreadable]]
+    read: Callable[[DropFile], Iterator[DropRow | Unreadable | Incomplete]] = _reads_nothing
+    load: Callable[[DropFile, Spool], Iterator[DropRow | Unreadable | Incomplete]] | None = None
     streams: tuple[DropStream, ...]
+    explain: Callable[[DropFile], str | None] = lambda file: None
+    """What can be said of a file that nobody claims, when it is nearly of this kind: for people, in
+    lines, with names of columns and no values."""
     monthly_on_day: int | None = None
     """The day of the month on which a new export is due; None when there is no calendar."""
+
+    def __post_init__(self) -> None:
+        if (self.read is _reads_nothing) == (self.load is None):
+            raise ValueError(f"drop {self.name}: exactly one of read and load is given")
 
 
 class UnreadableFile(Exception):

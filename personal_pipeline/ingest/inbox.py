@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +20,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.ingest.archives import (
+    Budget,
+    kind_of,
+    refuse_hostile,
+    unpack,
+    zip_folder,
+)
+from personal_pipeline.ingest.columns import difference
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     Claim,
@@ -26,6 +35,7 @@ from personal_pipeline.ingest.contract import (
     Drop,
     DropFile,
     DropRow,
+    Incomplete,
     Source,
     Unreadable,
     UnreadableFile,
@@ -41,11 +51,16 @@ from personal_pipeline.ingest.lake import (
 )
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
+from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
+from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
 
 LOCK_WAIT_SECONDS = 600
+
+UNPACKED = ("inbox", "archive")
+"""Source and drop in the receipt of an archive whose files were taken by themselves."""
 
 _DIGEST_IN_NAME = re.compile(r"[0-9a-f]{12,}")
 _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -55,7 +70,10 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
 @dataclass(frozen=True, slots=True)
 class StreamReceipt:
     """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
-    differs now."""
+    differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
+
+    ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
+    all earlier ones had; of the first file there is nothing to say."""
 
     stream: str
     new: int
@@ -63,6 +81,10 @@ class StreamReceipt:
     vanished: int
     unchanged: int
     changed_months: tuple[str, ...]
+    first_month: str | None = None
+    last_month: str | None = None
+    columns_unknown: tuple[str, ...] = ()
+    columns_gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +103,10 @@ class Receipt:
     unreadable: int = 0
     streams: tuple[StreamReceipt, ...] = ()
     problem: str | None = None
+    warning: str | None = None
+    """What is odd about a file that was taken all the same: it breaks off."""
+    also_claimed: tuple[str, ...] = ()
+    """Who else said that the file is theirs, a sentence each; they were less sure."""
 
     @property
     def taken(self) -> bool:
@@ -93,6 +119,14 @@ class Taken:
 
     receipt: Receipt
     written: Mapping[tuple[str, str], Sequence[Written]]
+    members: tuple[Taken, ...] = ()
+    """Of an archive: what became of the files in it."""
+
+    def everything(self) -> Iterator[Taken]:
+        """This one, then those of the files in it."""
+        yield self
+        for member in self.members:
+            yield from member.everything()
 
 
 def waiting(home: Home) -> list[Path]:
@@ -137,84 +171,161 @@ def captured_at(name: str, modified: datetime) -> datetime:
     return min(end, modified)
 
 
-def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, str] | None:
-    """Ask every drop whether the file is of its kind; the surest wins."""
-    claims = [
-        (claim.confidence, source, drop, claim.reason)
-        for source in sources
-        for drop in source.drops
-        if (claim := _claim(drop, file)) is not None
-    ]
-    if not claims:
-        return None
-    _, source, drop, reason = max(claims, key=lambda claim: claim[0])
-    return source, drop, reason
-
-
-def _claim(drop: Drop, file: DropFile) -> Claim | None:
-    try:
-        return drop.recognise(file)
-    except OSError:
-        raise
-    except Exception:
-        return None
-
-
-def accepted(sources: Sequence[Source]) -> str:
-    """What the inbox takes, as a list for people."""
-    return "\n".join(
-        f"- {source.title}: {drop.description}" for source in sources for drop in source.drops
-    )
+def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, Claim] | None:
+    """Whose kind of file it is: the surest claim wins."""
+    for claimed in claims_of(sources, file):
+        return claimed.source, claimed.drop, claimed.claim
+    return None
 
 
 def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
 
-    Raises ``FileNotFoundError`` when the file is gone, because another process took it first.
+    An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
+    ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        stat = path.stat()
-        modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-        digest = _digest_of(path)
-        file = DropFile(path, path.name, captured_at(path.name, modified))
-        known = recognise(sources, file) if stat.st_size else None
-        receipt = Receipt(
-            file=path.name,
-            received_at=now.isoformat(),
-            digest=digest,
-            size=stat.st_size,
-            source=known[0].name if known else None,
-            drop=known[1].name if known else None,
-            captured_at=file.captured_at.isoformat(),
-            reason=known[2] if known else "",
-        )
-        if known is None:
-            problem = (
-                "The file is empty; export it again."
-                if not stat.st_size
-                else "No source knows this kind of file.\nThe inbox takes:\n" + accepted(sources)
-            )
-            set_aside(home, path, "unknown", f"{path.name}: {problem}")
-            return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
-        source, drop, _ = known
-        original = _archive(home, path, digest)
-        try:
-            taken = _read_into_lake(home, source, drop, file, digest, receipt, now)
-        except UnreadableFile as error:
-            set_aside(home, path, source.name, f"{path.name}: {error}")
-            for stream in drop.streams:
-                memory = recall(home, source.name, stream.name)
-                remember(
-                    home,
-                    source.name,
-                    stream.name,
-                    memory.failed(now, "file unreadable", f"{path.name}: {error}"),
-                )
-            return _receipted(home, replace(receipt, problem=str(error)), {})
+        taken = _take(home, sources, path, now)
         # named by its digest, it stays in the archive; the inbox is empty again
-        assert original.exists()
-        path.unlink()
+        path.unlink(missing_ok=True)
         return taken
+
+
+def _take(
+    home: Home, sources: Sequence[Source], path: Path, now: datetime, inside: str | None = None
+) -> Taken:
+    """``inside`` is the name of a file that came out of an archive, with that of the archive."""
+    stat = path.stat()
+    file = drop_file(home, path)
+    receipt = Receipt(
+        file=inside or path.name,
+        received_at=now.isoformat(),
+        digest=_digest_of(path),
+        size=stat.st_size,
+        source=None,
+        drop=None,
+        captured_at=file.captured_at.isoformat(),
+        reason="",
+    )
+    try:
+        refuse_hostile(path)
+    except UnreadableFile as error:
+        return _set_aside(home, path, receipt, f"{error}")
+    if not stat.st_size:
+        return _set_aside(home, path, receipt, "The file is empty; export it again.")
+    claims = claims_of(sources, file)
+    if not claims and not inside and kind_of(path):
+        return _take_members(home, sources, path, receipt, now)
+    if not claims:
+        return _set_aside(home, path, receipt, unknown(sources, file))
+    source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
+    if claim.captured_at:
+        file = replace(file, captured_at=claim.captured_at)
+    receipt = replace(
+        receipt,
+        source=source.name,
+        drop=drop.name,
+        captured_at=file.captured_at.isoformat(),
+        reason=claim.reason,
+        also_claimed=tuple(map(str, claims[1:])),
+    )
+    original = _archive(home, path, receipt.digest)
+    try:
+        taken = _read_into_lake(home, source, drop, file, receipt.digest, receipt, now)
+    except UnreadableFile as error:
+        for stream in drop.streams:
+            memory = recall(home, source.name, stream.name)
+            remember(
+                home,
+                source.name,
+                stream.name,
+                memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
+            )
+        return _set_aside(home, path, receipt, str(error), source.name)
+    assert original.exists()
+    return taken
+
+
+def drop_file(home: Home, path: Path) -> DropFile:
+    """A file as readers see it."""
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return DropFile(path, path.name, captured_at(path.name, modified), home.root)
+
+
+def _set_aside(
+    home: Home, path: Path, receipt: Receipt, problem: str, folder: str = "unknown"
+) -> Taken:
+    """``problem`` is told whole beside the file, and its first line in the receipt."""
+    set_aside(home, path, folder, f"{receipt.file}: {problem}")
+    return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
+
+
+def _take_members(
+    home: Home, sources: Sequence[Source], path: Path, receipt: Receipt, now: datetime
+) -> Taken:
+    """Take the files of an archive that nobody claims as a whole, each by itself.
+
+    An archive in it is opened too, one in that is not. What no source knows stays in the archive,
+    which is kept whole; if no source knows any of it, the archive itself is set aside.
+    """
+    home.state.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.state, prefix="unpacked-") as scratch:
+        # as if the folders of the archive lay in the inbox: they may name an account
+        folder = Path(scratch) / "inbox"
+        try:
+            members, strangers = _members(home, sources, path, folder, Budget.of(path))
+        except UnreadableFile as error:
+            return _set_aside(home, path, receipt, str(error))
+        if isinstance(members, Path):
+            # an export that was packed in another way, or a folder of it
+            return _take(home, sources, members, now, path.name)
+        if not members:
+            problem = (
+                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
+                + accepted(sources)
+            )
+            return _set_aside(home, path, receipt, problem)
+        _archive(home, path, receipt.digest)
+        taken = tuple(
+            _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
+            for each in members
+        )
+    receipt = replace(
+        receipt,
+        source=UNPACKED[0],
+        drop=UNPACKED[1],
+        reason=f"no export by itself; {len(members):,} of the files in it are",
+        warning=f"Files in it of no known kind: {strangers:,}." if strangers else None,
+    )
+    return replace(_receipted(home, receipt, {}), members=taken)
+
+
+def _members(
+    home: Home, sources: Sequence[Source], path: Path, folder: Path, budget: Budget, depth: int = 1
+) -> tuple[list[Path] | Path, int]:
+    """The files of an archive that somebody claims, and how many others there are; or one zip with
+    all of them, when that is what somebody claims. Raises ``UnreadableFile``."""
+    files = unpack(path, folder, budget)
+    if kind_of(path) != "zip" and len(files) > 1:
+        whole = folder.with_name(f"{path.name.split('.')[0]}.zip")
+        zip_folder(folder, whole)
+        if claims_of(sources, drop_file(home, whole)):
+            return whole, 0
+        whole.unlink()
+    known: list[Path] = []
+    strangers = 0
+    for file in files:
+        if claims_of(sources, drop_file(home, file)):
+            known.append(file)
+        elif depth and kind_of(file):
+            inner, others = _members(
+                home, sources, file, file.with_name(f"{file.name}.files"), budget, depth - 1
+            )
+            known += [inner] if isinstance(inner, Path) else inner
+            strangers += others
+        else:
+            strangers += 1
+    return known, strangers
 
 
 def _digest_of(path: Path) -> str:
@@ -256,11 +367,51 @@ def _read_into_lake(
     receipt: Receipt,
     now: datetime,
 ) -> Taken:
-    streams = {stream.name: stream for stream in drop.streams}
+    if drop.load is None:
+        read = _sorted_out(drop, drop.read(file), file, digest, now)
+        return _merged_into_lake(home, source, drop, file, digest, receipt, now, read, None)
+    if _is_known_picture(home, source, drop, file, digest):
+        for stream in drop.streams:
+            memory = recall(home, source.name, stream.name)
+            same = memory.succeeded(now, unreadable=memory.unreadable)
+            remember(home, source.name, stream.name, same)
+        _date_picture(home, source, drop, file, digest)
+        receipt = replace(receipt, streams=_unchanged(home, source, drop))
+        return _receipted(home, receipt, {})
+    with spooling(home) as spool:
+        read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
+        taken = _merged_into_lake(home, source, drop, file, digest, receipt, now, read, spool)
+    if not read.incomplete:
+        _remember_picture(home, source, drop, file, digest)
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a reader yielded: rows by stream, month and key, and what it could not read."""
+
+    rows: Mapping[str, Mapping[date, Mapping[str, Row]]]
+    bad: Sequence[Unreadable]
+    incomplete: str | None
+
+
+def _sorted_out(
+    drop: Drop,
+    items: Iterator[DropRow | Unreadable | Incomplete],
+    file: DropFile,
+    digest: str,
+    now: datetime,
+) -> _Read:
     as_of = file.captured_at.isoformat()
-    rows: dict[str, dict[date, dict[str, Row]]] = {name: defaultdict(dict) for name in streams}
+    rows: dict[str, dict[date, dict[str, Row]]] = {
+        stream.name: defaultdict(dict) for stream in drop.streams
+    }
     bad: list[Unreadable] = []
-    for item in _items(drop, file):
+    incomplete = None
+    for item in _items(items):
+        if isinstance(item, Incomplete):
+            incomplete = item.reason
+            continue
         if isinstance(item, Unreadable):
             bad.append(item)
             continue
@@ -276,38 +427,127 @@ def _read_into_lake(
         month = rows[item.stream][item.month.replace(day=1)]
         present = month.get(item.key)
         month[item.key] = row if present is None else newer(present, row)
-    keep_records(home, source.name, drop.name, bad)
+    return _Read(rows, bad, incomplete)
+
+
+def _merged_into_lake(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    file: DropFile,
+    digest: str,
+    receipt: Receipt,
+    now: datetime,
+    read: _Read,
+    spool: Spool | None,
+) -> Taken:
+    keep_records(home, source.name, drop.name, read.bad)
     written: dict[tuple[str, str], Sequence[Written]] = {}
     receipts: list[StreamReceipt] = []
-    for name, months in rows.items():
-        stream = streams[name]
+    for stream in drop.streams:
         lake = lake_of(home, source.name, stream)
-        merge = _whole_picture if stream.coverage is Coverage.PICTURE else _added
-        results = list(merge(lake, months)) if months else []
-        written[source.name, name] = results
-        count = sum(len(month) for month in months.values())
+        months = read.rows[stream.name]
+        whole = stream.coverage is Coverage.PICTURE and read.incomplete is None
+        span = sorted(months)
+        new_columns = difference(lake, stream, months)
+        if stream.table and spool:
+            as_of = file.captured_at.isoformat()
+            span = months_of(spool, stream.name)
+            results = replace_months(spool, lake, as_of, digest, whole=whole)
+            count = sum(result.version.rows for result in results)
+        else:
+            results = list((_whole_picture if whole else _added)(lake, months)) if months else []
+            count = sum(len(month) for month in months.values())
+        written[source.name, stream.name] = results
         new, altered = sum(w.new for w in results), sum(w.altered for w in results)
         receipts.append(
             StreamReceipt(
-                stream=name,
+                stream=stream.name,
                 new=new,
                 altered=altered,
                 vanished=sum(w.vanished for w in results),
                 unchanged=max(count - new - altered, 0),
                 changed_months=tuple(w.partition.isoformat() for w in results if w.changed),
+                first_month=span[0].isoformat() if span else None,
+                last_month=span[-1].isoformat() if span else None,
+                columns_unknown=new_columns.unknown,
+                columns_gone=new_columns.gone,
             )
         )
-        if months:
-            memory = recall(home, source.name, name)
-            remember(home, source.name, name, memory.succeeded(now, unreadable=len(bad)))
-    receipt = replace(receipt, unreadable=len(bad), streams=tuple(receipts))
+        if count:
+            memory = recall(home, source.name, stream.name)
+            succeeded = memory.succeeded(now, unreadable=len(read.bad))
+            remember(home, source.name, stream.name, succeeded)
+    receipt = replace(
+        receipt, unreadable=len(read.bad), streams=tuple(receipts), warning=read.incomplete
+    )
     return _receipted(home, receipt, written)
 
 
-def _items(drop: Drop, file: DropFile) -> Iterator[DropRow | Unreadable]:
+def _picture_path(home: Home, source: Source, drop: Drop) -> Path:
+    # in the lake, so that it goes when the lake goes
+    return home.lake / source.name / f".{drop.name}.json"
+
+
+def _months_of(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, str]]:
+    return {
+        stream.name: {
+            str(month): version.digest
+            for month, version in lake_of(home, source.name, stream).versions().items()
+        }
+        for stream in drop.streams
+    }
+
+
+def _remember_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
+    """Note which export the lake now shows, so that the same one again need not be read."""
+    if all(stream.coverage is Coverage.PICTURE for stream in drop.streams):
+        noted = {
+            "origin": digest,
+            "as_of": file.captured_at.isoformat(),
+            "code": [stream.code_version for stream in drop.streams],
+            "months": _months_of(home, source, drop),
+        }
+        write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
+
+
+def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
+    """An export that came again may be dated later than the first time."""
+    noted = json.loads(_picture_path(home, source, drop).read_bytes())
+    later = datetime.fromisoformat(noted["as_of"]) < file.captured_at
+    if noted["origin"] == digest and later:
+        _remember_picture(home, source, drop, file, digest)
+
+
+def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:
+    """Whether reading the file would change nothing: the lake shows this export, or a newer one,
+    as this version of the code reads it."""
+    try:
+        noted = json.loads(_picture_path(home, source, drop).read_bytes())
+        shown = (noted["code"], noted["months"])
+        newer_shown = datetime.fromisoformat(noted["as_of"]) > file.captured_at
+        same = noted["origin"] == digest or newer_shown
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    code = [stream.code_version for stream in drop.streams]
+    return same and shown == (code, _months_of(home, source, drop))
+
+
+def _unchanged(home: Home, source: Source, drop: Drop) -> tuple[StreamReceipt, ...]:
+    receipts = []
+    for stream in drop.streams:
+        versions = lake_of(home, source.name, stream).versions().values()
+        rows = sum(version.rows for version in versions)
+        receipts.append(StreamReceipt(stream.name, 0, 0, 0, rows, ()))
+    return tuple(receipts)
+
+
+def _items(
+    items: Iterator[DropRow | Unreadable | Incomplete],
+) -> Iterator[DropRow | Unreadable | Incomplete]:
     """What the drop reads. A reader that breaks costs its file, not the files behind it."""
     try:
-        yield from drop.read(file)
+        yield from items
     except (UnreadableFile, OSError):
         raise
     except Exception as error:
@@ -348,7 +588,10 @@ def _receipted(
     home: Home, receipt: Receipt, written: Mapping[tuple[str, str], Sequence[Written]]
 ) -> Taken:
     stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
-    name = f"{stamp}-{receipt.digest[:16]}.json"
-    content = json.dumps(asdict(receipt), indent=1).encode()
-    write_atomically(home.archive / "receipts" / name, content)
+    name = f"{stamp}-{receipt.digest[:16]}"
+    place, number = home.archive / "receipts" / f"{name}.json", 1
+    while place.exists():
+        number += 1
+        place = place.with_name(f"{name}-{number}.json")
+    write_atomically(place, json.dumps(asdict(receipt), indent=1).encode())
     return Taken(receipt, written)

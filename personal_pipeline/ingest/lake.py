@@ -5,6 +5,9 @@
 service gave it) and ``origin`` (the digest of the file in the archive). Lines are sorted by key and
 written with sorted names, so equal content is equal bytes.
 
+A stream of very many rows lies in ``part.parquet`` instead, see ``tables``; here is what both kinds
+of partition have in common.
+
 The digest leaves out ``as_of``, ``origin`` and the stream's volatile fields: it says whether the
 *content* is the same, and is the data version of the partition everywhere in the house.
 """
@@ -23,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from personal_pipeline.home import READ_ONLY, Home, write_atomically
-from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record
+from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
+TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 
 
@@ -130,6 +134,7 @@ class StreamLake:
     stream: str
     grain: Grain
     volatile: tuple[str, ...] = ()
+    table: Table | None = None
 
     @property
     def folder(self) -> Path:
@@ -137,7 +142,11 @@ class StreamLake:
 
     def path(self, partition: date) -> Path:
         """The file of a partition, whether or not it exists."""
-        return self.folder / f"{self.grain}={partition.isoformat()}" / PART
+        return self.folder / f"{self.grain}={partition.isoformat()}" / self._part
+
+    @property
+    def _part(self) -> str:
+        return TABLE_PART if self.table else PART
 
     def partitions(self) -> list[date]:
         """Partitions that exist, also the empty ones, oldest first."""
@@ -147,12 +156,14 @@ class StreamLake:
         return sorted(
             date.fromisoformat(entry.name.removeprefix(prefix))
             for entry in os.scandir(self.folder)
-            if entry.name.startswith(prefix) and Path(entry.path, PART).exists()
+            if entry.name.startswith(prefix) and Path(entry.path, self._part).exists()
         )
 
     def read(self, partition: date) -> dict[str, Row]:
         """The rows of a partition by key; nothing where there is no file."""
         path = self.path(partition)
+        if self.table:
+            raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
             with gzip.open(path, "rt", encoding="utf-8") as stream:
                 envelopes = [json.loads(line) for line in stream]
@@ -168,11 +179,15 @@ class StreamLake:
         except FileNotFoundError:
             return {}
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
-            raise DamagedPartition(
-                f"{self.source}.{self.stream}: {path} is damaged ({type(error).__name__}). Move it "
-                f"away; then {self._how_to_refill()}. Earlier contents of this partition are under "
-                f"{self._superseded(partition)}."
-            ) from error
+            raise self.damaged(partition, error) from error
+
+    def damaged(self, partition: date, error: Exception) -> DamagedPartition:
+        """What to raise for a file that cannot be read."""
+        return DamagedPartition(
+            f"{self.source}.{self.stream}: {self.path(partition)} is damaged "
+            f"({type(error).__name__}). Move it away; then {self._how_to_refill()}. Earlier "
+            f"contents of this partition are under {self._superseded(partition)}."
+        )
 
     def write(self, partition: date, rows: Iterable[Row]) -> Written:
         """Replace a partition whole, and keep what it held before in the archive.
@@ -188,7 +203,7 @@ class StreamLake:
         lines = _lines(new)
         if not existed or lines != _lines(old):
             if old and changed:
-                self._archive(partition)
+                self.archive_partition(partition)
             # no time stamp in the header: equal content is equal bytes
             write_atomically(path, gzip.compress(lines.encode(), 6, mtime=0))
         return Written(
@@ -212,22 +227,49 @@ class StreamLake:
         what was noted is read again, so what this returns is always true of the files.
         """
         noted = self._noted()
-        volatile = canonical(list(self.volatile))
         current: dict[str, list[Any]] = {}
         for partition in self.partitions():
             name = partition.isoformat()
-            stat = self.path(partition).stat()
-            stamp = [stat.st_size, stat.st_mtime_ns, volatile]
+            stamp = self._stamp(partition)
             entry = noted.get(name)
             if entry is None or entry[:3] != stamp:
-                rows = self.read(partition)
-                entry = [*stamp, content_digest(rows.values(), self.volatile), len(rows)]
+                version = self._version_of_file(partition)
+                entry = [*stamp, version.digest, version.rows]
             current[name] = entry
         if current != noted:
             write_atomically(self.folder / VERSIONS, canonical(current).encode())
         return {
             date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
         }
+
+    def note(self, versions: Mapping[date, Version]) -> None:
+        """Remember the versions of partitions that were just written, to save reading them."""
+        noted = {
+            partition.isoformat(): [*self._stamp(partition), version.digest, version.rows]
+            for partition, version in versions.items()
+        }
+        if noted:
+            content = canonical({**self._noted(), **noted})
+            write_atomically(self.folder / VERSIONS, content.encode())
+
+    def _stamp(self, partition: date) -> list[Any]:
+        stat = self.path(partition).stat()
+        return [stat.st_size, stat.st_mtime_ns, canonical(list(self.volatile))]
+
+    def _version_of_file(self, partition: date) -> Version:
+        if self.table is None:
+            rows = self.read(partition)
+            return Version(content_digest(rows.values(), self.volatile), len(rows))
+        # heavy, and hardly any stream is a table
+        import duckdb
+
+        from personal_pipeline.ingest.parquet import digest_of_parquet
+
+        try:
+            digest, count = digest_of_parquet(self.path(partition), self.table, self.volatile)
+        except duckdb.Error as error:
+            raise self.damaged(partition, error) from error
+        return Version(digest, count)
 
     def _noted(self) -> Mapping[str, list[Any]]:
         try:
@@ -247,10 +289,12 @@ class StreamLake:
     def _superseded(self, partition: date) -> Path:
         return self.archive / "lake" / self.source / self.stream / partition.isoformat()
 
-    def _archive(self, partition: date) -> None:
+    def archive_partition(self, partition: date) -> None:
+        """Keep the file of a partition, which is about to be replaced."""
         path = self.path(partition)
         content = path.read_bytes()
-        kept = self._superseded(partition) / f"{hashlib.sha256(content).hexdigest()[:16]}.jsonl.gz"
+        ending = self._part.removeprefix("part")
+        kept = self._superseded(partition) / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
         if not kept.exists():
             write_atomically(kept, content)
             kept.chmod(READ_ONLY)
@@ -258,4 +302,7 @@ class StreamLake:
 
 def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:
     """The partitions of a stream of a source."""
-    return StreamLake(home.lake, home.archive, source, stream.name, stream.grain, stream.volatile)
+    table = stream.table if isinstance(stream, DropStream) else None
+    return StreamLake(
+        home.lake, home.archive, source, stream.name, stream.grain, stream.volatile, table
+    )

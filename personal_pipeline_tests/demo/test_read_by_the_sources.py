@@ -14,9 +14,9 @@ from personal_pipeline.demo.services import Addresses
 from personal_pipeline.ingest.contract import (
     ApiStream,
     DropFile,
+    DropRow,
     Record,
     Source,
-    Unreadable,
     Window,
 )
 from personal_pipeline.ingest.fetch import sort_into_days
@@ -71,7 +71,7 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
         assert source.name == ("kit" if "subscribers" in path.name else "medium"), path.name
         kinds[drop.name] += 1
         for row in drop.read(file):
-            assert not isinstance(row, Unreadable), (path.name, row.reason)
+            assert isinstance(row, DropRow), (path.name, row.reason)
             keys[row.stream].add(row.key)
 
     assert kinds["subscriber_export"] > 20

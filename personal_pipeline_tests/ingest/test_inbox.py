@@ -23,7 +23,14 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Receipt, captured_at, original_path, take, waiting
+from personal_pipeline.ingest.inbox import (
+    Receipt,
+    StreamReceipt,
+    captured_at,
+    original_path,
+    take,
+    waiting,
+)
 from personal_pipeline.ingest.lake import Row, lake_of
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -254,3 +261,59 @@ def test_a_recogniser_that_breaks_does_not_claim(home: Home) -> None:
     path = put(home, "f.txt", "figures,2026-11-01,1")
     receipt = take(home, [replace(SOURCE, drops=(drop,)), SOURCE], path, NOW).receipt
     assert receipt.taken
+
+
+def test_the_surer_of_two_claimants_takes_it_and_the_other_is_named(home: Home) -> None:
+    def unsure(file: DropFile) -> Claim | None:
+        return Claim(0.5, "has lines")
+
+    other = replace(SOURCE.drops[0], name="guess", recognise=unsure)
+    source = replace(SOURCE, drops=(other, *SOURCE.drops))
+    receipt = take(home, [source], put(home, "f.txt", "figures,2026-11-01,1"), NOW).receipt
+    assert (receipt.drop, receipt.reason) == ("export", "begins with #figures")
+    assert receipt.also_claimed == ("toy guess, 50% sure: has lines",)
+    alone = drop(home, "g.txt", "figures,2026-11-02,1")
+    assert alone.also_claimed == ()
+
+
+def test_a_receipt_tells_the_span_and_which_columns_are_new_or_gone(home: Home) -> None:
+    def read_json(file: DropFile) -> Iterator[DropRow | Unreadable]:
+        for line in file.path.read_text().splitlines()[1:]:
+            record = json.loads(line)
+            yield DropRow("figures", date.fromisoformat(record["day"]), record["day"], record)
+
+    source = replace(SOURCE, drops=(replace(SOURCE.drops[0], read=read_json, streams=(FIGURES,)),))
+
+    def dropped(name: str, *records: dict[str, object]) -> StreamReceipt:
+        path = put(home, name, *map(json.dumps, records))
+        return take(home, [source], path, NOW).receipt.streams[0]
+
+    first = dropped("1.txt", {"day": "2026-01-03", "n": 1}, {"day": "2026-03-01", "n": 2, "odd": 1})
+    assert (first.first_month, first.last_month) == ("2026-01-01", "2026-03-01")
+    assert (first.columns_unknown, first.columns_gone) == ((), ())
+    second = dropped("2.txt", {"day": "2026-04-03", "m": 1})
+    assert (second.first_month, second.last_month) == ("2026-04-01", "2026-04-01")
+    assert (second.columns_unknown, second.columns_gone) == (("m",), ("n",))
+    # a column that only some rows had is not missed, and one that came once is known
+    third = dropped("3.txt", {"day": "2026-05-03", "n": 1, "m": 1})
+    assert (third.columns_unknown, third.columns_gone) == ((), ())
+
+
+def test_an_unknown_file_is_told_what_it_looks_like(home: Home) -> None:
+    looks = {
+        b"%PDF-1.7 ...": "a PDF",
+        b'{"kind": "x", "items": []}': 'JSON with the fields "kind", "items"',
+        b"<?xml version='1.0'?><HealthData locale='en'>": "outermost element is <HealthData>",
+        b"<!DOCTYPE html><html>": "a web page",
+        "Datum;Größe;Notiz\n01.02.2024;17;privat\n".encode(): 'columns "Datum", "Größe", "Notiz"',
+        b"\x00\x01\x02": "binary data",
+        b"dear diary": "text",
+    }
+    for number, (content, words) in enumerate(looks.items()):
+        path = home.inbox / f"{number}.bin"
+        path.write_bytes(content)
+        assert take(home, [SOURCE], path, NOW).receipt.problem is not None
+        reason = (home.quarantine / "unknown" / f"{number}.bin.reason.txt").read_text()
+        assert words in reason
+        assert "- Toy: a list of figures" in reason
+        assert "privat" not in reason

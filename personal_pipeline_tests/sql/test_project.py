@@ -28,7 +28,7 @@ def test_every_model_says_what_it_is(manifest: Manifest) -> None:
             "owner": node["config"]["meta"].get("owner"),
             "grain": node["config"]["meta"].get("grain") in ("day", "month", "whole"),
             "tag of its grain": node["config"]["tags"] == [node["config"]["meta"].get("grain")],
-            "schema": node["schema"] in ("staging", "marts"),
+            "schema": node["schema"] in ("staging", "marts", "pipeline"),
         }.items()
         if not there
     ]

@@ -245,7 +245,8 @@ def test_rebuilding_what_a_change_reaches_is_building_everything(
 
     reached: dict[str, set[str]] = {table.name: set() for table in cut(tables)}
     for (edge, name), fed in fed_by(tables).items():
-        reached[name].update(*(fed[partition] for partition in changed[edge]))
+        # a table that is not cut has no partitions to compare; what reads one reads all of it
+        reached[name].update(*(fed[partition] for partition in changed.get(edge, ())))
     assert len(reached["marts/revenue_daily"]) < 40
 
     old.replace(warehouse.path)

@@ -1,4 +1,4 @@
-{# Schemas are exactly `staging` and `marts`, without the target's name in front. #}
+{# Schemas are exactly `staging`, `marts` and `pipeline`, without the target's name in front. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

@@ -1,0 +1,103 @@
+"""``pipeline.receipts``: a row a dropped file, copied from ``archive/receipts/``.
+
+The files are the truth and the table can be dropped. It is filled before each publishing, so a
+receipt is there as soon as a pass or a build ended.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from personal_pipeline.home import Home
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+TABLE = """
+create schema if not exists pipeline;
+create table if not exists pipeline.receipts (
+    receipt varchar primary key,
+    received_at timestamp not null,
+    file varchar not null,
+    origin varchar not null,
+    size_bytes bigint not null,
+    source varchar,
+    kind varchar,
+    captured_at timestamp,
+    rows_new bigint not null,
+    rows_changed bigint not null,
+    rows_vanished bigint not null,
+    rows_unchanged bigint not null,
+    rows_unreadable bigint not null,
+    first_month date,
+    last_month date,
+    columns_unknown varchar[] not null,
+    columns_gone varchar[] not null,
+    reason varchar not null,
+    also_claimed varchar[] not null,
+    problem varchar,
+    warning varchar,
+    streams json not null
+)
+"""
+
+
+def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
+    """Copy what the table lacks, and take out what is no longer there. Times are UTC."""
+    opened.execute(TABLE)
+    files = {path.name: path for path in (home.archive / "receipts").glob("*.json")}
+    kept = {name for (name,) in opened.execute("select receipt from pipeline.receipts").fetchall()}
+    if gone := sorted(kept - files.keys()):
+        opened.execute("delete from pipeline.receipts where receipt in (select unnest(?))", [gone])
+    rows = [row for name in sorted(files.keys() - kept) if (row := _row(files[name]))]
+    if rows:
+        places = ", ".join("?" * len(rows[0]))
+        opened.executemany(f"insert into pipeline.receipts values ({places})", rows)  # noqa: S608
+
+
+def _row(path: Path) -> list[Any] | None:
+    """None for a receipt that cannot be read: as elsewhere, it is left out."""
+    try:
+        receipt = json.loads(path.read_bytes())
+        streams = receipt["streams"]
+        months = [
+            month
+            for each in streams
+            for month in (each.get("first_month"), each.get("last_month"))
+            if month
+        ]
+        return [
+            path.name,
+            _utc(receipt["received_at"]),
+            receipt["file"],
+            receipt["digest"],
+            receipt["size"],
+            receipt["source"],
+            receipt["drop"],
+            _utc(receipt["captured_at"]) if receipt["captured_at"] else None,
+            *(
+                sum(each[name] for each in streams)
+                for name in ("new", "altered", "vanished", "unchanged")
+            ),
+            receipt["unreadable"],
+            min(months, default=None),
+            max(months, default=None),
+            *(
+                sorted({column for each in streams for column in each.get(name, ())})
+                for name in ("columns_unknown", "columns_gone")
+            ),
+            receipt["reason"],
+            receipt.get("also_claimed", []),
+            receipt["problem"],
+            receipt.get("warning"),
+            json.dumps(streams),
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,306 @@
+"""Zip, tar and gzip files from outside: opened only when they can do no harm.
+
+What is in them is written below one folder of ours and nowhere else. A name that leads out of its
+folder is refused and not mended: a file that holds one was made to hurt somebody.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISLNK
+from typing import IO, cast
+
+from personal_pipeline.ingest.contract import UnreadableFile
+
+MOST_ENTRIES = 200_000
+LARGEST_DIRECTORY_BYTES = 32_000_000
+LONGEST_NAME = 1_000
+LONGEST_PART_BYTES = 250
+"""Of a folder's or file's name: what file systems take is 255."""
+LARGEST_TOTAL_BYTES = 50_000_000_000
+HIGHEST_RATIO = 300
+"""How many bytes may come out of one. XML gives 10 to 50; what is made to fill a disk, 1,000."""
+RATIO_MATTERS_FROM_BYTES = 50_000_000
+
+BLOCK_BYTES = 1 << 20
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
+_TAR_AT, _TAR = 257, b"ustar"
+
+_END = struct.Struct("<4s4H2LH")
+_END64 = struct.Struct("<4sQ2H2L4Q")
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    gzip.BadGzipFile,
+    OverflowError,
+    ValueError,
+    # tarfile and the decompressors, of bytes that are nonsense
+    TypeError,
+    IndexError,
+)
+
+
+@dataclass(slots=True)
+class Budget:
+    """What may still come out of a file, and of the files inside of it."""
+
+    entries: int
+    bytes: int
+
+    @classmethod
+    def of(cls, path: Path) -> Budget:
+        highest = max(HIGHEST_RATIO * path.stat().st_size, RATIO_MATTERS_FROM_BYTES)
+        return cls(MOST_ENTRIES, min(highest, LARGEST_TOTAL_BYTES))
+
+    def enter(self) -> None:
+        """Count a file. Raises ``UnreadableFile``."""
+        self.entries -= 1
+        if self.entries < 0:
+            raise UnreadableFile(f"refused: it holds more than {MOST_ENTRIES:,} files.")
+
+    def spend(self, size: int) -> None:
+        """Count bytes. Raises ``UnreadableFile``."""
+        self.bytes -= size
+        if self.bytes < 0:
+            raise UnreadableFile(
+                f"refused: it unpacks to more than {HIGHEST_RATIO} times its size, or to more "
+                f"than {LARGEST_TOTAL_BYTES // 10**9} GB."
+            )
+
+
+def kind_of(path: Path) -> str | None:
+    """``zip``, ``tar`` or ``compressed`` by the first bytes; None for everything else."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if head.startswith(_ZIP):
+        return "zip"
+    if head.startswith((_GZIP, _BZIP2, _XZ)):
+        return "compressed"
+    return "tar" if head[_TAR_AT:].startswith(_TAR) else None
+
+
+def refuse_hostile(path: Path) -> None:
+    """Raises ``UnreadableFile`` for a zip whose directory shows that it was made to do harm; what
+    has no directory, because it was cut off, passes, and so does what is no zip."""
+    if kind_of(path) != "zip":
+        return
+    with suppress(*_DAMAGED):
+        _check_directory_size(path)
+        with zipfile.ZipFile(path) as archive:
+            budget = Budget.of(path)
+            for member in archive.infolist():
+                budget.enter()
+                budget.spend(member.file_size)
+                _check_zip_member(member)
+
+
+def _check_directory_size(path: Path) -> None:
+    """Look at the size of the directory before it is read: it is held in memory whole."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(max(size - 70_000, 0))
+        tail = stream.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at == -1 or len(tail) - at < _END.size:
+        return
+    _, _, _, _, entries, length, _, _ = _END.unpack_from(tail, at)
+    at64 = tail.rfind(b"PK\x06\x06", 0, at)
+    if at64 != -1 and len(tail) - at64 >= _END64.size:
+        *_, entries, length, _ = _END64.unpack_from(tail, at64)
+    if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY_BYTES:
+        raise UnreadableFile(f"refused: it holds more than {MOST_ENTRIES:,} files.")
+
+
+def _check_zip_member(member: zipfile.ZipInfo) -> None:
+    _check_name(_zip_name(member))
+    if S_ISLNK(member.external_attr >> 16):
+        raise UnreadableFile("refused: it holds a symbolic link.")
+    if (
+        member.file_size > RATIO_MATTERS_FROM_BYTES
+        and member.file_size > HIGHEST_RATIO * member.compress_size
+    ):
+        raise UnreadableFile(
+            f"refused: a file in it unpacks to more than {HIGHEST_RATIO} times its size."
+        )
+
+
+def _check_name(name: str) -> None:
+    parts = name.replace("\\", "/").split("/")
+    if len(name) > LONGEST_NAME or any(
+        len(part.encode("utf-8", "replace")) > LONGEST_PART_BYTES for part in parts
+    ):
+        raise UnreadableFile(
+            f"refused: it holds a name of more than {LONGEST_NAME:,} characters, or "
+            f"{LONGEST_PART_BYTES} in one part."
+        )
+    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in parts:
+        raise UnreadableFile("refused: it holds a name that leads out of its folder.")
+
+
+def _zip_name(member: zipfile.ZipInfo) -> str:
+    """The name in a zip. Without the mark of UTF-8 it is said to be CP437, and hardly ever is."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    raw = member.filename.encode("cp437", "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return member.filename
+
+
+def unpack(path: Path, into: Path, budget: Budget) -> list[Path]:
+    """Write the files of an archive below a folder, which is made; returns them in order of name.
+
+    Files get the time that the archive has for them, but none later than that of the archive.
+    What macOS adds to a zip is left out. Raises ``UnreadableFile`` when it is hostile or damaged.
+    """
+    into.mkdir(parents=True)
+    newest = path.stat().st_mtime
+    kind = kind_of(path)
+    try:
+        if kind == "zip":
+            _check_directory_size(path)
+            members = _zip_members(path)
+        else:
+            members = _tar_members(path) if _is_tar(path) else _only_member(path)
+        written = []
+        for name, modified, content in members:
+            budget.enter()
+            _check_name(name)
+            place = _place(into, name)
+            _write(content, place, budget)
+            stamp = min(modified, newest)
+            os.utime(place, (stamp, stamp))
+            written.append(place)
+        return sorted(written)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise UnreadableFile("refused: a name in it is a file and a folder at once.") from None
+    except _DAMAGED as error:
+        raise _damaged(error) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's, not the archive's
+        raise _damaged(error) from None
+    except RuntimeError:
+        # what zipfile says of a member with a password
+        raise UnreadableFile(
+            "it is locked with a password: unpack it, and add the files themselves."
+        ) from None
+
+
+def _damaged(error: Exception) -> UnreadableFile:
+    kind = type(error).__name__
+    return UnreadableFile(f"it is damaged or not complete ({kind}); download it again.")
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check_zip_member(member)
+            name = _zip_name(member)
+            if member.is_dir() or name.startswith("__MACOSX/"):
+                continue
+            try:
+                # a zip has no zone: taken as UTC it is at most a day off
+                modified = datetime(*member.date_time, tzinfo=UTC).timestamp()
+            except ValueError:
+                modified = path.stat().st_mtime
+            with archive.open(member) as content:
+                yield name, modified, content
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            # zeros are a tar without files, too
+            return archive.next() is not None
+    except (*_DAMAGED, OSError):
+        return False
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
+    # as a stream: a table of contents is only in front of each file, so none is held whole
+    with tarfile.open(path, "r|*") as archive:
+        for member in archive:
+            archive.members = []  # type: ignore[attr-defined]  # which would keep every header in memory
+            name = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            _check_name(name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise UnreadableFile("refused: it holds a link or a device.")
+            content = archive.extractfile(member)
+            if content is not None:
+                yield name, float(member.mtime), content
+
+
+def _only_member(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
+    with path.open("rb") as stream:
+        head = stream.read(3)
+    module = gzip if head.startswith(_GZIP) else bz2 if head == _BZIP2 else lzma
+    with module.open(path) as content:
+        yield path.stem or "content", path.stat().st_mtime, cast("IO[bytes]", content)
+
+
+def _place(into: Path, name: str) -> Path:
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    place = into.joinpath(*(parts or ["content"]))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    wanted, number = place, 1
+    while place.exists():
+        number += 1
+        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    return place
+
+
+def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
+    with place.open("wb") as target:
+        while block := content.read(BLOCK_BYTES):
+            budget.spend(len(block))
+            target.write(block)
+
+
+def zip_folder(folder: Path, place: Path, within: str = "") -> None:
+    """Put the files of a folder into a new zip, there in the folder ``within``; the same files give
+    the same bytes. Hidden files and links are left out."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in files_below(folder):
+            name = f"{within}{path.relative_to(folder).as_posix()}"
+            modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            when = modified.timetuple()[:6] if modified.year >= 1980 else (1980, 1, 1, 0, 0, 0)
+            entry = zipfile.ZipInfo(name, when)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with path.open("rb") as content, archive.open(entry, "w") as target:
+                shutil.copyfileobj(content, target, BLOCK_BYTES)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files of a folder and the folders in it, without hidden ones and links."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not path.is_symlink()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

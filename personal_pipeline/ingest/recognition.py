@@ -1,0 +1,143 @@
+"""What a dropped file is: every drop is asked, the surest one wins, and all of them are told.
+
+For a file that nobody claims there is what it looks like: its format, and names of columns or
+fields. Names are shown to the person whose file it is, values never.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from personal_pipeline.ingest.archives import kind_of
+from personal_pipeline.ingest.contract import Claim, Drop, DropFile, Source
+from personal_pipeline.ingest.delimited import DELIMITERS, rows
+
+MOST_NAMES = 20
+LONGEST_NAME = 60
+
+_FORMATS = {
+    b"%PDF": "a PDF, of which no source reads anything",
+    b"\x89PNG": "a picture (PNG)",
+    b"\xff\xd8\xff": "a picture (JPEG)",
+    b"SQLite format 3\0": "an SQLite database",
+    b"PAR1": "a Parquet file",
+    b"{\\rtf": "a text document (RTF)",
+    b"\xd0\xcf\x11\xe0": "an old document of Office, such as .xls: save it as CSV",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim, and whose it is."""
+
+    source: Source
+    drop: Drop
+    claim: Claim
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source.name} {self.drop.name}, {self.claim.confidence:.0%} sure: "
+            f"{self.claim.reason}"
+        )
+
+
+def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
+    """Who says that a file is of its kind, the surest first. Claims that are equally sure stand in
+    the order of the sources."""
+    claims = [
+        Claimed(source, drop, claim)
+        for source in sources
+        for drop in source.drops
+        if (claim := _claim(drop, file)) is not None
+    ]
+    return sorted(claims, key=lambda each: -each.claim.confidence)
+
+
+def _claim(drop: Drop, file: DropFile) -> Claim | None:
+    try:
+        return drop.recognise(file)
+    except OSError:
+        raise
+    except Exception:
+        return None
+
+
+def accepted(sources: Sequence[Source]) -> str:
+    """What the inbox takes, as a list for people."""
+    return "\n".join(
+        f"- {source.title}: {drop.description}" for source in sources for drop in source.drops
+    )
+
+
+def unknown(sources: Sequence[Source], file: DropFile) -> str:
+    """What to tell of a file that nobody claims: a sentence, then what it looks like, what a drop
+    can say of it, and what is accepted."""
+    explained = [
+        text for source in sources for drop in source.drops if (text := _explained(drop, file))
+    ]
+    return "\n".join(
+        [
+            "No source knows this kind of file.",
+            f"It looks like {looks_like(file)}.",
+            *explained,
+            "The inbox takes:",
+            accepted(sources),
+        ]
+    )
+
+
+def _explained(drop: Drop, file: DropFile) -> str | None:
+    try:
+        return drop.explain(file)
+    except OSError:
+        raise
+    except Exception:
+        return None
+
+
+def looks_like(file: DropFile) -> str:
+    """The format of a file, with the names of its columns or fields."""
+    head = file.head()
+    if not head:
+        return "nothing: it is empty"
+    for beginning, words in _FORMATS.items():
+        if head.startswith(beginning):
+            return words
+    if kind := kind_of(file.path):
+        return {"zip": "a zip", "tar": "a tar archive"}.get(kind, "a compressed file")
+    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "binary data of a kind that is not known"
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return _text_looks_like(head.decode(encoding, "replace"))
+
+
+def _text_looks_like(text: str) -> str:
+    start = text.lstrip()
+    if start.startswith("<"):
+        if re.match(r"<(?:!doctype\s+html|html)\b", start, re.IGNORECASE):
+            return "a web page"
+        root = re.search(r"<([A-Za-z_][\w.:-]{0,59})[\s>/]", start)
+        return f"XML whose outermost element is <{root[1]}>" if root else "XML"
+    if start.startswith(("{", "[")):
+        names = list(dict.fromkeys(re.findall(r'"((?:[^"\\]|\\.){1,60})"\s*:', start[:8_192])))
+        return f"JSON with the fields {_listed(names)}" if names else "JSON"
+    lines = text.splitlines(keepends=True)
+    for line in islice(lines, 40):
+        delimiter = max(DELIMITERS, key=line.count)
+        row = next(rows([line], delimiter), None)
+        cells = [cell.strip() for cell in (row.cells if row else None) or ()]
+        if len(cells) > 2 and not any(re.search(r"\d{2}", cell) for cell in cells):
+            return f"a table with the columns {_listed([cell for cell in cells if cell])}"
+    if sum(line.count(",") > 1 for line in lines) > len(lines) / 2:
+        return "a table without a header"
+    return "text"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [json.dumps(name[:LONGEST_NAME], ensure_ascii=False) for name in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    return f"{', '.join(shown)} and {more} more" if more else ", ".join(shown)

@@ -1,0 +1,109 @@
+"""What became of dropped files, and what files are, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table as Grid
+from rich.text import Text
+
+from personal_pipeline.ingest.adding import Explained
+from personal_pipeline.ingest.inbox import Receipt
+
+MOST_FILES_SHOWN = 20
+
+
+def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
+    """A line a file; of many files, a line a kind, and one for each file that had trouble. Below
+    it a sentence for everything that is odd."""
+    grid = Grid(
+        title="Taken from the inbox", title_justify="left", title_style="bold", header_style="dim"
+    )
+    for name in ("file", "as"):
+        grid.add_column(name, overflow="fold")
+    for name in ("new", "changed", "gone", "same", "unreadable"):
+        grid.add_column(name, justify="right")
+    grid.add_column("months")
+    groups: dict[tuple[str, str], list[Receipt]] = {}
+    for receipt in receipts:
+        kind = f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown"
+        trouble = receipt.problem or receipt.unreadable
+        alone = trouble or len(receipts) <= MOST_FILES_SHOWN
+        groups.setdefault((kind, receipt.file if alone else ""), []).append(receipt)
+    for (kind, _), group in groups.items():
+        streams = [stream for receipt in group for stream in receipt.streams]
+        unreadable = sum(receipt.unreadable for receipt in group)
+        grid.add_row(
+            escape(group[0].file) if len(group) == 1 else f"{len(group)} files",
+            "[red]set aside[/]" if group[0].problem else kind,
+            _count(sum(each.new for each in streams)),
+            _count(sum(each.altered for each in streams)),
+            _count(sum(each.vanished for each in streams)),
+            _count(sum(each.unchanged for each in streams)),
+            f"[yellow]{unreadable:,}[/]" if unreadable else "[dim]0[/]",
+            _span([receipt for receipt in group if not receipt.problem]),
+        )
+    odd = list(dict.fromkeys(line for receipt in receipts for line in _odd(receipt)))
+    return Group(grid, *(Text.from_markup(line) for line in odd))
+
+
+def _odd(receipt: Receipt) -> Iterator[str]:
+    file = escape(receipt.file)
+    if receipt.problem:
+        yield f"[red]{file}: set aside: {escape(receipt.problem)}[/]"
+    if receipt.warning:
+        yield f"[yellow]{file}: {escape(receipt.warning)}[/]"
+    if receipt.also_claimed:
+        also = "; ".join(receipt.also_claimed)
+        yield (
+            f"[yellow]{file}: taken as {receipt.source} {receipt.drop} "
+            f"({escape(receipt.reason)}); less sure was {escape(also)}.[/]"
+        )
+    for stream in receipt.streams:
+        if stream.columns_unknown:
+            names = escape(", ".join(stream.columns_unknown))
+            yield f"[yellow]{file}: {stream.stream} has columns that it never had: {names}.[/]"
+        if stream.columns_gone:
+            names = escape(", ".join(stream.columns_gone))
+            yield f"[yellow]{file}: {stream.stream} lacks columns that it always had: {names}.[/]"
+
+
+def _span(receipts: Sequence[Receipt]) -> str:
+    months = [
+        month
+        for receipt in receipts
+        for stream in receipt.streams
+        for month in (stream.first_month, stream.last_month)
+        if month
+    ]
+    if not months:
+        return ""
+    first, last = min(months)[:7], max(months)[:7]
+    return first if first == last else f"{first} to {last}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else "[dim]0[/]"
+
+
+def explanation(explained: Explained) -> RenderableType:
+    """Who claims a file, the one that takes it first; or what the file looks like."""
+    name = Text(f"{explained.file}\n", style="bold")
+    if explained.unknown is not None:
+        # not wrapped by the terminal's width: a part of it may be a file to copy
+        return name.append(f"{explained.unknown}\n", style="not bold")
+    grid = Grid(show_header=True, header_style="dim")
+    grid.add_column("claimed by", overflow="fold")
+    grid.add_column("sure", justify="right")
+    grid.add_column("because", overflow="fold")
+    for place, opinion in enumerate(explained.opinions):
+        who = f"{opinion.source} {opinion.drop}"
+        grid.add_row(
+            f"[green]{who}[/], takes it" if place == 0 else who,
+            f"{opinion.confidence:.0%}",
+            escape(opinion.reason),
+        )
+    name.rstrip()
+    return Group(name, grid)

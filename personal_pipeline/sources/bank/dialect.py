@@ -1,0 +1,284 @@
+"""What a bank's CSV looks like, as data: a short YAML file a dialect, and nothing in Python.
+
+Ours lie in ``dialects/`` beside this module; the person's own in ``dialects/`` beside the inbox.
+docs/sources/bank.md shows one with every field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from personal_pipeline.sources.bank.values import date_pattern
+
+FOLDER = Path(__file__).parent / "dialects"
+
+LARGEST_DECLARATION_BYTES = 1024 * 1024
+
+
+class BadDeclaration(Exception):
+    """A YAML file of the person cannot be used. The message names the file, the field and what was
+    expected."""
+
+
+def _checked(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression ({error})") from None
+    return pattern
+
+
+def _date_format(format_: str) -> str:
+    date_pattern(format_)
+    return format_
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
+DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Condition(_Declared):
+    """Rows in which a column matches a pattern, whatever its case. A file that has no such column
+    has no such rows."""
+
+    column: str
+    pattern: Pattern
+
+
+class Direction(_Declared):
+    """The column that says whether an amount without a sign goes out or comes in."""
+
+    column: str
+    out: Pattern
+    into: Pattern
+    in_amount: str | None = None
+    """Another column that holds the amount of what comes in."""
+    in_currency: str | None = None
+
+
+class Columns(_Declared):
+    """Which column holds what. Either ``amount``, or ``money_out`` and ``money_in``.
+
+    A column that is written ``a|b`` is the one of them that the file has.
+    """
+
+    posted_on: str
+    transacted_on: str | None = None
+    amount: str | None = None
+    money_out: str | None = None
+    money_in: str | None = None
+    fee: str | None = None
+    """Taken beside the amount of what goes out."""
+    description: tuple[str, ...]
+    """The first that is not blank is taken."""
+    memo: str | None = None
+    kind: str | None = None
+    category: str | None = None
+    currency: str | None = None
+    balance: str | None = None
+    balance_currency: str | None = None
+    id: str | None = None
+    check_number: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_description(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("description"), str):
+            return {**value, "description": [value["description"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _some_amount(self) -> Columns:
+        if not self.amount and not (self.money_out or self.money_in):
+            raise ValueError("expected `amount`, or `money_out` and `money_in`")
+        return self
+
+
+class AccountColumns(_Declared):
+    """Where the account is told: columns, or the file's name (a pattern with one group)."""
+
+    number: str | None = None
+    name: str | None = None
+    institution: str | None = None
+    file_name: Pattern | None = None
+
+
+class Dialect(_Declared):
+    """The CSV of one bank, as its YAML file declares it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    institution: str | None = None
+    """The bank, one word in lower case: links a CSV to the OFX of the same account."""
+    ofx: tuple[str, ...] = ()
+    """What the bank writes as ORG or FID in its OFX."""
+    kind: Literal["bank", "card", "broker", "ledger"] = "bank"
+    header: tuple[str, ...] = ()
+    """Columns that must be there; one that is written ``a|b`` is there under either name."""
+    optional: tuple[str, ...] = ()
+    """Columns that may be there."""
+    exact: bool = False
+    """No other column may be there: for headers that many banks share."""
+    cells: tuple[Pattern, ...] = ()
+    """Of a file without a header: a pattern for each cell of a row."""
+    cell_names: tuple[str, ...] = ()
+    encoding: str | None = None
+    date_format: Annotated[tuple[DateFormat, ...], BeforeValidator(_listed)]
+    """Of several, the one that reads most dates of the file."""
+    decimal: Literal["auto", ".", ","] = "auto"
+    sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    columns: Columns
+    direction: Direction | None = None
+    account: AccountColumns = AccountColumns()
+    pending: tuple[Condition, ...] = ()
+    leave_out: tuple[Condition, ...] = ()
+    """Rows that are no bookings: totals, summaries, refused payments."""
+    ends_at: tuple[Pattern, ...] = ()
+    """The first line that matches ends the table."""
+    ends_at_blank_line: bool = False
+
+    @model_validator(mode="after")
+    def _columns_are_named(self) -> Dialect:
+        if bool(self.header) == bool(self.cells):
+            raise ValueError("expected either `header` or `cells`")
+        if len(self.cells) != len(self.cell_names):
+            raise ValueError("expected as many `cell_names` as `cells`")
+        known = {plain_column(name) for name in self.known_columns}
+        used = [
+            *_texts(self.columns.model_dump().values()),
+            *_texts(self.account.model_dump(exclude={"file_name"}).values()),
+            *(each.column for each in (*self.pending, *self.leave_out)),
+            *([self.direction.column] if self.direction else []),
+        ]
+        missing = sorted(
+            {each for name in used for each in name.split("|") if plain_column(each) not in known}
+        )
+        if missing:
+            raise ValueError(
+                f"{', '.join(missing)}: expected in `header`, `optional` or `cell_names`"
+            )
+        return self
+
+    @property
+    def known_columns(self) -> list[str]:
+        names = [*self.header, *self.optional, *self.cell_names]
+        return [each for name in names for each in name.split("|")]
+
+
+def _texts(values: Iterable[Any]) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, tuple):
+            yield from value
+
+
+def plain_column(name: str) -> str:
+    """A column's name as it is compared: lower case, single blanks, no mark of byte order."""
+    return " ".join(name.replace("\ufeff", "").casefold().split())
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without references: a few lines of them can stand for a billion."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("references (*name) are not read")
+        return super().compose_node(parent, index)
+
+
+def declared(path: Path, text: str) -> Any:
+    """The content of a YAML file. Raises ``BadDeclaration``."""
+    if len(text) > LARGEST_DECLARATION_BYTES:
+        raise BadDeclaration(f"{path.name}: larger than {LARGEST_DECLARATION_BYTES:,} letters")
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise BadDeclaration(f"{path.name}{place}: not YAML; mind colons and indents") from None
+
+
+def sentences(path: Path, error: ValidationError) -> str:
+    """What pydantic found, as sentences with the file and the field."""
+    said = []
+    for problem in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(part) for part in problem["loc"]) or "the file"
+        message = problem["msg"]
+        if problem["type"] == "value_error":
+            message = message.removeprefix("Value error, ")
+        else:
+            message = message[:1].lower() + message[1:]
+        said.append(f"{path.name}: {place}: {message}.")
+    return " ".join(said)
+
+
+def read_dialect(path: Path) -> Dialect:
+    """The dialect that a YAML file declares. Raises ``BadDeclaration``."""
+    try:
+        content = declared(path, path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        raise BadDeclaration(f"{path.name}: cannot be read; expected text in UTF-8") from None
+    try:
+        return Dialect.model_validate(content)
+    except ValidationError as error:
+        raise BadDeclaration(sentences(path, error)) from None
+
+
+@cache
+def our_dialects() -> tuple[Dialect, ...]:
+    """The dialects of this package, by file name."""
+    return tuple(read_dialect(path) for path in sorted(FOLDER.glob("*.yaml")))
+
+
+def own_dialects(folder: Path) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
+    """The person's dialects in a folder, and a sentence for every file that is none."""
+    found, problems = [], []
+    for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else ():
+        try:
+            found.append(read_dialect(path))
+        except BadDeclaration as error:
+            problems.append(f"dialects/{error}")
+    return tuple(found), tuple(problems)
+
+
+def dialects_for(home: Path | None) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
+    """The dialects that files of a home are read by, the person's own first, and what is wrong
+    with those."""
+    own, problems = own_dialects(home / "dialects") if home else ((), ())
+    names = {dialect.name for dialect in own}
+    return (*own, *(each for each in our_dialects() if each.name not in names)), problems
+
+
+def institutions(dialects: Iterable[Dialect]) -> Mapping[str, str]:
+    """The bank behind an ORG or FID of OFX, in lower case."""
+    return {
+        plain_column(each): dialect.institution
+        for dialect in dialects
+        if dialect.institution
+        for each in (*dialect.ofx, dialect.institution)
+    }

@@ -1,0 +1,455 @@
+"""CSV statements, read by the dialect whose header they have.
+
+What surprises: the table may begin after six lines of summary and end in a page of legal text; a
+card may count what was spent as positive; a bank may write no header at all; and most banks never
+say which account it is. Then the folder below the inbox names it, else the name of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+from personal_pipeline.ingest.contract import (
+    Claim,
+    DropFile,
+    DropRow,
+    Record,
+    Unreadable,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
+from personal_pipeline.sources.bank.dialect import (
+    Condition,
+    Dialect,
+    dialects_for,
+    plain_column,
+)
+from personal_pipeline.sources.bank.statement import (
+    Account,
+    Balance,
+    Booking,
+    Statement,
+    folder_of,
+    has_mask,
+    rows_of,
+    usable_id,
+)
+from personal_pipeline.sources.bank.values import (
+    LARGEST_FILE_BYTES,
+    amount_of,
+    date_of,
+    date_pattern,
+    decimal_mark,
+    decoded,
+    first_that_fits,
+    plain_amount,
+    plain_text,
+)
+
+HEADER_WITHIN_LINES = 40
+"""How far down a header may stand."""
+
+LONGEST_HEADER = 4_000
+
+ROWS_TO_TRY = 50
+"""How many rows of a file are looked at to recognise it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file that a dialect claims: where its rows begin, and what its columns are called."""
+
+    dialect: Dialect
+    delimiter: str
+    names: tuple[str, ...]
+    """Columns by their plain names, in order."""
+    first_line: int
+    """Zero-based index of the first line of rows."""
+    unknown: tuple[str, ...]
+    """Columns that the dialect does not name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row by plain column names; ``cells`` holds them verbatim."""
+
+    number: int
+    cells: Record
+    by_name: Mapping[str, str]
+
+    def has(self, column: str) -> bool:
+        return any(plain_column(each) in self.by_name for each in column.split("|"))
+
+    def get(self, column: str | None) -> str:
+        """The cell of a column, or of the one that is there of several, ``a|b``."""
+        for each in (column or "").split("|"):
+            if plain_column(each) in self.by_name:
+                return self.by_name[plain_column(each)].strip()
+        return ""
+
+
+def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
+    """The table in the lines of a file, by the dialect that knows most of its columns."""
+    found: list[tuple[int, int, Table]] = []
+    for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
+        if not line.strip() or len(line) > LONGEST_HEADER:
+            continue
+        for delimiter in DELIMITERS:
+            if delimiter not in line:
+                continue
+            first = next(rows([line], delimiter), None)
+            cells = [plain_column(cell) for cell in (first.cells if first else None) or ()]
+            for dialect in dialects:
+                if table := _by_header(dialect, delimiter, cells, place):
+                    known = len(cells) - len(table.unknown)
+                    found.append((known, -len(table.unknown), table))
+                elif place == 0 and (table := _by_cells(dialect, delimiter, cells)):
+                    found.append((len(cells), 0, table))
+        if found:
+            break
+    return max(found, key=lambda each: each[:2])[2] if found else None
+
+
+def _by_header(dialect: Dialect, delimiter: str, cells: Sequence[str], place: int) -> Table | None:
+    if not dialect.header:
+        return None
+    there = set(cells)
+    for column in dialect.header:
+        if not there & {plain_column(each) for each in column.split("|")}:
+            return None
+    known = {plain_column(name) for name in dialect.known_columns}
+    unknown = tuple(cell for cell in cells if cell and cell not in known)
+    if dialect.exact and unknown:
+        return None
+    return Table(dialect, delimiter, tuple(unique_names(cells)), place + 1, unknown)
+
+
+def _by_cells(dialect: Dialect, delimiter: str, cells: Sequence[str]) -> Table | None:
+    if len(cells) != len(dialect.cells) or not all(
+        re.fullmatch(pattern, cell, re.IGNORECASE)
+        for pattern, cell in zip(dialect.cells, cells, strict=True)
+    ):
+        return None
+    names = tuple(plain_column(name) for name in dialect.cell_names)
+    return Table(dialect, delimiter, names, 0, ())
+
+
+def recognise_csv(file: DropFile) -> Claim | None:
+    """Whether the file is the CSV of a bank whose dialect is known."""
+    try:
+        head = file.head()
+        if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return None
+        lines = decoded(head).splitlines(keepends=True)
+        table = table_of(lines, dialects_for(file.home)[0])
+    except (OSError, UnicodeError):
+        return None
+    if table is None:
+        return None
+    some = list(_lines(table, lines[: table.first_line + ROWS_TO_TRY]))
+    reader = _Reader.of(table, [line for line in some if isinstance(line, Line)])
+    if not _any_readable(reader, some):
+        return None
+    title = table.dialect.title
+    if table.unknown:
+        names = ", ".join(table.unknown[:5])
+        return Claim(0.75, f"the columns of {title}, and others that it does not name: {names}")
+    if table.dialect.exact or table.dialect.cells:
+        return Claim(0.7, f"looks like {title}, though other banks may write the same columns")
+    return Claim(0.9, f"the columns of {title}")
+
+
+def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:
+    """Whether a row can be read, or there is none to read."""
+    booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
+    for line in booked:
+        try:
+            reader.booking(line)
+        except ValueError:
+            continue
+        return True
+    return not booked
+
+
+def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
+    """The accounts, statements, balances and transactions of a CSV.
+
+    Raises ``UnreadableFile`` when no row can be read.
+    """
+    content = file.head(LARGEST_FILE_BYTES + 1)
+    if len(content) > LARGEST_FILE_BYTES:
+        raise UnreadableFile(
+            f"Bank CSV: larger than {LARGEST_FILE_BYTES:,} bytes; download a shorter span."
+        )
+    dialects, problems = dialects_for(file.home)
+    table = table_of(decoded(content[:65_536]).splitlines(keepends=True), dialects)
+    if table is None:
+        raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
+    lines = decoded(content, table.dialect.encoding).splitlines(keepends=True)
+    for problem in problems:
+        yield Unreadable(problem, None)
+    found = list(_lines(table, lines))
+    reader = _Reader.of(table, [line for line in found if isinstance(line, Line)])
+    statements: dict[Account, list[tuple[Line, Booking]]] = defaultdict(list)
+    unreadable: list[Unreadable] = []
+    booked = 0
+    for line in found:
+        if isinstance(line, Unreadable):
+            unreadable.append(line)
+            continue
+        if reader.left_out(line):
+            continue
+        booked += 1
+        try:
+            booking = reader.booking(line)
+        except ValueError as error:
+            unreadable.append(Unreadable(f"line {line.number}: {error}", line.cells))
+            continue
+        statements[reader.account(line, file.path)].append((line, booking))
+    if booked and not statements:
+        raise UnreadableFile(
+            f"{table.dialect.title}: no row can be read. Expected dates like "
+            f"{' or '.join(table.dialect.date_format)}, and amounts."
+        )
+    for account, booked_lines in statements.items():
+        yield from rows_of(
+            Statement(
+                account,
+                start=None,
+                end=None,
+                bookings=[booking for _, booking in booked_lines],
+                balances=list(reader.balances(booked_lines)),
+            ),
+            file.captured_at.date(),
+        )
+    yield from unreadable
+
+
+def _lines(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
+    """The rows of a table, until its end."""
+    ends = [re.compile(pattern, re.IGNORECASE) for pattern in table.dialect.ends_at]
+    body: list[str] = []
+    for line in lines[table.first_line :]:
+        if any(end.search(line) for end in ends):
+            break
+        if table.dialect.ends_at_blank_line and not line.strip(' \r\n\t",;') and body:
+            break
+        body.append(line)
+    width = len(table.names)
+    for row in rows(body, table.delimiter, width, table.first_line + 1):
+        if row.cells is None:
+            yield Unreadable(f"line {row.line}: quotes that do not match", row.text)
+            continue
+        if not any(cell.strip() for cell in row.cells):
+            continue
+        cells = row.cells[:width] if not any(row.cells[width:]) else row.cells
+        # blank cells at the end may be left out, and a comma at the end adds one
+        if len(cells) > width or len(cells) < min(width, 2):
+            yield Unreadable(f"line {row.line}: expected {width} cells as in the header", row.text)
+            continue
+        cells = [*cells, *[""] * (width - len(cells))]
+        named = dict(zip(table.names, cells, strict=True))
+        yield Line(row.line, named, named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How the rows of one file are read: a dialect, and what only the whole file tells."""
+
+    dialect: Dialect
+    dates: re.Pattern[str]
+    mark: str
+
+    @classmethod
+    def of(cls, table: Table, lines: Sequence[Line]) -> _Reader:
+        dialect = table.dialect
+        columns = dialect.columns
+        patterns = [date_pattern(each) for each in dialect.date_format]
+        dates = [line.get(columns.posted_on) for line in lines]
+        money = (columns.amount, columns.money_out, columns.money_in, columns.balance)
+        mark = dialect.decimal
+        if mark == "auto":
+            mark = (
+                ","
+                if decimal_mark(line.get(each) for line in lines for each in money) == ","
+                else "."
+            )
+        return cls(dialect, first_that_fits(dates, patterns) or patterns[0], mark)
+
+    def left_out(self, line: Line) -> bool:
+        return _matches(line, self.dialect.leave_out)
+
+    def booking(self, line: Line) -> Booking:
+        """Raises ``ValueError`` that names the column, and no value."""
+        columns = self.dialect.columns
+        amount, currency = self._amount(line)
+        try:
+            posted_on = date_of(line.get(columns.posted_on), self.dates)
+        except ValueError as error:
+            raise ValueError(f"{columns.posted_on}: {error}") from None
+        transacted_on = None
+        if columns.transacted_on:
+            try:
+                transacted_on = date_of(line.get(columns.transacted_on), self.dates)
+            except ValueError:
+                transacted_on = None
+        texts = [line.get(column) for column in columns.description]
+        return Booking(
+            posted_on=posted_on,
+            transacted_on=transacted_on,
+            amount=plain_amount(amount),
+            currency=currency,
+            description=next((text for text in texts if text), ""),
+            memo=line.get(columns.memo) or None,
+            kind=line.get(columns.kind) or None,
+            category=line.get(columns.category) or None,
+            id=usable_id(line.get(columns.id).strip("'")),
+            check_number=usable_id(line.get(columns.check_number)),
+            pending=_matches(line, self.dialect.pending),
+            raw=line.cells,
+        )
+
+    def _amount(self, line: Line) -> tuple[Decimal, str | None]:
+        """The amount with our sign, and its currency."""
+        columns, direction = self.dialect.columns, self.dialect.direction
+        currency = line.get(columns.currency).upper() or self.dialect.currency
+        if columns.amount is None:
+            out, into = (
+                self._number(line, column) if line.get(column) else Decimal(0)
+                for column in (columns.money_out, columns.money_in)
+            )
+            if not line.get(columns.money_out) and not line.get(columns.money_in):
+                raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
+            return abs(into) - abs(out), currency
+        if direction is None:
+            amount = self._number(line, columns.amount)
+            return (-amount if self.dialect.sign == "out_is_positive" else amount), currency
+        said = line.get(direction.column)
+        if re.search(direction.out, said, re.IGNORECASE):
+            amount = -abs(self._number(line, columns.amount))
+            if line.get(columns.fee):
+                amount -= abs(self._number(line, columns.fee))
+            return amount, currency
+        if not re.search(direction.into, said, re.IGNORECASE):
+            raise ValueError(f"{direction.column}: expected a word for in or out")
+        if line.get(direction.in_currency):
+            currency = line.get(direction.in_currency).upper()
+        return abs(self._number(line, direction.in_amount or columns.amount)), currency
+
+    def _number(self, line: Line, column: str | None) -> Decimal:
+        try:
+            return amount_of(line.get(column), self.mark)
+        except ValueError as error:
+            raise ValueError(f"{column}: {error}") from None
+
+    def account(self, line: Line, path: Path) -> Account:
+        """The account of a row: what the row says, else the folder, else the file's name."""
+        dialect = self.dialect
+        number = line.get(dialect.account.number) or None
+        name = line.get(dialect.account.name) or None
+        told_by = "the file"
+        if not number and not name:
+            number, name, told_by = account_of_path(path, dialect)
+        institution = line.get(dialect.account.institution) or dialect.institution
+        return Account(
+            feed=dialect.name,
+            kind=dialect.kind,
+            institution=plain_text(institution) if institution else None,
+            bank=plain_text(institution) if institution else None,
+            number=number,
+            whole=bool(number)
+            and len(re.sub(r"\D", "", number or "")) > 5
+            and not has_mask(number or ""),
+            name=name,
+            title=line.get(dialect.account.institution) or dialect.title,
+            told_by=told_by,
+            currency=dialect.currency,
+            folder=folder_of(path),
+        )
+
+    def balances(self, lines: Sequence[tuple[Line, Booking]]) -> Iterator[Balance]:
+        """What the balance column says at the end of each day.
+
+        Banks list the newest row first or last, and the dates cannot tell when there is but one:
+        the order is the one in which amounts explain balances.
+        """
+        columns = self.dialect.columns
+        # budgets of several currencies have a column of their own, and no running balance
+        told: list[tuple[Booking, Decimal]] = []
+        for line, booking in lines:
+            if not columns.balance or booking.pending or not line.get(columns.balance):
+                continue
+            try:
+                told.append((booking, self._number(line, columns.balance)))
+            except ValueError:
+                continue
+        by_currency: dict[str | None, list[tuple[Booking, Decimal]]] = defaultdict(list)
+        for booking, balance in told:
+            by_currency[booking.currency].append((booking, balance))
+        for currency, rows_ in by_currency.items():
+            if _newest_first(rows_):
+                rows_ = rows_[::-1]
+            for day, balance in {booking.posted_on: each for booking, each in rows_}.items():
+                yield Balance(day, plain_amount(balance), "running", currency)
+
+
+def _newest_first(told: Sequence[tuple[Booking, Decimal]]) -> bool:
+    votes: Counter[bool] = Counter()
+    for (above, before), (below, after) in pairwise(told):
+        votes[False] += after - before == Decimal(below.amount)
+        votes[True] += before - after == Decimal(above.amount)
+    if votes[True] == votes[False] and told:
+        return told[0][0].posted_on > told[-1][0].posted_on
+    return votes[True] > votes[False]
+
+
+def _matches(line: Line, conditions: Sequence[Condition]) -> bool:
+    return any(
+        line.has(condition.column)
+        and re.search(condition.pattern, line.get(condition.column), re.IGNORECASE)
+        for condition in conditions
+    )
+
+
+_NOT_AN_ACCOUNT = re.compile(
+    r"^(?:activity|transactions?|statements?|export(?:ed)?|downloads?|history|report|account|"
+    r"register|bank|credit|card|data|all|available|last|recent|months?|days?|year|ytd|posted|"
+    r"from|to|through|since|copy|csv|the|of|my|\d{1,3}|\d{5,}|(?:19|20)\d\d|"
+    r"jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sep\w*|oct\w*|nov\w*|dec\w*)$"
+)
+
+
+def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | None, str]:
+    """Number, name, and what told them, of an account that the rows do not name.
+
+    A folder below the inbox is the account. Of a file's name, dates, counters, the bank's own name
+    and words like "activity" are left out; what remains is the account.
+    """
+    pattern = dialect.account.file_name
+    if pattern and (match := re.search(pattern, path.name, re.IGNORECASE)):
+        return match[1], None, "the file's name"
+    if folder := folder_of(path):
+        return _with_number(folder, "the folder")
+    own = {*re.findall(r"\w+", plain_text(f"{dialect.title} {dialect.institution}"))}
+    own |= set(dialect.name.split("_"))
+    words = [
+        word
+        for word in re.findall(r"[^\W_]+", plain_text(path.stem))
+        if not _NOT_AN_ACCOUNT.match(word) and word not in own
+    ]
+    if words:
+        return _with_number("-".join(words), "the file's name")
+    return None, None, "nothing: the bank's name stands for it"
+
+
+def _with_number(name: str, told_by: str) -> tuple[str | None, str | None, str]:
+    """A name that ends in four digits holds the end of the account's number."""
+    match = re.search(r"(?<!\d)(\d{4})$", name)
+    number = match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
+    return number, name, told_by

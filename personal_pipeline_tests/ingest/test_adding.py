@@ -1,0 +1,132 @@
+"""Files and folders that a person names: brought into the inbox, or explained."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.adding import Explained, brought, count, explained
+from personal_pipeline.ingest.contract import Claim, Drop, DropFile, DropRow, DropStream, Source
+from personal_pipeline.ingest.inbox import waiting
+
+
+def recognise(file: DropFile) -> Claim | None:
+    if file.name.endswith(".zip"):
+        with zipfile.ZipFile(file.path) as archive:
+            whole = "album/album.txt" in archive.namelist()
+        return Claim(0.8, "an album") if whole else None
+    return Claim(0.7, "begins with note") if file.head().startswith(b"note") else None
+
+
+def doubtful(file: DropFile) -> Claim | None:
+    found = file.name.endswith(".txt") and b"e" in file.head()
+    return Claim(0.2, "has an e in it") if found else None
+
+
+def read(file: DropFile) -> Iterator[DropRow]:
+    yield from ()
+
+
+def drop(name: str, recognise: object) -> Drop:
+    return Drop(
+        name=name,
+        description=f"a {name}",
+        how_to="",
+        recognise=recognise,  # type: ignore[arg-type]
+        read=read,
+        explain=lambda file: "Nearly a note." if b"nota" in file.head() else None,
+        streams=(DropStream(name=name, description="One."),),
+    )
+
+
+SOURCE = Source(
+    name="toy", title="Toy", description="", drops=(drop("e", doubtful), drop("note", recognise))
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    contents = {
+        "notes/checking-1234/a.txt": "note a",
+        "notes/b.txt": "note b",
+        "notes/.hidden": "note",
+        "notes/c.part": "note",
+        "album/album.txt": "1",
+        "album/p/1.jpg": "2",
+        "other.txt": "nota",
+    }
+    for name, content in contents.items():
+        path = tmp_path / "given" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (tmp_path / "given" / "notes" / "link.txt").symlink_to("/etc/passwd")
+    return tmp_path / "given"
+
+
+def in_inbox(home: Home) -> set[str]:
+    return {path.relative_to(home.inbox).as_posix() for path in waiting(home)}
+
+
+def test_folders_keep_their_folders_and_an_unpacked_export_becomes_one_zip(
+    home: Home, files: Path
+) -> None:
+    given = [files / "notes", files / "album", files / "other.txt"]
+    assert count(given) == 5
+    (home.inbox / "kept").mkdir()
+    with brought(home, [SOURCE], given):
+        assert in_inbox(home) == {
+            "notes/checking-1234/a.txt",
+            "notes/b.txt",
+            "album.zip",
+            "other.txt",
+        }
+        # again, and nothing is overwritten
+        with brought(home, [SOURCE], [files / "other.txt"]):
+            assert "other-2.txt" in in_inbox(home)
+        (home.inbox / "notes" / "checking-1234" / "a.txt").unlink()
+    # a folder that still has a file stays, and so does one that was there
+    assert {path.name for path in home.inbox.iterdir() if path.is_dir()} == {"kept", "notes"}
+    assert not (home.inbox / "notes" / "checking-1234").exists()
+    assert (files / "other.txt").exists()
+    assert not list(home.state.glob("adding-*"))
+
+
+def test_a_folder_is_named_even_when_it_is_given_as_a_dot(
+    home: Home, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files / "notes")
+    with brought(home, [SOURCE], [Path()]):
+        assert in_inbox(home) == {"notes/checking-1234/a.txt", "notes/b.txt"}
+
+
+def test_explaining_tells_who_claims_what_and_takes_nothing(home: Home, files: Path) -> None:
+    with zipfile.ZipFile(files / "z.zip", "w") as archive:
+        archive.write(files / "notes" / "b.txt", "b.txt")
+    given = [files / "notes", files / "album", files / "other.txt", files / "z.zip"]
+    found: dict[str, Explained] = {each.file: each for each in explained(home, [SOURCE], given)}
+    assert found.keys() == {
+        "notes/checking-1234/a.txt",
+        "notes/b.txt",
+        "album",
+        "other.txt",
+        "z.zip/b.txt",
+    }
+    note = found["notes/b.txt"]
+    assert [(each.drop, each.confidence, each.reason) for each in note.opinions] == [
+        ("note", 0.7, "begins with note"),
+        ("e", 0.2, "has an e in it"),
+    ]
+    assert note.unknown is None
+    assert found["z.zip/b.txt"].opinions == note.opinions
+    assert found["album"].opinions[0].reason == "an album"
+    stranger = found["other.txt"].unknown or ""
+    for words in ("No source knows", "It looks like text.", "Nearly a note.", "- Toy: a note"):
+        assert words in stranger
+    assert waiting(home) == []
+    assert not (home.archive / "receipts").exists()
+    json.dumps([each.unknown for each in found.values()])

@@ -1,0 +1,367 @@
+"""OFX and QFX: real samples, broken ones, and ofxtools as the judge of what is well-formed."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ofxtools.Parser import OFXTree
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable, UnreadableFile
+from personal_pipeline.ingest.inbox import take
+from personal_pipeline.sources.bank import BANK
+from personal_pipeline.sources.bank.ofx import read_ofx, read_tags, recognise_ofx
+from personal_pipeline.sources.bank.values import ofx_date
+
+CAPTURED = datetime(2024, 3, 1, 9, tzinfo=UTC)
+
+HEADER = (
+    "OFXHEADER:100\nDATA:OFXSGML\nVERSION:102\nSECURITY:NONE\nENCODING:USASCII\nCHARSET:1252\n"
+    "COMPRESSION:NONE\nOLDFILEUID:NONE\nNEWFILEUID:NONE\n\n"
+)
+
+
+def statement(*lines: str, account: str = "<BANKID>1<ACCTID>12345678<ACCTTYPE>CHECKING") -> str:
+    return (
+        "<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+        "<DTSERVER>20240301<LANGUAGE>ENG</SONRS></SIGNONMSGSRSV1>"
+        "<BANKMSGSRSV1><STMTTRNRS><TRNUID>1<STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+        f"<STMTRS><CURDEF>USD<BANKACCTFROM>{account}</BANKACCTFROM>"
+        f"<BANKTRANLIST><DTSTART>20240101<DTEND>20240131{''.join(lines)}</BANKTRANLIST>"
+        "<LEDGERBAL><BALAMT>100.00<DTASOF>20240131</LEDGERBAL>"
+        "</STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>"
+    )
+
+
+def line(id_: str, amount: str = "-4.50", day: str = "20240105", more: str = "") -> str:
+    return (
+        f"<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>{day}<TRNAMT>{amount}<FITID>{id_}"
+        f"<NAME>COFFEE{more}</STMTTRN>"
+    )
+
+
+def file_of(folder: Path, content: str | bytes, name: str = "statement.ofx") -> DropFile:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return DropFile(path, name, CAPTURED)
+
+
+def read(file: DropFile) -> tuple[list[DropRow], list[Unreadable]]:
+    found = list(read_ofx(file))
+    rows = [item for item in found if isinstance(item, DropRow)]
+    return rows, [item for item in found if isinstance(item, Unreadable)]
+
+
+def records(rows: Sequence[DropRow], stream: str = "transactions") -> list[dict[str, object]]:
+    return [row.record for row in rows if row.stream == stream]
+
+
+@pytest.mark.parametrize(
+    ("name", "accounts", "transactions", "balances", "unreadable"),
+    [
+        ("anzcc.ofx", 1, 1, 2, 0),
+        ("bank_medium.ofx", 1, 3, 2, 0),
+        ("checking.ofx", 1, 3, 2, 0),
+        ("decimal_error.ofx", 1, 0, 1, 1),
+        ("multiple_accounts.ofx", 2, 0, 2, 0),
+        ("ofx-v102-empty-tags.ofx", 1, 1, 0, 0),
+        ("suncorp.ofx", 1, 1, 2, 0),
+    ],
+)
+def test_real_files_are_read_as_far_as_they_can_be(
+    samples: Path, name: str, accounts: int, transactions: int, balances: int, unreadable: int
+) -> None:
+    path = samples / "banks" / name
+    file = DropFile(path, name, CAPTURED)
+    claim = recognise_ofx(file)
+    assert claim is not None
+    assert claim.confidence > 0.9
+    rows, bad = read(file)
+    assert [
+        len(records(rows, "accounts")),
+        len(records(rows)),
+        len(records(rows, "balances")),
+        len(bad),
+    ] == [accounts, transactions, balances, unreadable]
+
+
+def test_a_sample_to_the_last_field(samples: Path) -> None:
+    path = samples / "banks" / "ofx-v102-empty-tags.ofx"
+    [record] = records(read(DropFile(path, path.name, CAPTURED))[0])
+    assert record["id"] is None
+    assert (record["posted_on"], record["amount"], record["currency"]) == (
+        *("2018-05-07", "12.34", "AUD"),
+    )
+    assert record["raw"] == {
+        "TRNTYPE": "Credit",
+        "DTPOSTED": "20180507",
+        "TRNAMT": "12.34",
+        "FITID": "",
+        "VALUEDATE": "20180507",
+        "NAME": "",
+        "TRANSACTIONSPLIT": "No",
+        "CATEGORY": "Uncategorised",
+        "ACCTBAL": "123.45",
+        "CHECKNUM": "",
+        "REFNUM": "",
+        "MEMO": "CBA:Transfer",
+        "CURRENCY": {"CURRATE": "1.0000", "CURSYM": "AUD"},
+    }
+
+
+def test_the_account_number_is_in_its_own_stream_only(samples: Path) -> None:
+    path = samples / "banks" / "anzcc.ofx"
+    rows, _ = read(DropFile(path, path.name, CAPTURED))
+    [account] = records(rows, "accounts")
+    assert account["number"] == "1234123412341234"
+    others = [row.record for row in rows if row.stream != "accounts"]
+    assert "1234123412341234" not in json.dumps(others)
+
+
+@pytest.mark.parametrize(
+    "mangled",
+    [
+        lambda text: text,
+        lambda text: HEADER + text,
+        lambda text: HEADER.replace("\n", " ") + text,
+        lambda text: '<?OFX OFXHEADER="200" VERSION="211"?>' + text,
+        lambda text: text.replace("<", "\r\n  <"),
+        lambda text: text.lower().replace("coffee", "COFFEE").replace("usd", "USD"),
+        lambda text: text.replace("<NAME>", "<MEMO><NAME>"),
+        lambda text: text.replace("<NAME>", "<MEMO></MEMO><CHECKNUM/><NAME>"),
+        lambda text: text.replace("</STMTTRN>", "", 1),
+        lambda text: text.replace("COFFEE", "<![CDATA[COFFEE]]>"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_rules_that_banks_break(
+    tmp_path: Path, mangled: Callable[[str], str], encoding: str
+) -> None:
+    file = file_of(tmp_path, mangled(statement(line("a"), line("b", "-7.00"))).encode(encoding))
+    assert recognise_ofx(file) is not None
+    rows, bad = read(file)
+    assert bad == []
+    found = [(each["id"], each["amount"], each["description"]) for each in records(rows)]
+    assert found == [("a", "-4.5", "COFFEE"), ("b", "-7", "COFFEE")]
+    assert records(rows, "balances")[0]["balance"] == "100"
+
+
+def test_a_decimal_comma(tmp_path: Path) -> None:
+    text = statement(line("a", "-4,50"), line("b", "-1.200,00")).replace("100.00", "100,00")
+    rows, _ = read(file_of(tmp_path, text))
+    assert [each["amount"] for each in records(rows)] == ["-4.5", "-1200"]
+
+
+def test_text_with_ampersands_and_angles(tmp_path: Path) -> None:
+    rows, bad = read(file_of(tmp_path, statement(line("a", more=" & CAKE < 3 &amp; TEA"))))
+    assert not bad
+    assert records(rows)[0]["description"] == "COFFEE & CAKE < 3 & TEA"
+
+
+def test_a_date_is_the_day_of_the_bank() -> None:
+    days = ["20240402000000[-3:GMT]", "20230109050000.000", "20240229235959[+14]", "2011-04-12"]
+    assert [str(ofx_date(text)) for text in days] == [
+        *("2024-04-02", "2023-01-09", "2024-02-29", "2011-04-12")
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "2024", "20240230", "201120000000", "00010101", "99991231"])
+def test_what_is_no_date(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected|month|day"):
+        ofx_date(text)
+
+
+def test_a_file_that_breaks_off_keeps_what_was_whole(tmp_path: Path) -> None:
+    whole = statement(line("a"), line("b"), line("c"))
+    cut = whole[: whole.index("<FITID>c") + 4]
+    rows, bad = read(file_of(tmp_path, cut))
+    assert [each["id"] for each in records(rows)] == ["a", "b"]
+    assert [each.reason for each in bad] == [
+        "a transaction: its end is missing; download the file again"
+    ]
+
+
+def test_a_broken_transaction_costs_itself_and_no_value_is_told(home: Home) -> None:
+    text = statement(line("a"), line("b", "SECRET"), line("c", day="SECRET"))
+    path = file_of(home.inbox, text).path
+    receipt = take(home, [BANK], path, CAPTURED).receipt
+    assert receipt.problem is None
+    assert receipt.unreadable == 2
+    rows, bad = read(file_of(home.inbox, text))
+    assert [each.reason for each in bad] == [
+        "a transaction: TRNAMT: expected an amount",
+        "a transaction: DTPOSTED: expected YYYYMMDD",
+    ]
+    assert len(records(rows)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("<OFX></OFX>", "no statement in it"),
+        ("<OFX><SONRS><STATUS><CODE>15500<SEVERITY>ERROR</STATUS></SONRS>", "with an error"),
+    ],
+)
+def test_a_file_without_a_statement_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(UnreadableFile, match=sentence):
+        list(read_ofx(file_of(tmp_path, text)))
+
+
+def test_a_broker_has_what_moves_money(tmp_path: Path) -> None:
+    text = (
+        "<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>20240131<CURDEF>USD"
+        "<INVACCTFROM><BROKERID>b.example<ACCTID>Z1234567</INVACCTFROM>"
+        "<INVTRANLIST><DTSTART>20240101<DTEND>20240131"
+        "<BUYSTOCK><INVBUY><INVTRAN><FITID>1<DTTRADE>20240110<DTSETTLE>20240112<MEMO>BOUGHT"
+        "</INVTRAN><UNITS>2<UNITPRICE>50<TOTAL>-100.50</INVBUY><BUYTYPE>BUY</BUYSTOCK>"
+        "<REINVEST><INVTRAN><FITID>2<DTTRADE>20240110</INVTRAN><TOTAL>-5</REINVEST>"
+        "<INVBANKTRAN><STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20240115<TRNAMT>200<FITID>3<NAME>IN"
+        "</STMTTRN><SUBACCTFUND>CASH</INVBANKTRAN></INVTRANLIST>"
+        "<INVBAL><AVAILCASH>99.50</INVBAL></INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>"
+    )
+    rows, bad = read(file_of(tmp_path, text))
+    assert not bad
+    assert [(each["posted_on"], each["amount"]) for each in records(rows)] == [
+        ("2024-01-12", "-100.5"),
+        ("2024-01-15", "200"),
+    ]
+    assert records(rows, "balances")[0]["balance"] == "99.5"
+
+
+def test_a_key_does_not_depend_on_the_file(tmp_path: Path) -> None:
+    one, _ = read(file_of(tmp_path, statement(line("a"), line("b"))))
+    other, _ = read(file_of(tmp_path, statement(line("b"), line("a", more=" LATER"))))
+    keys = [{row.key for row in rows if row.stream == "transactions"} for rows in (one, other)]
+    assert keys[0] == keys[1]
+
+
+def test_the_same_id_on_another_account_is_another_row(tmp_path: Path) -> None:
+    one, _ = read(file_of(tmp_path, statement(line("a"))))
+    for account in ("<BANKID>1<ACCTID>12345679", "<BANKID>2<ACCTID>12345678"):
+        other, _ = read(file_of(tmp_path, statement(line("a"), account=account)))
+        assert {row.key for row in one}.isdisjoint(row.key for row in other)
+
+
+# ---------------------------------------------------------------------- ofxtools as the judge
+
+NAMES = st.text("ABC def&'<>é-./#", min_size=1, max_size=20).map(lambda text: f"N{text.strip()}")
+LINES = st.lists(
+    st.tuples(
+        st.dates(date(2000, 1, 1), date(2030, 1, 1)),
+        st.decimals(-9_999, 9_999, places=2),
+        st.text("abc019", min_size=1, max_size=12),
+        NAMES,
+    ),
+    max_size=8,
+)
+
+
+@given(LINES, st.booleans(), st.sampled_from(["", "\n", "\r\n   "]))
+@settings(max_examples=150, deadline=None)
+def test_well_formed_files_are_read_as_ofxtools_reads_them(
+    tmp_path_factory: pytest.TempPathFactory,
+    lines: list[tuple[date, Decimal, str, str]],
+    closed: bool,
+    end: str,
+) -> None:
+    def leaf(name: str, text: str) -> str:
+        return f"<{name}>{escape(text)}{f'</{name}>' if closed else ''}{end}"
+
+    body = "".join(
+        f"<STMTTRN>{end}"
+        + leaf("TRNTYPE", "DEBIT")
+        + leaf("DTPOSTED", f"{day:%Y%m%d}120000")
+        + leaf("TRNAMT", str(amount))
+        + leaf("FITID", f"f{id_}")
+        + leaf("NAME", name)
+        + f"</STMTTRN>{end}"
+        for day, amount, id_, name in lines
+    )
+    text = HEADER + statement(body)
+    tree = OFXTree()
+    tree.parse(BytesIO(text.encode("cp1252")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        [theirs] = tree.convert().statements
+    rows, bad = read(file_of(tmp_path_factory.getbasetemp(), text.encode("cp1252"), "judged.ofx"))
+    assert bad == []
+    ours = [
+        (each["posted_on"], Decimal(str(each["amount"])), each["id"], each["description"])
+        for each in records(rows)
+    ]
+    assert ours == [
+        (f"{each.dtposted:%Y-%m-%d}", each.trnamt, each.fitid, each.name)
+        for each in theirs.transactions
+    ]
+    assert records(rows, "balances")[0]["balance"] == f"{theirs.ledgerbal.balamt.normalize():f}"
+
+
+# ------------------------------------------------------------------------------ arbitrary input
+
+PIECES = ["<OFX>", "<STMTRS>", "<STMTTRN>", "</STMTTRN>", "<BANKACCTFROM>", "<ACCTID>1", "<MEMO>"]
+PIECES += ["</OFX>", "<TRNAMT>1", "<DTPOSTED>20240101", "<![CDATA[", "]]>", "&", "<", ">", "x"]
+PIECES += ["<BANKTRANLIST>", "</BANKTRANLIST>", "<LEDGERBAL><BALAMT>1<DTASOF>20240101"]
+
+
+@given(st.one_of(st.binary(max_size=500), st.lists(st.sampled_from(PIECES)).map("".join)))
+@settings(max_examples=300, deadline=None)
+def test_anything_is_read_refused_or_counted(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes | str
+) -> None:
+    file = file_of(tmp_path_factory.getbasetemp(), content, "arbitrary.ofx")
+    recognise_ofx(file)
+    try:
+        rows, _ = read(file)
+    except UnreadableFile:
+        return
+    assert len({(row.stream, row.key) for row in rows}) <= len(rows)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<OFX>" + "<A>" * 200_000,
+        "<OFX>" + "".join(f"<A{number}>" for number in range(100_000)),
+        "<OFX>" + "<![CDATA[" * 100_000,
+        "<OFX>" + "<" * 600_000,
+        "<OFX>" + "</OFX>" * 100_000,
+        "<OFX>" + "<A><B></A>" * 60_000,
+        '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><OFX>&b;' + "&amp;" * 100_000,
+    ],
+    ids=["same", "nested", "cdata", "angles", "ends", "unclosed", "entities"],
+)
+def test_hostile_files_take_linear_time(tmp_path: Path, content: str) -> None:
+    file = file_of(tmp_path, content)
+    started = time.perf_counter()
+    recognise_ofx(file)
+    with pytest.raises(UnreadableFile):
+        list(read_ofx(file))
+    assert time.perf_counter() - started < 5
+
+
+def test_a_statement_of_ten_years_is_read_in_a_moment(tmp_path: Path) -> None:
+    first = date(2014, 1, 1)
+    lines = [line(f"i{n}", day=f"{first + timedelta(days=n // 5):%Y%m%d}") for n in range(20_000)]
+    file = file_of(tmp_path, statement(*lines))
+    started = time.perf_counter()
+    rows, bad = read(file)
+    assert (len(records(rows)), bad) == (20_000, [])
+    assert time.perf_counter() - started < 10
+
+
+def test_names_and_texts_are_kept_as_they_stand() -> None:
+    tree = read_tags("<A><B>1<B>2<C><D> x &amp; y </D></C></A>")
+    assert tree.verbatim() == {"A": {"B": ["1", "2"], "C": {"D": "x &amp; y"}}}
+    assert re.fullmatch(r"x & y", next(tree.everywhere("C")).leaf("D") or "")
