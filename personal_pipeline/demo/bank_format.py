@@ -63,7 +63,7 @@ def ofx(account: BankAccount, first: date, last: date) -> str:
     return (
         f"{_HEADER}<OFX>\r\n<SIGNONMSGSRSV1>\r\n<SONRS>\r\n<STATUS>\r\n<CODE>0\r\n"
         f"<SEVERITY>INFO\r\n</STATUS>\r\n<DTSERVER>{made_on}\r\n<LANGUAGE>ENG\r\n"
-        "<FI>\r\n<ORG>B1\r\n<FID>10898\r\n</FI>\r\n<INTU.BID>10898\r\n</SONRS>\r\n"
+        "<FI>\r\n<ORG>Chase\r\n<FID>10898\r\n</FI>\r\n<INTU.BID>10898\r\n</SONRS>\r\n"
         "</SIGNONMSGSRSV1>\r\n<BANKMSGSRSV1>\r\n<STMTTRNRS>\r\n<TRNUID>1\r\n<STATUS>\r\n<CODE>0\r\n"
         "<SEVERITY>INFO\r\n</STATUS>\r\n<STMTRS>\r\n<CURDEF>USD\r\n<BANKACCTFROM>\r\n"
         f"<BANKID>000000000\r\n<ACCTID>{account.number}\r\n<ACCTTYPE>CHECKING\r\n</BANKACCTFROM>\r\n"
