@@ -2,7 +2,8 @@
 
 On the second of each month the writer captures the statistics of Medium and exports the
 subscribers of Kit; on the morning after the life ends, Medium once more; and twice the whole
-account of Medium. Names carry the day of the capture, and so does the time of each file.
+account of Medium. The bank's statements of the month before are downloaded on the second, too; one
+was forgotten. Names carry the day of the capture, and so does the time of each file.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-from personal_pipeline.demo import kit_format, medium_format
+from personal_pipeline.demo import bank_format, kit_format, medium_format
 from personal_pipeline.demo.chance import add_months, at, hexadecimal, month_of, stream
 from personal_pipeline.demo.life import Life
 
@@ -31,6 +32,11 @@ KIT_LATE_EXPORT = 11
 KIT_REPEATED_EXPORT = 13
 KIT_FOUND_VIA_SINCE = 16
 """From this export on the file has a column more."""
+
+BANK_FORGOTTEN = 8
+"""The statement of the checking account of this number was never downloaded."""
+BANK_CSV_EVERY = 3
+"""So often the checking account was downloaded as a table, too."""
 
 _REFERRERS_OF = 15
 _DAY = timedelta(days=1)
@@ -50,7 +56,13 @@ def write_drops(life: Life, folder: Path) -> list[Path]:
     which they came. The folder is made where it is missing; files of the same name are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [*_medium_captures(life), *_medium_exports(life), *_kit_exports(life), _junk(life)]
+    files = [
+        *_medium_captures(life),
+        *_medium_exports(life),
+        *_kit_exports(life),
+        *_bank_statements(life),
+        _junk(life),
+    ]
     files.sort(key=lambda file: (file.made_at, file.name))
     paths = []
     for file in files:
@@ -151,6 +163,31 @@ def _kit_exports(life: Life) -> Iterator[_File]:
             if number == KIT_REPEATED_EXPORT:
                 again = made_at + timedelta(minutes=3)
                 yield _File(f"kit-confirmed-subscribers-{made_on} (1).csv", again, table)
+
+
+# --- the bank -------------------------------------------------------------------------------------
+
+
+def _bank_statements(life: Life) -> Iterator[_File]:
+    """Statements of the month before; in the night after the last day, up to that day."""
+    end = life.end.date()
+    checking, card = life.bank.checking, life.bank.card
+    for number, day in enumerate(sorted({*_monthly(life), end}), 1):
+        first = month_of(day - timedelta(days=CAPTURE_DAY))
+        last = life.until if day == end else add_months(first, 1) - _DAY
+        made_at = at(day, 0, 15) if day == end else at(day, 7, 5)
+        name = f"Chase{checking.number[-4:]}_Activity_{day:%Y%m%d}"
+        if number != BANK_FORGOTTEN:
+            body = bank_format.ofx(checking, first, last)
+            yield _File(f"{name}.QFX", made_at, body.encode("cp1252"))
+        if number % BANK_CSV_EVERY == 0:
+            yield _File(
+                f"{name}.CSV", made_at, bank_format.checking_csv(checking, first, last).encode()
+            )
+        body = bank_format.card_csv(card, first, last)
+        yield _File(f"{day}_transaction_download.csv", made_at, body.encode())
+    rules = bank_format.CATEGORIES.encode()
+    yield _File("categories.yaml", at(life.start + timedelta(days=40), 20, 15), rules)
 
 
 def _junk(life: Life) -> _File:

@@ -1,4 +1,4 @@
-"""A life that nobody lived: a writer with stories, a newsletter, paying readers and a sheet.
+"""A life that nobody lived: a writer with stories, a newsletter, paying readers, a bank.
 
 It is invented from a seed, by plain functions that read no clock and touch nothing. The same
 arguments give the same life on every machine, and within a month a later last day gives the same
@@ -19,6 +19,7 @@ from personal_pipeline.demo.audience import (
     invent_broadcasts,
     invent_subscribers,
 )
+from personal_pipeline.demo.bank import Bank, invent_bank
 from personal_pipeline.demo.chance import add_months, at, hexadecimal, month_of, stream
 from personal_pipeline.demo.money import Money, invent_money
 from personal_pipeline.demo.words import NOTES
@@ -80,6 +81,7 @@ class Life:
     audience_days: tuple[AudienceDay, ...]
     broadcasts: tuple[Broadcast, ...]
     money: Money
+    bank: Bank
     sheet: tuple[SheetRow, ...]
 
     @property
@@ -104,6 +106,7 @@ def invent(years: int, seed: int, until: date) -> Life:
     stories = invent_stories(seed, start, until, years)
     account_days = invent_account_days(seed, stories, start, until)
     subscribers = invent_subscribers(seed, account_days, start, until)
+    money = invent_money(seed, subscribers, start, until, years)
     rng = stream(seed, "writer")
     writer = Writer(
         user_id=hexadecimal(rng, 12),
@@ -123,7 +126,8 @@ def invent(years: int, seed: int, until: date) -> Life:
         subscribers=subscribers,
         audience_days=invent_audience_days(seed, subscribers, start, until),
         broadcasts=invent_broadcasts(seed, subscribers, start, until),
-        money=invent_money(seed, subscribers, start, until, years),
+        money=money,
+        bank=invent_bank(seed, money.payouts, start, until),
         sheet=tuple(_sheet(seed, writer, stories, until)),
     )
 

@@ -603,6 +603,103 @@ def amounts_by_month(
     )
 
 
+LINES = ((FIRST, "--first"), (SECOND, "--second"), (THIRD, "--third"), (INK, "--ink"))
+"""The colours of lines that share a chart, and their variables."""
+
+
+def balances(accounts: Sequence[tuple[str, Sequence[tuple[date, Number | None]]]]) -> Picture:
+    """The balance of each account by day, as lines that break where it is not known.
+
+    There are at most as many accounts as ``LINES``; each has the same days, oldest first.
+    """
+    coloured = list(zip(accounts, LINES, strict=False))
+    rows = [
+        {
+            "account": str(place),
+            "day": str(day),
+            "balance": None if balance is None else float(balance),
+            "colour": colour,
+        }
+        for place, ((_, days), (colour, _)) in enumerate(coloured)
+        for day, balance in days
+    ]
+    everywhere = [day for _, days in accounts for day, _ in days]
+    axis = _numbers_axis(balance for _, days in accounts for _, balance in days)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_line(strokeWidth=2, interpolate="step-after", invalid="break-paths-show-domains")
+            .encode(
+                x=_instants(narrow, [min(everywhere), max(everywhere)]),
+                y=alt.Y("balance:Q", axis=axis),
+                color=alt.Color("colour:N", scale=None),
+                detail="account:N",
+            )
+        )
+        return chart
+
+    return _picture(
+        build,
+        description=(
+            f"Lines of the balance of {len(coloured)} accounts from {plain_day(min(everywhere))} "
+            f"to {plain_day(max(everywhere))}, broken where it is not known."
+        ),
+        legend=tuple(Key(name, variable, "line") for (name, _), (_, variable) in coloured),
+    )
+
+
+def spent_against(
+    items: Sequence[tuple[str, Number, Number | None, str]], names: tuple[str, str]
+) -> Picture:
+    """Bars lying under their labels, the largest first, each with a mark where it was before.
+
+    Rows are (label, value, value before, the value in words).
+    """
+    largest = max((float(n) for _, *pair, _ in items for n in pair if n is not None), default=0)
+
+    def build(narrow: bool) -> AnyChart:
+        room = 34 if narrow else 80
+        rows = [
+            {
+                "place": place,
+                "label": label if len(label) <= room else f"{label[: room - 1].rstrip()}\u2026",
+                "value": float(value),
+                "before": None if before is None else float(before),
+                "number": number,
+            }
+            for place, (label, value, before, number) in enumerate(items)
+        ]
+        base = alt.Chart(_data(rows)).encode(
+            y=alt.Y("place:O", axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0)),
+        )
+        scale = alt.Scale(domain=[0, (largest or 1) * (1.2 if narrow else 1.1)])
+
+        def length(field: str) -> alt.X:
+            return alt.X(f"{field}:Q", axis=None, scale=scale)
+
+        return alt.layer(
+            base.mark_bar(height=10, yOffset=9, color=FIRST).encode(x=length("value")),
+            base.mark_tick(color=SECOND, thickness=2.5, height=16, yOffset=9).encode(
+                x=length("before")
+            ),
+            base.mark_text(align="left", dy=-6, fontSize=13, color=INK).encode(
+                x=alt.value(1), text="label:N"
+            ),
+            base.mark_text(align="right", dy=-6, fontSize=12, color=MUTED).encode(
+                x=alt.value("width"), text="number:N"
+            ),
+        )
+
+    return _picture(
+        build,
+        description=f"Bars of what was spent in {len(items)} categories, {names[0]}, with marks "
+        f"for {names[1]}.",
+        height=38 * len(items) + 4,
+        legend=(Key(names[0], "--first"), Key(names[1], "--second", "line")),
+    )
+
+
 def trend(values: Sequence[Number | None]) -> str:
     """A line without axes, small enough to stand beside a number, as one SVG text.
 

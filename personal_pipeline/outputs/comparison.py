@@ -188,10 +188,10 @@ def compare(measure: Measure, values: Known) -> Comparison | None:
         as_of=as_of,
         day=values[as_of],
         day_before=on(as_of - timedelta(days=1)),
-        day_year_before=on(_year_before(as_of)),
+        day_year_before=on(year_before(as_of)),
         month=total(month),
-        month_before=total(_same_days(as_of, _last_day(month.first - timedelta(days=1)))),
-        month_year_before=total(_same_days(as_of, _last_day(_year_before(month.first)))),
+        month_before=total(same_days(as_of, last_day(month.first - timedelta(days=1)))),
+        month_year_before=total(same_days(as_of, last_day(year_before(month.first)))),
         recent=tuple(values.get(as_of - timedelta(days=back)) for back in range(27, -1, -1)),
     )
 
@@ -207,19 +207,21 @@ def _stock(values: Known, span: Span) -> Total:
     return Total(span, value, 0 if value is None else span.days)
 
 
-def _year_before(day: date) -> date:
+def year_before(day: date) -> date:
+    """The same day a year before; 28 February for 29 February."""
     if (day.month, day.day) == (2, 29):
         return date(day.year - 1, 2, 28)
     return day.replace(year=day.year - 1)
 
 
-def _last_day(day: date) -> date:
+def last_day(day: date) -> date:
+    """The last day of a day's month."""
     following = (day.replace(day=28) + timedelta(days=4)).replace(day=1)
     return following - timedelta(days=1)
 
 
-def _same_days(as_of: date, month_end: date) -> Span:
+def same_days(as_of: date, month_end: date) -> Span:
     """As much of the month that ends on ``month_end`` as ``as_of`` has seen of its own."""
-    finished = as_of == _last_day(as_of)
+    finished = as_of == last_day(as_of)
     last = month_end if finished else month_end.replace(day=min(as_of.day, month_end.day))
     return Span(month_end.replace(day=1), last)

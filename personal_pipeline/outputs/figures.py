@@ -190,6 +190,60 @@ class Payout:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountDay:
+    """One day of an account in one currency, from the first to the last that a statement tells of.
+
+    ``stated_balance`` is there on a day on which a statement tells one, and ``difference`` says by
+    how much it is off from the one before and all transactions since. ``is_covered``: a statement
+    lists the transactions of the day.
+    """
+
+    account_id: str
+    account: str
+    kind: str
+    currency: str
+    day: date
+    balance: Decimal | None
+    stated_balance: Decimal | None
+    difference: Decimal | None
+    is_covered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyMonth:
+    """What came in and was spent on all accounts in one month and currency; ``transfers`` counts
+    the bookings of money that only moved between own accounts."""
+
+    month: date
+    currency: str
+    income: Decimal
+    spent: Decimal
+    transfers: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingDay:
+    """What was spent in one category on one day, in one currency."""
+
+    day: date
+    currency: str
+    category: str
+    spent: Decimal
+    transactions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One payment."""
+
+    day: date
+    account: str
+    currency: str
+    category: str
+    spent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class _Newest:
     day: date | None
 
@@ -217,6 +271,10 @@ class Figures:
     broadcasts: list[Broadcast]
     revenue_months: list[RevenueMonth]
     payouts: list[Payout]
+    account_days: list[AccountDay]
+    money_months: list[MoneyMonth]
+    spending_days: list[SpendingDay]
+    largest_spending: list[Spending]
 
 
 def read_figures(database: Path, day: date) -> Figures:
@@ -258,6 +316,10 @@ def _figures(
         broadcasts=read("broadcasts", Broadcast, "broadcasts"),
         revenue_months=read("revenue_months", RevenueMonth, "revenue_monthly"),
         payouts=read("payouts", Payout, "revenue_daily"),
+        account_days=read("account_days", AccountDay, "accounts_daily", "accounts"),
+        money_months=read("money_months", MoneyMonth, "transactions"),
+        spending_days=read("spending_days", SpendingDay, "transactions"),
+        largest_spending=read("largest_spending", Spending, "transactions", "accounts_daily"),
     )
 
 

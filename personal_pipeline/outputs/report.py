@@ -22,6 +22,7 @@ from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
 from personal_pipeline.outputs.figures import Figures, read_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
 from personal_pipeline.outputs.page import Section
+from personal_pipeline.outputs.sections.money import money_section
 from personal_pipeline.outputs.sections.overview import Money, overview
 from personal_pipeline.outputs.sections.revenue import revenue_section
 from personal_pipeline.outputs.sections.stories import stories_section
@@ -67,7 +68,7 @@ def build_report(
     """
     figures = read_figures(database, day)
     sources = frozenset(
-        source for source in ("medium", "kit", "stripe") if is_connected(board, source)
+        source for source in ("medium", "kit", "stripe", "bank") if is_connected(board, source)
     )
     currency = _currencies(figures)
     yesterday = day - timedelta(days=1)
@@ -143,6 +144,8 @@ def _sections(
         "medium" in sources and any(each.medium_earnings for each in figures.revenue_months)
     ):
         sections.append(revenue_section(figures, known, board, sources, currency.stripe))
+    if "bank" in sources:
+        sections.append(money_section(figures, board))
     return sections
 
 

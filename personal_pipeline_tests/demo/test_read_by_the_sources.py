@@ -68,15 +68,24 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
             continue
         assert known is not None, path.name
         source, drop, _ = known
-        assert source.name == ("kit" if "subscribers" in path.name else "medium"), path.name
+        assert source.name == _source_of(path.name), path.name
         kinds[drop.name] += 1
         for row in drop.read(file):
             assert isinstance(row, DropRow), (path.name, row.reason)
             keys[row.stream].add(row.key)
 
     assert kinds["subscriber_export"] > 20
+    assert kinds["statement"] > 50
+    assert kinds["categories"] == 1
     assert len(keys["account_stats_daily"]) == len(life.account_days)
     posts = len(life.stories) + len(life.responses) + len(life.drafts)
     assert 0 <= posts - len(keys["account_export"]) <= 5
     with_views = sum(bool(each.views) for story in life.stories for each in story.days)
     assert len(keys["story_stats_daily"]) >= with_views
+
+
+def _source_of(name: str) -> str:
+    if "subscribers" in name:
+        return "kit"
+    bank = ("_Activity_", "_transaction_", "categories")
+    return "bank" if any(part in name for part in bank) else "medium"

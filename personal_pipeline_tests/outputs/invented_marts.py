@@ -54,6 +54,18 @@ TABLES = {
         broadcasts_sent bigint, subscribers_active bigint, subscribers_new bigint,
         subscribers_cancelled bigint, subscribers_net bigint, revenue_gross decimal(18, 3),
         revenue_net decimal(18, 3), currency varchar, revenue_other_currencies bigint""",
+    "accounts": """
+        account_id varchar, name varchar, kind varchar, bank varchar, currency varchar,
+        first_day date, last_day date""",
+    "accounts_daily": """
+        month date, account_id varchar, account varchar, day date, currency varchar,
+        balance decimal(18, 3), balance_from varchar, stated_balance decimal(18, 3),
+        difference decimal(18, 3), is_covered boolean, money_in decimal(18, 3),
+        money_out decimal(18, 3), transactions bigint""",
+    "transactions": """
+        month date, transaction_id varchar, account_id varchar, account varchar, posted_on date,
+        amount decimal(18, 3), currency varchar, description varchar, kind varchar,
+        category varchar, transfer_with varchar""",
 }
 
 Rows = Iterable[dict[str, Any]]
@@ -147,6 +159,12 @@ def fresh_board() -> list[StreamState]:
         )
         for source, stream, route in STREAMS
     ]
+
+
+def with_bank(board: Sequence[StreamState]) -> list[StreamState]:
+    """The board of a person who drops statements, too."""
+    streams = ("accounts", "statements", "balances", "transactions", "categories")
+    return [*board, *(stream_state("bank", stream, route="drop") for stream in streams)]
 
 
 def with_state(

@@ -1,0 +1,475 @@
+"""The money: what the accounts hold, what came in, and what was spent on what."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import groupby
+
+from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.outputs.charts import LINES, balances, side_by_side, spent_against
+from personal_pipeline.outputs.comparison import Span, last_day, same_days, year_before
+from personal_pipeline.outputs.figures import AccountDay, Figures, MoneyMonth, SpendingDay
+from personal_pipeline.outputs.formats import (
+    UNKNOWN,
+    count,
+    money,
+    plain_day,
+    relative_change,
+    short_day,
+    span,
+)
+from personal_pipeline.outputs.page import (
+    Block,
+    Cell,
+    Move,
+    Section,
+    Table,
+    cells,
+    columns,
+    month_name,
+    tone_of,
+    unfinished_month,
+)
+from personal_pipeline.outputs.standing import notes_about
+
+ACCOUNTS = "marts.accounts_daily"
+TRANSACTIONS = "marts.transactions"
+CATEGORIES_SHOWN = 12
+LONG_HOLE_DAYS = 7
+"""A CSV is complete from its first booking to its last, so a shorter hole lacks nothing."""
+CLOSED_AFTER_DAYS = 92
+"""An account of which nothing came for so long is not waited for."""
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """An account in one currency, with its days, oldest first."""
+
+    name: str
+    currency: str
+    days: tuple[AccountDay, ...]
+
+    @property
+    def covered_until(self) -> date | None:
+        return max((each.day for each in self.days if each.is_covered), default=None)
+
+    @property
+    def newest(self) -> AccountDay | None:
+        """The newest day of which the balance is known."""
+        return next((each for each in reversed(self.days) if each.balance is not None), None)
+
+    def on(self, day: date) -> Decimal | None:
+        return next((each.balance for each in self.days if each.day == day), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A stated balance that is not the one stated before and all transactions since.
+
+    ``uncovered`` are the days between both of which no statement tells.
+    """
+
+    account: _Account
+    stated: AccountDay
+    difference: Decimal
+    uncovered: tuple[date, ...]
+
+
+def money_section(figures: Figures, board: Sequence[StreamState]) -> Section:
+    """Accounts, income and spending, the currency with the most movement first."""
+    accounts = _accounts(figures.account_days)
+    until = max((each.covered_until for each in accounts if each.covered_until), default=None)
+    gaps = [gap for account in accounts for gap in _gaps(account)]
+    untold = {day for account in accounts for day in _untold(account)}
+    blocks: list[Block | None] = []
+    for currency in _currencies(figures.money_months, accounts):
+        own = [each for each in accounts if each.currency == currency]
+        blocks.append(_balances(own, currency))
+        blocks.append(_disagreements([gap for gap in gaps if gap.account in own], currency))
+        if until is not None:
+            blocks.append(_spending(figures, accounts, untold, currency, until))
+            blocks.append(_largest(figures, currency, until))
+        months = [each for each in figures.money_months if each.currency == currency]
+        blocks.append(_income_and_spending(months, untold, currency, until))
+    return Section(
+        anchor="money",
+        title="Money",
+        as_of=f"As of {plain_day(until)}" if until else "",
+        notes=notes_about(board, "bank"),
+        blocks=tuple(block for block in blocks if block is not None),
+    )
+
+
+def _accounts(days: Sequence[AccountDay]) -> list[_Account]:
+    return [
+        _Account(of_account[0].account, of_account[0].currency, of_account)
+        for _, together in groupby(days, key=lambda each: (each.account_id, each.currency))
+        if (of_account := tuple(together))
+    ]
+
+
+def _currencies(months: Sequence[MoneyMonth], accounts: Sequence[_Account]) -> list[str]:
+    moved: dict[str, Decimal] = defaultdict(
+        Decimal, {each.currency: Decimal() for each in accounts}
+    )
+    for month in months:
+        moved[month.currency] += month.income + month.spent
+    return sorted(moved, key=lambda currency: (-moved[currency], currency))
+
+
+def _gaps(account: _Account) -> list[_Gap]:
+    """Where stated balances disagree, the newest first."""
+    gaps: list[_Gap] = []
+    uncovered: list[date] = []
+    for each in account.days:
+        if not each.is_covered:
+            uncovered.append(each.day)
+        if each.stated_balance is None:
+            continue
+        if each.difference:
+            gaps.append(_Gap(account, each, each.difference, tuple(uncovered)))
+        uncovered = []
+    return gaps[::-1]
+
+
+def _untold(account: _Account) -> set[date]:
+    """The days of which transactions may be missing: no statement covers them, and no balance
+    stated after them agrees."""
+    untold: set[date] = set()
+    hole: list[date] = []
+    for each in account.days:
+        if each.is_covered:
+            if len(hole) >= LONG_HOLE_DAYS:
+                untold.update(hole)
+            hole = []
+        else:
+            hole.append(each.day)
+    agreed: set[date] = set()
+    since: list[date] = []
+    for each in account.days:
+        since.append(each.day)
+        if each.stated_balance is not None:
+            if each.difference == 0:
+                agreed.update(since)
+            since = []
+    uncertain = {day for gap in _gaps(account) for day in gap.uncovered}
+    return (untold - agreed) | uncertain
+
+
+# --- balances -------------------------------------------------------------------------------------
+
+
+def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
+    if not accounts:
+        return None
+    told = sorted(
+        (each for each in accounts if each.newest is not None), key=lambda each: -_size(each)
+    )
+    drawn = told[: len(LINES)]
+    silent = [each.name for each in accounts if each.newest is None]
+    text = f"No statement tells what {_listed(silent)} holds." if silent else ""
+    if len(told) > len(drawn):
+        text = f"Drawn are the {len(drawn)} that hold most. {text}".strip()
+    tables = [
+        Table(
+            caption=f"Accounts, {currency.upper()}",
+            columns=columns("Account", "Statements until", "Balance", "On", "A month before"),
+            rows=tuple(_account_row(each, currency) for each in [*told, *_others(accounts, told)]),
+            marts=(ACCOUNTS,),
+            folded=False,
+            cards=True,
+        )
+    ]
+    if told:
+        tables.append(_by_month(told, currency))
+    return Block(
+        title=f"Balances, {currency.upper()}",
+        text=text,
+        chart=balances(
+            [(each.name, [(row.day, row.balance) for row in each.days]) for each in drawn]
+        )
+        if any(sum(row.balance is not None for row in each.days) > 1 for each in drawn)
+        else None,
+        tables=tuple(tables),
+    )
+
+
+def _others(accounts: Sequence[_Account], told: Sequence[_Account]) -> list[_Account]:
+    return [each for each in accounts if each not in told]
+
+
+def _size(account: _Account) -> Decimal:
+    newest = account.newest
+    return abs(newest.balance) if newest and newest.balance is not None else Decimal()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
+def _account_row(account: _Account, currency: str) -> tuple[Cell, ...]:
+    newest = account.newest
+    until = account.covered_until
+    before = account.on(_month_before(newest.day)) if newest else None
+    return cells(
+        account.name,
+        short_day(until) if until else UNKNOWN,
+        money(newest.balance if newest else None, currency),
+        short_day(newest.day) if newest else UNKNOWN,
+        money(before, currency),
+    )
+
+
+def _month_before(day: date) -> date:
+    return same_days(day, day.replace(day=1) - _DAY).last
+
+
+def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
+    """The balance at the end of each month, and of the newest day in the last."""
+    ends: dict[date, dict[str, Decimal | None]] = defaultdict(dict)
+    newest: dict[date, date] = {}
+    for place, account in enumerate(accounts):
+        for each in account.days:
+            month = each.day.replace(day=1)
+            # days are oldest first, so the last of the month stays
+            ends[month][str(place)] = each.balance
+            newest[month] = max(each.day, newest.get(month, each.day))
+    running = unfinished_month(max(newest.values()))
+    return Table(
+        caption=f"Balance at the end of each month, {currency.upper()}",
+        columns=columns("Month", *(each.name for each in accounts)),
+        rows=tuple(
+            cells(
+                month_name(month, running),
+                *(money(ends[month].get(str(place)), currency) for place, _ in enumerate(accounts)),
+            )
+            for month in sorted(ends, reverse=True)
+        ),
+        marts=(ACCOUNTS,),
+    )
+
+
+def _disagreements(gaps: Sequence[_Gap], currency: str) -> Block | None:
+    if not gaps:
+        return None
+    newest = max(gaps, key=lambda gap: gap.stated.day)
+    missing = _missing(newest)
+    text = (
+        f"{newest.account.name}: the balance of {plain_day(newest.stated.day)} is "
+        f"{money(abs(newest.difference), currency)} {'more' if newest.difference > 0 else 'less'} "
+        "than the one stated before and all transactions since."
+    )
+    if missing:
+        text += f" No statement covers {missing}: download it, and the figures become whole."
+    return Block(
+        title=f"Balances that do not agree, {currency.upper()}",
+        text=text,
+        tables=(
+            Table(
+                caption=f"Stated balances that the transactions do not explain, {currency.upper()}",
+                columns=columns(
+                    "Account", "Stated on", "Stated", "Difference", "Days without a statement"
+                ),
+                rows=tuple(
+                    cells(
+                        gap.account.name,
+                        short_day(gap.stated.day),
+                        money(gap.stated.stated_balance, currency),
+                        money(gap.difference, currency, signed=True),
+                        _missing(gap) or "none",
+                    )
+                    for gap in sorted(gaps, key=lambda gap: gap.stated.day, reverse=True)
+                ),
+                marts=(ACCOUNTS,),
+                folded=False,
+                cards=True,
+            ),
+        ),
+    )
+
+
+def _missing(gap: _Gap) -> str:
+    return span(gap.uncovered[0], gap.uncovered[-1]) if gap.uncovered else ""
+
+
+# --- spending -------------------------------------------------------------------------------------
+
+
+def _spending(
+    figures: Figures,
+    accounts: Sequence[_Account],
+    untold: Collection[date],
+    currency: str,
+    until: date,
+) -> Block | None:
+    """This month against the same days of the one before and of the same month a year before."""
+    now = Span(until.replace(day=1), until)
+    spans = (
+        now,
+        same_days(until, now.first - _DAY),
+        same_days(until, last_day(year_before(now.first))),
+    )
+    sums = [_by_category(figures.spending_days, currency, each) for each in spans]
+    categories = sorted(
+        {*sums[0], *sums[1]}, key=lambda name: (-sums[0].get(name, 0), -sums[1].get(name, 0), name)
+    )
+    if not categories:
+        return None
+    wholes = [_is_whole(each, accounts, untold) for each in spans]
+    named = [span(each.first, each.last) for each in spans]
+    zero = Decimal()
+
+    def row(category: str, found: Sequence[Decimal | None]) -> tuple[Cell, ...]:
+        this, before, year = found
+        return (
+            *cells(category, money(this, currency), money(before, currency)),
+            _move(this, before),
+            *cells(money(year, currency)),
+            _move(this, year),
+        )
+
+    def known(values: Sequence[Decimal]) -> list[Decimal | None]:
+        # what is known of a part is no figure to hold a whole against
+        return [
+            value if whole or place == 0 else None
+            for place, (value, whole) in enumerate(zip(values, wholes, strict=True))
+        ]
+
+    found = {name: known([each.get(name, zero) for each in sums]) for name in categories}
+    total = known([sum(each.values(), zero) for each in sums])
+    unknown = [name for name, whole in zip(named[1:], wholes[1:], strict=True) if not whole]
+    text = f"{money(total[0], currency)} on {named[0]}, without what moved between own accounts."
+    if unknown:
+        text += f" Statements do not cover the whole of {_listed(unknown)}."
+    behind = [
+        f"{each.name} is told until {short_day(each.covered_until)} only."
+        for each in accounts
+        if each.currency == currency
+        and each.covered_until is not None
+        and LONG_HOLE_DAYS <= (until - each.covered_until).days < CLOSED_AFTER_DAYS
+    ]
+    text = " ".join([text, *behind])
+    drawn = [name for name in categories if found[name][0]][:CATEGORIES_SHOWN]
+    return Block(
+        title=f"Spending by category, {currency.upper()}",
+        text=text,
+        chart=spent_against(
+            [
+                (name, found[name][0] or zero, found[name][1], money(found[name][0], currency))
+                for name in drawn
+            ],
+            (named[0], named[1]),
+        )
+        if drawn
+        else None,
+        tables=(
+            Table(
+                caption=f"Spending by category, {named[0]}, {currency.upper()}",
+                columns=columns("Category", named[0], named[1], "Change", named[2], "Change"),
+                rows=(*(row(name, found[name]) for name in categories), row("Together", total)),
+                marts=(TRANSACTIONS,),
+            ),
+        ),
+    )
+
+
+def _by_category(days: Sequence[SpendingDay], currency: str, within: Span) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for each in days:
+        if each.currency == currency and within.first <= each.day <= within.last:
+            sums[each.category] = sums.get(each.category, Decimal()) + each.spent
+    return sums
+
+
+def _is_whole(within: Span, accounts: Sequence[_Account], untold: Collection[date]) -> bool:
+    """Whether statements tell of a span as far as can be known: they had begun by then, and no
+    transactions are missing in it."""
+    begun = min((each.days[0].day for each in accounts), default=None)
+    if begun is None or begun > within.first:
+        return False
+    return not any(within.first <= day <= within.last for day in untold)
+
+
+def _move(now: Decimal | None, before: Decimal | None) -> Cell:
+    change = relative_change(now, before)
+    return Cell(move=Move(change, tone_of(change, more_is_better=False)))
+
+
+def _largest(figures: Figures, currency: str, until: date) -> Block | None:
+    largest = [each for each in figures.largest_spending if each.currency == currency]
+    if not largest:
+        return None
+    within = span(until.replace(day=1), until)
+    return Block(
+        title=f"Largest payments, {currency.upper()}",
+        tables=(
+            Table(
+                caption=f"The {count(len(largest))} largest payments, {within}",
+                columns=columns("Category", "Day", "Account", "Amount", words=3),
+                rows=tuple(
+                    cells(
+                        each.category,
+                        short_day(each.day),
+                        each.account,
+                        money(each.spent, currency),
+                    )
+                    for each in largest
+                ),
+                marts=(TRANSACTIONS,),
+                folded=False,
+                cards=True,
+            ),
+        ),
+    )
+
+
+# --- income and spending --------------------------------------------------------------------------
+
+
+def _income_and_spending(
+    months: Sequence[MoneyMonth], untold: Collection[date], currency: str, until: date | None
+) -> Block | None:
+    if not months:
+        return None
+    running = unfinished_month(until)
+    partial = {day.replace(day=1) for day in untold}
+    text = "A refund counts as income, and money between own accounts as neither."
+    if running:
+        text += " A pale last month is not finished."
+    if partial & {each.month for each in months}:
+        text += " A month with a star lacks a statement."
+
+    def name(month: date) -> str:
+        return month_name(month, running) + (" *" if month in partial else "")
+
+    return Block(
+        title=f"Income against spending, {currency.upper()}",
+        text=text,
+        chart=side_by_side(
+            [(each.month, each.income, each.spent) for each in months],
+            ("Income", "Spending"),
+            running,
+        ),
+        tables=(
+            Table(
+                caption=f"Income and spending by month, {currency.upper()}",
+                columns=columns("Month", "Income", "Spending", "Left", "Own transfers"),
+                rows=tuple(
+                    cells(
+                        name(each.month),
+                        money(each.income, currency),
+                        money(each.spent, currency),
+                        money(each.income - each.spent, currency, signed=True),
+                        count(each.transfers),
+                    )
+                    for each in reversed(months)
+                ),
+                marts=(TRANSACTIONS,),
+            ),
+        ),
+    )
