@@ -28,9 +28,9 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 4])
-def test_nothing_is_missed_and_nothing_is_needless(seed: int) -> None:
-    lives = [life(seed, instance, days=20) for instance in ("ephemeral", "sqlite")]
+def test_nothing_is_missed_and_nothing_is_needless() -> None:
+    """``benchmarks.oracle`` lives longer, and fifty times on each instance."""
+    lives = [life(1, instance, days=16) for instance in ("ephemeral", "sqlite")]
     for judged in lives:
         assert judged.examples == []
         assert judged.right
