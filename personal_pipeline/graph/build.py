@@ -38,8 +38,8 @@ from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 
 MOST_BUILDS = 10
-"""How often one partition is built in a pass before the rest is left to the next: only for inputs that
-never rest, because what is left is stale until then."""
+"""How often one partition is built in a pass before the rest is left to the next: for inputs that
+never rest only, because what is left is stale until then."""
 
 MOVED = "changed meanwhile"
 """In place of the digest of an input that changed while dbt ran."""
