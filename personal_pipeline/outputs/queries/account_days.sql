@@ -2,7 +2,7 @@
 -- oldest first. The balance is null on a day of which it is not known.
 select
     days.account_id,
-    days.account,
+    coalesce(days.account, 'Account') as account,
     coalesce(accounts.kind, 'bank') as kind,
     lower(days.currency) as currency,
     cast(days.day as date) as day,
@@ -13,4 +13,4 @@ select
 from marts.accounts_daily as days
 left join marts.accounts as accounts using (account_id)
 where days.day < $day and days.day >= $day - interval 731 day
-order by days.account, days.account_id, days.currency, days.day
+order by account, days.account_id, days.currency, days.day
