@@ -104,10 +104,6 @@ BOOKINGS = [
 def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_marts(
         tmp_path_factory.mktemp("money") / "warehouse.duckdb",
-        accounts=[
-            {"account_id": name[:4], "name": name, "kind": "bank"}
-            for name in (CHECKING, CARD, SAVINGS)
-        ],
         accounts_daily=DAYS,
         transactions=BOOKINGS,
     )
@@ -233,7 +229,7 @@ def test_is_left_out_when_no_statement_was_ever_dropped(marts: Path) -> None:
         assert anchors(page_of(build(marts, board))) == SECTIONS
 
 
-@pytest.mark.parametrize("missing", ["accounts", "accounts_daily", "transactions", None])
+@pytest.mark.parametrize("missing", ["accounts_daily", "transactions", None])
 def test_marts_that_are_missing_or_empty(tmp_path: Path, missing: str | None) -> None:
     rows = {"accounts_daily": DAYS, "transactions": BOOKINGS} if missing else {}
     rows.pop(missing or "", None)
