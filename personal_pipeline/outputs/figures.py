@@ -200,7 +200,6 @@ class AccountDay:
 
     account_id: str
     account: str
-    kind: str
     currency: str
     day: date
     balance: Decimal | None
@@ -229,7 +228,6 @@ class SpendingDay:
     currency: str
     category: str
     spent: Decimal
-    transactions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +314,7 @@ def _figures(
         broadcasts=read("broadcasts", Broadcast, "broadcasts"),
         revenue_months=read("revenue_months", RevenueMonth, "revenue_monthly"),
         payouts=read("payouts", Payout, "revenue_daily"),
-        account_days=read("account_days", AccountDay, "accounts_daily", "accounts"),
+        account_days=read("account_days", AccountDay, "accounts_daily"),
         money_months=read("money_months", MoneyMonth, "transactions"),
         spending_days=read("spending_days", SpendingDay, "transactions"),
         largest_spending=read("largest_spending", Spending, "transactions", "accounts_daily"),

@@ -54,9 +54,6 @@ TABLES = {
         broadcasts_sent bigint, subscribers_active bigint, subscribers_new bigint,
         subscribers_cancelled bigint, subscribers_net bigint, revenue_gross decimal(18, 3),
         revenue_net decimal(18, 3), currency varchar, revenue_other_currencies bigint""",
-    "accounts": """
-        account_id varchar, name varchar, kind varchar, bank varchar, currency varchar,
-        first_day date, last_day date""",
     "accounts_daily": """
         month date, account_id varchar, account varchar, day date, currency varchar,
         balance decimal(18, 3), balance_from varchar, stated_balance decimal(18, 3),

@@ -251,6 +251,11 @@ def test_a_wrong_dialect_is_told_in_a_sentence(
     assert sentence in str(wrong.value)
 
 
+def test_a_line_that_is_no_csv_is_of_no_bank(home: Home) -> None:
+    content = '[{"data":{"points":[{"timestamp":1761955200000,"stats":{"viewers":53}}]}}]'
+    assert recognise_statement(dropped(home, content, "answer.json")) is None
+
+
 def test_a_wrong_dialect_does_not_stop_the_others_and_is_counted(home: Home) -> None:
     (home.root / "dialects").mkdir()
     (home.root / "dialects" / "broken.yaml").write_text("name: [")

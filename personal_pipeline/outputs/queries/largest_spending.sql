@@ -8,7 +8,7 @@ with newest as (
 
 select
     cast(posted_on as date) as day,
-    account,
+    coalesce(account, 'Account') as account,
     lower(currency) as currency,
     coalesce(category, 'uncategorised') as category,
     cast(-amount as decimal(18, 3)) as spent

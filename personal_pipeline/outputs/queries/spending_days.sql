@@ -3,8 +3,7 @@ select
     cast(posted_on as date) as day,
     lower(currency) as currency,
     coalesce(category, 'uncategorised') as category,
-    cast(-sum(amount) as decimal(18, 3)) as spent,
-    count(*) as transactions
+    cast(-sum(amount) as decimal(18, 3)) as spent
 from marts.transactions
 where
     kind = 'spending'

@@ -308,6 +308,7 @@ def _spending(
     until: date,
 ) -> Block | None:
     """This month against the same days of the one before and of the same month a year before."""
+    zero = Decimal()
     now = Span(until.replace(day=1), until)
     spans = (
         now,
@@ -316,13 +317,13 @@ def _spending(
     )
     sums = [_by_category(figures.spending_days, currency, each) for each in spans]
     categories = sorted(
-        {*sums[0], *sums[1]}, key=lambda name: (-sums[0].get(name, 0), -sums[1].get(name, 0), name)
+        {name for each in sums for name in each},
+        key=lambda name: (*(-each.get(name, zero) for each in sums), name),
     )
     if not categories:
         return None
     wholes = [_is_whole(each, accounts, untold) for each in spans]
     named = [span(each.first, each.last) for each in spans]
-    zero = Decimal()
 
     def row(category: str, found: Sequence[Decimal | None]) -> tuple[Cell, ...]:
         this, before, year = found

@@ -131,9 +131,13 @@ def _by_header(dialect: Dialect, delimiter: str, cells: Sequence[str], place: in
 
 
 def _by_cells(dialect: Dialect, delimiter: str, cells: Sequence[str]) -> Table | None:
-    if len(cells) != len(dialect.cells) or not all(
-        re.fullmatch(pattern, cell, re.IGNORECASE)
-        for pattern, cell in zip(dialect.cells, cells, strict=True)
+    if (
+        not dialect.cells
+        or len(cells) != len(dialect.cells)
+        or not all(
+            re.fullmatch(pattern, cell, re.IGNORECASE)
+            for pattern, cell in zip(dialect.cells, cells, strict=True)
+        )
     ):
         return None
     names = tuple(plain_column(name) for name in dialect.cell_names)
