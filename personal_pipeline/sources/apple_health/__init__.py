@@ -6,7 +6,7 @@ anything downstream.
 
 What surprised the author:
 - The document type of iOS 16.0 is not well-formed; a strict parser dies before the first record.
-- Nothing has an id, and exact duplicates occur. A record is its type, source, times, unit and value.
+- Nothing has an id, and exact duplicates occur: a record is its type, source, times and value.
 - The offset of all times is that of the phone when the export was made, not of where it happened.
   Another zone, or summer time, changes the text of every record and not one instant.
 - The text of a device holds an address in memory that differs in every export.
@@ -17,13 +17,15 @@ What surprised the author:
 from __future__ import annotations
 
 from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
-from personal_pipeline.sources.apple_health.export import load_export, recognise_export
+from personal_pipeline.sources.apple_health.export import WRITTEN, load_export, recognise_export
 from personal_pipeline.sources.apple_health.records import RECORDS, VOLATILE
 from personal_pipeline.sources.apple_health.routes import ROUTE_POINTS
 
 
 def _stream(name: str, description: str) -> DropStream:
-    return DropStream(name=name, description=description, coverage=Coverage.PICTURE)
+    return DropStream(
+        name=name, description=description, coverage=Coverage.PICTURE, volatile=(WRITTEN,)
+    )
 
 
 EXPORT = Drop(
@@ -58,10 +60,13 @@ EXPORT = Drop(
         _stream("workouts", "One row a workout, with its statistics, events and routes."),
         _stream("activity_summaries", "One row a day of the activity rings, already deduplicated."),
         _stream(
-            "correlations", "One row a correlation: measurements that belong together, as a meal."
+            "correlations",
+            "One row a correlation: measurements that belong together, as a meal; times in UTC.",
         ),
         _stream("state_of_mind", "One row an entry of how one felt: valence from -1 to 1."),
-        _stream("clinical_records", "One row a record of a clinic, with its FHIR resource as text."),
+        _stream(
+            "clinical_records", "One row a record of a clinic, with its FHIR resource as text."
+        ),
         _stream("electrocardiograms", "One row an electrocardiogram: its header and voltages."),
         _stream("characteristics", "One row an export: date of birth, sex, blood type, locale."),
         _stream("other_elements", "One row an element that this version does not know, as JSON."),

@@ -12,6 +12,7 @@ import re
 import xml.parsers.expat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from personal_pipeline.ingest.contract import Unreadable, UnreadableFile
 from personal_pipeline.sources.apple_health.members import ROOT
@@ -23,12 +24,25 @@ DEEPEST = 50
 MOST_IN_ONE = 1_000_000
 """Elements inside of one element."""
 
-_TEXT = rb'[^"<]*'
+_TEXT = rb'[^"]*'
 _TIME = rb"(\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d:[0-5]\d [+-][01]\d[0-5]\d)"
 _RECORD = re.compile(
-    rb'<Record (type="' + _TEXT + rb'" sourceName="' + _TEXT + rb'"(?: sourceVersion="' + _TEXT
-    + rb'")?(?: device="' + _TEXT + rb'")?(?: unit="' + _TEXT + rb'")?) creationDate="' + _TIME
-    + rb'" startDate="' + _TIME + rb'" endDate="' + _TIME
+    rb'<Record (type="'
+    + _TEXT
+    + rb'" sourceName="'
+    + _TEXT
+    + rb'"(?: sourceVersion="'
+    + _TEXT
+    + rb'")?(?: device="'
+    + _TEXT
+    + rb'")?(?: unit="'
+    + _TEXT
+    + rb'")?) creationDate="'
+    + _TIME
+    + rb'" startDate="'
+    + _TIME
+    + rb'" endDate="'
+    + _TIME
     + rb'"(?: value="([ !#-%\'-;=-~]*)")?'
     rb'(?:/>|>((?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*)\s*</Record>)'
 )
@@ -44,7 +58,9 @@ _OUTERMOST = frozenset(
 _NEXT = re.compile(rb"<(?:" + "|".join(sorted(_OUTERMOST)).encode() + rb")[\s/>]|</HealthData")
 
 _CONTROL = bytes(0x20 if byte < 0x20 and byte not in b"\t\n\r" else byte for byte in range(256))
-_REFERENCE = re.compile(rb"&#0*(?:x0*(?:1?[0-8b-f]|19|1a)|[0-8]|1[124-9]|2\d|3[01]);", re.IGNORECASE)
+_REFERENCE = re.compile(
+    rb"&#(?:x0*(?:[0-8bcef]|1[0-9a-f])|0*(?:[0-8]|1[124-9]|2\d|3[01]));", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,7 @@ class _Misplaced(_NotWhole):
 
 
 def clean(content: bytes) -> bytes:
-    """Control characters that XML forbids become blanks; old exports hold U+000B. Positions stay."""
+    """Control characters that XML forbids become blanks, as old exports hold. Positions stay."""
     content = content.translate(_CONTROL)
     if b"&#" in content:
         content = _REFERENCE.sub(lambda match: b" " * len(match[0]), content)
@@ -127,13 +143,15 @@ class _Parser:
         return len(self._open) <= 1
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if len(self._open) > 1 and tag in _OUTERMOST:
-            if tag != "Record" or self._open[-1][0].tag != "Correlation":
-                raise _Misplaced
+        if self._open[1:] and tag in _OUTERMOST and not self._may_hold(tag):
+            raise _Misplaced
         self._inside += 1
         if len(self._open) >= DEEPEST or self._inside > MOST_IN_ONE:
             raise _NotWhole
         self._open.append((Element(tag, attributes), []))
+
+    def _may_hold(self, tag: str) -> bool:
+        return tag == "Record" and self._open[-1][0].tag == "Correlation"
 
     def _end(self, _: str) -> None:
         built, text = self._open.pop()
@@ -175,7 +193,9 @@ class _Parser:
         following = _NEXT.search(content, at if misplaced else at + 1)
         end = following.start() if following else len(content)
         # the element began in front of the error, as a rule in the same piece
-        opening = content.rfind(b"<" + self._open[1][0].tag.encode(), 0, at) if self._open[1:] else at
+        opening = (
+            content.rfind(b"<" + self._open[1][0].tag.encode(), 0, at) if self._open[1:] else at
+        )
         self._break(content[max(opening, 0) : end], "an element that is not well-formed")
         return content[end:]
 
@@ -207,9 +227,9 @@ def parse(content: bytes) -> Element | None:
     return found[0] if len(found) == 1 and isinstance(found[0], Element) else None
 
 
-def parts(blocks: Iterator[bytes], *, fast: bool = True) -> Iterator[
-    Batch | Element | Unreadable | End
-]:
+def parts(
+    blocks: Iterator[bytes], *, fast: bool = True
+) -> Iterator[Batch | Element | Unreadable | End]:
     """The parts of an export in order: the root without its content, then batches of records,
     other elements, and what is broken. Without ``fast`` every record is an element.
 
@@ -225,7 +245,7 @@ def parts(blocks: Iterator[bytes], *, fast: bool = True) -> Iterator[
     buffer = _without_prolog(buffer)
     while b">" not in buffer and (block := next(blocks, b"")):
         buffer += block
-    root, closing, buffer = buffer.partition(b">")
+    root, _, buffer = buffer.partition(b">")
     parser = _Parser()
     yield parse(root.removesuffix(b"/") + b"/>") or Element("HealthData", {})
     if root.endswith(b"/"):
@@ -274,7 +294,7 @@ def _end_of_whole(buffer: bytes) -> int:
 
 
 def _in_bulk(parser: _Parser, content: bytes) -> Iterator[Batch | Element | Unreadable | End]:
-    pieces: list[bytes] = _RECORD.split(content)
+    pieces: list[Any] = _RECORD.split(content)
     between = pieces[::_COLUMNS]
     columns = [pieces[number::_COLUMNS] for number in range(1, _COLUMNS)]
     others = [number for number, text in enumerate(between) if text and not text.isspace()]

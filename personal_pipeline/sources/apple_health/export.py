@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from typing import Any
+from dataclasses import replace
+from datetime import UTC, date
 
 from personal_pipeline.ingest.contract import (
     Claim,
@@ -17,9 +17,10 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
+from personal_pipeline.ingest.lake import canonical
 from personal_pipeline.ingest.tables import Spool
 from personal_pipeline.sources.apple_health.elements import Batch, Element, End, parts
-from personal_pipeline.sources.apple_health.members import DAMAGED, Export, head_of_main, opened
+from personal_pipeline.sources.apple_health.members import Export, head_of_main, opened
 from personal_pipeline.sources.apple_health.records import (
     EARLIEST,
     STATE_OF_MIND,
@@ -36,7 +37,10 @@ from personal_pipeline.sources.apple_health.routes import (
 )
 
 _EXPORT_DATE = re.compile(rb'<ExportDate\s+value="([^"<&]{10,40})"')
-_NAMES = (b"apple_health_export", b"xport.xml", b"xportaci", b"xportieren")
+
+WRITTEN = "written"
+"""The field that holds an element as the phone wrote it, with the offsets of its times and the
+device. Both differ in every export and say nothing, so it is left out of the digest."""
 
 _WORKOUT_PARTS = {
     "WorkoutEvent": "events",
@@ -44,6 +48,7 @@ _WORKOUT_PARTS = {
     "WorkoutActivity": "activities",
     "WorkoutRoute": "routes",
 }
+_PARTS = {**_WORKOUT_PARTS, "Record": "records"}
 
 
 def recognise_export(file: DropFile) -> Claim | None:
@@ -51,10 +56,6 @@ def recognise_export(file: DropFile) -> Claim | None:
     try:
         head = head_of_main(file.path)
     except UnreadableFile:
-        start = file.head()
-        named = any(name in start for name in _NAMES)
-        return Claim(0.5, "named like an Apple Health export") if named else None
-    except DAMAGED:
         return None
     if head is None:
         return None
@@ -98,10 +99,13 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
         if about.get("Me"):
             yield DropRow("characteristics", captured.replace(day=1), "me", about)
         yield from _files_beside(export, captured, spool)
-    if export.problem or not ended:
-        problem = export.problem or "the XML breaks off before </HealthData>"
+    problem = export.problem or (None if ended else "the XML breaks off before </HealthData>")
+    if problem is None and export.archive is None and export.points_outside:
+        problem = "it is the XML alone, and routes of workouts are files beside it"
+    if problem:
         yield Incomplete(
-            f"Incomplete: {problem}. What it holds was added and nothing removed; export again."
+            f"Incomplete: {problem}. What it holds was added and nothing removed; drop the whole "
+            "export.zip."
         )
 
 
@@ -121,33 +125,34 @@ def _rows(
     captured = file.captured_at.astimezone(UTC).date().replace(day=1)
     attributes = element.attributes
     if element.tag == "Workout":
-        yield from _workout(element, spool)
+        yield from _workout(element, export, spool)
     elif element.tag == "Correlation":
-        yield _timed("correlations", element, {"records": _children(element, "Record")})
+        yield _timed("correlations", element)
     elif element.tag == "ActivitySummary":
         yield _summary(element)
     elif element.tag == "ClinicalRecord":
         yield _clinical(element, export, captured)
     elif element.tag in ("StateOfMind", "Record") or attributes.get("type") == STATE_OF_MIND:
-        yield _timed("state_of_mind", element, {})
+        yield _timed("state_of_mind", element)
     else:
         moment = time_of(attributes.get("startDate") or attributes.get("dateIssued") or "")
         month = moment.date().replace(day=1) if moment and moment >= EARLIEST else captured
-        record = generic(element)
-        yield DropRow("other_elements", month, f"{element.tag}/{_hash(record)}", record)
+        record = {"tag": element.tag, **_record(element)}
+        content = {name: value for name, value in record.items() if name != WRITTEN}
+        yield DropRow("other_elements", month, f"{element.tag}/{_hash(content)}", record)
 
 
-def _workout(element: Element, spool: Spool) -> Iterator[DropRow | Unreadable]:
-    inside: Record = {name: _children(element, tag) for tag, name in _WORKOUT_PARTS.items()}
-    locations = []
-    for route in (each for each in element.children if each.tag == "WorkoutRoute"):
-        locations += [each for each in route.children if each.tag == "Location"]
-    for route_record in inside["routes"]:
-        children = route_record.get("children", [])
-        kept = [each for each in children if each["tag"] != "Location"]
-        if len(kept) < len(children):
-            route_record["children"] = kept
-    row = _timed("workouts", element, inside)
+def _workout(element: Element, export: Export, spool: Spool) -> Iterator[DropRow | Unreadable]:
+    locations: list[Element] = []
+    kept: list[Element] = []
+    for child in element.children:
+        if child.tag == "WorkoutRoute":
+            locations += [each for each in child.children if each.tag == "Location"]
+            rest = [each for each in child.children if each.tag != "Location"]
+            export.points_outside |= any(each.tag == "FileReference" for each in rest)
+            child = replace(child, children=rest)
+        kept.append(child)
+    row = _timed("workouts", replace(element, children=kept))
     yield row
     if locations and isinstance(row, DropRow):
         lost = spool_points(spool, f"workout/{row.key}", points_of_locations(locations))
@@ -155,40 +160,52 @@ def _workout(element: Element, spool: Spool) -> Iterator[DropRow | Unreadable]:
             yield Unreadable(f"Workout: {lost} points of its route have no time or place", None)
 
 
-def _timed(stream: str, element: Element, more: Record) -> DropRow | Unreadable:
+def _timed(stream: str, element: Element) -> DropRow | Unreadable:
     """A row of something with a start, under a key that no export changes."""
-    attributes = element.attributes
-    start = time_of(attributes.get("startDate", ""))
+    start = time_of(element.attributes.get("startDate", ""))
     if start is None or start < EARLIEST:
         return Unreadable(
-            f"{element.tag}: startDate: expected a time since 1990, like "
-            "2026-11-21 06:00:00 +0100",
+            f"{element.tag}: startDate: expected a time since 1990, like 2026-11-21 06:00:00 +0100",
             generic(element),
         )
-    known = {*_WORKOUT_PARTS, "MetadataEntry", *(["Record"] if "records" in more else [])}
-    others = [generic(each) for each in element.children if each.tag not in known]
-    record: Record = {**attributes, "metadata": metadata_of(element), **more}
-    if others:
-        record["others"] = others
-    identity = [
-        attributes.get("workoutActivityType") or attributes.get("type"),
-        attributes.get("sourceName"),
-        *(
-            moment.isoformat() if (moment := time_of(attributes.get(name, ""))) else None
-            for name in ("startDate", "endDate", "creationDate")
-        ),
-    ]
+    record = _record(element)
+    names = ("workoutActivityType", "type", "sourceName", "startDate", "endDate", "creationDate")
+    identity = [record.get(name) for name in names]
     if stream != "workouts":
-        identity.append(_hash(record))
+        identity.append(_hash({name: value for name, value in record.items() if name != WRITTEN}))
     return DropRow(stream, start.date().replace(day=1), _hash(identity), record)
 
 
-def _children(element: Element, tag: str) -> list[Record]:
-    return [
-        {name: value for name, value in generic(each).items() if name != "tag"}
-        for each in element.children
-        if each.tag == tag
-    ]
+def _record(element: Element) -> Record:
+    """An element as JSON: its attributes and metadata, a list for each kind of element in it, and
+    as it was written. Times are in UTC, and there is no device: a text with an address that differs
+    in every export."""
+    record = _in_utc(element)
+    record["metadata"] = metadata_of(element)
+    for tag, name in _PARTS.items():
+        found = [_in_utc(each) for each in element.children if each.tag == tag]
+        if found or (element.tag == "Workout" and tag in _WORKOUT_PARTS):
+            record[name] = found
+    known = {*_PARTS, "MetadataEntry"}
+    others = [generic(each) for each in element.children if each.tag not in known]
+    if others:
+        record["others"] = others
+    record[WRITTEN] = generic(element)
+    return record
+
+
+def _in_utc(element: Element) -> Record:
+    record: Record = {}
+    for name, text in element.attributes.items():
+        moment = time_of(text)
+        if name != "device":
+            record[name] = f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else text
+    if element.tag in _PARTS and element.children:
+        record["metadata"] = metadata_of(element)
+        files = [each.attributes["path"] for each in element.children if "path" in each.attributes]
+        if files:
+            record["files"] = files
+    return record
 
 
 def _summary(element: Element) -> DropRow | Unreadable:
@@ -212,14 +229,15 @@ def _clinical(element: Element, export: Export, captured: date) -> DropRow:
     path = attributes.get("resourceFilePath", "")
     name = next((each for each in export.names if path and each.endswith(path)), None)
     content = export.content(name) if name else None
-    record: Record = {**attributes, "resource": content.decode(errors="replace") if content else None}
+    record: Record = {
+        **attributes,
+        "resource": content.decode(errors="replace") if content else None,
+    }
     identity = [attributes.get("type"), attributes.get("identifier"), path.rpartition("/")[2]]
     return DropRow("clinical_records", month, _hash(identity), record)
 
 
-def _files_beside(
-    export: Export, captured: date, spool: Spool
-) -> Iterator[DropRow | Unreadable]:
+def _files_beside(export: Export, captured: date, spool: Spool) -> Iterator[DropRow | Unreadable]:
     """Routes and electrocardiograms: files of their own."""
     for name in export.names:
         lower = name.lower()
@@ -258,7 +276,5 @@ def _electrocardiogram(name: str, content: bytes, captured: date) -> DropRow:
     return DropRow("electrocardiograms", month, file, record)
 
 
-def _hash(value: Any) -> str:
-    from personal_pipeline.ingest.lake import canonical
-
+def _hash(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]

@@ -1,5 +1,5 @@
-"""The files of an export: in the zip that the phone makes, in any other, or the XML alone. Names are
-those of the phone's language, so the main file is known by its root."""
+"""The files of an export: in the zip that the phone makes, in any other, or the XML alone. Names
+are those of the phone's language, so the main file is known by its root."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ class Export:
     names: tuple[str, ...] = ()
     archive: zipfile.ZipFile | None = None
     problem: str | None = None
+    points_outside: bool = False
+    """Whether the main file names files with routes."""
 
     def content(self, name: str) -> bytes | None:
         """A file beside the main one; None when it is damaged or too large."""

@@ -125,7 +125,9 @@ class Records:
         self._pool.shutdown()
         numbered = [[int(number), *head] for head, number in self._numbers.items()]
         if numbered:
-            self._spool.connection.executemany("insert into heads values (?, ?, ?, ?, ?, ?)", numbered)
+            self._spool.connection.executemany(
+                "insert into heads values (?, ?, ?, ?, ?, ?)", numbered
+            )
 
     def close(self) -> None:
         """Drop what was not yet begun."""
@@ -291,8 +293,10 @@ def metadata_of(element: Element) -> dict[str, Any]:
             key, value = each.attributes["key"], each.attributes["value"]
             present = metadata.get(key)
             if present is not None:
-                value = [*(present if isinstance(present, list) else [present]), value]
-            metadata[key] = value
+                before = present if isinstance(present, list) else [present]
+                metadata[key] = [*before, value]
+            else:
+                metadata[key] = value
     return metadata
 
 

@@ -43,6 +43,7 @@ _POINT = re.compile(
     rb"<time>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)</time><extensions><speed>([-\d.]+)</speed>"
     rb"<course>([-\d.]+)</course><hAcc>([-\d.]+)</hAcc><vAcc>([-\d.]+)</vAcc></extensions></trkpt>"
 )
+_DECLARATION = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*<\?xml[^>]*\?>")
 _COLUMNS = ("time", *(name for name in ROUTE_POINTS.columns if name not in _OWN))
 _NAMES = ("time", "lat", "lon", "ele", "speed", "course", "hAcc", "vAcc")
 _LOCATION = (
@@ -67,7 +68,7 @@ def points_of_gpx(content: bytes) -> list[Point] | None:
             tuple(each.decode() for each in (time, lat, lon, ele, speed, course, hacc, vacc))
             for lon, lat, ele, time, speed, course, hacc, vacc in found
         ]
-    root = parse(content)
+    root = parse(_DECLARATION.sub(b"", content))
     if root is None or _local(root.tag) != "gpx":
         return None
     return [_point(each) for each in _inside(root, "trkpt")]
@@ -93,10 +94,12 @@ def spool_points(spool: Spool, route: str, points: Sequence[Point]) -> int:
     """Put the points of a route into the spool; returns how many of them have no time or place."""
     if not points:
         return 0
-    columns = dict(zip(_COLUMNS, (list(column) for column in zip(*points, strict=True)), strict=True))
-    taken: int = spool.connection.execute(
-        _sql("take"), {"route": route, **columns}
-    ).fetchall()[0][0]
+    columns = dict(
+        zip(_COLUMNS, (list(column) for column in zip(*points, strict=True)), strict=True)
+    )
+    taken: int = spool.connection.execute(_sql("take"), {"route": route, **columns}).fetchall()[0][
+        0
+    ]
     return len(points) - taken
 
 
