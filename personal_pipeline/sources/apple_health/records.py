@@ -43,9 +43,11 @@ RECORDS = Table(
 """Text as it is written, times in UTC with their offsets beside them. ``metadata`` is a JSON object
 of the metadata entries; ``more`` holds attributes and elements that are not known, as JSON."""
 
-VOLATILE = ("device", "offsets")
-"""Both differ in every export: the device has an address, and the offset is that of the phone when
-the export was made."""
+VOLATILE = ("offsets",)
+"""The offset is that of the phone when the export was made, and may differ in the next one."""
+
+_ADDRESS = re.compile(r"(?<=<<HKDevice): 0x[0-9a-fA-F]+")
+"""In a device's text: a place in the phone's memory, which differs in every export."""
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 
@@ -200,6 +202,8 @@ class Records:
         return self._number(tuple(element.attributes.get(name) for name in _KNOWN))
 
     def _number(self, head: Head) -> bytes:
+        kind, source, version, device, unit = head
+        head = (kind, source, version, device and _ADDRESS.sub("", device), unit)
         return self._numbers.setdefault(head, b"%d" % len(self._numbers))
 
     def _line(self, row: dict[str, str | None]) -> bytes:
