@@ -103,11 +103,10 @@ class End:
 
 
 class _NotWhole(Exception):
-    """What no element of an export may hold."""
+    """What no element of an export may hold, and from where on to look for the next element."""
 
-
-class _Misplaced(_NotWhole):
-    """An element that stands directly under the root, inside of another: that one is not closed."""
+    def __init__(self, behind: int) -> None:
+        self.behind = behind
 
 
 def clean(content: bytes) -> bytes:
@@ -133,7 +132,7 @@ class _Parser:
         self._expat.CharacterDataHandler = self._text
         self._expat.StartDoctypeDeclHandler = self._refuse
         self._open: list[tuple[Element, list[str]]] = []
-        self._inside = self._fed = 0
+        self._inside = self._fed = self._began = 0
         self._unfinished = b""
         self._parse(b"<HealthData>")
 
@@ -143,11 +142,15 @@ class _Parser:
         return len(self._open) <= 1
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if self._open[1:] and tag in _OUTERMOST and not self._may_hold(tag):
-            raise _Misplaced
+        at = self._expat.CurrentByteIndex
+        if len(self._open) == 1:
+            self._began = at
+        elif self._open[1:] and tag in _OUTERMOST and not self._may_hold(tag):
+            # the one around it is not closed: go on with this one
+            raise _NotWhole(at)
         self._inside += 1
         if len(self._open) >= DEEPEST or self._inside > MOST_IN_ONE:
-            raise _NotWhole
+            raise _NotWhole(at + 1)
         self._open.append((Element(tag, attributes), []))
 
     def _may_hold(self, tag: str) -> bool:
@@ -170,7 +173,7 @@ class _Parser:
             self._found.append(Unreadable("text between the elements", text[:2000]))
 
     def _refuse(self, *_: object) -> None:
-        raise _NotWhole
+        raise _NotWhole(self._expat.CurrentByteIndex + 1)
 
     def _parse(self, content: bytes) -> None:
         self._expat.Parse(content, False)
@@ -184,27 +187,32 @@ class _Parser:
                 self._parse(content)
                 self._unfinished = content[content.rfind(b">") + 1 :]
                 return
-            except (xml.parsers.expat.ExpatError, _NotWhole) as error:
-                content = self._behind(content, misplaced=isinstance(error, _Misplaced))
+            except _NotWhole as error:
+                content = self._behind(content, error.behind)
+            except xml.parsers.expat.ExpatError:
+                content = self._behind(content, self._expat.CurrentByteIndex + 1)
 
-    def _behind(self, content: bytes, *, misplaced: bool) -> bytes:
+    def _behind(self, content: bytes, behind: int) -> bytes:
         """Note what is broken, begin anew, and give what is still to be read."""
-        at = max(self._expat.CurrentByteIndex - self._fed, 0)
-        following = _NEXT.search(content, at if misplaced else at + 1)
+        at = max(behind - self._fed, 0)
+        following = _NEXT.search(content, at)
         end = following.start() if following else len(content)
-        # the element began in front of the error, as a rule in the same piece
-        opening = (
-            content.rfind(b"<" + self._open[1][0].tag.encode(), 0, at) if self._open[1:] else at
-        )
-        self._break(content[max(opening, 0) : end], "an element that is not well-formed")
+        start = self._began - self._fed if self._open[1:] else content.rfind(b"<", 0, at)
+        self._break(content[max(start, 0) : end], "an element that is not well-formed")
         return content[end:]
 
     def _break(self, raw: bytes, reason: str) -> None:
-        if raw.strip() or self._open[1:]:
-            self._found.append(Unreadable(reason, raw[:2000].decode(errors="replace")))
+        text = raw[:2000].decode(errors="replace")
         if self._open[1:]:
+            broken, _ = self._open[1]
+            if self._began < self._fed:
+                # the beginning was in an earlier piece
+                text = f"{broken.tag} {broken.attributes} … {text}"
+            self._found.append(Unreadable(reason, text))
             # records that an unclosed correlation swallowed
-            self._found += [each for each in self._open[1][0].children if each.tag == "Record"]
+            self._found += [each for each in broken.children if each.tag == "Record"]
+        elif raw.strip():
+            self._found.append(Unreadable(reason, text))
         self._begin()
 
     def finish(self) -> None:

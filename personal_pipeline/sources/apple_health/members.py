@@ -8,8 +8,8 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,13 +130,16 @@ def opened(path: Path) -> Iterator[Export]:
             if member is not main and not member.is_dir()
         )
         export = Export(iter(()), names, archive)
-        export.blocks = _main_blocks(archive, main, export)
-        yield export
+        blocks = _main_blocks(archive, main, export)
+        export.blocks = blocks
+        # it holds the member open, also when nobody reads it to its end
+        with closing(blocks):
+            yield export
 
 
 def _main_blocks(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, export: Export
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     try:
         with archive.open(member) as stream:
             while block := stream.read(BLOCK_BYTES):
