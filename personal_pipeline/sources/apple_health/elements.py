@@ -121,6 +121,9 @@ class _Parser:
     """A parser of the whole document, which takes it in pieces and goes on behind an error."""
 
     def __init__(self) -> None:
+        self.may_be_bulk = True
+        """Whether what looks like a record is one. What stands in a comment is none, so from the
+        first on all goes through the parser; no phone writes one behind the root."""
         self._found: list[Element | Unreadable | End] = []
         self._begin()
 
@@ -255,6 +258,7 @@ def parts(
         buffer += block
     root, _, buffer = buffer.partition(b">")
     parser = _Parser()
+    parser.may_be_bulk = fast
     yield parse(root.removesuffix(b"/") + b"/>") or Element("HealthData", {})
     if root.endswith(b"/"):
         buffer = b"</HealthData>" + buffer
@@ -264,9 +268,7 @@ def parts(
         last = not block
         buffer += block
         end = len(buffer) if last else _end_of_whole(buffer)
-        # what stands in a comment is no record; no phone writes one behind the root
-        fast = fast and b"<!" not in buffer and b"<?" not in buffer
-        if fast:
+        if parser.may_be_bulk:
             yield from _in_bulk(parser, buffer[:end])
         else:
             parser.feed(buffer[:end])
@@ -296,9 +298,9 @@ def _without_prolog(buffer: bytes) -> bytes:
 def _end_of_whole(buffer: bytes) -> int:
     """Up to where the buffer can be read now: its last record may go on in the next block."""
     start = buffer.rfind(b"<Record ")
-    if start == -1 or len(buffer) - start > LARGEST_HELD_BYTES:
-        return buffer.rfind(b">") + 1
-    return start
+    if start == -1:
+        start = buffer.rfind(b">") + 1
+    return start if len(buffer) - start <= LARGEST_HELD_BYTES else len(buffer)
 
 
 def _in_bulk(parser: _Parser, content: bytes) -> Iterator[Batch | Element | Unreadable | End]:
@@ -309,13 +311,15 @@ def _in_bulk(parser: _Parser, content: bytes) -> Iterator[Batch | Element | Unre
     start = 0
     for end in (*others, len(between)):
         batch = Batch(*(column[start:end] for column in columns))
-        if parser.is_between:
+        if parser.is_between and parser.may_be_bulk:
             if len(batch):
                 yield batch
         else:
             for record in batch.written():
                 parser.feed(record)
         if end < len(between):
+            if b"<!" in between[end] or b"<?" in between[end]:
+                parser.may_be_bulk = False
             parser.feed(between[end])
         yield from parser.taken()
         start = end

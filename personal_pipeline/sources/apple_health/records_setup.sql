@@ -40,4 +40,4 @@ inner join heads using (head);
 
 -- Raises an error when the text is no time.
 create macro moment(written) as
-    cast(strptime(written, '%Y-%m-%d %H:%M:%S %z') as timestamp);
+    make_timestamp(epoch_us(strptime(written, '%Y-%m-%d %H:%M:%S %z')));
