@@ -25,12 +25,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table as Grid
+from rich.text import Text
 
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest.lake import DamagedPartition
@@ -116,6 +119,13 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
     sys.exit(1 if passed.failures else 0)
 
 
+class Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[FetchProgress]:
     """Bars for what is fetched, on a terminal; gives the function that moves them."""
@@ -123,6 +133,7 @@ def _progress(*, shown: bool) -> Iterator[FetchProgress]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=ERRORS,

@@ -100,8 +100,9 @@ class Home:
             with FileLock(path, timeout=wait_seconds):
                 yield
         except Timeout:
+            since = f" for {wait_seconds:.0f} s" if wait_seconds else ""
             raise Busy(
-                f"another run of the pipeline has been using {name} for {wait_seconds:.0f} s; "
+                f"another process of the pipeline has been using `{name}` of {self.root}{since}; "
                 "let it finish, or look for it with `personal-pipeline status`"
             ) from None
 

@@ -19,6 +19,7 @@ from personal_pipeline.graph.alerting import check_keys_of, make_round, note_fai
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
@@ -84,6 +85,7 @@ def refresh(
     found = {source.name: looks[source.name] for source in chosen}
     house = replace(house, looks=found, progress=progress)
     with instance_of(home) as instance, quiet_dagster():
+        end_lost_runs(instance)
         definitions = definitions_of(house)
         for source in chosen:
             failures += _run(house, definitions, instance, f"fetch_{source.name}_job")

@@ -12,7 +12,8 @@ import requests
 
 from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.instance import prepare
+from personal_pipeline.graph.instance import instance_of, prepare
+from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day
 
 LOOK_SECONDS = 20.0
@@ -24,9 +25,18 @@ RELOAD = "mutation { reloadWorkspace { __typename } }"
 def serve(house: House, port: int) -> int:
     """Run both on 127.0.0.1 and return the exit code. Ctrl-C and SIGTERM end them.
 
+    Raises ``Busy`` when they run over this home already: each daemon would start every schedule.
+
     A first fetch reaches back behind the partitions that were defined when this started. Dagster
     reads definitions once, so it is told to read them again.
     """
+    with house.home.lock("up", wait_seconds=0):
+        with instance_of(house.home) as instance:
+            end_lost_runs(instance)
+        return _serve(house, port)
+
+
+def _serve(house: House, port: int) -> int:
     # a gql.py or dagster.py in the folder where this is started must not be imported
     environment = {**os.environ, **prepare(house.home), "PYTHONSAFEPATH": "1"}
     manifest_path(house.home)

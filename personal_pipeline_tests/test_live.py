@@ -62,10 +62,8 @@ mutation ($job: String!) {
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
-SENSORS = """
-{ sensorsOrError(repositorySelector: {
-    repositoryName: "__repository__", repositoryLocationName: "personal_pipeline.definitions"
-  }) { ... on Sensors { results { name sensorState { status ticks(limit: 1) { status } } } } } }
+LOCATIONS = """
+{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }
 """
 
 
@@ -97,12 +95,12 @@ class Up:
         return answer.json()["data"]
 
     def ready(self) -> bool:
-        """Whether every sensor has looked once."""
+        """Whether the server answers and knows the graph."""
         try:
-            sensors = self.ask(SENSORS)["sensorsOrError"].get("results", [])
+            found = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         except requests.RequestException:
             return False
-        return bool(sensors) and all(each["sensorState"]["ticks"] for each in sensors)
+        return bool(found) and all(each["loadStatus"] == "LOADED" for each in found)
 
     def launch(self, job: str) -> str:
         done = self.ask(LAUNCH, job=job)["launchRun"]
@@ -129,7 +127,7 @@ def up(environment: dict[str, str], port: int) -> Iterator[Up]:
     )
     served = Up(process, port)
     try:
-        until(served.ready, "the server answers and every sensor has looked")
+        until(served.ready, "the server answers")
         yield served
     finally:
         if process.poll() is None:

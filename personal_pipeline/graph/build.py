@@ -132,7 +132,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     tables = all_tables(house)
     work = Work()
     with warehouse.writing(house.home), _published(house):
-        broken = _make_missing_tables(house, tables)
+        broken = _make_ready(house, tables)
         lake = read_lake(house)
         with warehouse.connection(house.home) as opened:
             ledger = warehouse.read_ledger(opened)
@@ -150,7 +150,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
         bad = {
             name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
         }
-        held = downstream_of(tables, bad) - bad
+        held = downstream_of(tables, bad - asked.keys())
         failed = broken.keys() | lake.damaged.keys() | held
         skipped: set[str] = set()
         while batch := next_batch(tables, asked, failed):
@@ -177,7 +177,7 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
     work = Work()
     builds: Counter[tuple[str, str]] = Counter()
     with warehouse.writing(house.home), _published(house):
-        broken = _make_missing_tables(house, tables)
+        broken = _make_ready(house, tables)
         failed = set(broken)
         while True:
             lake = read_lake(house)
@@ -244,6 +244,7 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
     work = Work()
     with warehouse.connection(home) as opened:
         ledger = warehouse.read_ledger(opened)
+        warehouse.begin(opened, wanted)
     inputs = Inputs(tables, all_versions(lake.versions, ledger))
     house.outcome.dbt_calls += 1
     results = dbt_project.run(
@@ -286,7 +287,8 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                 continue
             found = warehouse.digest_partitions(opened, table, partitions)
             surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
-            warehouse.record(opened, table, found, surely, house.clock())
+            seen = {each: inputs.partitions(table, each) for each in partitions}
+            warehouse.record(opened, table, found, surely, seen, house.clock())
             for known in (inputs, after):
                 known.update(name, {each: version.digest for each, version in found.items()})
             previous = ledger.get(name, {})
@@ -302,6 +304,7 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
                     why[name],
                 )
             )
+        warehouse.end(opened)
     return work
 
 
@@ -335,12 +338,14 @@ def _failed_tests(tested: Sequence[Tested], table: str) -> str | None:
     return "; ".join(failed) or None
 
 
-def _make_missing_tables(house: House, tables: Tables) -> dict[str, str]:
-    """Create what does not exist yet, empty, so that every table can be read by every other: a
-    source that is not connected has tables without rows. Returns what dbt could not create."""
+def _make_ready(house: House, tables: Tables) -> dict[str, str]:
+    """Forget what a killed process left unrecorded, and create what does not exist yet, empty, so
+    that every table can be read by every other: a source that is not connected has tables without
+    rows. Returns what dbt could not create."""
     home = house.home
     models = [table for table in tables.values() if table.model]
     with warehouse.connection(home) as opened:
+        warehouse.forget_unrecorded(opened)
         ledger = warehouse.read_ledger(opened)
         existing = warehouse.existing_tables(opened)
         # one of which partitions are recorded is left for a build that makes it anew

@@ -83,19 +83,52 @@ def tell(
         describe,
         asked,
     )
+    for built in work.built:
+        context.log.info(_said(built))
     for each in work.tested:
         # taken at run time, though the annotation leaves it out
         context.log_event(_check(each))  # type: ignore[arg-type]
 
 
+MOST_PARTITIONS_SHOWN = 40
+
+
 def _inputs_table(built: warehouse.Kept) -> str:
-    """Why it was built: the digest of what it read of each input, then and now."""
-    lines = ["| input | read before | read now | |", "| --- | --- | --- | --- |"]
+    """Why it was built: which input partitions changed, with their digests before and now, and
+    which inputs did not."""
+    rows: list[tuple[str, str, str, str]] = []
+    same: list[str] = []
     for name, now in sorted(built.inputs.items()):
         before = built.previous_inputs.get(name, "")
-        word = "unchanged" if before == now else "changed" if before else "first read"
-        lines.append(f"| {name} | {before} | {now} | {word} |")
-    return "\n".join(lines)
+        if before == now:
+            same.append(name)
+        elif name in built.read and name in built.previous_read:
+            old, new = built.previous_read[name], built.read[name]
+            rows += [
+                (name, each, old.get(each, "not there"), new.get(each, "not there"))
+                for each in sorted(old.keys() | new.keys())
+                if old.get(each) != new.get(each)
+            ]
+        else:
+            rows.append((name, "all that it reads", before or "never read", now))
+    lines = ["| input | partition | content before | content now |", "| --- | --- | --- | --- |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows[:MOST_PARTITIONS_SHOWN]]
+    if len(rows) > MOST_PARTITIONS_SHOWN:
+        lines.append(f"| and {len(rows) - MOST_PARTITIONS_SHOWN} more | | | |")
+    changed = "\n".join(lines) if rows else "No input changed: its code did, or a person asked."
+    return f"{changed}\n\nUnchanged: {', '.join(same)}" if same else changed
+
+
+def _said(built: BuiltTable) -> str:
+    """What became of a table, in a line for the log of the run."""
+    if built.failure:
+        return f"{built.name}: {built.failure}"
+    why = ", ".join(sorted(built.reasons))
+    same = built.partitions - built.changed
+    stops = f"; {same} came out as before, so what reads only those is left alone" if same else ""
+    return (
+        f"{built.name}: {built.partitions} partitions built ({why}), {built.changed} changed{stops}"
+    )
 
 
 def _check(tested: Tested) -> dg.AssetCheckEvaluation:

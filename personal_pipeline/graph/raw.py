@@ -255,6 +255,9 @@ def receipt_line(receipt: inbox.Receipt) -> str:
     )
     kind = f"{receipt.source} {receipt.drop}"
     also = [f"also claimed by {each}" for each in receipt.also_claimed]
-    odd = [receipt.warning] if receipt.warning else []
+    odd = [receipt.warning or ""]
+    for each in receipt.streams:
+        for words, names in (("new", each.columns_unknown), ("gone", each.columns_gone)):
+            odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
     unreadable = f"{receipt.unreadable} unreadable"
     return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import TypeAlias
 
 from personal_pipeline.graph.tables import (
     Reads,
@@ -27,6 +28,10 @@ from personal_pipeline.ingest.contract import Grain
 
 Versions = Mapping[str, Mapping[str, str]]
 """Content digest by table and partition: what is there now."""
+
+
+ReadPartitions: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Digests that a partition read, shortened: by input table and input partition."""
 
 
 class Reason(StrEnum):
@@ -114,6 +119,18 @@ class Inputs:
                 for each in read:
                     digest.update(_line(each, present[each]))
                 found[edge.table] = digest.hexdigest()[:16]
+        return found
+
+    def partitions(self, table: Table, partition: str) -> dict[str, dict[str, str]]:
+        """The digests of the input partitions, of inputs that are read by window: to tell people
+        which of them changed. Of what is read whole there may be thousands."""
+        found = {}
+        for edge in table.inputs:
+            upstream = self.tables[edge.table].grain
+            if edge.reads is Reads.WINDOW and Grain.WHOLE not in (upstream, table.grain):
+                present = self.versions.get(edge.table, {})
+                read = read_partitions(edge, upstream, table.grain, partition, present)
+                found[edge.table] = {each: present[each][:16] for each in read}
         return found
 
     def update(self, name: str, versions: Mapping[str, str]) -> None:

@@ -95,8 +95,6 @@ def build_and_report(
     try:
         work = reconcile(house, retry=config.retry)
         tell(context, house, work)
-        changed = sum(each.changed for each in work.built)
-        context.log.info(f"{len(work.built)} tables built, {changed} partitions changed")
     finally:
         board = board_of(house)
         if not is_current(house, board):

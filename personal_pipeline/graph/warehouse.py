@@ -21,7 +21,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,14 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from personal_pipeline.graph.receipts import keep_receipts
-from personal_pipeline.graph.reconcile import EMPTY, Built, Failed, Failures, Ledger
+from personal_pipeline.graph.reconcile import (
+    EMPTY,
+    Built,
+    Failed,
+    Failures,
+    Ledger,
+    ReadPartitions,
+)
 from personal_pipeline.graph.tables import WHOLE, Table
 from personal_pipeline.home import Home, sync_folder
 from personal_pipeline.ingest.contract import Grain
@@ -49,8 +56,15 @@ create table if not exists pipeline.ledger (
     row_count bigint not null,
     inputs json not null,
     previous_inputs json,
+    read json,
+    previous_read json,
     code_version varchar not null,
     built_at timestamp not null,
+    primary key (asset, partition)
+);
+create table if not exists pipeline.begun (
+    asset varchar not null,
+    partition varchar not null,
     primary key (asset, partition)
 );
 create table if not exists pipeline.tables (
@@ -103,22 +117,29 @@ def read_ledger(opened: DuckDBPyConnection) -> Ledger:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What the ledger tells of a partition to people: rows, and the digest of each input when it
-    was built and when it was built before that (empty the first time)."""
+    was built and when it was built before that (empty the first time). ``read`` has the digests of
+    the input partitions, of those inputs of which it reads only the ones of its own time."""
 
     digest: str
     rows: int
     inputs: Mapping[str, str]
     previous_inputs: Mapping[str, str]
+    read: ReadPartitions = field(default_factory=dict)
+    previous_read: ReadPartitions = field(default_factory=dict)
 
 
 def read_kept(opened: DuckDBPyConnection) -> dict[str, dict[str, Kept]]:
     """Every built partition, by table."""
     kept: dict[str, dict[str, Kept]] = {}
-    for asset, partition, digest, rows, inputs, previous in opened.execute(
-        "select asset, partition, digest, row_count, inputs, previous_inputs from pipeline.ledger"
+    for asset, partition, digest, rows, *noted in opened.execute(
+        """
+        select asset, partition, digest, row_count, inputs, previous_inputs, read, previous_read
+        from pipeline.ledger
+        """
     ).fetchall():
-        before = json.loads(previous) if previous else {}
-        kept.setdefault(asset, {})[partition] = Kept(digest, rows, json.loads(inputs), before)
+        kept.setdefault(asset, {})[partition] = Kept(
+            digest, rows, *(json.loads(each) if each else {} for each in noted)
+        )
     return kept
 
 
@@ -186,6 +207,31 @@ def record_failures(
         )
 
 
+def begin(opened: DuckDBPyConnection, partitions: Mapping[str, Sequence[str]]) -> None:
+    """Note which partitions, by table, dbt is going to write."""
+    for name, each in partitions.items():
+        opened.execute(
+            "insert or ignore into pipeline.begun select ?, unnest(?)", [name, list(each)]
+        )
+
+
+def end(opened: DuckDBPyConnection) -> None:
+    """What dbt wrote is recorded, all of it."""
+    opened.execute("delete from pipeline.begun")
+
+
+def forget_unrecorded(opened: DuckDBPyConnection) -> None:
+    """Take out of the ledger what dbt may have written before its process was killed: nobody knows
+    which content the tables hold, also when their inputs have changed back since."""
+    opened.execute(
+        """
+        delete from pipeline.ledger using pipeline.begun
+        where ledger.asset = begun.asset and ledger.partition = begun.partition
+        """
+    )
+    end(opened)
+
+
 def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] | None) -> None:
     """Take partitions of a table (None: all of them) out of the ledger."""
     opened.execute(
@@ -229,9 +275,11 @@ def record(
     table: Table,
     versions: Mapping[str, Version],
     inputs: Mapping[str, Mapping[str, str]],
+    read: Mapping[str, ReadPartitions],
     at: datetime,
 ) -> None:
-    """Write what was built into the ledger, in one transaction."""
+    """Write what was built into the ledger, in one transaction: by partition its version, the
+    digest of each input, and those of the input partitions that were read (see ``Kept``)."""
     rows = [
         (
             table.name,
@@ -239,6 +287,7 @@ def record(
             version.digest,
             version.rows,
             json.dumps(inputs[partition], sort_keys=True),
+            json.dumps(read[partition], sort_keys=True),
             table.code_version,
             at.replace(tzinfo=None),
         )
@@ -256,6 +305,7 @@ def record(
             unnest(?::varchar[]) as digest,
             unnest(?::bigint[]) as row_count,
             unnest(?::json[]) as inputs,
+            unnest(?::json[]) as read,
             unnest(?::varchar[]) as code_version,
             unnest(?::timestamp[]) as built_at
         on conflict do update set
@@ -263,6 +313,8 @@ def record(
             row_count = excluded.row_count,
             previous_inputs = inputs,
             inputs = excluded.inputs,
+            previous_read = read,
+            read = excluded.read,
             code_version = excluded.code_version,
             built_at = excluded.built_at
         """,

@@ -22,6 +22,9 @@ from personal_pipeline.ingest.contract import Source, UnreadableFile
 from personal_pipeline.ingest.inbox import UNFINISHED, drop_file
 from personal_pipeline.ingest.recognition import claims_of, unknown
 
+LARGEST_UNPACKED_BYTES = 5_000_000_000
+"""A larger folder is taken file by file: to see whether it is one export, it has to be zipped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
@@ -67,7 +70,7 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None
             _copy(path, home.inbox / path.name)
             continue
         with _zipped(home, path) as whole:
-            if claims_of(sources, drop_file(home, whole)):
+            if whole and claims_of(sources, drop_file(home, whole)):
                 _copy(whole, home.inbox / whole.name)
                 continue
         for file in _complete(path):
@@ -86,7 +89,7 @@ def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> I
             yield from _explained(home, sources, path, path.name)
             continue
         with _zipped(home, path) as whole:
-            if claims_of(sources, drop_file(home, whole)):
+            if whole and claims_of(sources, drop_file(home, whole)):
                 yield from _explained(home, sources, whole, path.name)
                 continue
         for file in _complete(path):
@@ -131,7 +134,10 @@ def _scratch(home: Home) -> Iterator[Path]:
 
 
 @contextmanager
-def _zipped(home: Home, folder: Path) -> Iterator[Path]:
+def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
+    if sum(path.stat().st_size for path in files_below(folder)) > LARGEST_UNPACKED_BYTES:
+        yield None
+        return
     with _scratch(home) as scratch:
         whole = scratch / f"{folder.resolve().name}.zip"
         zip_folder(folder, whole, f"{whole.stem}/")

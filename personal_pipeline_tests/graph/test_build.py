@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -86,6 +87,9 @@ def test_what_fails_its_tests_is_not_recorded_and_tried_once_more(house: House, 
 
     change(sql, "revenue_daily", "group by day, currency, kind", "group by day, currency")
     change(sql, "revenue_daily", "from categorised cross join range(2)", "from categorised")
+    together = build(house, {REVENUE: [UNTIL.isoformat()], "marts/revenue_monthly": [month]}).built
+    assert failures(together) == {}, "what reads it may be asked for with it"
+    assert [each.name for each in together] == [REVENUE, "marts/revenue_monthly"]
     assert failures(reconcile(house).built) == {}
     assert content(house.home.published, "staging", "marts") == before
 
@@ -141,12 +145,22 @@ def materialize(house: House, asset: str, partition: str, tags: dict[str, str]) 
         ).success
 
 
-def lose_a_payment(home: Home) -> None:
-    """Of the last day, from the lake, without anybody being told."""
+def lose_a_payment(home: Home) -> date:
+    """From the lake, without anybody being told; returns its day, one of the last."""
     stream = next(each for each in STRIPE.api if each.name == "balance_transactions")
     lake = lake_of(home, "stripe", stream)
     day = max(day for day in lake.partitions() if len(lake.read(day)) > 1)
     lake.write(day, list(lake.read(day).values())[1:])
+    return day
+
+
+def said_of_inputs(house: House, asset: str) -> str:
+    """What the newest materialization of an asset says of its inputs."""
+    with instance_of(house.home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(asset.split("/")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return str(event.asset_materialization.metadata["inputs"].value)
 
 
 @pytest.mark.slow
@@ -154,7 +168,7 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
     house: House,
 ) -> None:
     # asked by a person, of something else: only that is built
-    lose_a_payment(house.home)
+    day = lose_a_payment(house.home)
     assert materialize(house, "staging/stg_stripe__payouts", f"{UNTIL}", {})
     assert {each.name for each in house.outcome.built} == {"staging/stg_stripe__payouts"}
     house.outcome.built.clear()
@@ -164,6 +178,12 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
     assert {"staging/stg_stripe__balance_transactions", REVENUE, "marts/revenue_monthly"} <= built
     assert "staging/stg_stripe__payouts" not in built
     assert reconcile(house).built == []
+    # why: which partition of which input, and which inputs did not change
+    said = said_of_inputs(house, "marts/revenue_monthly")
+    changed = [line for line in said.splitlines() if line.startswith("| marts/revenue_daily |")]
+    assert len(changed) == 1
+    assert f"| {day} |" in changed[0]
+    assert "Unchanged: marts/subscription_movements_daily" in said
 
 
 @pytest.mark.slow
@@ -182,6 +202,15 @@ def test_a_run_of_the_automation_tries_a_failed_table_twice_and_then_leaves_it(
     # nothing changed, so that another run has nothing to complain about
     assert materialize(house, *asked)
     assert "failed twice" in failures(reconcile(house).built)[PAYOUTS]
+
+
+@pytest.mark.slow
+def test_what_a_killed_build_may_have_written_is_built_again(house: House) -> None:
+    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
+        warehouse.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
+    built = reconcile(house).built
+    assert [(each.name, each.partitions) for each in built] == [(PAYOUTS, 1)]
+    assert reconcile(house).built == []
 
 
 @pytest.mark.slow

@@ -88,8 +88,8 @@ def wanted(tables: Tables, table: Table, contents: Contents, start: date, today:
         if edge.reads is not Reads.ALL and tables[edge.table].grain is not Grain.WHOLE
     ]
     if not by_time:
-        there = [min(contents[edge.table]) for edge in table.inputs if contents.get(edge.table)]
-        first = min(there, default=None)
+        firsts = [min(contents[edge.table]) for edge in table.inputs if contents.get(edge.table)]
+        first = min(firsts, default=None)
         return [each for each in candidates if first and each[:letters] >= first[:letters]]
     found: set[str] = set()
     for edge in by_time:

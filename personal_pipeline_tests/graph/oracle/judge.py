@@ -48,6 +48,7 @@ class Judged:
     """Of those, the ones that found everything up to date."""
     evaluations: int = 0
     seconds: float = 0.0
+    """Of the processor."""
     examples: list[str] = field(default_factory=list)
     """Of what was missed or needless, the first few."""
 
@@ -97,9 +98,10 @@ class Judge:
             self.judged.needless += 1
             self._note(f"{today} needless try {times}: {table.name} {partition}")
 
-    def forgotten(self, table: Table, partition: str) -> None:
-        """What a partition holds failed its tests: whatever was built before is gone."""
-        self._last.pop((table.name, partition), None)
+    def forgotten(self, table: str, partition: str) -> None:
+        """What a partition holds failed its tests, or was written by a process that was killed:
+        whatever was built before is gone."""
+        self._last.pop((table, partition), None)
 
     def morning(self, today: date, wrong: Mapping[Partition, str], failed: Collection[str]) -> None:
         """The reconcile is through; what waits for a failed table is ``held``."""

@@ -38,7 +38,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import process_time
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -653,7 +653,7 @@ class Life:
         for each, seen in self._read_by(table, partitions, self._seen).items():
             self._judge.failure(self._today, table, each, seen, by_hand=self._by_person)
 
-    def _forgotten(self, table: Table, partitions: Collection[str]) -> None:
+    def _forgotten(self, table: str, partitions: Collection[str]) -> None:
         for each in partitions:
             self._judge.forgotten(table, each)
 
@@ -730,7 +730,7 @@ def life(
     seed: int, instance: str, *, days: int = 120, condition: Condition = inputs_changed
 ) -> Judged:
     """One life on an instance of its own, ``ephemeral`` or ``sqlite``: the same life on both."""
-    started = perf_counter()
+    started = process_time()
     with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
         home = Home(Path(folder) / "home")
         opened = dg.DagsterInstance.ephemeral() if instance == "ephemeral" else instance_of(home)
@@ -738,7 +738,7 @@ def life(
             lived = Life(seed, there, home.root, days=days, condition=condition)
             # on the main thread asyncio handles signals anew for every tick, a tenth of its time
             judged = thread.submit(lived.live).result()
-    judged.seconds = perf_counter() - started
+    judged.seconds = process_time() - started
     return judged
 
 

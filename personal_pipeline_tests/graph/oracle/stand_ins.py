@@ -3,6 +3,7 @@ call them. Everything else of those modules is theirs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -22,16 +23,20 @@ JOB = "__ASSET_JOB"
 Hook = Callable[[Table, Collection[str]], None]
 """Told of partitions of a table, before something is recorded of them."""
 
+Forgotten = Callable[[str, Collection[str]], None]
+"""The same, by the name of the table."""
+
 
 class Warehouse:
     """The functions of ``graph.warehouse`` over dictionaries, without files and locks: there is one
     process here. ``contents`` are the tables of dbt, one number for the rows of a partition."""
 
-    def __init__(self, recorded: Hook, failed: Hook, forgotten: Hook) -> None:
+    def __init__(self, recorded: Hook, failed: Hook, forgotten: Forgotten) -> None:
         self.contents: dict[str, dict[str, int]] = {}
         self.ledger: dict[str, dict[str, Built]] = {}
         self.failures: dict[str, dict[str, Failed]] = {}
         self._made: dict[str, str] = {}
+        self._begun: dict[str, list[str]] = {}
         self._recorded = recorded
         self._failed = failed
         self._forgotten = forgotten
@@ -48,6 +53,19 @@ class Warehouse:
 
     def publish(self, home: Home) -> None:
         """Readers see what there is."""
+
+    def begin(self, opened: object, partitions: Mapping[str, Sequence[str]]) -> None:
+        self._begun = {name: list(each) for name, each in partitions.items()}
+
+    def end(self, opened: object) -> None:
+        self._begun = {}
+
+    def forget_unrecorded(self, opened: object) -> None:
+        for name, partitions in self._begun.items():
+            self._forgotten(name, partitions)
+            for each in partitions:
+                self.ledger.get(name, {}).pop(each, None)
+        self._begun = {}
 
     def read_ledger(self, opened: object) -> dict[str, dict[str, Built]]:
         return {name: dict(built) for name, built in self.ledger.items()}
@@ -86,6 +104,7 @@ class Warehouse:
         table: Table,
         versions: Mapping[str, Version],
         inputs: Mapping[str, Mapping[str, str]],
+        read: object,
         at: datetime,
     ) -> None:
         self._recorded(table, versions)
@@ -113,7 +132,7 @@ class Warehouse:
     def forget(self, opened: object, table: Table, partitions: Sequence[str] | None) -> None:
         ledger = self.ledger.get(table.name, {})
         gone = list(ledger) if partitions is None else partitions
-        self._forgotten(table, gone)
+        self._forgotten(table.name, gone)
         for each in gone:
             ledger.pop(each, None)
 
@@ -129,6 +148,7 @@ class Context:
 
     def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
         self.instance = instance
+        self.log = logging.getLogger(__name__)
         self.told: dict[str, set[str]] = {}
         self._run_id = run_id
 
