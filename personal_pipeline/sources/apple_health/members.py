@@ -16,7 +16,7 @@ from pathlib import Path
 from personal_pipeline.ingest.archives import kind_of, refuse_hostile
 from personal_pipeline.ingest.contract import UnreadableFile
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 2 << 20
 """A batch of records goes to DuckDB a block, which is worth it only for very many."""
 HEAD_BYTES = 262_144
 LARGEST_SMALL_FILE_BYTES = 200_000_000

@@ -62,7 +62,8 @@ _USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}")
 
 _DELIMITER, _QUOTE, _NULL = b"\x1f", b"\x02", b"\x03"
 _MOST_WAITING = 2
-_ELEMENTS_AT_ONCE = 5_000
+LARGEST_LINE_BYTES = 8_000_000
+"""Less than ``records_take`` can read."""
 _MOST_FORMS_KNOWN = 100_000
 
 
@@ -88,6 +89,7 @@ class Records:
         self._heads: dict[bytes, bytes | None] = {}
         self._metadata: dict[bytes | None, bytes | None] = {}
         self._lines: list[bytes] = []
+        self._size = 0
         self._found: list[Element | Unreadable] = []
         spool.connection.execute(_sql("setup"))
 
@@ -108,8 +110,15 @@ class Records:
         if isinstance(row, Unreadable):
             self._found.append(row)
             return
-        self._lines.append(self._line(row))
-        if len(self._lines) >= _ELEMENTS_AT_ONCE:
+        line = self._line(row)
+        if len(line) > LARGEST_LINE_BYTES:
+            self._found.append(
+                Unreadable(f"Record: more than {LARGEST_LINE_BYTES:,} bytes", element.attributes)
+            )
+            return
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > LARGEST_LINE_BYTES // 2:
             self._submit_elements()
 
     def found(self) -> Iterator[Element | Unreadable]:
@@ -138,7 +147,7 @@ class Records:
     def _submit_elements(self) -> None:
         if self._lines:
             self._submit(b"\n".join(self._lines), None)
-            self._lines = []
+            self._lines, self._size = [], 0
 
     def _submit(self, lines: bytes, batch: Batch | None) -> None:
         while len(self._waiting) >= _MOST_WAITING:

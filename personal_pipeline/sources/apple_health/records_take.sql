@@ -39,7 +39,7 @@ from (
         nullstr = e'\x03',
         new_line = '\n',
         parallel = false,
-        max_line_size = 64000000,
-        buffer_size = 128000000
+        max_line_size = 10000000,
+        buffer_size = 20000000
     )
 )
