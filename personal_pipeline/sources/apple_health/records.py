@@ -251,7 +251,8 @@ def row_of(element: Element, latest: datetime) -> dict[str, str | None] | Unread
     start = times["startDate"]
     assert start is not None
     if not EARLIEST <= start <= latest:
-        return Unreadable("Record: startDate: expected a day from 1990 to the export", generic(element))
+        reason = "Record: startDate: expected a day from 1990 to the export"
+        return Unreadable(reason, generic(element))
     usual = {*_KNOWN, *_TIMES, "value"}
     others = {name: text for name, text in attributes.items() if name not in usual}
     metadata, more = _within(element, others)
