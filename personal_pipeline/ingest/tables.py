@@ -25,11 +25,11 @@ from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
 
-MEMORY_MB = 160
+MEMORY_MB = 128
 """What DuckDB may hold while a file is loaded; what is more goes to disk, into the spool."""
 
-ROWS_AT_ONCE = 1_000_000
-"""Rows whose keys are compared at once: their hashes fit into that memory."""
+ROWS_AT_ONCE = 150_000
+"""Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
 
 WORKERS = max(min(os.cpu_count() or 1, 4), 2)
 """Threads that run queries side by side. Each query has one thread: it is short, and one of many,
@@ -102,7 +102,8 @@ def replace_months(
         with connection.cursor() as cursor:
             return _write(cursor, spool.folder, lake, month, found[month])
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    largest = max((found[month].rows for month in changed), default=0)
+    with ThreadPoolExecutor(WORKERS if largest * WORKERS <= ROWS_AT_ONCE else 1) as pool:
         written = {each.partition: each for each in pool.map(write, changed)}
     lake.note({month: found[month] for month in written})
     return [
@@ -137,7 +138,7 @@ def _write(
     cursor.execute(
         f"copy (select {parquet.names(table.columns)}, as_of, origin from offered"
         f" where month = date '{month}' order by {parquet.names(table.key)})"
-        f" to '{place}' (format parquet, compression zstd)"
+        f" to '{place}' (format parquet, compression zstd, row_group_size 20480)"
     )
     existed = path.exists()
     new, altered, vanished = version.rows, 0, 0

@@ -1,10 +1,11 @@
 """Every source of the house, written out by hand: adding one is adding a line here."""
 
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.bank import BANK
 from personal_pipeline.sources.google_sheets import GOOGLE_SHEETS
 from personal_pipeline.sources.kit import KIT
 from personal_pipeline.sources.medium import MEDIUM
 from personal_pipeline.sources.stripe import STRIPE
 
-SOURCES: tuple[Source, ...] = (STRIPE, KIT, MEDIUM, GOOGLE_SHEETS, BANK)
+SOURCES: tuple[Source, ...] = (STRIPE, KIT, MEDIUM, GOOGLE_SHEETS, BANK, APPLE_HEALTH)

@@ -50,11 +50,52 @@
 {%- endmacro %}
 
 
+{# The rows of a stream that lies in Parquet, likewise: the columns that the stream declares, each
+   with its type, then month and lake_file. #}
+{% macro lake_table(source_name, stream, columns) -%}
+    {%- set relation = source(source_name, stream) -%}
+    {%- if execute -%}
+        {%- set files = lake_files(source_name, stream, 'month', 'part.parquet') -%}
+        {%- set found = run_query('select count(*) from glob(' ~ files ~ ')') -%}
+        {%- if found.columns[0].values()[0] > 0 -%}
+(
+        select
+            {%- for name in columns %}
+            "{{ name }}",
+            {%- endfor %}
+            month,
+            regexp_extract(
+                replace(filename, '\', '/'), '[^/]+/[^/]+/[^/]+/part\.parquet$'
+            ) as lake_file
+        from read_parquet(
+            {{ files }},
+            hive_partitioning = true,
+            hive_types = {month: date},
+            filename = true
+        )
+    )
+        {%- else -%}
+(
+        select
+            {%- for name, type in columns.items() %}
+            null::{{ type }} as "{{ name }}",
+            {%- endfor %}
+            null::date as month,
+            null::varchar as lake_file
+        where false
+    )
+        {%- endif -%}
+    {%- else -%}
+        {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
+
 {# The pattern of a stream's files as an SQL string. The folder may have any name: what globbing
    would read as a pattern is put in brackets. #}
-{% macro lake_files(source_name, stream, grain) -%}
+{% macro lake_files(source_name, stream, grain, part='part.jsonl.gz') -%}
     {%- set folder = env_var('PIPELINE_LAKE') -%}
     {%- set folder = folder.replace('[', '[[]').replace('*', '[*]').replace('?', '[?]') -%}
-    {%- set pattern = [folder, source_name, stream, grain ~ '=*', 'part.jsonl.gz'] | join('/') -%}
+    {%- set pattern = [folder, source_name, stream, grain ~ '=*', part] | join('/') -%}
     '{{ pattern.replace("'", "''") }}'
 {%- endmacro %}

@@ -1,0 +1,121 @@
+"""Apple Health: an export from the zip to tables that answer, against healthkit-to-sqlite.
+
+Each program is a process of its own, on the same file, one after the other: seconds, seconds of
+processors, and the most memory that it held. healthkit-to-sqlite is no dependency of this project:
+install it into an environment of its own, and name its program with ``--against``.
+
+Decision: docs/decisions/0017-apple-health.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.apple_health_export import write_export
+from benchmarks.measured import WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process took."""
+
+    what: str
+    seconds: float
+    processor_seconds: float
+    peak_mb: float
+
+
+def run(what: str, command: Sequence[str]) -> Run:
+    """Run a program to its end. Raises ``RuntimeError`` when it fails."""
+    started = time.perf_counter()
+    process = os.posix_spawn(command[0], list(command), dict(os.environ))
+    _, status, usage = os.wait4(process, 0)
+    seconds = time.perf_counter() - started
+    if status:
+        raise RuntimeError(f"{what}: {' '.join(command)} failed")
+    # kilobytes, but bytes on macOS
+    peak = usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+    return Run(what, seconds, usage.ru_utime + usage.ru_stime, peak)
+
+
+def take_export(export: Path, folder: Path) -> None:
+    """In a process of its own: drop the export, and ask the lake how many records it has."""
+    import duckdb
+
+    from personal_pipeline.home import Home
+    from personal_pipeline.ingest.inbox import take
+    from personal_pipeline.sources.apple_health import APPLE_HEALTH
+
+    home = Home(folder).ensure()
+    dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
+    receipt = take(home, [APPLE_HEALTH], dropped, datetime.now(UTC)).receipt
+    assert receipt.problem is None, receipt.problem
+    files = f"{home.lake}/apple_health/records/*/part.parquet"
+    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
+    assert count > 0
+
+
+def measure(records: int, against: str | None, folder: Path) -> list[Run]:
+    """Write an export, and let each program read it; the baseline comes first."""
+    export = folder / "export.zip"
+    write_export(export, records)
+    ours = [sys.executable, "-m", "benchmarks.apple_health", "--take", str(export)]
+    home = str(folder / "home")
+    runs = []
+    if against:
+        command = [against, str(export), str(folder / "healthkit.db"), "--silent"]
+        runs.append(run("healthkit-to-sqlite", command))
+    runs.append(run("the inbox", [*ours, home]))
+    runs.append(run("the inbox, the same export again", [*ours, home]))
+    return runs
+
+
+def show(records: int, runs: Sequence[Run]) -> None:
+    """Print the runs; the ratio is of records a second to those of the first one."""
+    table = Table(title=f"{records:,} records", title_justify="left", title_style="bold")
+    table.add_column("")
+    for column in ("seconds", "CPU seconds", "records/s", "times", "times by CPU", "peak MB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    first = runs[0]
+    for each in runs:
+        table.add_row(
+            each.what,
+            f"{each.seconds:.1f}",
+            f"{each.processor_seconds:.1f}",
+            f"{records / each.seconds:,.0f}",
+            f"{first.seconds / each.seconds:.1f}",
+            f"{first.processor_seconds / each.processor_seconds:.1f}",
+            f"{each.peak_mb:.0f}",
+        )
+    Console(width=WIDTH).print(table)
+
+
+def main() -> None:
+    """Measure one size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--against", help="the program healthkit-to-sqlite", default=None)
+    parser.add_argument("--folder", type=Path, help="where to write; a temporary one by default")
+    parser.add_argument("--take", nargs=2, type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.take:
+        take_export(*arguments.take)
+        return
+    with TemporaryDirectory(dir=arguments.folder) as folder:
+        show(arguments.records, measure(arguments.records, arguments.against, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Apple Health: the export of everything that a phone, a watch and their apps have measured.
+
+There is no way to fetch it: the person exports ``export.zip`` in the Health app and drops it. Every
+export is the whole history, so the newest one is the picture, and only months that differ cost
+anything downstream.
+
+What surprised the author:
+- The document type of iOS 16.0 is not well-formed; a strict parser dies before the first record.
+- Nothing has an id, and exact duplicates occur: a record is its type, source, times and value.
+- The offset of all times is that of the phone when the export was made, not of where it happened.
+  Another zone, or summer time, changes the text of every record and not one instant.
+- The text of a device holds an address in memory that differs in every export.
+- Phone and watch both count the same steps: rows overlap in time and must not be summed.
+- Members of a correlation stand at the top as well; they are counted there only.
+"""
+
+from __future__ import annotations
+
+from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
+from personal_pipeline.sources.apple_health.export import WRITTEN, load_export, recognise_export
+from personal_pipeline.sources.apple_health.records import RECORDS, VOLATILE
+from personal_pipeline.sources.apple_health.routes import ROUTE_POINTS
+
+
+def _stream(name: str, description: str) -> DropStream:
+    return DropStream(
+        name=name, description=description, coverage=Coverage.PICTURE, volatile=(WRITTEN,)
+    )
+
+
+EXPORT = Drop(
+    name="export",
+    description="export.zip of the Health app, or the export.xml inside of it",
+    how_to=(
+        "On the iPhone: Health, your picture at the top right, Export All Health Data. It takes "
+        "minutes; then send the zip to this machine (AirDrop, Files)."
+    ),
+    recognise=recognise_export,
+    load=load_export,
+    streams=(
+        DropStream(
+            name="records",
+            description=(
+                "One row a measurement of a phone, a watch or an app, filed under the UTC month of "
+                "its start. Text as Apple writes it; times in UTC, with their offsets beside them."
+            ),
+            coverage=Coverage.PICTURE,
+            volatile=VOLATILE,
+            table=RECORDS,
+        ),
+        DropStream(
+            name="workout_route_points",
+            description=(
+                "One row a point of a workout's route, about one a second. Metres, metres a "
+                "second, degrees, UTC."
+            ),
+            coverage=Coverage.PICTURE,
+            table=ROUTE_POINTS,
+        ),
+        _stream("workouts", "One row a workout, with its statistics, events and routes."),
+        _stream("activity_summaries", "One row a day of the activity rings, already deduplicated."),
+        _stream(
+            "correlations",
+            "One row a correlation: measurements that belong together, as a meal; times in UTC.",
+        ),
+        _stream("state_of_mind", "One row an entry of how one felt: valence from -1 to 1."),
+        _stream(
+            "clinical_records", "One row a record of a clinic, with its FHIR resource as text."
+        ),
+        _stream("electrocardiograms", "One row an electrocardiogram: its header and voltages."),
+        _stream("characteristics", "One row an export: date of birth, sex, blood type, locale."),
+        _stream("other_elements", "One row an element that this version does not know, as JSON."),
+    ),
+    monthly_on_day=1,
+)
+
+APPLE_HEALTH = Source(
+    name="apple_health",
+    title="Apple Health",
+    description="What a phone, a watch and their apps have measured: the whole history, by hand.",
+    drops=(EXPORT,),
+)
+
+__all__ = ["APPLE_HEALTH"]

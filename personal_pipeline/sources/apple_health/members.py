@@ -1,0 +1,148 @@
+"""The files of an export: in the zip that the phone makes, in any other, or the XML alone. Names
+are those of the phone's language, so the main file is known by its root."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from personal_pipeline.ingest.archives import kind_of, refuse_hostile
+from personal_pipeline.ingest.contract import UnreadableFile
+
+BLOCK_BYTES = 2 << 20
+"""A batch of records goes to DuckDB a block, which is worth it only for very many."""
+HEAD_BYTES = 262_144
+LARGEST_SMALL_FILE_BYTES = 200_000_000
+
+ROOT = re.compile(rb"<HealthData(?=[\s/>])")
+
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,  # a member with a password
+    ValueError,
+)
+"""What zipfile raises for bytes that are nonsense, or not all there."""
+
+
+@dataclass
+class Export:
+    """An export that is open. ``blocks`` is the main file; ``names`` are the others.
+
+    ``problem`` is set when reading the main file broke off, as a sentence.
+    """
+
+    blocks: Iterator[bytes]
+    names: tuple[str, ...] = ()
+    archive: zipfile.ZipFile | None = None
+    problem: str | None = None
+    points_outside: bool = False
+    """Whether the main file names files with routes."""
+
+    def content(self, name: str) -> bytes | None:
+        """A file beside the main one; None when it is damaged or too large."""
+        if self.archive is None:
+            return None
+        try:
+            with self.archive.open(name) as stream:
+                content = stream.read(LARGEST_SMALL_FILE_BYTES + 1)
+        except DAMAGED:
+            return None
+        return content if len(content) <= LARGEST_SMALL_FILE_BYTES else None
+
+
+def head_of_main(path: Path) -> bytes | None:
+    """The first bytes of the main file; None when the file holds none.
+
+    Raises ``UnreadableFile`` for a hostile zip.
+    """
+    if kind_of(path) != "zip":
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+        return head if _is_main(head) else None
+    refuse_hostile(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = _main_of(archive)
+    except DAMAGED:
+        return None
+    return found[1] if found else None
+
+
+def _is_main(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \r\n\t").startswith(b"<") and (
+        ROOT.search(head) is not None or b"<!DOCTYPE HealthData" in head
+    )
+
+
+def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
+    """The main file and its first bytes. It is hardly ever not the largest XML."""
+    files = [
+        member
+        for member in archive.infolist()
+        if member.filename.lower().endswith(".xml") and "__MACOSX" not in member.filename
+    ]
+    for member in sorted(files, key=lambda each: -each.file_size)[:MOST_LOOKED_AT]:
+        try:
+            with archive.open(member) as stream:
+                head = stream.read(HEAD_BYTES)
+        except DAMAGED:
+            continue
+        if _is_main(head):
+            return member, head
+    return None
+
+
+MOST_LOOKED_AT = 50
+"""Of the XML files in a zip: an archive of something else may hold a hundred thousand."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Export]:
+    """Open an export. Raises ``UnreadableFile`` when it is hostile or has no main file."""
+    if kind_of(path) != "zip":
+        with path.open("rb") as stream:
+            yield Export(iter(lambda: stream.read(BLOCK_BYTES), b""))
+        return
+    refuse_hostile(path)
+    with zipfile.ZipFile(path) as archive:
+        found = _main_of(archive)
+        if found is None:
+            raise UnreadableFile(
+                "Apple Health: no XML in the zip begins with <HealthData>. Export again: Health, "
+                "your picture, Export All Health Data."
+            )
+        main = found[0]
+        names = tuple(
+            member.filename
+            for member in archive.infolist()
+            if member is not main and not member.is_dir()
+        )
+        export = Export(iter(()), names, archive)
+        blocks = _main_blocks(archive, main, export)
+        export.blocks = blocks
+        # it holds the member open, also when nobody reads it to its end
+        with closing(blocks):
+            yield export
+
+
+def _main_blocks(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, export: Export
+) -> Generator[bytes, None, None]:
+    try:
+        with archive.open(member) as stream:
+            while block := stream.read(BLOCK_BYTES):
+                yield block
+    except DAMAGED:
+        export.problem = "the zip is damaged inside its main file"
