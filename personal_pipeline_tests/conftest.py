@@ -16,6 +16,11 @@ from personal_pipeline_tests.invented_house import Services, drop_exports, inven
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The story with the daemon first: it mostly waits, and others may run meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_live.py")
+
+
 @pytest.fixture(autouse=True)
 def _no_outside_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A person's own .env and environment must not reach the tests, nor the tests their data."""

@@ -41,7 +41,8 @@ def test_who_follows_the_guide_finds_the_reading_in_the_table(tmp_path: Path) ->
     text = sources.read_text(encoding="utf-8")
     imported = "\n\nfrom personal_pipeline.sources.water import WATER\n"
     added = text.replace("\n\n", imported, 1)
-    sources.write_text(added.replace("BANK)", "BANK, WATER)"), encoding="utf-8")
+    listed = re.sub(r"(?ms)(^SOURCES.*?),?\s*\)$", r"\1, WATER)", added)
+    sources.write_text(listed, encoding="utf-8")
 
     example = re.search(r"^```csv\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     assert example is not None

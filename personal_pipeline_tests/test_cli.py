@@ -361,7 +361,7 @@ def prepared(services: Services, tmp_path: Path) -> tuple[dict[str, str], Path]:
     """A person with an empty house, and their newest export of Kit."""
     environment = services.environment(Home(tmp_path / "home").ensure())
     exports = write_drops(services.life, tmp_path / "exports")
-    return environment, next(path for path in reversed(exports) if path.suffix == ".csv")
+    return environment, next(path for path in reversed(exports) if path.match("kit-*.csv"))
 
 
 @pytest.mark.slow
