@@ -271,9 +271,8 @@ def test_a_pull_that_is_killed_goes_on_where_it_stopped(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whole_group", [True, False], ids=["with-dbt", "without-dbt"])
 def test_a_build_that_is_killed_is_repaired_by_the_next(
-    services: Services, built_home: Home, copied: Home, whole_group: bool
+    services: Services, built_home: Home, copied: Home
 ) -> None:
     """Killed alone, as a system short of memory does it, the process leaves dbt behind at work."""
     day = UNTIL - timedelta(days=5)
@@ -295,10 +294,7 @@ def test_a_build_that_is_killed_is_repaired_by_the_next(
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        if whole_group:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+        process.kill()
         again = run(services.environment(copied), "refresh")
         assert end(process).code == -signal.SIGKILL
     assert again.code == 0, (again.out, again.err)

@@ -187,24 +187,6 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
 
 
 @pytest.mark.slow
-def test_a_run_of_the_automation_tries_a_failed_table_twice_and_then_leaves_it(
-    house: House, sql: Path
-) -> None:
-    change(sql, "stg_stripe__payouts", "select", "select no_such_column,")
-    asked = ("staging/stg_stripe__balance_transactions", f"{UNTIL}", REBUILDS_TAGS)
-    lose_a_payment(house.home)
-    assert not materialize(house, *asked)
-    tried = [each.failure or "" for each in house.outcome.built if each.name == PAYOUTS]
-    assert len(tried) == 2
-    assert all("no_such_column" in each for each in tried)
-    # the rest was built
-    assert REVENUE in {each.name for each in house.outcome.built if not each.failure}
-    # nothing changed, so that another run has nothing to complain about
-    assert materialize(house, *asked)
-    assert "failed twice" in failures(reconcile(house).built)[PAYOUTS]
-
-
-@pytest.mark.slow
 def test_what_a_killed_build_may_have_written_is_built_again(house: House) -> None:
     with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
         warehouse.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
