@@ -98,7 +98,8 @@ def builds_with_all_its_files(words: list[str], folder: Path) -> None:
 def is_understood(words: list[str], folder: Path) -> None:
     """The command line takes it, options and all; what it does is tested beside its code."""
     command = main
-    context = click.Context(main, info_name=words[0])
+    # a command remembers its help option from the first context in which it is asked for
+    context = click.Context(main, info_name=words[0], **main.context_settings)
     for position, word in enumerate(words[1:], start=1):
         assert isinstance(command, click.Group)
         found = command.get_command(context, word)
