@@ -8,3 +8,13 @@ select
     reason
 from {{ ref('transaction_merges') }}
 where rule not in ('stands', 'open')
+union all
+select
+    'activity' as entity,
+    record as record_key,
+    lake_file,
+    activity_id as merged_into,
+    rule,
+    reason
+from {{ ref('activity_merges') }}
+where rule <> 'stands'

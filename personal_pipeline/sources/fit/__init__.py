@@ -1,0 +1,149 @@
+"""FIT files as bike computers and watches write them (Wahoo, Garmin, Coros, Suunto …), dropped by
+themselves or as a zip or folder of many; tracks in GPX and TCX likewise.
+
+What surprised the author:
+- The summary of a session is the last thing that a device writes, so a file that breaks off has
+  none: it is summed up from the records, and says so.
+- Times count from 1989, but a device that has not found a satellite yet counts from when it was
+  switched on.
+- A developer field may be the only one that has the power: it says which field it stands for.
+- Not every FIT file is an activity: settings, courses and daily steps look the same from outside.
+- Strava gives back the very bytes that were uploaded, so their digest says which ride they are.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+
+from personal_pipeline.ingest.archives import kind_of
+from personal_pipeline.ingest.contract import (
+    Claim,
+    Drop,
+    DropFile,
+    DropRow,
+    DropStream,
+    Source,
+    Unreadable,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.sources.fit.files import (
+    SAMPLES,
+    Member,
+    ReadFile,
+    kind_of_content,
+    read_file,
+    read_members,
+)
+
+ENDINGS = (".fit", ".gpx", ".tcx", ".fit.gz", ".gpx.gz", ".tcx.gz")
+_MOST_LOOKED_AT = 20
+_SAID = {"fit": "a FIT file", "gpx": "a track in GPX", "tcx": "a track in TCX"}
+
+RECORDINGS = (
+    "One row is what a device recorded of one activity: the session as its file tells it, laps, "
+    "devices and developer fields. Filed under the UTC month in which it began."
+)
+RECORDING_SAMPLES = (
+    "One row is a sample of a recording, about one a second: metres, metres a second, degrees, "
+    "watts, beats a minute, UTC. Filed under the month in which the recording began. Parquet."
+)
+
+
+def recognise_recordings(file: DropFile) -> Claim | None:
+    """Whether the file is a recording, or a zip of nothing but recordings."""
+    if kind_of(file.path) == "zip":
+        members = members_of(file)
+        return Claim(0.9, f"a zip of {len(members):,} FIT, GPX or TCX files") if members else None
+    kind = kind_of_content(file.head(4_096))
+    return Claim(0.95 if kind == "fit" else 0.9, _SAID[kind]) if kind else None
+
+
+def members_of(file: DropFile) -> list[Member]:
+    """The files of a zip that holds nothing but recordings; none of any other."""
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            every = [each for each in archive.infolist() if not is_clutter(each)]
+            members = [each for each in every if each.filename.lower().endswith(ENDINGS)]
+            if len(members) != len(every):
+                return []
+            for each in members[:_MOST_LOOKED_AT]:
+                with archive.open(each) as stream:
+                    if kind_of_content(stream.read(4_096)) is None:
+                        return []
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+        return []
+    return [Member(each.filename, each.compress_size) for each in members]
+
+
+def is_clutter(member: zipfile.ZipInfo) -> bool:
+    """Whether a member of a zip is a folder, or what a file manager left there."""
+    name = member.filename
+    return member.is_dir() or name.startswith("__MACOSX/") or name.rpartition("/")[2][:1] == "."
+
+
+def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable]:
+    """Read a file or a zip of them. Raises ``UnreadableFile`` when there is no activity in it."""
+    if kind_of(file.path) == "zip":
+        members = members_of(file)
+        yield from rows_of(read_members(file.path, members, spool))
+        return
+    found = read_file(file.path, file.name, spool)
+    if not found.rows:
+        what = f"it is a file of another kind ({found.other})" if found.other else None
+        raise UnreadableFile(
+            f"No activity in it: {what or '; '.join(found.problems) or 'it is empty'}. Take the "
+            "file of the activity from the device again."
+        )
+    yield from rows_of([found])
+
+
+def rows_of(files: Iterator[ReadFile] | list[ReadFile]) -> Iterator[DropRow | Unreadable]:
+    """Rows of ``recordings``; a file that could not be read whole is one unreadable row, and all
+    those that are no activities are one together."""
+    others: Counter[str] = Counter()
+    for each in files:
+        for key, month, record in each.rows:
+            yield DropRow("recordings", month, key, record)
+        if each.problems:
+            said = f"{'; '.join(each.problems)}. What could be read of it was taken"
+            yield Unreadable(f"{said}." if each.rows else "; ".join(each.problems) + ".",
+                             {"file": each.name})  # fmt: skip
+        elif not each.rows:
+            others[each.other or "empty"] += 1
+    if others:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(others.items()))
+        yield Unreadable(
+            f"{others.total():,} files in it hold no activity ({kinds}).", {"files": dict(others)}
+        )
+
+
+RECORDING = Drop(
+    name="recordings",
+    description="FIT files of a bike computer or watch, GPX and TCX tracks, or a zip of them",
+    how_to=(
+        "1. Connect the device as a drive, or open its app: ELEMNT (share a ride as FIT), Garmin "
+        "Connect (the gear of an activity, Export Original), Coros (share, Export Data, FIT).\n"
+        "2. Put the files into the inbox; `personal-pipeline add FOLDER` takes a whole folder."
+    ),
+    recognise=recognise_recordings,
+    load=load_recordings,
+    streams=(
+        # the same file may come under another name
+        DropStream(name="recordings", description=RECORDINGS, volatile=("file",),
+                   columns=lambda record: record["session"],
+                   layout=lambda record: str(record["format"])),
+        DropStream(name="recording_samples", description=RECORDING_SAMPLES, table=SAMPLES),
+    ),
+)  # fmt: skip
+
+FIT = Source(
+    name="fit",
+    title="FIT files",
+    description="What bike computers and watches recorded, from their files, by hand.",
+    drops=(RECORDING,),
+)
+
+__all__ = ["FIT"]

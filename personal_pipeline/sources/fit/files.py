@@ -1,0 +1,300 @@
+"""Reading one file or very many: each is taken apart by itself, so many are shared out over
+processes. Samples go from there straight into Parquet; only what is small comes back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from personal_pipeline.ingest.contract import Record, Table
+from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.sources.fit.messages import is_fit
+from personal_pipeline.sources.fit.recording import (
+    MEASURES,
+    Contents,
+    Recording,
+    Samples,
+    recordings_of_fit,
+)
+from personal_pipeline.sources.fit.tracks import format_of, recordings_of_track
+
+SAMPLES = Table(
+    columns={
+        "recording": "varchar",
+        "number": "integer",
+        "measured_at": "timestamp",
+        **dict.fromkeys(MEASURES, "double"),
+        "more": "varchar",
+    },
+    key=("recording", "number"),
+)
+"""A row a sample, about one a second; units as in ``recording.MEASURES``, times in UTC. ``more`` is
+a JSON object of all other fields, those of developers under ``developer``."""
+
+LARGEST_FILE_BYTES = 200_000_000
+"""Unpacked. A day of one record a second with fifty fields has a twentieth of that."""
+
+BATCH_BYTES = 1_000_000
+"""Of files that a process reads at once, as they lie in the zip."""
+BATCH_FILES = 200
+WORTH_PROCESSES_BYTES = 4_000_000
+"""A process takes about a second to start."""
+MOST_PROCESSES = 4
+
+_GZIP = b"\x1f\x8b"
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """What a file held, without its samples: rows of ``recordings`` by key and month, what could
+    not be read, and what the file is if it holds no activity."""
+
+    name: str
+    rows: tuple[tuple[str, date, Record], ...]
+    problems: tuple[str, ...]
+    other: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a zip, and its size there."""
+
+    name: str
+    size: int
+
+
+def kind_of_content(head: bytes) -> str | None:
+    """``fit``, ``gpx`` or ``tcx`` by the first bytes, also of a gzip; None for everything else."""
+    if head.startswith(_GZIP):
+        head, _ = unpacked(head, 4_096)
+    return "fit" if is_fit(head) else format_of(head)
+
+
+def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
+    """What is in a gzip, up to a size, and what is wrong with it; anything else as it is."""
+    if not content.startswith(_GZIP):
+        return content, None
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(content, most)
+    except zlib.error:
+        # what was right before the fault is given piece by piece only
+        found = _before_fault(content, most)
+        return found, "the gzip around it is damaged"
+    if not unpacker.eof:
+        return found, "the gzip around it breaks off"
+    return found, None
+
+
+def _before_fault(content: bytes, most: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    found = bytearray()
+    for at in range(0, len(content), 1_024):
+        try:
+            found += unpacker.decompress(content[at : at + 1_024], most)
+        except zlib.error:
+            break
+        if len(found) >= most:
+            break
+    return bytes(found)
+
+
+def recordings_of(name: str, content: bytes) -> Contents:
+    """The recordings of a file of any of the formats. Never raises."""
+    content, problem = unpacked(content)
+    try:
+        if is_fit(content):
+            found = recordings_of_fit(name, content)
+        elif format_of(content):
+            found = recordings_of_track(name, content)
+        else:
+            found = Contents(problems=("it is neither FIT nor GPX nor TCX",))
+    except Exception as error:
+        # a file costs itself, and not the twenty thousand beside it
+        found = Contents(problems=(f"reading it broke off ({type(error).__name__})",))
+    return replace(found, problems=(problem, *found.problems)) if problem else found
+
+
+def read_members(archive: Path, members: Sequence[Member], spool: Spool) -> Iterator[ReadFile]:
+    """Read files of a zip, in order; their samples are in the spool when the last one is given."""
+    batches = _batches(members)
+    places = [spool.folder / f"samples-{number}.parquet" for number in range(len(batches))]
+    arguments = ([archive] * len(batches), batches, places)
+    if len(batches) < 2 or sum(each.size for each in members) < WORTH_PROCESSES_BYTES:
+        results = map(read_batch, *arguments)
+        for found in results:
+            yield from found
+    else:
+        # started anew, because a copy of a process with threads may hang
+        context = multiprocessing.get_context("spawn")
+        processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            for found in pool.map(read_batch, *arguments):
+                yield from found
+    show_samples(spool)
+
+
+def _batches(members: Sequence[Member]) -> list[list[str]]:
+    batches: list[list[str]] = []
+    size = 0
+    for each in members:
+        if not batches or size + each.size > BATCH_BYTES or len(batches[-1]) >= BATCH_FILES:
+            batches.append([])
+            size = 0
+        batches[-1].append(each.name)
+        size += each.size
+    return batches
+
+
+def read_batch(archive: Path, names: Sequence[str], place: Path) -> list[ReadFile]:
+    """Read some files of a zip, and write their samples to a Parquet file."""
+    found: list[ReadFile] = []
+    recordings: list[Recording] = []
+    with ExitStack() as stack:
+        opened = stack.enter_context(zipfile.ZipFile(archive))
+        for name in names:
+            contents = _member(opened, name)
+            recordings += contents.recordings
+            found.append(_without_samples(name, contents))
+    write_samples(recordings, place)
+    return found
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Contents:
+    try:
+        with archive.open(name) as stream:
+            content = stream.read(LARGEST_FILE_BYTES + 1)
+    except _DAMAGED:
+        return Contents(problems=("it is damaged in the zip",))
+    if len(content) > LARGEST_FILE_BYTES:
+        return Contents(problems=(f"it is larger than {LARGEST_FILE_BYTES // 10**6} MB",))
+    return recordings_of(name, content)
+
+
+def read_file(path: Path, name: str, spool: Spool) -> ReadFile:
+    """Read a file by itself; its samples are in the spool then."""
+    with path.open("rb") as stream:
+        contents = recordings_of(name, stream.read(LARGEST_FILE_BYTES))
+    write_samples(contents.recordings, spool.folder / "samples-0.parquet")
+    show_samples(spool)
+    return _without_samples(name, contents)
+
+
+def _without_samples(name: str, contents: Contents) -> ReadFile:
+    rows = tuple((each.key, each.month, each.record) for each in contents.recordings)
+    return ReadFile(name, rows, contents.problems, contents.other)
+
+
+def show_samples(spool: Spool) -> None:
+    """Let the spool's connection have what was written as ``recording_samples``."""
+    columns = ", ".join(f'"{name}" {kind}' for name, kind in SAMPLES.columns.items())
+    spool.connection.execute(f"create table no_samples (month date, {columns})")
+    files = sorted(spool.folder.glob("samples-*.parquet"))
+    if not files:
+        spool.connection.execute("create view recording_samples as from no_samples")
+        return
+    folder = str(spool.folder).replace("'", "''")
+    spool.connection.execute(
+        f"create view recording_samples as from read_parquet('{folder}/samples-*.parquet')"
+    )
+
+
+_WRITE = """
+copy (
+    select
+        cast(month as date) as month,
+        cast(recording as varchar) as recording,
+        cast(number as integer) as number,
+        make_timestamp(cast(round(time * 1000000) as bigint)) as measured_at,
+        latitude, longitude, altitude, distance, speed, heart_rate, cadence, power, temperature,
+        grade,
+        more
+    from frame
+) to '{place}' (format parquet, compression snappy)
+"""
+
+
+def write_samples(recordings: Sequence[Recording], place: Path) -> None:
+    """Write the samples of recordings as Parquet; nothing when there are none."""
+    every = [each for each in recordings if len(each.samples)]
+    if not every:
+        return
+    lengths = [len(each.samples) for each in every]
+    numbers = np.repeat(np.arange(len(every)), lengths)
+    frame = pd.DataFrame(
+        {
+            "month": pd.Categorical.from_codes(
+                *_coded([each.month.isoformat() for each in every], numbers)
+            ),
+            "recording": pd.Categorical.from_codes(*_coded([each.key for each in every], numbers)),
+            "number": np.concatenate([np.arange(1, length + 1) for length in lengths]),
+            "time": np.concatenate([each.samples.time for each in every]),
+            **{
+                name: np.concatenate(
+                    [
+                        each.samples.measures.get(name, np.full(len(each.samples), np.nan))
+                        for each in every
+                    ]
+                )
+                for name in MEASURES
+            },
+            "more": pd.Series(
+                [text for each in every for text in _more(each.samples)], dtype=object
+            ),
+        }
+    )
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.register("frame", frame)
+        connection.execute(_WRITE.format(place=str(place).replace("'", "''")))
+
+
+def _coded(values: list[str], numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:  # type: ignore[type-arg]
+    """Texts that repeat, as codes and what they stand for."""
+    known = list(dict.fromkeys(values))
+    codes = np.array([known.index(each) for each in values])
+    return codes[numbers], known
+
+
+def _more(samples: Samples) -> list[str | None]:
+    """The other fields of each sample as JSON; None where a recording has none."""
+    if not samples.more and not samples.developer:
+        return [None] * len(samples)
+    lines = _json_lines(samples.more, len(samples))
+    if not samples.developer:
+        return list(lines)
+    joint = '{"developer":' if not samples.more else ',"developer":'
+    return [
+        (own[:-1] if samples.more else "") + joint + theirs + "}"
+        for own, theirs in zip(lines, _json_lines(samples.developer, len(samples)), strict=True)
+    ]
+
+
+def _json_lines(columns: dict[str, np.ndarray | list], length: int) -> list[str]:  # type: ignore[type-arg]
+    frame = pd.DataFrame(
+        {
+            name: _whole_numbers(column) if isinstance(column, np.ndarray) else column
+            for name, column in columns.items()
+        },
+        index=range(length),
+    )
+    return str(frame.to_json(orient="records", lines=True, double_precision=9)).splitlines()
+
+
+def _whole_numbers(column: np.ndarray) -> pd.Series:  # type: ignore[type-arg]
+    found = pd.Series(column)
+    if np.all(np.isnan(column) | ((column == np.rint(column)) & (np.abs(column) < 2**53))):
+        return found.astype("Int64")
+    return found

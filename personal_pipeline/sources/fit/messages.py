@@ -1,0 +1,558 @@
+"""FIT: the messages of a file, whole columns at a time.
+
+A FIT file is a header, then messages, then a checksum; a message is preceded, somewhere, by the
+definition of its fields. What the numbers of messages, fields and types mean (their names, scales
+and units) is fitdecode's profile. The bytes are taken apart here: messages of one definition are
+cut out together and read as columns, and where a file is broken, reading goes on behind the break.
+
+Format: Garmin's Flexible and Interoperable Data Transfer protocol, version 2.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+EPOCH = 631_065_600
+"""1989-12-31T00:00:00Z in seconds since 1970: where FIT begins to count."""
+OLDEST_MOMENT = 0x10000000
+"""A smaller time is not one: it counts seconds since the device was switched on."""
+DEGREES = 180 / 2**31
+"""Of a semicircle, the unit of positions."""
+
+RECORD = 20
+_FIELD_DESCRIPTION = 206
+_TIMESTAMP = 253
+
+_LONGEST_PAUSE = 6 * 3600
+"""Seconds between the record before a break and the first one after it."""
+_MOST_RECORDS = 20_000_000
+
+Number: TypeAlias = npt.NDArray[np.float64]
+Column: TypeAlias = Number | list[Any]
+"""Numbers, with NaN for none; or lists and texts, with None."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseType:
+    """How a number lies in the file. ``invalid`` is the value that says that there is none."""
+
+    code: str
+    size: int
+    invalid: int | None
+
+
+_BYTE = BaseType("u1", 1, 0xFF)
+_STRING = 0x07
+_BASE_TYPES = {
+    0x00: _BYTE,
+    0x01: BaseType("i1", 1, 0x7F),
+    0x02: _BYTE,
+    0x83: BaseType("i2", 2, 0x7FFF),
+    0x84: BaseType("u2", 2, 0xFFFF),
+    0x85: BaseType("i4", 4, 0x7FFFFFFF),
+    0x86: BaseType("u4", 4, 0xFFFFFFFF),
+    _STRING: BaseType("u1", 1, None),
+    0x88: BaseType("f4", 4, None),
+    0x89: BaseType("f8", 8, None),
+    0x0A: BaseType("u1", 1, 0),
+    0x8B: BaseType("u2", 2, 0),
+    0x8C: BaseType("u4", 4, 0),
+    0x0D: _BYTE,
+    0x8E: BaseType("i8", 8, 0x7FFFFFFFFFFFFFFF),
+    0x8F: BaseType("u8", 8, 0xFFFFFFFFFFFFFFFF),
+    0x90: BaseType("u8", 8, 0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field in a definition. ``base`` is the number of its type; a developer field has none, and
+    ``developer`` says whose it is."""
+
+    number: int
+    size: int
+    base: int | None
+    developer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The layout of messages. ``order`` is ``<`` or ``>``."""
+
+    message: int
+    order: str
+    fields: tuple[Field, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(each.size for each in self.fields)
+
+
+@dataclass(slots=True)
+class Group:
+    """All messages of one definition: where in the file each begins, behind its header."""
+
+    definition: Definition
+    size: int
+    time_at: int | None
+    """Where in a message its time lies."""
+    positions: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Part:
+    """One FIT file; a file may hold several, one behind the other."""
+
+    content: bytes
+    groups: dict[Definition, Group] = field(default_factory=dict)
+    offsets: dict[int, int] = field(default_factory=dict)
+    """Of messages whose header holds five bits of their time: position and those bits."""
+    problems: list[str] = field(default_factory=list)
+
+    def of(self, message: int) -> Iterator[Group]:
+        """The groups of a kind of message that have any."""
+        return (
+            each
+            for each in self.groups.values()
+            if each.definition.message == message and each.positions
+        )
+
+
+def is_fit(head: bytes) -> bool:
+    """Whether a file begins as FIT does."""
+    return len(head) >= 12 and head[8:12] == b".FIT" and head[0] in (12, 14)
+
+
+def parts(content: bytes) -> list[Part]:
+    """Take a file apart. What is broken is said in ``problems``, and costs nothing but itself."""
+    found: list[Part] = []
+    start = 0
+    while is_fit(content[start : start + 14]):
+        header, size = content[start], struct.unpack_from("<I", content, start + 4)[0]
+        begin = start + header
+        part = Part(content)
+        found.append(part)
+        end = begin + size
+        if size == 0 or end + 2 > len(content):
+            part.problems.append(
+                f"the file breaks off: {size:,} bytes were promised, and {len(content) - begin:,} "
+                "are there"
+                if size
+                else "the device did not finish the file: its length is not filled in"
+            )
+            # without a checksum at the end, or with a part of one
+            end = len(content) if size == 0 else min(end, len(content))
+            _walk(part, begin, end)
+            break
+        if checksum(content[start : end + 2]):
+            part.problems.append("the checksum is wrong: something in the file was changed")
+        _walk(part, begin, end)
+        start = end + 2
+    return found
+
+
+def _walk(part: Part, position: int, end: int) -> None:
+    """Find the messages between two positions."""
+    content = part.content
+    local: list[Group | None] = [None] * 16
+    while position < end:
+        header = content[position]
+        if header & 0xC0 == 0x40:
+            behind = _define(part, local, position, end)
+            if behind is not None:
+                position = behind
+                continue
+        else:
+            group = local[header >> 5 & 3 if header & 0x80 else header & 15]
+            if group is not None and position + 1 + group.size <= end:
+                group.positions.append(position + 1)
+                if header & 0x80:
+                    part.offsets[position + 1] = header & 31
+                position += 1 + group.size
+                continue
+        behind = _behind_break(part, local, position + 1, end)
+        if not (part.problems and position + 2 >= end):
+            lost = (end if behind is None else behind) - position
+            part.problems.append(f"{lost:,} bytes in it are no messages")
+        if behind is None:
+            return
+        position = behind
+
+
+def _define(part: Part, local: list[Group | None], position: int, end: int) -> int | None:
+    """Read a definition; returns where the next message begins, None when there is none."""
+    content = part.content
+    header, at = content[position], position + 6
+    if at > end:
+        return None
+    order = ">" if content[position + 2] else "<"
+    message: int = struct.unpack_from(f"{order}H", content, position + 3)[0]
+    behind = at + 3 * content[position + 5]
+    if content[position + 2] > 1 or behind > end:
+        return None
+    triples = [tuple(content[each : each + 3]) for each in range(at, behind, 3)]
+    fields = [Field(number, size, base) for number, size, base in triples]
+    if header & 0x20:
+        if behind >= end:
+            return None
+        at, behind = behind + 1, behind + 1 + 3 * content[behind]
+        if behind > end:
+            return None
+        triples = [tuple(content[each : each + 3]) for each in range(at, behind, 3)]
+        fields += [Field(number, size, None, whose) for number, size, whose in triples]
+    definition = Definition(message, order, tuple(fields))
+    group = part.groups.get(definition)
+    if group is None:
+        offset = 0
+        time_at = None
+        for each in fields:
+            if each.number == _TIMESTAMP and each.developer is None and each.size == 4:
+                time_at = offset
+            offset += each.size
+        group = part.groups[definition] = Group(definition, definition.size, time_at)
+    local[header & 15] = group
+    return behind
+
+
+def _behind_break(
+    part: Part, local: list[Group | None], position: int, end: int
+) -> int | None:
+    """Where reading can go on: at the next three records, the times of which follow each other and
+    the last one that was read."""
+    known = {
+        number: group
+        for number, group in enumerate(local)
+        if group and group.definition.message == RECORD and group.time_at is not None
+    }
+    if not known:
+        return None
+    last = max(
+        (time for group in known.values() if (time := _time(part, group, group.positions[-1:]))),
+        default=0,
+    )
+    for at in range(position, end):
+        group = known.get(part.content[at])
+        if group is None:
+            continue
+        step = group.size + 1
+        if at + 3 * step > end or any(
+            part.content[at + number * step] != part.content[at] for number in (1, 2)
+        ):
+            continue
+        times = [_time(part, group, [at + 1 + number * step]) for number in range(3)]
+        if (
+            times[0] >= OLDEST_MOMENT
+            and (not last or 0 <= times[0] - last <= _LONGEST_PAUSE)
+            and all(0 <= b - a <= 600 for a, b in zip(times, times[1:], strict=False))
+        ):
+            return at
+    return None
+
+
+def _time(part: Part, group: Group, positions: list[int]) -> int:
+    if not positions or group.time_at is None:
+        return 0
+    found: int = struct.unpack_from(
+        f"{group.definition.order}I", part.content, positions[0] + group.time_at
+    )[0]
+    return found if found != 0xFFFFFFFF else 0
+
+
+def checksum(content: bytes) -> int:
+    """The CRC-16 of FIT, 0 for a part together with its own.
+
+    A checksum is linear: pieces are run through side by side, and joined at the end.
+    """
+    pieces = max(len(content) // 512, 1)
+    length = len(content) // pieces
+    table = _crc_table()
+    block = np.frombuffer(content, np.uint8, pieces * length).reshape(pieces, length)
+    sums = np.zeros(pieces, np.uint16)
+    # what a piece's length of zeros makes of each bit of the sum before it
+    bits = np.left_shift(np.uint16(1), np.arange(16, dtype=np.uint16))
+    for number in range(length):
+        sums = (sums >> 8) ^ table[(sums ^ block[:, number]) & 0xFF]
+        bits = (bits >> 8) ^ table[bits & 0xFF]
+    whole = 0
+    moved = bits.tolist()
+    for each in sums.tolist():
+        joined = each
+        for number in range(16):
+            if whole >> number & 1:
+                joined ^= moved[number]
+        whole = joined
+    numbers = table.tolist()
+    for byte in content[pieces * length :]:
+        whole = (whole >> 8) ^ numbers[(whole ^ byte) & 0xFF]
+    return int(whole)
+
+
+@cache
+def _crc_table() -> npt.NDArray[np.uint16]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = (value >> 1) ^ (0xA001 if value & 1 else 0)
+        table.append(value)
+    return np.array(table, np.uint16)
+
+
+# ------------------------------------------------------------------------- what the fields are
+
+
+@dataclass(frozen=True, slots=True)
+class Developer:
+    """What a file says of a field that its maker invented. ``native`` is the number of the field of
+    records that it stands for, if any."""
+
+    name: str
+    base: int
+    scale: float | None
+    offset: float | None
+    units: str | None
+    native: int | None
+
+
+def developer_fields(part: Part) -> dict[tuple[int, int], Developer]:
+    """The developer fields of a part, by whose they are and their number."""
+    found: dict[tuple[int, int], Developer] = {}
+    for group in part.of(_FIELD_DESCRIPTION):
+        for each in messages(part, group, {}):
+            index, number = each.get("developer_data_index"), each.get("field_definition_number")
+            if isinstance(index, int) and isinstance(number, int):
+                native = each.get("native_field_num")
+                base = _base_number(each.get("fit_base_type_id"))
+                name = each.get("field_name")
+                found[index, number] = Developer(
+                    str(name) if name else f"unknown_{index}_{number}",
+                    base,
+                    _number_or_none(each.get("scale")),
+                    _number_or_none(each.get("offset")),
+                    each.get("units") if isinstance(each.get("units"), str) else None,
+                    native
+                    if isinstance(native, int) and each.get("native_mesg_num") in (None, "record")
+                    else None,
+                )
+    return found
+
+
+def _number_or_none(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _base_number(value: object) -> int:
+    """The number of a base type, which the profile gives by name."""
+    if isinstance(value, str):
+        value = next((n for n, name in _enum("fit_base_type").items() if name == value), None)
+    return value if isinstance(value, int) and value in _BASE_TYPES else 0x0D
+
+
+def _enum(name: str) -> dict[int, str]:
+    from fitdecode import profile
+
+    found: dict[int, str] = profile.FIELD_TYPES[name].enum or {}
+    return found
+
+
+@cache
+def _profile(message: int) -> dict[int, Any]:
+    """The fields of a kind of message, by number; nothing of one that is not known."""
+    from fitdecode import profile
+
+    known = profile.MESSAGE_TYPES.get(message)
+    fields: dict[int, Any] = dict(known.fields) if known else {}
+    fields[_TIMESTAMP] = profile.FIELD_TYPE_TIMESTAMP
+    return fields
+
+
+Developers: TypeAlias = dict[tuple[int, int], Developer]
+
+
+def _raw(
+    part: Part, group: Group, developers: Developers
+) -> Iterator[tuple[Field, Developer | None, int, npt.NDArray[Any], npt.NDArray[np.bool_]]]:
+    """Each field of the messages: its type, and values and whether there are any, a row a message
+    and a column for each value of a field that has several."""
+    definition = group.definition
+    taken = np.frombuffer(part.content, np.uint8)
+    places = np.array(group.positions[:_MOST_RECORDS], np.int64)
+    offset = 0
+    for each in definition.fields:
+        size, start = each.size, offset
+        offset += size
+        if not size:
+            continue
+        developer = None
+        base = each.base
+        if each.developer is not None:
+            developer = developers.get((each.developer, each.number))
+            base = developer.base if developer else 0x0D
+        kind = _BASE_TYPES.get(0x0D if base is None else base, _BYTE)
+        if size % kind.size:
+            base, kind = 0x0D, _BYTE
+        block = taken[np.add.outer(places + start, np.arange(size))]
+        values = block.view(f"{definition.order}{kind.code}")
+        if kind.code[0] == "f":
+            there = ~np.isnan(values)
+        elif kind.invalid is None:
+            there = values != 0
+        else:
+            there = values != kind.invalid
+        yield each, developer, 0x0D if base is None else base, values, there
+
+
+def columns(
+    part: Part, group: Group, developers: Developers
+) -> tuple[dict[str, Column], dict[str, Column], dict[int, Number]]:
+    """The messages of a group as columns by name: fields of the profile, then those of developers,
+    and of the latter once more those that stand for a field of records, by its number.
+
+    Times stay as FIT counts them; positions are in degrees; scales are applied.
+    """
+    own: dict[str, Column] = {}
+    theirs: dict[str, Column] = {}
+    native: dict[int, Number] = {}
+    fields = _profile(group.definition.message)
+    for each, developer, base, values, there in _raw(part, group, developers):
+        known = None if each.developer is not None else fields.get(each.number)
+        if not there.any():
+            continue
+        column: Column
+        if base == _STRING:
+            column = [_text(row) for row in values]
+        else:
+            scale, shift = _scale(developer or known)
+            numbers = np.where(there, values.astype(np.float64), np.nan) / scale - shift
+            if known is not None and known.units == "semicircles":
+                numbers = numbers * DEGREES
+            if numbers.shape[1] == 1:
+                column = numbers[:, 0]
+            else:
+                column = [
+                    [None if one != one else one for one in row] for row in numbers.tolist()
+                ]
+        if developer is not None and developer.native is not None and isinstance(
+            column, np.ndarray
+        ):
+            native[developer.native] = column
+        if each.developer is not None:
+            name = developer.name if developer else f"unknown_{each.developer}_{each.number}"
+            theirs[name] = column
+        else:
+            own[known.name if known is not None else f"unknown_{each.number}"] = column
+    return own, theirs, native
+
+
+def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[str, Any]]:
+    """The messages of a group, one by one, without the fields that are not there. Times are ISO
+    8601, enumerations by name, positions in degrees; scales are applied."""
+    fields = _profile(group.definition.message)
+    raw = [
+        (each, developer, base, values.tolist(), there.tolist())
+        for each, developer, base, values, there in _raw(part, group, developers)
+    ]
+    for number in range(len(group.positions[:_MOST_RECORDS])):
+        given = {
+            each.number: values[number][0]
+            for each, _, _, values, there in raw
+            if each.developer is None and there[number][0]
+        }
+        message: dict[str, Any] = {}
+        for each, developer, base, values, there in raw:
+            if not any(there[number]):
+                continue
+            known: Any = developer
+            if each.developer is None:
+                known = _resolved(fields.get(each.number), given)
+            name = known.name if known is not None else f"unknown_{each.number}"
+            if base == _STRING:
+                found: Any = _text(np.array(values[number], np.uint8))
+            else:
+                every = [
+                    _value(known, one) if is_there else None
+                    for one, is_there in zip(values[number], there[number], strict=True)
+                ]
+                found = every[0] if len(every) == 1 else every
+            if found is not None and name not in message:
+                message[name] = found
+        yield message
+
+
+def _resolved(known: Any, given: dict[int, Any]) -> Any:
+    """What a field is in this message: another of its fields may say so."""
+    for sub in (known.subfields or ()) if known is not None else ():
+        for reference in sub.ref_fields:
+            if given.get(reference.def_num) == reference.raw_value:
+                return sub
+    return known
+
+
+def _scale(known: Any) -> tuple[float, float]:
+    if known is None:
+        return 1.0, 0.0
+    return float(known.scale or 1), float(known.offset or 0)
+
+
+def _value(known: Any, raw: int | float) -> Any:
+    """One value of the profile, from the number in the file."""
+    if known is None:
+        return raw
+    if isinstance(known, Developer):
+        return raw / known.scale - (known.offset or 0) if known.scale else raw
+    kind = getattr(known.type, "name", "")
+    if kind in ("date_time", "local_date_time") and isinstance(raw, int) and raw >= OLDEST_MOMENT:
+        return moment(raw).strftime("%Y-%m-%dT%H:%M:%S") + ("Z" if kind == "date_time" else "")
+    if known.type.enum and raw in known.type.enum:
+        return known.type.enum[raw]
+    if known.units == "semicircles":
+        return raw * DEGREES
+    scale, shift = _scale(known)
+    return raw if (scale, shift) == (1.0, 0.0) else raw / scale - shift
+
+
+def moment(time: float) -> datetime:
+    """A time of FIT in UTC."""
+    return datetime.fromtimestamp(EPOCH, UTC) + timedelta(seconds=time)
+
+
+def _text(row: npt.NDArray[Any]) -> str | None:
+    written = bytes(row.astype(np.uint8)).partition(b"\0")[0]
+    return written.decode(errors="replace") or None
+
+
+def times(part: Part, group: Group) -> Number:
+    """When each message of a group was written, as FIT counts: by its own time, or by the last one
+    before it and the five bits in its header. NaN where it is not known."""
+    if group.time_at is not None:
+        places = np.add.outer(np.array(group.positions) + group.time_at, np.arange(4))
+        found = np.frombuffer(part.content, np.uint8)[places].view(f"{group.definition.order}u4")
+        return np.where(found == 0xFFFFFFFF, np.nan, found.astype(np.float64))[:, 0]
+    accumulated = _accumulated(part)
+    return np.array([accumulated.get(each, np.nan) for each in group.positions], np.float64)
+
+
+def _accumulated(part: Part) -> dict[int, float]:
+    """The times of all messages that have only five bits of theirs, by position."""
+    told = [
+        (position, _time(part, group, [position]))
+        for group in part.groups.values()
+        if group.time_at is not None
+        for position in group.positions
+    ]
+    found: dict[int, float] = {}
+    last = 0
+    for position, time in sorted([*told, *((each, -1) for each in part.offsets)]):
+        if time >= 0:
+            last = time or last
+        elif last:
+            last += (part.offsets[position] - last) & 31
+            found[position] = float(last)
+    return found

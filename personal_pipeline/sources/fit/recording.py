@@ -1,0 +1,411 @@
+"""Recordings: what a device recorded of one activity, and its samples, whatever the format.
+
+A file of several sports (a triathlon) holds a session for each, and gives a recording for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from personal_pipeline.ingest.contract import EARLIEST, Record
+from personal_pipeline.sources.fit.messages import (
+    EPOCH,
+    OLDEST_MOMENT,
+    RECORD,
+    Column,
+    Developers,
+    Number,
+    Part,
+    columns,
+    developer_fields,
+    messages,
+    parts,
+    times,
+)
+
+MEASURES = (
+    "latitude",
+    "longitude",
+    "altitude",
+    "distance",
+    "speed",
+    "heart_rate",
+    "cadence",
+    "power",
+    "temperature",
+    "grade",
+)
+"""Degrees, metres, metres from the start, metres a second, beats a minute, revolutions (of one leg)
+a minute, watts, degrees Celsius, percent."""
+
+_BY_NAME: dict[str, tuple[str, ...]] = {
+    "latitude": ("position_lat",),
+    "longitude": ("position_long",),
+    "altitude": ("enhanced_altitude", "altitude"),
+    "distance": ("distance",),
+    "speed": ("enhanced_speed", "speed"),
+    "heart_rate": ("heart_rate",),
+    "cadence": ("cadence",),
+    "power": ("power",),
+    "temperature": ("temperature",),
+    "grade": ("grade",),
+}
+"""Which fields of a FIT record tell a measure, the better one first."""
+_BY_NUMBER = {2: "altitude", 3: "heart_rate", 4: "cadence", 5: "distance", 6: "speed", 7: "power",
+              9: "grade", 13: "temperature"}  # fmt: skip
+"""The same by their numbers, for the developer fields that stand for them."""
+
+_ACTIVITY_FILE = "activity"
+_FILE_ID, _SPORT, _SESSION, _LAP, _DEVICE, _ACTIVITY = 0, 12, 18, 19, 23, 34
+_SETTINGS = {3: "user_profile", 7: "zones_target"}
+_MOST_LISTED = 1_000
+"""Laps and devices of a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples as columns. ``time`` is in seconds since 1970; ``measures`` are named as ``MEASURES``
+    are; ``more`` holds all other fields, and ``developer`` those that the maker invented."""
+
+    time: Number
+    measures: dict[str, Number] = field(default_factory=dict)
+    more: dict[str, Column] = field(default_factory=dict)
+    developer: dict[str, Column] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def where(self, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Samples:
+        """Some of them."""
+
+        def cut(found: dict[str, Column]) -> dict[str, Column]:
+            kept = chosen.tolist()
+            return {
+                name: column[chosen]
+                if isinstance(column, np.ndarray)
+                else [each for each, is_kept in zip(column, kept, strict=True) if is_kept]
+                for name, column in found.items()
+            }
+
+        return Samples(
+            self.time[chosen],
+            {name: column[chosen] for name, column in self.measures.items()},
+            cut(self.more),
+            cut(self.developer),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A row of ``recordings``, and the samples that belong to it."""
+
+    key: str
+    month: date
+    record: Record
+    samples: Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file holds. ``problems`` are sentences about what could not be read; ``other`` says
+    what a file is that holds no activity."""
+
+    recordings: tuple[Recording, ...] = ()
+    problems: tuple[str, ...] = ()
+    other: str | None = None
+
+
+def digest_of(content: bytes) -> str:
+    """What identifies a file, wherever it lies and whatever it is called."""
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def recordings_of_fit(name: str, content: bytes) -> Contents:
+    """The recordings of a FIT file."""
+    found: list[Recording] = []
+    problems: list[str] = []
+    others: list[str] = []
+    for part in parts(content):
+        file_id = next(iter(_all(part, _FILE_ID, {})), {})
+        kind = file_id.get("type", _ACTIVITY_FILE)
+        problems += part.problems
+        if kind != _ACTIVITY_FILE:
+            others.append(str(kind))
+            continue
+        read, lost = _recordings(name, content, part, file_id, len(found))
+        found += read
+        if lost:
+            problems.append(f"{lost:,} records in it have no time")
+    other = None if found else ", ".join(sorted(set(others))) or None
+    return Contents(tuple(found), tuple(problems), other)
+
+
+def _all(part: Part, message: int, developers: Developers) -> list[Record]:
+    return [each for group in part.of(message) for each in messages(part, group, developers)]
+
+
+def _recordings(
+    name: str, content: bytes, part: Part, file_id: Record, before: int
+) -> tuple[list[Recording], int]:
+    """The recordings of a part, and how many of its records have no time."""
+    developers = developer_fields(part)
+    samples, lost = _samples(part, developers)
+    sessions = [
+        (start, each)
+        for each in _all(part, _SESSION, developers)
+        if (start := seconds_of(each.get("start_time"))) is not None
+    ]
+    sessions.sort(key=lambda each: each[0])
+    is_told = bool(sessions)
+    if not sessions:
+        if not len(samples):
+            return [], lost
+        sport = next(iter(_all(part, _SPORT, {})), {})
+        told = {each: sport[each] for each in ("sport", "sub_sport") if each in sport}
+        session = {**told, **summary(samples)}
+        sessions = [(float(samples.time.min()), session)]
+    settings = {
+        named: found[-1] for number, named in _SETTINGS.items() if (found := _all(part, number, {}))
+    }
+    activity = next(iter(_all(part, _ACTIVITY, {})), {})
+    common: Record = {
+        "format": "fit",
+        "file_id": file_id,
+        "devices": _devices(part),
+        "utc_offset_seconds": _offset_of(activity),
+        "developer_fields": {
+            each.name: {"units": each.units, "native_field": each.native}
+            for each in developers.values()
+        },
+        **settings,
+    }
+    laps = [
+        (start, each)
+        for each in _all(part, _LAP, developers)
+        if (start := seconds_of(each.get("start_time"))) is not None
+    ]
+    starts = np.array([start for start, _ in sessions])
+    belongs = np.clip(np.searchsorted(starts, samples.time, side="right") - 1, 0, None)
+    found = []
+    for number, (start, session) in enumerate(sessions):
+        after = sessions[number + 1][0] if number + 1 < len(sessions) else math.inf
+        own = samples if len(sessions) == 1 else samples.where(belongs == number)
+        record = {
+            **common,
+            "is_summed_up": not is_told,
+            "session": session,
+            "laps": [each for at, each in laps if start <= at < after or (at < start and not number)
+                     ][:_MOST_LISTED],
+        }  # fmt: skip
+        made = recording(name, content, before + number, start, record, own)
+        if made:
+            found.append(made)
+    return found, lost
+
+
+def recording(
+    name: str, content: bytes, number: int, start: float, record: Record, samples: Samples
+) -> Recording | None:
+    """A recording that begins at a time, in seconds since 1970; None when that cannot be."""
+    if not _earliest() <= start < 4e9:
+        return None
+    began = datetime.fromtimestamp(start, UTC)
+    elapsed = record["session"].get("total_elapsed_time")
+    if not isinstance(elapsed, int | float) or not 0 <= elapsed < 30 * 86_400:
+        elapsed = float(samples.time.max()) - start if len(samples) else 0.0
+    digest = digest_of(content)
+    record = {
+        "file": name,
+        "content": digest,
+        "number": number + 1,
+        "start_at": iso(start),
+        "end_at": iso(start + max(float(elapsed), 0.0)),
+        "samples": len(samples),
+        **{each: value for each, value in record.items() if value not in (None, {}, [])},
+    }
+    return Recording(f"{digest}/{number + 1}", began.date().replace(day=1), record, samples)
+
+
+def _earliest() -> float:
+    return datetime(EARLIEST.year, EARLIEST.month, EARLIEST.day, tzinfo=UTC).timestamp()
+
+
+def iso(seconds: float) -> str:
+    """A time in seconds since 1970 as text, in UTC."""
+    moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=round(seconds, 3))
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def seconds_of(text: object) -> float | None:
+    """Seconds since 1970 of a time in UTC as text; None when it is none, or before 1990."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        found = moment.timestamp()
+    except (OverflowError, ValueError):
+        return None
+    return found if _earliest() <= found < 4e9 else None
+
+
+def _offset_of(activity: Record) -> int | None:
+    here, there = seconds_of(activity.get("timestamp")), seconds_of(activity.get("local_timestamp"))
+    if here is None or there is None or abs(there - here) > 14 * 3600:
+        return None
+    return round((there - here) / 900) * 900
+
+
+def _devices(part: Part) -> list[Record]:
+    """The devices that took part, each as it was told last."""
+    found = {str(each.get("device_index")): each for each in _all(part, _DEVICE, {})}
+    return list(found.values())[:_MOST_LISTED]
+
+
+def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
+    """The records of a part in the order of the file, and how many have no time."""
+    pieces = []
+    places: list[int] = []
+    for group in part.of(RECORD):
+        own, theirs, native = columns(part, group, developers)
+        own.pop("timestamp", None)
+        measures: dict[str, Number] = {}
+        for measure, named in _BY_NAME.items():
+            known = [one for each in named if isinstance(one := own.pop(each, None), np.ndarray)]
+            if known:
+                measures[measure] = known[0]
+        for number, column in native.items():
+            if (measure := _BY_NUMBER.get(number, "")) and measure not in measures:
+                measures[measure] = column
+        time = times(part, group)
+        time = np.where(time >= OLDEST_MOMENT, time + EPOCH, np.nan)
+        pieces.append(Samples(time, measures, own, theirs))
+        places += group.positions
+    if not pieces:
+        return Samples(np.empty(0)), 0
+    whole = pieces[0]
+    if len(pieces) > 1:
+        order = np.argsort(np.array(places), kind="stable")
+        whole = _ordered(joined(pieces), order)
+    there = ~np.isnan(whole.time)
+    lost = int(len(there) - there.sum())
+    return _plausible(whole.where(there) if lost else whole), lost
+
+
+def joined(pieces: Sequence[Samples]) -> Samples:
+    """Samples one behind the other; a column that a piece lacks is empty there."""
+
+    def join(every: Sequence[dict[str, Column]]) -> dict[str, Column]:
+        names = dict.fromkeys(name for each in every for name in each)
+        found: dict[str, Column] = {}
+        for name in names:
+            column = [each.get(name) for each in every]
+            if any(isinstance(each, list) for each in column):
+                found[name] = [
+                    one
+                    for each, piece in zip(column, pieces, strict=True)
+                    for one in (
+                        [None] * len(piece)
+                        if each is None
+                        else each
+                        if isinstance(each, list)
+                        else [None if one != one else one for one in each.tolist()]
+                    )
+                ]
+            else:
+                found[name] = np.concatenate(
+                    [
+                        np.full(len(piece), np.nan) if each is None else each
+                        for each, piece in zip(column, pieces, strict=True)
+                    ]
+                )
+        return found
+
+    measures = join([{**each.measures} for each in pieces])
+    return Samples(
+        np.concatenate([each.time for each in pieces]),
+        {name: column for name, column in measures.items() if isinstance(column, np.ndarray)},
+        join([each.more for each in pieces]),
+        join([each.developer for each in pieces]),
+    )
+
+
+def _ordered(samples: Samples, order: np.ndarray[Any, np.dtype[np.int64]]) -> Samples:
+    def arrange(found: dict[str, Column]) -> dict[str, Column]:
+        return {
+            name: column[order]
+            if isinstance(column, np.ndarray)
+            else [column[each] for each in order.tolist()]
+            for name, column in found.items()
+        }
+
+    return Samples(
+        samples.time[order],
+        {name: column[order] for name, column in samples.measures.items()},
+        arrange(samples.more),
+        arrange(samples.developer),
+    )
+
+
+def _plausible(samples: Samples) -> Samples:
+    """Without positions that are not on the earth: a bit that was turned makes some."""
+    latitude, longitude = (samples.measures.get(each) for each in ("latitude", "longitude"))
+    if latitude is None or longitude is None:
+        return samples
+    is_there = (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180)
+    measures = {
+        **samples.measures,
+        "latitude": np.where(is_there, latitude, np.nan),
+        "longitude": np.where(is_there, longitude, np.nan),
+    }
+    return replace(samples, measures=measures)
+
+
+def summary(samples: Samples) -> Record:
+    """What a device would have written of a session, from the samples, under the names of FIT."""
+    told: Record = {
+        "start_time": iso(float(samples.time.min())),
+        "total_elapsed_time": round(float(samples.time.max() - samples.time.min()), 3),
+    }
+    names = {
+        "total_distance": ("distance", np.max),
+        "avg_heart_rate": ("heart_rate", np.mean),
+        "max_heart_rate": ("heart_rate", np.max),
+        "avg_power": ("power", np.mean),
+        "max_power": ("power", np.max),
+        "max_speed": ("speed", np.max),
+    }
+    for name, (measure, of) in names.items():
+        column = samples.measures.get(measure)
+        if column is not None and (known := column[np.isfinite(column)]).size:
+            told[name] = round(float(of(known)), 3)
+    altitude = samples.measures.get("altitude")
+    if altitude is not None:
+        told["total_ascent"] = round(ascent(altitude), 1)
+    return told
+
+
+_NOISE_METRES = 3.0
+
+
+def ascent(altitude: Number) -> float:
+    """Metres climbed. A change counts once it is larger than what a receiver makes up."""
+    total, low = 0.0, math.nan
+    for each in altitude[np.isfinite(altitude)].tolist():
+        if low != low or each < low:
+            low = each
+        elif each - low >= _NOISE_METRES:
+            total += each - low
+            low = each
+    return total

@@ -1,0 +1,183 @@
+"""GPX and TCX: what recordings were before FIT, and what services still give.
+
+Text in XML that anybody may have written: entities are refused, and of a file that breaks off the
+points before the break are read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import lxml.etree
+import numpy as np
+
+from personal_pipeline.ingest.contract import Record
+from personal_pipeline.sources.fit.messages import Number
+from personal_pipeline.sources.fit.recording import (
+    Contents,
+    Samples,
+    recording,
+    seconds_of,
+    summary,
+)
+
+_ROOT = re.compile(rb"<(?:[\w.-]+:)?(gpx|TrainingCenterDatabase)[\s>]")
+_DECLARED = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_EARTH_METRES = 6_371_008.8
+
+_GPX = {
+    "ele": "altitude",
+    "hr": "heart_rate",
+    "heartrate": "heart_rate",
+    "cad": "cadence",
+    "cadence": "cadence",
+    "power": "power",
+    "PowerInWatts": "power",
+    "atemp": "temperature",
+    "speed": "speed",
+    "distance": "distance",
+}
+_TCX = {
+    "LatitudeDegrees": "latitude",
+    "LongitudeDegrees": "longitude",
+    "AltitudeMeters": "altitude",
+    "DistanceMeters": "distance",
+    "HeartRateBpm": "heart_rate",
+    "Cadence": "cadence",
+    "RunCadence": "cadence",
+    "Speed": "speed",
+    "Watts": "power",
+}
+
+
+def format_of(head: bytes) -> str | None:
+    """``gpx`` or ``tcx`` by the first element; None for everything else."""
+    found = _ROOT.search(head[:4_096]) if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<" else None
+    return None if found is None else "gpx" if found[1] == b"gpx" else "tcx"
+
+
+def recordings_of_track(name: str, content: bytes) -> Contents:
+    """The recordings of a GPX or TCX file."""
+    kind = format_of(content)
+    if _DECLARED.search(content):
+        return Contents(problems=("refused: it declares a document type or entities",))
+    parser = lxml.etree.XMLParser(
+        recover=True, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    # some programs write blanks before the declaration
+    root = lxml.etree.fromstring(content.lstrip(b"\xef\xbb\xbf \r\n\t"), parser)
+    if root is None:
+        return Contents(problems=("it is no XML",))
+    problems = [] if not len(parser.error_log) else ["it is not well-formed, or breaks off"]
+    tracks = root.iterfind(".//{*}trk" if kind == "gpx" else ".//{*}Activity")
+    found = []
+    timeless = 0
+    for number, track in enumerate(tracks):
+        points, names = (
+            (track.iter("{*}trkpt"), _GPX) if kind == "gpx" else (track.iter("{*}Trackpoint"), _TCX)
+        )
+        rows = [_point(each, names) for each in points]
+        samples = _samples(rows)
+        timeless += len(rows) - len(samples)
+        told = _told(track, kind == "gpx")
+        start = seconds_of(told.get("start_time"))
+        if len(samples):
+            start = min(start or np.inf, float(samples.time.min()))
+            told = {**summary(samples), **told}
+        if start is None:
+            continue
+        record: Record = {"format": kind, "is_summed_up": kind == "gpx", "session": told}
+        made = recording(name, content, number, start, record, samples)
+        if made:
+            found.append(made)
+    if timeless and found:
+        problems.append(f"{timeless:,} points in it have no time")
+    return Contents(tuple(found), tuple(problems), None if found else "route without times")
+
+
+def _local(tag: Any) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _point(element: Any, names: dict[str, str]) -> dict[str, str]:
+    row: dict[str, str] = {}
+    for name in ("lat", "lon"):
+        if name in element.attrib:
+            row["latitude" if name == "lat" else "longitude"] = element.attrib[name]
+    for each in element.iter():
+        name, text = _local(each.tag), (each.text or "").strip()
+        if name.lower() == "time":
+            row.setdefault("time", text)
+        elif name == "Value":
+            name = _local(each.getparent().tag)
+        if text and (measure := names.get(name)):
+            row.setdefault(measure, text)
+    return row
+
+
+def _number(text: str | None) -> float:
+    try:
+        found = float(text) if text is not None else np.nan
+    except ValueError:
+        return float("nan")
+    return found if np.isfinite(found) else float("nan")
+
+
+def _samples(rows: list[dict[str, str]]) -> Samples:
+    """The points that have a time, as columns."""
+    times = [seconds_of(row.get("time", "")) for row in rows]
+    timed = [row for row, time in zip(rows, times, strict=True) if time is not None]
+    names = dict.fromkeys(name for row in timed for name in row if name != "time")
+    measures: dict[str, Number] = {
+        name: np.array([_number(row.get(name)) for row in timed], np.float64) for name in names
+    }
+    if timed and "distance" not in measures and "latitude" in measures:
+        measures["distance"] = _distance(measures["latitude"], measures["longitude"])
+    return Samples(np.array([time for time in times if time is not None], np.float64), measures)
+
+
+def _distance(latitude: Number, longitude: Number) -> Number:
+    """Metres from the start, over a sphere."""
+    there = np.isfinite(latitude) & np.isfinite(longitude)
+    a, b = np.radians(latitude[there]), np.radians(longitude[there])
+    half = (
+        np.sin(np.diff(a) / 2) ** 2
+        + np.cos(a[:-1]) * np.cos(a[1:]) * np.sin(np.diff(b) / 2) ** 2
+    )
+    steps = 2 * _EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+    found = np.full(len(latitude), np.nan)
+    found[there] = np.concatenate([np.zeros(min(len(a), 1)), np.cumsum(steps)])
+    return found
+
+
+def _told(track: Any, is_gpx: bool) -> Record:
+    """What the file says of the whole, under the names of FIT."""
+    told: Record = {}
+    if is_gpx:
+        for tag, name in (("type", "sport"), ("name", "name")):
+            if text := (track.findtext(f"{{*}}{tag}") or "").strip():
+                told[name] = text
+        return told
+    if sport := track.attrib.get("Sport"):
+        told["sport"] = sport
+    laps = track.findall("{*}Lap")
+    starts = [text for each in laps if (text := each.attrib.get("StartTime"))]
+    start = min((s for text in starts if (s := seconds_of(text))), default=None)
+    if start is not None:
+        told["start_time"] = next(
+            text for text in starts if seconds_of(text) == start
+        )
+    sums = {
+        "total_timer_time": "TotalTimeSeconds",
+        "total_distance": "DistanceMeters",
+        "total_calories": "Calories",
+    }
+    for name, tag in sums.items():
+        known = [n for each in laps if np.isfinite(n := _number(each.findtext(f"{{*}}{tag}")))]
+        if known:
+            told[name] = round(float(sum(known)), 3)
+    for text in (track.findtext("{*}Creator/{*}Name"),):
+        if text and text.strip():
+            told["device"] = text.strip()
+    return told

@@ -1,0 +1,66 @@
+"""Strava: the archive of an account, which one asks for on its pages, with the files of all
+activities beside one table of them.
+
+Every archive is the whole account, so the newest one is the picture.
+
+What surprised the author:
+- The table repeats headers: first what the pages show, in the units of the account, then the same
+  in metres and seconds. A reader that goes by names alone keeps one of the two.
+- Some headers are the sentence "translation missing: …", others are in the language of the account.
+- The date has no zone: it is UTC. Before AM and PM stands U+202F, which is no blank.
+- A file is named by the number of its upload, which is not the number of the activity.
+- Files come as they were uploaded: FIT, GPX or TCX, some gzipped, some TCX with blanks before the
+  declaration of XML.
+"""
+
+from __future__ import annotations
+
+from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
+from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS
+from personal_pipeline.sources.fit.files import SAMPLES
+from personal_pipeline.sources.strava.export import load_export, recognise_export
+
+EXPORT = Drop(
+    name="export",
+    description="export_….zip, the archive of an account",
+    how_to=(
+        "1. On strava.com: Settings, My Account, Download or Delete Your Account, Get Started.\n"
+        "2. Request Your Archive (that deletes nothing; once a week). A mail brings the link.\n"
+        "3. Put export_….zip into the inbox as it is."
+    ),
+    recognise=recognise_export,
+    load=load_export,
+    streams=(
+        DropStream(
+            name="activities",
+            description=(
+                "One row is an activity as the table of the archive tells it, under the English "
+                "headers. Filed under the UTC month of its start."
+            ),
+            coverage=Coverage.PICTURE,
+            columns=lambda record: record["columns"],
+        ),
+        DropStream(
+            name="recordings",
+            description=RECORDINGS,
+            coverage=Coverage.PICTURE,
+            columns=lambda record: record["session"],
+            layout=lambda record: str(record["format"]),
+        ),
+        DropStream(
+            name="recording_samples",
+            description=RECORDING_SAMPLES,
+            coverage=Coverage.PICTURE,
+            table=SAMPLES,
+        ),
+    ),
+)
+
+STRAVA = Source(
+    name="strava",
+    title="Strava",
+    description="Activities of an account and the files that were uploaded, by hand.",
+    drops=(EXPORT,),
+)
+
+__all__ = ["STRAVA"]

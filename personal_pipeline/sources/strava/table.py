@@ -1,0 +1,163 @@
+"""``activities.csv``: one row an activity, with headers that repeat."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from personal_pipeline.ingest.contract import EARLIEST, DropRow, Record, Unreadable
+from personal_pipeline.ingest.delimited import delimiter_of, plain_name, rows, unique_names
+from personal_pipeline.sources.strava.dates import read_date
+
+ID, DATE, TYPE, FILE = "Activity ID", "Activity Date", "Activity Type", "Filename"
+
+_ENGLISH = (
+    ID, DATE, "Activity Name", TYPE, "Activity Description", "Elapsed Time", "Distance",
+    "Max Heart Rate", "Relative Effort", "Commute", "Activity Private Note", "Activity Gear", FILE,
+    "Athlete Weight", "Bike Weight", "Elapsed Time", "Moving Time", "Distance", "Max Speed",
+    "Average Speed", "Elevation Gain", "Elevation Loss", "Elevation Low", "Elevation High",
+    "Max Grade", "Average Grade", "Average Positive Grade", "Average Negative Grade",
+    "Max Cadence", "Average Cadence", "Max Heart Rate", "Average Heart Rate", "Max Watts",
+    "Average Watts", "Calories", "Max Temperature", "Average Temperature", "Relative Effort",
+    "Total Work", "Number of Runs", "Uphill Time", "Downhill Time", "Other Time",
+    "Perceived Exertion", "Type", "Start Time", "Weighted Average Power", "Power Count",
+    "Prefer Perceived Exertion", "Perceived Relative Effort", "Commute",
+)  # fmt: skip
+"""The headers in their order, which is the same in every language."""
+
+_OLD = {
+    "id": ID,
+    "date": DATE,
+    "name": "Activity Name",
+    "type": TYPE,
+    "description": "Activity Description",
+    "elapsed_time": "Elapsed Time",
+    "distance": "Distance",
+    "commute": "Commute",
+    "gear": "Activity Gear",
+    "filename": FILE,
+}
+"""The headers of archives before 2019."""
+
+_MISSING = re.compile(r"^translation missing:.*\.", re.IGNORECASE)
+_A_FILE = re.compile(r"^activities/[^,\"]+\.(?:fit|gpx|tcx)(?:\.gz)?$", re.IGNORECASE)
+_KILOMETRE, _MILE, _YARD = 1000.0, 1609.344, 0.9144
+_UNITS = (_KILOMETRE, _MILE, 1.0, _YARD)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a table is written: its delimiter, and the English headers of its columns."""
+
+    delimiter: str
+    names: tuple[str, ...]
+
+
+def layout_of(lines: Sequence[str]) -> Layout | None:
+    """The layout of a table by its first lines; None when it is none of Strava's."""
+    if not lines:
+        return None
+    delimiter = delimiter_of(lines[0], [plain_name(each) for each in _ENGLISH] + list(_OLD))
+    found = [row.cells for row in rows(lines, delimiter) if row.cells]
+    if not found:
+        return None
+    headers = [_MISSING.sub("", each.strip().lstrip("\ufeff")) for each in found[0]]
+    plain = {plain_name(each) for each in headers}
+    if {"activity_id", "activity_date"} <= plain:
+        return Layout(delimiter, tuple(unique_names(headers)))
+    if {"id", "date", "type", "filename"} <= plain:
+        named = [_OLD.get(plain_name(each), each) for each in headers]
+        return Layout(delimiter, tuple(unique_names(named)))
+    # another language: the order says what is what, if what is there fits it
+    at = _ENGLISH.index(FILE)
+    for cells in found[1:]:
+        if len(cells) == len(headers) > at and _A_FILE.match(cells[at]) and cells[0].isdigit():
+            named = [*_ENGLISH[: len(headers)], *headers[len(_ENGLISH) :]]
+            return Layout(delimiter, tuple(unique_names(named)))
+    return None
+
+
+def read_table(lines: Iterable[str], layout: Layout) -> Iterator[DropRow | Unreadable]:
+    """The rows of a table; the first line has the headers."""
+    records: list[Record] = []
+    for row in rows(lines, layout.delimiter, len(layout.names)):
+        if row.line == 1:
+            continue
+        if row.cells is None or len(row.cells) != len(layout.names):
+            yield Unreadable(
+                f"activities.csv: line {row.line}: expected {len(layout.names)} cells", row.text
+            )
+            continue
+        cells = {
+            name: cell.strip()
+            for name, cell in zip(layout.names, row.cells, strict=True)
+            if cell.strip()
+        }
+        at = read_date(cells.get(DATE, ""))
+        if not cells.get(ID, "").isdigit():
+            yield Unreadable(f"activities.csv: line {row.line}: expected a number as {ID}", cells)
+        elif at is None or at.date() < EARLIEST:
+            yield Unreadable(
+                f"activities.csv: line {row.line}: {DATE}: expected a time such as "
+                "Jan 15, 2024, 7:30:00 AM",
+                cells,
+            )
+        else:
+            records.append({"start_at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "columns": cells})
+    units = _units_of(records)
+    for record in records:
+        cells = record["columns"]
+        distance = _metres(cells, units)
+        if distance is not None:
+            record["distance_m"] = distance
+        month = read_date(cells[DATE])
+        assert month is not None
+        yield DropRow("activities", month.date().replace(day=1), cells[ID], record)
+
+
+def number_of(text: str | None) -> float | None:
+    """A number as people's settings write it; None when it is none."""
+    if text is None:
+        return None
+    if re.fullmatch(r"-?\d+,\d{1,2}", text):
+        text = text.replace(",", ".")
+    try:
+        found = float(text.replace(",", "").replace("\u202f", "").replace("\xa0", ""))
+    except ValueError:
+        return None
+    return found if abs(found) < 1e12 else None
+
+
+def _units_of(records: Sequence[Record]) -> dict[str | None, float]:
+    """Metres of the unit in which a kind of activity is shown, told by the rows that have both;
+    under None that of most kinds, for those that have none."""
+    ratios: dict[str | None, list[float]] = defaultdict(list)
+    for record in records:
+        shown = number_of(record["columns"].get("Distance"))
+        metres = number_of(record["columns"].get("Distance_2"))
+        if shown and metres and metres > 200:
+            ratio = metres / shown
+            ratios[record["columns"].get(TYPE)].append(ratio)
+            if ratio > 500:
+                ratios[None].append(ratio)
+    return {
+        kind: min(_UNITS, key=lambda unit, ratio=median(found): abs(unit / ratio - 1))  # type: ignore[misc]
+        for kind, found in ratios.items()
+    }
+
+
+def _metres(cells: Record, units: dict[str | None, float]) -> float | None:
+    """The distance in metres: as it is written, else from what is shown."""
+    metres = number_of(cells.get("Distance_2"))
+    shown = number_of(cells.get("Distance"))
+    if metres or shown is None:
+        return metres
+    unit = units.get(cells.get(TYPE)) or units.get(None)
+    if unit is None:
+        # old archives show metres: nobody moves at a kilometre a second
+        seconds = number_of(cells.get("Elapsed Time"))
+        unit = 1.0 if seconds and shown / seconds > 0.1 else _KILOMETRE
+    return round(shown * unit, 3)

@@ -1,0 +1,54 @@
+-- A reading counts until the next one, for half a minute at most: what is longer is a pause, or a
+-- strap that slipped.
+with readings as (
+    select
+        month,
+        activity_id,
+        measured_at,
+        heart_rate
+    from {{ ref('activity_samples') }}
+    where {{ partition_window('month') }} and heart_rate between 30 and 240
+    union all
+    select
+        merges.month,
+        merges.activity_id,
+        records.start_at as measured_at,
+        records.quantity as heart_rate
+    from {{ ref('activity_merges') }} as merges
+    inner join {{ ref('stg_apple_health__records') }} as records
+        on records.start_at between merges.start_at and merges.end_at
+    where
+        {{ partition_window('merges.month') }}
+        and {{ partition_window('records.month') }}
+        and merges.gives_heart_rate
+        and merges.feed = 'apple_health'
+        and records.measure = 'HeartRate'
+        and records.quantity between 30 and 240
+),
+
+timed as (
+    select
+        month,
+        activity_id,
+        cast(round(heart_rate) as integer) as heart_rate,
+        least(
+            coalesce(
+                epoch(
+                    lead(measured_at) over (
+                        partition by activity_id order by measured_at, heart_rate
+                    ) - measured_at
+                ),
+                1
+            ),
+            30
+        ) as seconds
+    from readings
+)
+
+select
+    month,
+    activity_id,
+    heart_rate,
+    sum(seconds) as seconds
+from timed
+group by month, activity_id, heart_rate

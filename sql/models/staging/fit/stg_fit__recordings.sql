@@ -1,0 +1,8 @@
+with records as (
+    select * from {{ lake('fit', 'recordings') }}
+    where {{ partition_window('month') }}
+)
+
+select
+    {{ recording_columns() }}
+from records

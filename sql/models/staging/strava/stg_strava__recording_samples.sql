@@ -1,0 +1,4 @@
+select
+    {{ selected_sample_columns() }}
+from {{ lake_table('strava', 'recording_samples', sample_columns()) }}
+where {{ partition_window('month') }}
