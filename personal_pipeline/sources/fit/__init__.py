@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from personal_pipeline.ingest.archives import kind_of
 from personal_pipeline.ingest.contract import (
@@ -29,14 +30,10 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline.sources.fit.files import (
-    SAMPLES,
-    Member,
-    ReadFile,
-    kind_of_content,
-    read_file,
-    read_members,
-)
+from personal_pipeline.sources.fit.formats import SAMPLES, Member, format_of
+
+if TYPE_CHECKING:
+    from personal_pipeline.sources.fit.files import ReadFile
 
 ENDINGS = (".fit", ".gpx", ".tcx", ".fit.gz", ".gpx.gz", ".tcx.gz")
 _MOST_LOOKED_AT = 20
@@ -57,7 +54,7 @@ def recognise_recordings(file: DropFile) -> Claim | None:
     if kind_of(file.path) == "zip":
         members = members_of(file)
         return Claim(0.9, f"a zip of {len(members):,} FIT, GPX or TCX files") if members else None
-    kind = kind_of_content(file.head(4_096))
+    kind = format_of(file.head(4_096))
     return Claim(0.95 if kind == "fit" else 0.9, _SAID[kind]) if kind else None
 
 
@@ -71,7 +68,7 @@ def members_of(file: DropFile) -> list[Member]:
                 return []
             for each in members[:_MOST_LOOKED_AT]:
                 with archive.open(each) as stream:
-                    if kind_of_content(stream.read(4_096)) is None:
+                    if format_of(stream.read(4_096)) is None:
                         return []
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
         return []
@@ -86,6 +83,9 @@ def is_clutter(member: zipfile.ZipInfo) -> bool:
 
 def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable]:
     """Read a file or a zip of them. Raises ``UnreadableFile`` when there is no activity in it."""
+    # heavy, and most files that are asked about are something else
+    from personal_pipeline.sources.fit.files import read_file, read_members
+
     if kind_of(file.path) == "zip":
         members = members_of(file)
         yield from rows_of(read_members(file.path, members, spool))
@@ -100,7 +100,7 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
     yield from rows_of([found])
 
 
-def rows_of(files: Iterator[ReadFile] | list[ReadFile]) -> Iterator[DropRow | Unreadable]:
+def rows_of(files: Iterable[ReadFile]) -> Iterator[DropRow | Unreadable]:
     """Rows of ``recordings``; a file that could not be read whole is one unreadable row, and all
     those that are no activities are one together."""
     others: Counter[str] = Counter()

@@ -13,38 +13,31 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
 
-from personal_pipeline.ingest.contract import Record, Table
+from personal_pipeline.ingest.contract import Record
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline.sources.fit.messages import is_fit
-from personal_pipeline.sources.fit.recording import (
+from personal_pipeline.sources.fit.formats import (
+    LARGEST_FILE_BYTES,
     MEASURES,
+    SAMPLES,
+    Member,
+    is_fit,
+    track_format,
+    unpacked,
+)
+from personal_pipeline.sources.fit.messages import Column, Number
+from personal_pipeline.sources.fit.recording import (
     Contents,
     Recording,
     Samples,
     recordings_of_fit,
 )
-from personal_pipeline.sources.fit.tracks import format_of, recordings_of_track
-
-SAMPLES = Table(
-    columns={
-        "recording": "varchar",
-        "number": "integer",
-        "measured_at": "timestamp",
-        **dict.fromkeys(MEASURES, "double"),
-        "more": "varchar",
-    },
-    key=("recording", "number"),
-)
-"""A row a sample, about one a second; units as in ``recording.MEASURES``, times in UTC. ``more`` is
-a JSON object of all other fields, those of developers under ``developer``."""
-
-LARGEST_FILE_BYTES = 200_000_000
-"""Unpacked. A day of one record a second with fifty fields has a twentieth of that."""
+from personal_pipeline.sources.fit.tracks import recordings_of_track
 
 BATCH_BYTES = 1_000_000
 """Of files that a process reads at once, as they lie in the zip."""
@@ -53,7 +46,6 @@ WORTH_PROCESSES_BYTES = 4_000_000
 """A process takes about a second to start."""
 MOST_PROCESSES = 4
 
-_GZIP = b"\x1f\x8b"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -68,57 +60,13 @@ class ReadFile:
     other: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in a zip, and its size there."""
-
-    name: str
-    size: int
-
-
-def kind_of_content(head: bytes) -> str | None:
-    """``fit``, ``gpx`` or ``tcx`` by the first bytes, also of a gzip; None for everything else."""
-    if head.startswith(_GZIP):
-        head, _ = unpacked(head, 4_096)
-    return "fit" if is_fit(head) else format_of(head)
-
-
-def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
-    """What is in a gzip, up to a size, and what is wrong with it; anything else as it is."""
-    if not content.startswith(_GZIP):
-        return content, None
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        found = unpacker.decompress(content, most)
-    except zlib.error:
-        # what was right before the fault is given piece by piece only
-        found = _before_fault(content, most)
-        return found, "the gzip around it is damaged"
-    if not unpacker.eof:
-        return found, "the gzip around it breaks off"
-    return found, None
-
-
-def _before_fault(content: bytes, most: int) -> bytes:
-    unpacker = zlib.decompressobj(wbits=31)
-    found = bytearray()
-    for at in range(0, len(content), 1_024):
-        try:
-            found += unpacker.decompress(content[at : at + 1_024], most)
-        except zlib.error:
-            break
-        if len(found) >= most:
-            break
-    return bytes(found)
-
-
 def recordings_of(name: str, content: bytes) -> Contents:
     """The recordings of a file of any of the formats. Never raises."""
     content, problem = unpacked(content)
     try:
         if is_fit(content):
             found = recordings_of_fit(name, content)
-        elif format_of(content):
+        elif track_format(content):
             found = recordings_of_track(name, content)
         else:
             found = Contents(problems=("it is neither FIT nor GPX nor TCX",))
@@ -221,7 +169,7 @@ copy (
         make_timestamp(cast(round(time * 1000000) as bigint)) as measured_at,
         latitude, longitude, altitude, distance, speed, heart_rate, cadence, power, temperature,
         grade,
-        more
+        cast(more as varchar) as more
     from frame
 ) to '{place}' (format parquet, compression snappy)
 """
@@ -236,10 +184,8 @@ def write_samples(recordings: Sequence[Recording], place: Path) -> None:
     numbers = np.repeat(np.arange(len(every)), lengths)
     frame = pd.DataFrame(
         {
-            "month": pd.Categorical.from_codes(
-                *_coded([each.month.isoformat() for each in every], numbers)
-            ),
-            "recording": pd.Categorical.from_codes(*_coded([each.key for each in every], numbers)),
+            "month": pd.Categorical([f"{each.month}" for each in every]).take(numbers),
+            "recording": pd.Categorical([each.key for each in every]).take(numbers),
             "number": np.concatenate([np.arange(1, length + 1) for length in lengths]),
             "time": np.concatenate([each.samples.time for each in every]),
             **{
@@ -261,13 +207,6 @@ def write_samples(recordings: Sequence[Recording], place: Path) -> None:
         connection.execute(_WRITE.format(place=str(place).replace("'", "''")))
 
 
-def _coded(values: list[str], numbers: np.ndarray) -> tuple[np.ndarray, list[str]]:  # type: ignore[type-arg]
-    """Texts that repeat, as codes and what they stand for."""
-    known = list(dict.fromkeys(values))
-    codes = np.array([known.index(each) for each in values])
-    return codes[numbers], known
-
-
 def _more(samples: Samples) -> list[str | None]:
     """The other fields of each sample as JSON; None where a recording has none."""
     if not samples.more and not samples.developer:
@@ -282,7 +221,7 @@ def _more(samples: Samples) -> list[str | None]:
     ]
 
 
-def _json_lines(columns: dict[str, np.ndarray | list], length: int) -> list[str]:  # type: ignore[type-arg]
+def _json_lines(columns: dict[str, Column], length: int) -> list[str]:
     frame = pd.DataFrame(
         {
             name: _whole_numbers(column) if isinstance(column, np.ndarray) else column
@@ -293,7 +232,7 @@ def _json_lines(columns: dict[str, np.ndarray | list], length: int) -> list[str]
     return str(frame.to_json(orient="records", lines=True, double_precision=9)).splitlines()
 
 
-def _whole_numbers(column: np.ndarray) -> pd.Series:  # type: ignore[type-arg]
+def _whole_numbers(column: Number) -> pd.Series[Any]:
     found = pd.Series(column)
     if np.all(np.isnan(column) | ((column == np.rint(column)) & (np.abs(column) < 2**53))):
         return found.astype("Int64")

@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from personal_pipeline.sources.fit.formats import is_fit
 
 EPOCH = 631_065_600
 """1989-12-31T00:00:00Z in seconds since 1970: where FIT begins to count."""
@@ -126,11 +129,6 @@ class Part:
         )
 
 
-def is_fit(head: bytes) -> bool:
-    """Whether a file begins as FIT does."""
-    return len(head) >= 12 and head[8:12] == b".FIT" and head[0] in (12, 14)
-
-
 def parts(content: bytes) -> list[Part]:
     """Take a file apart. What is broken is said in ``problems``, and costs nothing but itself."""
     found: list[Part] = []
@@ -150,7 +148,7 @@ def parts(content: bytes) -> list[Part]:
             )
             # without a checksum at the end, or with a part of one
             end = len(content) if size == 0 else min(end, len(content))
-            _walk(part, begin, end)
+            _walk(part, begin, end, is_cut=True)
             break
         if checksum(content[start : end + 2]):
             part.problems.append("the checksum is wrong: something in the file was changed")
@@ -159,7 +157,7 @@ def parts(content: bytes) -> list[Part]:
     return found
 
 
-def _walk(part: Part, position: int, end: int) -> None:
+def _walk(part: Part, position: int, end: int, is_cut: bool = False) -> None:
     """Find the messages between two positions."""
     content = part.content
     local: list[Group | None] = [None] * 16
@@ -179,9 +177,10 @@ def _walk(part: Part, position: int, end: int) -> None:
                 position += 1 + group.size
                 continue
         behind = _behind_break(part, local, position + 1, end)
-        if not (part.problems and position + 2 >= end):
-            lost = (end if behind is None else behind) - position
-            part.problems.append(f"{lost:,} bytes in it are no messages")
+        if behind is None and is_cut:
+            return  # the message in which it breaks off
+        lost = (end if behind is None else behind) - position
+        part.problems.append(f"{lost:,} bytes in it are no messages")
         if behind is None:
             return
         position = behind
@@ -222,9 +221,7 @@ def _define(part: Part, local: list[Group | None], position: int, end: int) -> i
     return behind
 
 
-def _behind_break(
-    part: Part, local: list[Group | None], position: int, end: int
-) -> int | None:
+def _behind_break(part: Part, local: list[Group | None], position: int, end: int) -> int | None:
     """Where reading can go on: at the next three records, the times of which follow each other and
     the last one that was read."""
     known = {
@@ -251,7 +248,7 @@ def _behind_break(
         if (
             times[0] >= OLDEST_MOMENT
             and (not last or 0 <= times[0] - last <= _LONGEST_PAUSE)
-            and all(0 <= b - a <= 600 for a, b in zip(times, times[1:], strict=False))
+            and all(0 <= b - a <= 600 for a, b in pairwise(times))
         ):
             return at
     return None
@@ -436,11 +433,11 @@ def columns(
             if numbers.shape[1] == 1:
                 column = numbers[:, 0]
             else:
-                column = [
-                    [None if one != one else one for one in row] for row in numbers.tolist()
-                ]
-        if developer is not None and developer.native is not None and isinstance(
-            column, np.ndarray
+                column = [[None if one != one else one for one in row] for row in numbers.tolist()]
+        if (
+            developer is not None
+            and developer.native is not None
+            and isinstance(column, np.ndarray)
         ):
             native[developer.native] = column
         if each.developer is not None:

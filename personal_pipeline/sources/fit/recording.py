@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,21 +29,6 @@ from personal_pipeline.sources.fit.messages import (
     parts,
     times,
 )
-
-MEASURES = (
-    "latitude",
-    "longitude",
-    "altitude",
-    "distance",
-    "speed",
-    "heart_rate",
-    "cadence",
-    "power",
-    "temperature",
-    "grade",
-)
-"""Degrees, metres, metres from the start, metres a second, beats a minute, revolutions (of one leg)
-a minute, watts, degrees Celsius, percent."""
 
 _BY_NAME: dict[str, tuple[str, ...]] = {
     "latitude": ("position_lat",),
@@ -71,8 +56,9 @@ _MOST_LISTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples as columns. ``time`` is in seconds since 1970; ``measures`` are named as ``MEASURES``
-    are; ``more`` holds all other fields, and ``developer`` those that the maker invented."""
+    """Samples as columns. ``time`` is in seconds since 1970; ``measures`` are named as in
+    ``formats.MEASURES``; ``more`` holds all other fields, and ``developer`` those that the maker
+    invented."""
 
     time: Number
     measures: dict[str, Number] = field(default_factory=dict)
@@ -193,7 +179,7 @@ def _recordings(
     ]
     starts = np.array([start for start, _ in sessions])
     belongs = np.clip(np.searchsorted(starts, samples.time, side="right") - 1, 0, None)
-    found = []
+    made_of: list[Recording] = []
     for number, (start, session) in enumerate(sessions):
         after = sessions[number + 1][0] if number + 1 < len(sessions) else math.inf
         own = samples if len(sessions) == 1 else samples.where(belongs == number)
@@ -206,8 +192,8 @@ def _recordings(
         }  # fmt: skip
         made = recording(name, content, before + number, start, record, own)
         if made:
-            found.append(made)
-    return found, lost
+            made_of.append(made)
+    return made_of, lost
 
 
 def recording(
@@ -378,7 +364,7 @@ def summary(samples: Samples) -> Record:
         "start_time": iso(float(samples.time.min())),
         "total_elapsed_time": round(float(samples.time.max() - samples.time.min()), 3),
     }
-    names = {
+    names: dict[str, tuple[str, Callable[[Number], np.float64]]] = {
         "total_distance": ("distance", np.max),
         "avg_heart_rate": ("heart_rate", np.mean),
         "max_heart_rate": ("heart_rate", np.max),

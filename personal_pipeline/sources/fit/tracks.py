@@ -13,6 +13,7 @@ import lxml.etree
 import numpy as np
 
 from personal_pipeline.ingest.contract import Record
+from personal_pipeline.sources.fit.formats import track_format
 from personal_pipeline.sources.fit.messages import Number
 from personal_pipeline.sources.fit.recording import (
     Contents,
@@ -22,7 +23,6 @@ from personal_pipeline.sources.fit.recording import (
     summary,
 )
 
-_ROOT = re.compile(rb"<(?:[\w.-]+:)?(gpx|TrainingCenterDatabase)[\s>]")
 _DECLARED = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _EARTH_METRES = 6_371_008.8
 
@@ -51,15 +51,9 @@ _TCX = {
 }
 
 
-def format_of(head: bytes) -> str | None:
-    """``gpx`` or ``tcx`` by the first element; None for everything else."""
-    found = _ROOT.search(head[:4_096]) if head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"<" else None
-    return None if found is None else "gpx" if found[1] == b"gpx" else "tcx"
-
-
 def recordings_of_track(name: str, content: bytes) -> Contents:
     """The recordings of a GPX or TCX file."""
-    kind = format_of(content)
+    kind = track_format(content)
     if _DECLARED.search(content):
         return Contents(problems=("refused: it declares a document type or entities",))
     parser = lxml.etree.XMLParser(
@@ -142,8 +136,7 @@ def _distance(latitude: Number, longitude: Number) -> Number:
     there = np.isfinite(latitude) & np.isfinite(longitude)
     a, b = np.radians(latitude[there]), np.radians(longitude[there])
     half = (
-        np.sin(np.diff(a) / 2) ** 2
-        + np.cos(a[:-1]) * np.cos(a[1:]) * np.sin(np.diff(b) / 2) ** 2
+        np.sin(np.diff(a) / 2) ** 2 + np.cos(a[:-1]) * np.cos(a[1:]) * np.sin(np.diff(b) / 2) ** 2
     )
     steps = 2 * _EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
     found = np.full(len(latitude), np.nan)
@@ -165,9 +158,7 @@ def _told(track: Any, is_gpx: bool) -> Record:
     starts = [text for each in laps if (text := each.attrib.get("StartTime"))]
     start = min((s for text in starts if (s := seconds_of(text))), default=None)
     if start is not None:
-        told["start_time"] = next(
-            text for text in starts if seconds_of(text) == start
-        )
+        told["start_time"] = next(text for text in starts if seconds_of(text) == start)
     sums = {
         "total_timer_time": "TotalTimeSeconds",
         "total_distance": "DistanceMeters",

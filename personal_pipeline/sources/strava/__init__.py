@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
 from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS
-from personal_pipeline.sources.fit.files import SAMPLES
+from personal_pipeline.sources.fit.formats import SAMPLES
 from personal_pipeline.sources.strava.export import load_export, recognise_export
 
 EXPORT = Drop(

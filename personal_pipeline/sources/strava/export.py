@@ -6,7 +6,6 @@ import io
 import zipfile
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 from personal_pipeline.ingest.archives import kind_of
 from personal_pipeline.ingest.contract import (
@@ -19,7 +18,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.tables import Spool
 from personal_pipeline.sources.fit import ENDINGS, is_clutter, rows_of
-from personal_pipeline.sources.fit.files import Member, read_members, show_samples
+from personal_pipeline.sources.fit.formats import Member
 from personal_pipeline.sources.strava.table import Layout, layout_of, read_table
 
 TABLE = "activities.csv"
@@ -72,6 +71,9 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
 
     Raises ``UnreadableFile`` when there is no table in it.
     """
+    # heavy, and most files that are asked about are something else
+    from personal_pipeline.sources.fit.files import read_members, show_samples
+
     if kind_of(file.path) != "zip":
         show_samples(spool)
         layout = _layout(file.head(_HEAD_BYTES))
@@ -82,10 +84,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             "and nothing removed; drop the whole export_….zip."
         )
         return
-    yield from _archive(file.path, spool)
-
-
-def _archive(path: Path, spool: Spool) -> Iterator[DropRow | Unreadable | Incomplete]:
+    path = file.path
     with zipfile.ZipFile(path) as archive:
         found = _table_in(archive)
         if found is None:

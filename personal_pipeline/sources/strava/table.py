@@ -143,10 +143,11 @@ def _units_of(records: Sequence[Record]) -> dict[str | None, float]:
             ratios[record["columns"].get(TYPE)].append(ratio)
             if ratio > 500:
                 ratios[None].append(ratio)
-    return {
-        kind: min(_UNITS, key=lambda unit, ratio=median(found): abs(unit / ratio - 1))  # type: ignore[misc]
-        for kind, found in ratios.items()
-    }
+    return {kind: _nearest_unit(median(found)) for kind, found in ratios.items()}
+
+
+def _nearest_unit(metres: float) -> float:
+    return min(_UNITS, key=lambda unit: abs(unit / metres - 1))
 
 
 def _metres(cells: Record, units: dict[str | None, float]) -> float | None:

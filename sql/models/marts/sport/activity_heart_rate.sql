@@ -49,6 +49,7 @@ select
     month,
     activity_id,
     heart_rate,
-    sum(seconds) as seconds
+    -- of whole milliseconds: a sum of fractions depends on the order of its rows
+    sum(cast(round(seconds * 1000) as bigint)) / 1000 as seconds
 from timed
 group by month, activity_id, heart_rate

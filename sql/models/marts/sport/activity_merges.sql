@@ -79,7 +79,7 @@ by_day as (
     from records
 ),
 
-overlaps as (
+overlapping as (
     select distinct
         a.record as one,
         b.record as other
@@ -116,7 +116,7 @@ pairs as (
     from records as a
     inner join records as b on b.moment = a.moment and b.record > a.record
     union all
-    select one, other, 4 from overlaps
+    select one, other, 4 from overlapping
 ),
 
 linked as (

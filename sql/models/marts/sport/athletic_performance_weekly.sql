@@ -87,18 +87,18 @@ body as (
 select
     week,
     coalesce(sport.activities, 0) as activities,
-    coalesce(sport.distance_km, 0) as distance_km,
-    coalesce(sport.elevation_m, 0) as elevation_m,
-    coalesce(sport.moving_hours, 0) as moving_hours,
-    coalesce(sport.load, 0) as load,
+    round(coalesce(sport.distance_km, 0), 3) as distance_km,
+    round(coalesce(sport.elevation_m, 0), 3) as elevation_m,
+    round(coalesce(sport.moving_hours, 0), 3) as moving_hours,
+    round(coalesce(sport.load, 0), 3) as load,
     {%- for zone in range(1, 6) %}
-    coalesce(sport.zone_{{ zone }}_minutes, 0) as zone_{{ zone }}_minutes,
+    round(coalesce(sport.zone_{{ zone }}_minutes, 0), 3) as zone_{{ zone }}_minutes,
     {%- endfor %}
-    coalesce(sport.hours_without_heart_rate, 0) as hours_without_heart_rate,
+    round(coalesce(sport.hours_without_heart_rate, 0), 3) as hours_without_heart_rate,
     sport.relative_effort,
     maximum.heart_rate as maximum_heart_rate,
-    body.resting_heart_rate,
-    body.sleep_hours,
+    round(body.resting_heart_rate, 3) as resting_heart_rate,
+    round(body.sleep_hours, 3) as sleep_hours,
     -- for what a sheet or a vault says of the week
     cast(null as varchar) as notes
 from sport

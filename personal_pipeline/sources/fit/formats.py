@@ -1,0 +1,101 @@
+"""What a file is, by its first bytes; and what a sample has. Light: every file that is dropped is
+asked by this."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from personal_pipeline.ingest.contract import Table
+
+MEASURES = (
+    "latitude",
+    "longitude",
+    "altitude",
+    "distance",
+    "speed",
+    "heart_rate",
+    "cadence",
+    "power",
+    "temperature",
+    "grade",
+)
+"""Degrees, metres, metres from the start, metres a second, beats a minute, revolutions (of one leg)
+a minute, watts, degrees Celsius, percent."""
+
+SAMPLES = Table(
+    columns={
+        "recording": "varchar",
+        "number": "integer",
+        "measured_at": "timestamp",
+        **dict.fromkeys(MEASURES, "double"),
+        "more": "varchar",
+    },
+    key=("recording", "number"),
+)
+"""A row a sample, about one a second; units as in ``MEASURES``, times in UTC. ``more`` is a JSON
+object of all other fields, those of developers under ``developer``."""
+
+LARGEST_FILE_BYTES = 200_000_000
+"""Unpacked. A day of one record a second with fifty fields has a twentieth of that."""
+
+_GZIP = b"\x1f\x8b"
+_ROOT = re.compile(rb"<(?:[\w.-]+:)?(gpx|TrainingCenterDatabase)[\s>]")
+_BEFORE_XML = b"\xef\xbb\xbf \r\n\t"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a zip, and its size there."""
+
+    name: str
+    size: int
+
+
+def is_fit(head: bytes) -> bool:
+    """Whether a file begins as FIT does."""
+    return len(head) >= 12 and head[8:12] == b".FIT" and head[0] in (12, 14)
+
+
+def track_format(head: bytes) -> str | None:
+    """``gpx`` or ``tcx`` by the first element; None for everything else."""
+    if not head[:4_096].lstrip(_BEFORE_XML).startswith(b"<"):
+        return None
+    found = _ROOT.search(head[:4_096])
+    return None if found is None else "gpx" if found[1] == b"gpx" else "tcx"
+
+
+def format_of(head: bytes) -> str | None:
+    """``fit``, ``gpx`` or ``tcx`` by the first bytes, also of a gzip; None for everything else."""
+    head, _ = unpacked(head, 4_096)
+    return "fit" if is_fit(head) else track_format(head)
+
+
+def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
+    """What is in a gzip, up to a size, and what is wrong with it; anything else as it is."""
+    if not content.startswith(_GZIP):
+        return content, None
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(content, most)
+    except zlib.error:
+        # what was right before the fault is given piece by piece only
+        found = _before_fault(content, most)
+        return found, "the gzip around it is damaged"
+    if not unpacker.eof:
+        return found, "the gzip around it breaks off"
+    return found, None
+
+
+def _before_fault(content: bytes, most: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    found = bytearray()
+    for at in range(0, len(content), 1_024):
+        try:
+            found += unpacker.decompress(content[at : at + 1_024], most)
+        except zlib.error:
+            break
+        if len(found) >= most:
+            break
+    return bytes(found)
