@@ -9,9 +9,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,9 @@ from personal_pipeline.sources.fit.recording import (
 )
 from personal_pipeline.sources.fit.tracks import recordings_of_track
 
-BATCH_BYTES = 1_000_000
+BATCH_BYTES = 2_000_000
 """Of files that a process reads at once, as they lie in the zip."""
-BATCH_FILES = 200
+BATCH_FILES = 500
 WORTH_PROCESSES_BYTES = 4_000_000
 """A process takes about a second to start."""
 MOST_PROCESSES = 4
@@ -80,17 +80,16 @@ def read_members(archive: Path, members: Sequence[Member], spool: Spool) -> Iter
     """Read files of a zip, in order; their samples are in the spool when the last one is given."""
     batches = _batches(members)
     places = [spool.folder / f"samples-{number}.parquet" for number in range(len(batches))]
-    arguments = ([archive] * len(batches), batches, places)
     if len(batches) < 2 or sum(each.size for each in members) < WORTH_PROCESSES_BYTES:
-        results = map(read_batch, *arguments)
-        for found in results:
-            yield from found
+        with zipfile.ZipFile(archive) as opened:
+            for names, place in zip(batches, places, strict=True):
+                yield from read_batch(opened, names, place)
     else:
         # started anew, because a copy of a process with threads may hang
         context = multiprocessing.get_context("spawn")
         processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
-            for found in pool.map(read_batch, *arguments):
+            for found in pool.map(_read_batch_of, [archive] * len(batches), batches, places):
                 yield from found
     show_samples(spool)
 
@@ -107,16 +106,24 @@ def _batches(members: Sequence[Member]) -> list[list[str]]:
     return batches
 
 
-def read_batch(archive: Path, names: Sequence[str], place: Path) -> list[ReadFile]:
+def _read_batch_of(archive: Path, names: Sequence[str], place: Path) -> list[ReadFile]:
+    return read_batch(_kept_open(archive), names, place)
+
+
+@cache
+def _kept_open(archive: Path) -> zipfile.ZipFile:
+    """A zip that a process of the pool keeps open: its directory takes half a second to read."""
+    return zipfile.ZipFile(archive)
+
+
+def read_batch(archive: zipfile.ZipFile, names: Sequence[str], place: Path) -> list[ReadFile]:
     """Read some files of a zip, and write their samples to a Parquet file."""
     found: list[ReadFile] = []
     recordings: list[Recording] = []
-    with ExitStack() as stack:
-        opened = stack.enter_context(zipfile.ZipFile(archive))
-        for name in names:
-            contents = _member(opened, name)
-            recordings += contents.recordings
-            found.append(_without_samples(name, contents))
+    for name in names:
+        contents = _member(archive, name)
+        recordings += contents.recordings
+        found.append(_without_samples(name, contents))
     write_samples(recordings, place)
     return found
 
