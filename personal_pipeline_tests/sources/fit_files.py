@@ -33,6 +33,7 @@ BASES: Mapping[str, tuple[int, str, int]] = {
 }
 """Number, code and invalid value of each base type."""
 
+Developer = Sequence[tuple[int, int, int]]
 Fields = Sequence[tuple[int, str]]
 """Number and base type of each field; of a string also its length, ``string16``."""
 
@@ -69,7 +70,11 @@ class Fit:
         self._layouts: dict[int, tuple[Fields, Fields]] = {}
 
     def define(
-        self, local: int, message: int, fields: Fields, developer: Sequence[tuple[int, int, int]] = ()
+        self,
+        local: int,
+        message: int,
+        fields: Fields,
+        developer: Sequence[tuple[int, int, int]] = (),
     ) -> Fit:
         """Define messages. A developer field is its number, its size and whose it is."""
         self.body += struct.pack(
@@ -139,8 +144,9 @@ def ride(
         fit.write(1, at + number, 500_000_000 + number, 100_000_000 - number, 2600 + number % 50,
                   heart_rate, number * 500, 5000)  # fmt: skip
     if session:
-        fit.define(2, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32"), (8, "uint32"),
-                           (9, "uint32"), (16, "uint8"), (17, "uint8"), (22, "uint16")])  # fmt: skip
+        fit.define(2, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32"),
+                           (8, "uint32"), (9, "uint32"), (16, "uint8"), (17, "uint8"),
+                           (22, "uint16")])  # fmt: skip
         fit.write(2, at + samples, at, sport, samples * 1000, samples * 1000, samples * 500,
                   heart_rate, heart_rate, 12)  # fmt: skip
     return fit.bytes()
@@ -182,6 +188,7 @@ def tcx(start: datetime, points: int = 60) -> bytes:
     ).encode()
 
 
+MISSING = "translation missing: en-US.lib.export.portability_exporter.activities.horton_values"
 HEADERS = (
     "Activity ID", "Activity Date", "Activity Name", "Activity Type", "Activity Description",
     "Elapsed Time", "Distance", "Max Heart Rate", "Relative Effort", "Commute",
@@ -192,8 +199,7 @@ HEADERS = (
     "Max Heart Rate", "Average Heart Rate", "Max Watts", "Average Watts", "Calories",
     "Max Temperature", "Average Temperature", "Relative Effort", "Total Work", "Number of Runs",
     "Uphill Time", "Downhill Time", "Other Time", "Perceived Exertion",
-    "translation missing: en-US.lib.export.portability_exporter.activities.horton_values.type",
-    "translation missing: en-US.lib.export.portability_exporter.activities.horton_values.start_time",
+    f"{MISSING}.type", f"{MISSING}.start_time",
     "Weighted Average Power", "Power Count", "Prefer Perceived Exertion",
     "Perceived Relative Effort", "Commute",
 )  # fmt: skip

@@ -218,13 +218,13 @@ def _more(samples: Samples) -> list[str | None]:
     """The other fields of each sample as JSON; None where a recording has none."""
     if not samples.more and not samples.developer:
         return [None] * len(samples)
-    lines = _json_lines(samples.more, len(samples))
+    own = _json_lines(samples.more, len(samples)) if samples.more else ["{}"] * len(samples)
     if not samples.developer:
-        return list(lines)
-    joint = '{"developer":' if not samples.more else ',"developer":'
+        return list(own)
+    comma = "," if samples.more else ""
     return [
-        (own[:-1] if samples.more else "") + joint + theirs + "}"
-        for own, theirs in zip(lines, _json_lines(samples.developer, len(samples)), strict=True)
+        f'{line[:-1]}{comma}"developer":{theirs}}}'
+        for line, theirs in zip(own, _json_lines(samples.developer, len(samples)), strict=True)
     ]
 
 

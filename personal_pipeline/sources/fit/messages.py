@@ -35,8 +35,10 @@ RECORD = 20
 _FIELD_DESCRIPTION = 206
 _TIMESTAMP = 253
 
-_LONGEST_PAUSE = 6 * 3600
-"""Seconds between the record before a break and the first one after it."""
+_LONGEST_PAUSE = 24 * 3600
+_LONGEST_DISORDER = 60
+"""Seconds by which a record may come after the one before it, or before it, in a file that is not
+whole."""
 _MOST_RECORDS = 20_000_000
 
 Number: TypeAlias = npt.NDArray[np.float64]
@@ -149,35 +151,41 @@ def parts(content: bytes) -> list[Part]:
             )
             # without a checksum at the end, or with a part of one
             end = len(content) if size == 0 else min(end, len(content))
-            _walk(part, begin, end, is_cut=True)
+            _walk(part, begin, end, is_whole=False, is_cut=True)
             break
-        if checksum(content[start : end + 2]):
+        is_whole = checksum(content[start : end + 2]) == 0
+        if not is_whole:
             part.problems.append("the checksum is wrong: something in the file was changed")
-        _walk(part, begin, end)
+        _walk(part, begin, end, is_whole=is_whole)
         start = end + 2
     return found
 
 
-def _walk(part: Part, position: int, end: int, is_cut: bool = False) -> None:
-    """Find the messages between two positions."""
+def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool = False) -> None:
+    """Find the messages between two positions. Of a file that is not whole every message is looked
+    at, because after a fault anything may look like one."""
     content = part.content
     local: list[Group | None] = [None] * 16
+    last = 0
     while position < end:
         header = content[position]
         if header & 0xC0 == 0x40:
-            behind = _define(part, local, position, end)
+            behind = _define(part, local, position, end, is_strict=not is_whole)
             if behind is not None:
                 position = behind
                 continue
         else:
             group = local[header >> 5 & 3 if header & 0x80 else header & 15]
             if group is not None and position + 1 + group.size <= end:
-                group.positions.append(position + 1)
-                if header & 0x80:
-                    part.offsets[position + 1] = header & 31
-                position += 1 + group.size
-                continue
-        behind = _behind_break(part, local, position + 1, end)
+                time = -1 if is_whole else _plausible_time(part, group, position + 1, last)
+                if time is not None:
+                    last = max(last, time)
+                    group.positions.append(position + 1)
+                    if header & 0x80:
+                        part.offsets[position + 1] = header & 31
+                    position += 1 + group.size
+                    continue
+        behind = _behind_break(part, local, position + 1, end, last)
         if behind is None and is_cut:
             return  # the message in which it breaks off
         lost = (end if behind is None else behind) - position
@@ -187,7 +195,20 @@ def _walk(part: Part, position: int, end: int, is_cut: bool = False) -> None:
         position = behind
 
 
-def _define(part: Part, local: list[Group | None], position: int, end: int) -> int | None:
+def _plausible_time(part: Part, group: Group, position: int, last: int) -> int | None:
+    """The time of a record; 0 of other messages, and None where it cannot be the next one."""
+    if group.time_at is None:
+        return 0
+    time = _time(part, group, position)
+    is_record = group.definition.message == RECORD
+    if not last or not time or -_LONGEST_DISORDER <= time - last <= _LONGEST_PAUSE:
+        return time if is_record else 0
+    return None if is_record or time > last else 0
+
+
+def _define(
+    part: Part, local: list[Group | None], position: int, end: int, *, is_strict: bool
+) -> int | None:
     """Read a definition; returns where the next message begins, None when there is none."""
     content = part.content
     header, at = content[position], position + 6
@@ -199,6 +220,15 @@ def _define(part: Part, local: list[Group | None], position: int, end: int) -> i
     if content[position + 2] > 1 or behind > end:
         return None
     triples = [tuple(content[each : each + 3]) for each in range(at, behind, 3)]
+    if is_strict and (
+        content[position + 1]
+        or not triples
+        or any(
+            base not in _BASE_TYPES or not size or size % _BASE_TYPES[base].size
+            for _, size, base in triples
+        )
+    ):
+        return None
     fields = [Field(number, size, base) for number, size, base in triples]
     if header & 0x20:
         if behind >= end:
@@ -222,7 +252,9 @@ def _define(part: Part, local: list[Group | None], position: int, end: int) -> i
     return behind
 
 
-def _behind_break(part: Part, local: list[Group | None], position: int, end: int) -> int | None:
+def _behind_break(
+    part: Part, local: list[Group | None], position: int, end: int, last: int
+) -> int | None:
     """Where reading can go on: at the next three records, the times of which follow each other and
     the last one that was read."""
     known = {
@@ -232,10 +264,6 @@ def _behind_break(part: Part, local: list[Group | None], position: int, end: int
     }
     if not known:
         return None
-    last = max(
-        (time for group in known.values() if (time := _time(part, group, group.positions[-1:]))),
-        default=0,
-    )
     for at in range(position, end):
         group = known.get(part.content[at])
         if group is None:
@@ -245,22 +273,20 @@ def _behind_break(part: Part, local: list[Group | None], position: int, end: int
             part.content[at + number * step] != part.content[at] for number in (1, 2)
         ):
             continue
-        times = [_time(part, group, [at + 1 + number * step]) for number in range(3)]
+        times = [_time(part, group, at + 1 + number * step) for number in range(3)]
         if (
             times[0] >= OLDEST_MOMENT
-            and (not last or 0 <= times[0] - last <= _LONGEST_PAUSE)
+            and (not last or -_LONGEST_DISORDER <= times[0] - last <= _LONGEST_PAUSE)
             and all(0 <= b - a <= 600 for a, b in pairwise(times))
         ):
             return at
     return None
 
 
-def _time(part: Part, group: Group, positions: list[int]) -> int:
-    if not positions or group.time_at is None:
-        return 0
-    found: int = struct.unpack_from(
-        f"{group.definition.order}I", part.content, positions[0] + group.time_at
-    )[0]
+def _time(part: Part, group: Group, position: int) -> int:
+    """The time of a message that has one; 0 when it is not filled in."""
+    at = position + (group.time_at or 0)
+    found: int = struct.unpack_from(f"{group.definition.order}I", part.content, at)[0]
     return found if found != 0xFFFFFFFF else 0
 
 
@@ -545,7 +571,7 @@ def times(part: Part, group: Group) -> Number:
 def _accumulated(part: Part) -> dict[int, float]:
     """The times of all messages that have only five bits of theirs, by position."""
     told = [
-        (position, _time(part, group, [position]))
+        (position, _time(part, group, position))
         for group in part.groups.values()
         if group.time_at is not None
         for position in group.positions

@@ -20,7 +20,19 @@ _MONTHS = (
     "nov lis ноя",
     "dec dez dic des gru дек",
 )
-_BY_NAME = {name: month for month, names in enumerate(_MONTHS, 1) for name in names.split()}
+
+
+def _without_accents(word: str) -> str:
+    return "".join(
+        each for each in unicodedata.normalize("NFKD", word) if not unicodedata.combining(each)
+    )
+
+
+_BY_NAME = {
+    _without_accents(name): month
+    for month, names in enumerate(_MONTHS, 1)
+    for name in names.split()
+}
 _NUMBER = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 _AFTERNOON = re.compile(r"\d\s*(?:p\.?\s?m\b)|下午|午後|오후", re.IGNORECASE)
@@ -29,9 +41,8 @@ _MORNING = re.compile(r"\d\s*(?:a\.?\s?m\b)|上午|午前|오전", re.IGNORECASE
 
 def read_date(text: str) -> datetime | None:
     """The time that a text such as ``Jan 15, 2024, 7:30:00 AM`` names; None when it names none."""
-    # a narrow blank becomes a blank, a letter with an accent the letter
-    plain = unicodedata.normalize("NFKD", text).strip()
-    plain = "".join(each for each in plain if not unicodedata.combining(each)).lower()
+    # a narrow blank becomes a blank
+    plain = unicodedata.normalize("NFKC", text).strip().lower()
     numbers = [int(each) for each in _NUMBER.findall(plain)[:6]]
     month = next((found for word in _WORD.findall(plain) if (found := _month(word))), None)
     day_first = "." in plain.partition(" ")[0] or not _is_half_day(plain)
@@ -66,4 +77,5 @@ def _is_half_day(text: str) -> bool:
 
 def _month(word: str) -> int | None:
     """By the longest beginning of the word that names one: June and July begin alike in French."""
+    word = _without_accents(word)
     return next((_BY_NAME[word[:n]] for n in (4, 3, 5) if word[:n] in _BY_NAME), None)

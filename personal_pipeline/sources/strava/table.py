@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from personal_pipeline.ingest.contract import EARLIEST, DropRow, Record, Unreadable
-from personal_pipeline.ingest.delimited import delimiter_of, plain_name, rows, unique_names
+from personal_pipeline.ingest.delimited import DELIMITERS, plain_name, rows, unique_names
 from personal_pipeline.sources.strava.dates import read_date
 
 ID, DATE, TYPE, FILE = "Activity ID", "Activity Date", "Activity Type", "Filename"
@@ -60,7 +60,7 @@ def layout_of(lines: Sequence[str]) -> Layout | None:
     """The layout of a table by its first lines; None when it is none of Strava's."""
     if not lines:
         return None
-    delimiter = delimiter_of(lines[0], [plain_name(each) for each in _ENGLISH] + list(_OLD))
+    delimiter = max(DELIMITERS, key=lines[0].count)
     found = [row.cells for row in rows(lines, delimiter) if row.cells]
     if not found:
         return None
