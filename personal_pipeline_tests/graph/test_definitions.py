@@ -100,7 +100,7 @@ def test_groups_are_the_sources_the_stages_and_the_areas(specs: dict[str, dg.Ass
     assert {name: groups.pop(name) for name in sources} == {name: {name} for name in sources}
     assert groups == {
         "staging": {f"staging_{name}" for name in sources},
-        "marts": {"stories", "audience", "revenue", "creator", "money", "health"},
+        "marts": {"stories", "audience", "revenue", "creator", "money", "health", "sport"},
         "pipeline": {"pipeline"},
         "outputs": {"outputs"},
     }

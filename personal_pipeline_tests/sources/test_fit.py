@@ -97,7 +97,7 @@ def agrees_with_fitdecode(content: bytes, verdict: Judged) -> int:
         developers = developer_fields(part)
         for group in part.of(RECORD):
             own, _, _ = columns(part, group, developers)
-            at = times(part, group)
+            every = times(part, group)
             for row, position in enumerate(group.positions):
                 fields = {name: column[row] for name, column in own.items()}
                 there = {
@@ -105,7 +105,7 @@ def agrees_with_fitdecode(content: bytes, verdict: Judged) -> int:
                     for name, value in fields.items()
                     if value is not None and value == value and plain(value) is not None
                 }
-                read.append((position, there, at[row]))
+                read.append((position, there, float(every[row])))
     read.sort(key=lambda each: each[0])
     assert len(read) == len(expected)
     for (_, fields, at), (_, theirs, theirs_at) in zip(read, expected, strict=True):

@@ -328,9 +328,9 @@ def _one_byte(value: int) -> int:
 @cache
 def _crc_table() -> npt.NDArray[np.uint16]:
     """What two bytes make of an empty sum."""
-    value = np.arange(0x10000, dtype=np.uint16)
+    value: npt.NDArray[np.uint16] = np.arange(0x10000, dtype=np.uint16)
     for _ in range(16):
-        value = (value >> 1) ^ np.where(value & 1, np.uint16(0xA001), np.uint16(0))
+        value = (value >> np.uint16(1)) ^ np.where(value & 1, np.uint16(0xA001), np.uint16(0))
     return value
 
 

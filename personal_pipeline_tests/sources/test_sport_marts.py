@@ -1,0 +1,295 @@
+"""Which records are one activity, and what is made of them: real files through the inbox and the
+lake, then the SQL that dbt made of the models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.inbox import take
+from personal_pipeline.sources.apple_health import APPLE_HEALTH
+from personal_pipeline.sources.fit import FIT
+from personal_pipeline.sources.strava import STRAVA
+from personal_pipeline_tests.sources.apple_health_exports import WATCH, record, xml, zipped
+from personal_pipeline_tests.sources.fit_files import archive, gpx, ride, row, table
+from personal_pipeline_tests.sources.fit_files import zipped as gzipped
+from personal_pipeline_tests.sql.conftest import Warehouse
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+START = datetime(2024, 1, 15, 7, 30, tzinfo=UTC)
+"""A Monday."""
+PLACES = {
+    "staging.stg_apple_health__records": "staging/apple_health",
+    "staging.stg_apple_health__activity_summaries": "staging/apple_health",
+    "staging.stg_apple_health__workouts": "staging/apple_health",
+    "staging.stg_strava__activities": "staging/strava",
+    "staging.stg_strava__recordings": "staging/strava",
+    "staging.stg_strava__recording_samples": "staging/strava",
+    "staging.stg_fit__recordings": "staging/fit",
+    "staging.stg_fit__recording_samples": "staging/fit",
+    "marts.health_measures_daily": "marts/health",
+    "marts.sleep_nights": "marts/health",
+    "marts.health_daily": "marts/health",
+    "marts.activity_merges": "marts/sport",
+    "marts.activity_samples": "marts/sport",
+    "marts.activity_heart_rate": "marts/sport",
+    "marts.activities": "marts/sport",
+    "marts.athletic_performance_weekly": "marts/sport",
+}
+MERGES = [name for name in PLACES if "__" in name and "summaries" not in name]
+MERGES += ["marts.activity_merges", "marts.activity_samples"]
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A file on its way into the inbox."""
+
+    name: str
+    content: bytes
+
+
+def written(at: datetime) -> str:
+    return f"{at:%b} {at.day}, {at:%Y}, {at:%I:%M:%S}\u202f{at:%p}"
+
+
+def strava(*rows: list[str], **files: bytes) -> Drop:
+    """An archive; files are named by their number."""
+    path = Path("export.zip")
+    named = {f"activities/{name.strip('_')}.fit.gz": gzipped(each) for name, each in files.items()}
+    archive(path, table(*rows), named)
+    return Drop("export_1.zip", path.read_bytes())
+
+
+def health(*elements: str) -> Drop:
+    path = zipped(Path("health.zip"), xml(*elements))
+    return Drop("health.zip", path.read_bytes())
+
+
+def workout(start: datetime, seconds: int, kind: str = "Cycling") -> str:
+    end = start + timedelta(seconds=seconds)
+    return (
+        f'<Workout workoutActivityType="HKWorkoutActivityType{kind}" duration="{seconds / 60}" '
+        f'durationUnit="min" sourceName="Watch" startDate="{start:%Y-%m-%d %H:%M:%S} +0000" '
+        f'endDate="{end:%Y-%m-%d %H:%M:%S} +0000"/>'
+    )
+
+
+@dataclass(frozen=True)
+class Sport:
+    """A home, its lake, and the tables that the models make of it."""
+
+    home: Home
+    opened: duckdb.DuckDBPyConnection
+    sql: dict[str, str]
+
+    def of(self, *drops: Drop, models: Sequence[str] = tuple(PLACES)) -> Sport:
+        """Take files in, in place of all before."""
+        for folder in (self.home.lake, self.home.archive):
+            shutil.rmtree(folder, ignore_errors=True)
+        old = datetime(1999, 5, 1, tzinfo=UTC)  # what the models read must be there
+        first = [
+            health(
+                record("HeartRate", "1999-05-01 00:00:00", "1999-05-01 00:00:00", "60"),
+                workout(old, 60),
+                '<ActivitySummary dateComponents="1999-05-01"/>',
+            ),
+            strava(row(1, written(old + timedelta(days=1))), _1=ride(old + timedelta(days=1), 3)),
+            Drop("old.fit", ride(old + timedelta(days=2), 3)),
+        ]
+        for number, drop in enumerate([*first, *drops]):
+            path = self.home.inbox / drop.name
+            path.write_bytes(drop.content)
+            os.utime(path, (1.6e9 + number * 1e5, 1.6e9 + number * 1e5))
+            receipt = take(self.home, [APPLE_HEALTH, STRAVA, FIT], path, NOW).receipt
+            assert receipt.problem is None
+        for name in models:
+            self.opened.execute(f"create or replace table {name} as {self.sql[name]}")
+        return self
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        found = self.opened.execute(sql)
+        names = [column[0] for column in found.description]
+        return [
+            {name: value for name, value in zip(names, each, strict=True) if value is not None}
+            for each in found.fetchall()
+        ]
+
+    def activities(self) -> list[dict[str, Any]]:
+        return self.rows("select * from marts.activities where day > '2000-01-01' order by all")
+
+    def merged(self) -> set[frozenset[str]]:
+        """Which feeds' records are one activity, by their start."""
+        found = defaultdict(set)
+        for each in self.rows("select * from marts.activity_merges where start_at > '2000-01-01'"):
+            found[each["activity_id"]].add(f"{each['feed']} {each['start_at']:%d %H:%M:%S}")
+        return {frozenset(each) for each in found.values()}
+
+
+@pytest.fixture(scope="module")
+def sport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sport]:
+    root = tmp_path_factory.mktemp("sport")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(root)
+        sport = Sport(Home(root).ensure(), duckdb.connect(), {})
+        sport.of(models=())
+    warehouse = Warehouse(root, root / "target")
+    warehouse.build(
+        *(name.partition(".")[2] for name in PLACES), "staging.strava", "staging.fit", "marts.sport"
+    )
+    folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
+    for name, place in PLACES.items():
+        sport.sql[name] = (folder / place / f"{name.partition('.')[2]}.sql").read_text()
+    with duckdb.connect(str(warehouse.path)) as opened:
+        yield Sport(sport.home, opened, sport.sql)
+
+
+def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sport: Sport) -> None:
+    garmin = ride(START, 600)
+    cells = {"distance_2": "3050.5", "moving_time": "590", "elevation_gain": "33",
+             "average_heart_rate": "139", "filename": "activities/1.fit.gz",
+             "elapsed_time": "600", "relative_effort": "25"}  # fmt: skip
+    sport.of(
+        strava(row(7, written(START), **cells), _1=garmin),
+        Drop("same.fit", garmin),
+        Drop("watch.fit", ride(START + timedelta(seconds=20), 570, serial=5, heart_rate=None)),
+        health(
+            workout(START + timedelta(seconds=10), 620),
+            record("HeartRate", "2024-01-15 07:35:00", "2024-01-15 07:35:00", "199", device=WATCH),
+        ),
+    )
+    [activity] = sport.activities()
+    assert activity["activity_id"] == "strava/7"
+    assert activity["records"] == 5
+    assert activity["feeds"] == ["apple_health", "fit", "strava", "strava_file"]
+    assert (activity["kind"], activity["name"]) == ("ride", "Activity 7")
+    assert (activity["distance_m"], activity["elevation_gain_m"]) == (3050.5, 33)
+    assert (activity["heart_rate_average"], activity["moving_seconds"]) == (140, 590)
+    assert activity["samples"] == 600
+    assert '"heart_rate_average":"file"' in activity["told_by"]
+    assert '"distance_m":"strava"' in activity["told_by"]
+    rules = {each["feed"] + " " + each["rule"] for each in sport.rows(
+        "select feed, rule from marts.activity_merges where start_at > '2000-01-01'")}  # fmt: skip
+    assert rules == {"strava stands", "strava_file same bytes", "fit same bytes", "fit overlap",
+                     "apple_health overlap"}  # fmt: skip
+    samples = sport.rows("select * from marts.activity_samples where measured_at > '2000-01-01'"
+                         " order by number")  # fmt: skip
+    assert [each["number"] for each in samples] == list(range(1, 601))
+    assert {each["heart_rate"] for each in samples} == {140}
+    assert samples[10]["measured_at"] == (START + timedelta(seconds=10)).replace(tzinfo=None)
+
+
+def test_a_week_has_its_load_zones_and_the_body_beside_it(sport: Sport) -> None:
+    sport.of(
+        Drop("hard.fit", ride(START, 600, heart_rate=200)),
+        Drop("easy.fit", ride(START + timedelta(days=6, hours=10), 600, heart_rate=130)),
+        Drop("next.gpx", gpx(START + timedelta(days=7), 60)),
+        strava(row(3, written(START + timedelta(days=2)), "Yoga", elapsed_time="3600"),
+               _1=ride(datetime(1999, 6, 1, tzinfo=UTC), 3)),
+        health(
+            record("RestingHeartRate", "2024-01-15 00:00:00", "2024-01-15 00:00:00", "50"),
+            record("RestingHeartRate", "2024-01-21 00:00:00", "2024-01-21 00:00:00", "54"),
+            record("SleepAnalysis", "2024-01-16 22:00:00", "2024-01-17 05:00:00",
+                   "HKCategoryValueSleepAnalysisAsleepCore", unit=None),
+        ),
+    )  # fmt: skip
+    first, second = sport.rows(
+        "select * from marts.athletic_performance_weekly where week > '2000-01-01' order by week"
+    )
+    assert (first["week"], second["week"]) == (date(2024, 1, 15), date(2024, 1, 22))
+    assert (first["activities"], first["distance_km"], first["elevation_m"]) == (3, 6, 24)
+    assert first["maximum_heart_rate"] == 200
+    # 130 of 200 is in the second zone
+    assert (first["zone_5_minutes"], first["zone_2_minutes"]) == (10, 10)
+    assert first["load"] == 70
+    assert first["hours_without_heart_rate"] == 1
+    assert first["moving_hours"] == pytest.approx(1.333)
+    assert (first["resting_heart_rate"], first["sleep_hours"]) == (52, 7)
+    assert (second["zone_3_minutes"], second["activities"]) == (1, 1)
+    assert "notes" not in first
+
+
+def test_a_workout_without_a_file_has_its_heart_rate_from_the_watch(sport: Sport) -> None:
+    beats = [
+        record("HeartRate", f"{START + timedelta(seconds=n):%Y-%m-%d %H:%M:%S}",
+               f"{START + timedelta(seconds=n):%Y-%m-%d %H:%M:%S}", "150", device=WATCH)
+        for n in range(0, 600, 5)
+    ]  # fmt: skip
+    sport.of(health(workout(START, 600, "Running"), *beats), Drop("x.fit", ride(START, 3)))
+    [found] = sport.rows(
+        "select * from marts.activity_heart_rate where activity_id like 'apple_health/%'"
+        " and month > '2000-01-01'"
+    )
+    assert (found["heart_rate"], found["seconds"]) == (150, 119 * 5 + 1)
+
+
+def test_neighbours_other_kinds_and_a_second_lap_are_not_merged(sport: Sport) -> None:
+    hour = timedelta(hours=1)
+    sport.of(
+        Drop("a.fit", ride(START, 1200)),
+        Drop("b.fit", ride(START + timedelta(seconds=1200), 1200)),
+        # it takes up half of the time with each: that is not more than half
+        health(
+            workout(START, 2400),
+            workout(START + 3 * hour, 600, "Yoga"),
+            workout(START + 5 * hour, 600),
+        ),
+        Drop("c.fit", ride(START + 3 * hour, 600)),
+        Drop("d.fit", ride(START + 5 * hour + timedelta(seconds=100), 600)),
+    )
+    together = [each for each in sport.merged() if len(each) > 1]
+    assert together == [frozenset({"apple_health 15 12:30:00", "fit 15 12:31:40"})]
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[tuple[datetime, int, int]]:
+    """Rides that do not overlap: start, seconds, and who recorded them, in bits."""
+    at = START
+    found = []
+    for _ in range(draw(st.integers(1, 4))):
+        at += timedelta(minutes=draw(st.integers(1, 2_000)))
+        seconds = draw(st.integers(120, 600))
+        found.append((at, seconds, draw(st.integers(1, 7))))
+        at += timedelta(seconds=seconds + 60)
+    return found
+
+
+@given(lives(), st.permutations(range(3)), st.booleans())
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_order_of_drops_changes_nothing_and_no_two_rides_become_one(
+    sport: Sport, life: list[tuple[datetime, int, int]], order: list[int], twice: bool
+) -> None:
+    late = timedelta(seconds=15)
+    drops = [
+        strava(
+            *(row(n, written(at), elapsed_time=f"{s}") for n, (at, s, who) in enumerate(life)
+              if who & 1),
+            _1=ride(datetime(1999, 6, 1, tzinfo=UTC), 3),
+        ),
+        health(*(workout(at + late, s) for at, s, who in life if who & 2)),
+        *(Drop(f"{n}.fit", ride(at - late, s)) for n, (at, s, who) in enumerate(life) if who & 4),
+    ]  # fmt: skip
+    mixed = sorted(drops, key=lambda drop: order[min(drops.index(drop), 2)])
+    sport.of(*drops, models=MERGES)
+    merged, content = sport.merged(), sport.rows("select * from marts.activity_merges order by all")
+    feeds = {1: ("strava", timedelta(0)), 2: ("apple_health", late), 4: ("fit", -late)}
+    assert merged == {
+        frozenset(f"{feed} {at + shift:%d %H:%M:%S}" for bit, (feed, shift) in feeds.items()
+                  if who & bit)
+        for at, _, who in life
+    }  # fmt: skip
+    sport.of(*mixed, *(drops if twice else []), models=MERGES)
+    assert sport.rows("select * from marts.activity_merges order by all") == content
