@@ -191,6 +191,14 @@ def test_what_reads_a_forgotten_partition_waits_until_it_is_known_what_becomes_o
     assert batch.partitions == {"sales": [day]}
 
 
+def test_what_failed_is_not_tried_beside_inputs_that_may_come_out_as_it_has_read_them() -> None:
+    day = "2026-11-01"
+    stale = {name: {day: Reason.MISSING} for name in ("sales", "line")}
+    batch = next_batch(TABLES, stale, failed={"line"})
+    assert batch is not None
+    assert batch.partitions == {"sales": [day]}
+
+
 def test_a_day_without_rows_is_no_news_to_its_month() -> None:
     world = World()
     world.raw["raw/sales"] = {"2026-11-01": 1, "2026-11-02": 2}
