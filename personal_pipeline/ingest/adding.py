@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from personal_pipeline.home import Home
+from personal_pipeline.home import Home, free_name
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -19,7 +19,7 @@ from personal_pipeline.ingest.archives import (
     zip_folder,
 )
 from personal_pipeline.ingest.contract import Source, UnreadableFile
-from personal_pipeline.ingest.inbox import UNFINISHED, drop_file
+from personal_pipeline.ingest.inbox import complete_files, drop_file
 from personal_pipeline.ingest.recognition import claims_of, unknown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
@@ -73,13 +73,13 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None
             if whole and claims_of(sources, drop_file(home, whole)):
                 _copy(whole, home.inbox / whole.name)
                 continue
-        for file in _complete(path):
+        for file in complete_files(path):
             _copy(file, home.inbox / path.resolve().name / file.relative_to(path))
 
 
 def count(paths: Sequence[Path]) -> int:
     """How many files there are to bring."""
-    return sum(1 if path.is_file() else len(_complete(path)) for path in paths)
+    return sum(1 if path.is_file() else len(complete_files(path)) for path in paths)
 
 
 def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[Explained]:
@@ -92,7 +92,7 @@ def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> I
             if whole and claims_of(sources, drop_file(home, whole)):
                 yield from _explained(home, sources, whole, path.name)
                 continue
-        for file in _complete(path):
+        for file in complete_files(path):
             yield from _explained(home, sources, file, f"{path.name}/{file.relative_to(path)}")
 
 
@@ -122,10 +122,6 @@ def _explained(
     )
 
 
-def _complete(folder: Path) -> list[Path]:
-    return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
-
-
 @contextmanager
 def _scratch(home: Home) -> Iterator[Path]:
     home.state.mkdir(parents=True, exist_ok=True)
@@ -145,10 +141,7 @@ def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
 
 
 def _copy(file: Path, place: Path) -> None:
-    wanted, number = place, 1
-    while place.exists():
-        number += 1
-        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     # under a name that the sensor leaves alone until the copy is whole
     partial = place.with_name(f".{place.name}.part")

@@ -23,6 +23,7 @@ from pathlib import Path
 from stat import S_ISLNK
 from typing import IO, cast
 
+from personal_pipeline.home import free_name
 from personal_pipeline.ingest.contract import UnreadableFile
 
 MOST_ENTRIES = 200_000
@@ -267,11 +268,7 @@ def _place(into: Path, name: str) -> Path:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     place = into.joinpath(*(parts or ["content"]))
     place.parent.mkdir(parents=True, exist_ok=True)
-    wanted, number = place, 1
-    while place.exists():
-        number += 1
-        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-    return place
+    return free_name(place)
 
 
 def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
