@@ -81,7 +81,7 @@ Failures = Mapping[str, Mapping[str, Failed]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tables of one grain that are built in one dbt call, with the partitions of each.
+    """Tables that are built in one dbt call, with the partitions of each.
 
     ``anew`` is for tables whose SQL changed: dbt makes them from nothing, with all their rows.
     """
@@ -259,34 +259,33 @@ def next_batch(
 
     A table is ready when none of its inputs is stale, or when those that are stand in the same
     batch. It is in the batch only for partitions that are stale by themselves, so a chain saves
-    calls and builds nothing needlessly. Months come first because the daily tables read the
-    monthly drops; what reads ``blocked`` tables, which failed in this pass, waits with them, and so
-    does what reads a table with partitions in ``without``, which are not to be built.
+    calls and builds nothing needlessly. What reads ``blocked`` tables, which failed in this pass,
+    waits with them, and so does what reads a table with partitions in ``without``, which are not
+    to be built.
 
     A table of which an input changed, or that ``failed`` when it was last built, does not join its
     inputs: rebuilt, they may come out as it has read them already.
     """
     without = without or {}
     waiting = downstream_of(tables, blocked)
-    for grain in (Grain.MONTH, Grain.DAY, Grain.WHOLE):
-        for anew in (True, False):
-            batch: dict[str, list[str]] = {}
-            for table in in_order(tables):
-                name = table.name
-                if table.grain is not grain or name not in stale or name in waiting:
-                    continue
-                reasons = set(stale[name].values())
-                if (Reason.CODE_CHANGED in reasons) is not anew:
-                    continue
-                joins = Reason.INPUT_CHANGED not in reasons and name not in failed
-                ready = all(
-                    edge.table not in stale
-                    or (joins and edge.table in batch and not without.get(edge.table))
-                    for edge in table.inputs
-                )
-                partitions = stale[name].keys() - set(without.get(name, ()))
-                if ready and partitions:
-                    batch[name] = sorted(partitions)
-            if batch:
-                return Batch(batch, anew)
+    for anew in (True, False):
+        batch: dict[str, list[str]] = {}
+        for table in in_order(tables):
+            name = table.name
+            if name not in stale or name in waiting:
+                continue
+            reasons = set(stale[name].values())
+            if (Reason.CODE_CHANGED in reasons) is not anew:
+                continue
+            joins = Reason.INPUT_CHANGED not in reasons and name not in failed
+            ready = all(
+                edge.table not in stale
+                or (joins and edge.table in batch and not without.get(edge.table))
+                for edge in table.inputs
+            )
+            partitions = stale[name].keys() - set(without.get(name, ()))
+            if ready and partitions:
+                batch[name] = sorted(partitions)
+        if batch:
+            return Batch(batch, anew)
     return None
