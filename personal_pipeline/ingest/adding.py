@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,7 @@ def brought(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Ite
     try:
         yield
     finally:
-        for folder in sorted(home.inbox.rglob("*"), reverse=True):
-            if folder.is_dir() and folder not in before and not any(folder.iterdir()):
-                folder.rmdir()
+        _remove_empty(path for path in home.inbox.rglob("*") if path not in before)
 
 
 def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None:
@@ -69,12 +67,36 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None
         if path.is_file():
             _copy(path, home.inbox / path.name)
             continue
-        with _zipped(home, path) as whole:
-            if whole and claims_of(sources, drop_file(home, whole)):
-                _copy(whole, home.inbox / whole.name)
-                continue
+        if _packed(home, sources, path):
+            continue
         for file in complete_files(path):
             _copy(file, home.inbox / path.resolve().name / file.relative_to(path))
+
+
+def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
+    """The files of these entries of the inbox. A zip takes the place of a folder that is one
+    export, unpacked."""
+    files: list[Path] = []
+    for entry in entries:
+        if entry.is_file():
+            files.append(entry)
+            continue
+        inside = complete_files(entry)
+        whole = _packed(home, sources, entry) if inside == files_below(entry) else None
+        if whole:
+            for path in inside:
+                path.unlink()
+            _remove_empty([entry, *entry.rglob("*")])
+        files += [whole] if whole else inside
+    return files
+
+
+def _packed(home: Home, sources: Sequence[Source], folder: Path) -> Path | None:
+    """A zip of the folder, in the inbox, if somebody claims that."""
+    with _zipped(home, folder) as whole:
+        if whole and claims_of(sources, drop_file(home, whole)):
+            return _copy(whole, home.inbox / whole.name)
+    return None
 
 
 def count(paths: Sequence[Path]) -> int:
@@ -140,10 +162,17 @@ def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
         yield whole
 
 
-def _copy(file: Path, place: Path) -> None:
+def _remove_empty(paths: Iterable[Path]) -> None:
+    for path in sorted(paths, reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _copy(file: Path, place: Path) -> Path:
     place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     # under a name that the sensor leaves alone until the copy is whole
     partial = place.with_name(f".{place.name}.part")
     shutil.copy2(file, partial)
     partial.rename(place)
+    return place

@@ -137,6 +137,16 @@ def waiting(home: Home) -> list[Path]:
     return sorted(files, key=lambda path: (path.stat().st_mtime, path.name))
 
 
+def entries(home: Home) -> dict[Path, list[Path]]:
+    """The files and folders that lie in the inbox, each with its files that are there to be taken,
+    oldest first."""
+    found: dict[Path, list[Path]] = {}
+    for path in waiting(home):
+        entry = home.inbox / path.relative_to(home.inbox).parts[0]
+        found.setdefault(entry, []).append(path)
+    return found
+
+
 def complete_files(folder: Path) -> list[Path]:
     """The files below a folder that nobody is still writing; hidden ones and links are left out."""
     return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
