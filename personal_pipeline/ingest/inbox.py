@@ -52,7 +52,7 @@ from personal_pipeline.ingest.lake import (
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
-from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
+from personal_pipeline.ingest.tables import Progress, Spool, months_of, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
@@ -179,21 +179,33 @@ def captured_at(name: str, modified: datetime) -> datetime:
     return min(end, modified)
 
 
-def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
+def take(
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
 
-    An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
+    An archive that no source claims is unpacked, and what is in it is taken file by file.
+    ``progress`` is told how far a long file has been read. Raises
     ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        taken = _take(home, sources, path, now)
+        taken = _take(home, sources, path, now, progress=progress)
         # named by its digest, it stays in the archive; the inbox is empty again
         path.unlink(missing_ok=True)
         return taken
 
 
 def _take(
-    home: Home, sources: Sequence[Source], path: Path, now: datetime, inside: str | None = None
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    inside: str | None = None,
+    progress: Progress | None = None,
 ) -> Taken:
     """``inside`` is the name of a file that came out of an archive, with that of the archive."""
     stat = path.stat()
@@ -216,7 +228,7 @@ def _take(
         return _set_aside(home, path, receipt, "The file is empty; export it again.")
     claims = claims_of(sources, file)
     if not claims and not inside and kind_of(path):
-        return _take_members(home, sources, path, receipt, now)
+        return _take_members(home, sources, path, receipt, now, progress)
     if not claims:
         return _set_aside(home, path, receipt, unknown(sources, file))
     source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
@@ -232,7 +244,7 @@ def _take(
     )
     _archive(home, path, receipt.digest)
     try:
-        return _read_into_lake(home, source, drop, file, receipt, now)
+        return _read_into_lake(home, source, drop, file, receipt, now, progress)
     except UnreadableFile as error:
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
@@ -260,7 +272,12 @@ def _set_aside(
 
 
 def _take_members(
-    home: Home, sources: Sequence[Source], path: Path, receipt: Receipt, now: datetime
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    receipt: Receipt,
+    now: datetime,
+    progress: Progress | None,
 ) -> Taken:
     """Take the files of an archive that nobody claims as a whole, each by itself.
 
@@ -277,7 +294,7 @@ def _take_members(
             return _set_aside(home, path, receipt, str(error))
         if isinstance(members, Path):
             # an export that was packed in another way, or a folder of it
-            return _take(home, sources, members, now, path.name)
+            return _take(home, sources, members, now, path.name, progress)
         if not members:
             problem = (
                 f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
@@ -286,7 +303,14 @@ def _take_members(
             return _set_aside(home, path, receipt, problem)
         _archive(home, path, receipt.digest)
         taken = tuple(
-            _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
+            _take(
+                home,
+                sources,
+                each,
+                now,
+                f"{path.name}/{each.relative_to(folder).as_posix()}",
+                progress,
+            )
             for each in members
         )
     receipt = replace(
@@ -363,6 +387,7 @@ def _read_into_lake(
     file: DropFile,
     receipt: Receipt,
     now: datetime,
+    progress: Progress | None,
 ) -> Taken:
     digest = receipt.digest
     if drop.load is None:
@@ -376,7 +401,7 @@ def _read_into_lake(
         _date_picture(home, source, drop, file, digest)
         receipt = replace(receipt, streams=_unchanged(home, source, drop))
         return _receipted(home, receipt, {})
-    with spooling(home) as spool:
+    with spooling(home, progress) as spool:
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
     if not read.incomplete:

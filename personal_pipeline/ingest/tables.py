@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
@@ -36,19 +37,24 @@ WORKERS = max(min(os.cpu_count() or 1, 4), 2)
 so that sharing it out costs more than it brings."""
 
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Spool:
     """A place for the rows of one file on their way into the lake, gone when the file is read.
 
     ``folder`` is for scratch files. Every thread uses a ``connection.cursor()`` of its own.
+    ``progress`` may be told what is done, how much of it, and of how much (0: nobody knows).
     """
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    progress: Progress = lambda what, done, total: None
 
 
 @contextmanager
-def spooling(home: Home) -> Iterator[Spool]:
+def spooling(home: Home, progress: Progress | None = None) -> Iterator[Spool]:
     """A spool inside the home, because a folder for temporary files may be small."""
     home.state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.state, prefix="spool-"))
@@ -63,7 +69,7 @@ def spooling(home: Home) -> Iterator[Spool]:
             }
         ) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            yield Spool(connection, folder)
+            yield Spool(connection, folder, progress) if progress else Spool(connection, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

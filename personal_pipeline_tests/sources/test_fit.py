@@ -451,7 +451,10 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_zip_of_many_is_taken_whole(home: Home, way: str) -> None:
     path = bundle(home.inbox / "garmin.zip", MANY)
-    receipt = take(home, SOURCES, path, NOW).receipt
+    told: list[tuple[str, int, int]] = []
+    receipt = take(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
+    if way == "shared out":
+        assert told == [("files of garmin.zip", done, 7) for done in (3, 6, 7)]
     assert (receipt.source, receipt.drop, receipt.problem) == ("fit", "recordings", None)
     assert receipt.streams[0].new == 5
     # the broken one, and the two that are no activities together

@@ -89,7 +89,10 @@ def read_members(archive: Path, members: Sequence[Member], spool: Spool) -> Iter
         context = multiprocessing.get_context("spawn")
         processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
         with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            done = 0
             for found in pool.map(_read_batch_of, [archive] * len(batches), batches, places):
+                done += len(found)
+                spool.progress(f"files of {archive.name}", done, len(members))
                 yield from found
     show_samples(spool)
 
