@@ -314,6 +314,35 @@ def test_developer_fields_are_kept_and_stand_in_for_those_that_lack() -> None:
     assert first == '{"developer":{"Power":250,"Ground":1.5}}'
 
 
+@given(st.lists(st.none() | st.tuples(st.integers(0, 4000), st.integers(0, 4095)), max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_speed_and_distance_of_old_devices_are_unpacked(
+    steps: list[tuple[int, int] | None],
+) -> None:
+    fit = Fit().define(0, 20, [(253, "uint32"), (8, "byte[3]")])
+    at = 0
+    for number, step in enumerate(steps):
+        speed, metres = step or (0, 0)
+        at += metres
+        packed = speed | (at & 0xFFF) << 12
+        fit.write(0, seconds(START) + number,
+                  [*packed.to_bytes(3, "little")] if step else [None] * 3)  # fmt: skip
+    with fitdecode.FitReader(fit.bytes()) as frames:
+        verdict = [
+            {each.name: each.value for each in frame.fields if each.field_def is None}
+            for frame in frames
+            if frame.frame_type == fitdecode.FIT_FRAME_DATA
+        ]
+    if not any(steps):
+        return
+    found = only("old.fit", fit.bytes()).samples.measures
+    for number, theirs in enumerate(verdict):
+        mine = {name: found[name][number] for name in ("speed", "distance")}
+        assert {name: value for name, value in mine.items() if value == value} == {
+            name: value for name, value in theirs.items() if name in mine and value is not None
+        }
+
+
 def test_a_triathlon_gives_a_recording_for_each_sport() -> None:
     at = seconds(START)
     fit = Fit().define(0, 20, [(253, "uint32"), (3, "uint8")])

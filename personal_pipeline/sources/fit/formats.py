@@ -37,8 +37,8 @@ SAMPLES = Table(
 """A row a sample, about one a second; units as in ``MEASURES``, times in UTC. ``more`` is a JSON
 object of all other fields, those of developers under ``developer``."""
 
-LARGEST_FILE_BYTES = 200_000_000
-"""Unpacked. A day of one record a second with fifty fields has a twentieth of that."""
+LARGEST_FILE_BYTES = 100_000_000
+"""Unpacked. A day of one record a second with fifty fields has a tenth of that."""
 
 _GZIP = b"\x1f\x8b"
 _ROOT = re.compile(rb"<(?:[\w.-]+:)?(gpx|TrainingCenterDatabase)[\s>]")
@@ -55,7 +55,7 @@ class Member:
 
 def is_fit(head: bytes) -> bool:
     """Whether a file begins as FIT does."""
-    return len(head) >= 12 and head[8:12] == b".FIT" and head[0] in (12, 14)
+    return len(head) >= 12 and head[8:12] == b".FIT" and 12 <= head[0] <= 64
 
 
 def track_format(head: bytes) -> str | None:

@@ -31,15 +31,22 @@ OLDEST_MOMENT = 0x10000000
 DEGREES = 180 / 2**31
 """Of a semicircle, the unit of positions."""
 
-RECORD = 20
+FILE_ID, USER_PROFILE, ZONES_TARGET, SPORT = 0, 3, 7, 12
+SESSION, LAP, RECORD, DEVICE, ACTIVITY = 18, 19, 20, 23, 34
 _FIELD_DESCRIPTION = 206
+READ = frozenset(
+    (FILE_ID, USER_PROFILE, ZONES_TARGET, SPORT, SESSION, LAP, RECORD, DEVICE, ACTIVITY,
+     _FIELD_DESCRIPTION)
+)  # fmt: skip
+"""The kinds of messages that somebody reads; others are passed over."""
 _TIMESTAMP = 253
 
 _LONGEST_PAUSE = 24 * 3600
 _LONGEST_DISORDER = 60
 """Seconds by which a record may come after the one before it, or before it, in a file that is not
 whole."""
-_MOST_RECORDS = 20_000_000
+_MOST_MESSAGES = 5_000_000
+"""Of a definition; two months of one a second."""
 
 Number: TypeAlias = npt.NDArray[np.float64]
 Column: TypeAlias = Number | list[Any]
@@ -110,6 +117,8 @@ class Group:
     size: int
     time_at: int | None
     """Where in a message its time lies."""
+    is_kept: bool
+    """Whether anything reads messages of this kind."""
     positions: list[int] = field(default_factory=list)
 
 
@@ -166,7 +175,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
     at, because after a fault anything may look like one."""
     content = part.content
     local: list[Group | None] = [None] * 16
-    last = 0
+    last = lost = faults = 0
     while position < end:
         header = content[position]
         if header & 0xC0 == 0x40:
@@ -179,20 +188,25 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
             if group is not None and position + 1 + group.size <= end:
                 time = -1 if is_whole else _plausible_time(part, group, position + 1, last)
                 if time is not None:
-                    last = max(last, time)
-                    group.positions.append(position + 1)
+                    if time > last:
+                        last = time
+                    if group.is_kept and len(group.positions) < _MOST_MESSAGES:
+                        group.positions.append(position + 1)
                     if header & 0x80:
                         part.offsets[position + 1] = header & 31
                     position += 1 + group.size
                     continue
         behind = _behind_break(part, local, position + 1, end, last)
         if behind is None and is_cut:
-            return  # the message in which it breaks off
-        lost = (end if behind is None else behind) - position
-        part.problems.append(f"{lost:,} bytes in it are no messages")
+            break  # the message in which it breaks off
+        faults += 1
+        lost += (end if behind is None else behind) - position
         if behind is None:
-            return
+            break
         position = behind
+    if lost:
+        places = f", in {faults:,} places" if faults > 1 else ""
+        part.problems.append(f"{lost:,} bytes in it are no messages{places}")
 
 
 def _plausible_time(part: Part, group: Group, position: int, last: int) -> int | None:
@@ -223,10 +237,7 @@ def _define(
     if is_strict and (
         content[position + 1]
         or not triples
-        or any(
-            base not in _BASE_TYPES or not size or size % _BASE_TYPES[base].size
-            for _, size, base in triples
-        )
+        or any(base not in _BASE_TYPES or not size for _, size, base in triples)
     ):
         return None
     fields = [Field(number, size, base) for number, size, base in triples]
@@ -247,7 +258,9 @@ def _define(
             if each.number == _TIMESTAMP and each.developer is None and each.size == 4:
                 time_at = offset
             offset += each.size
-        group = part.groups[definition] = Group(definition, definition.size, time_at)
+        group = part.groups[definition] = Group(
+            definition, definition.size, time_at, message in READ or time_at is not None
+        )
     local[header & 15] = group
     return behind
 
@@ -412,7 +425,7 @@ def _raw(
     and a column for each value of a field that has several."""
     definition = group.definition
     taken = np.frombuffer(part.content, np.uint8)
-    places = np.array(group.positions[:_MOST_RECORDS], np.int64)
+    places = np.array(group.positions, np.int64)
     offset = 0
     for each in definition.fields:
         size, start = each.size, offset
@@ -430,7 +443,10 @@ def _raw(
         block = taken[np.add.outer(places + start, np.arange(size))]
         values = block.view(f"{definition.order}{kind.code}")
         if kind.code[0] == "f":
-            there = ~np.isnan(values)
+            there = np.isfinite(values)
+        elif base == 0x0D:
+            # bytes are one value
+            there = np.repeat((values != 0xFF).any(axis=1, keepdims=True), values.shape[1], axis=1)
         elif kind.invalid is None:
             there = values != 0
         else:
@@ -488,7 +504,7 @@ def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[
         (each, developer, base, values.tolist(), there.tolist())
         for each, developer, base, values, there in _raw(part, group, developers)
     ]
-    for number in range(len(group.positions[:_MOST_RECORDS])):
+    for number in range(len(group.positions)):
         given = {
             each.number: values[number][0]
             for each, _, _, values, there in raw

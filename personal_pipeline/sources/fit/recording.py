@@ -16,9 +16,17 @@ import numpy as np
 
 from personal_pipeline.ingest.contract import EARLIEST, Record
 from personal_pipeline.sources.fit.messages import (
+    ACTIVITY,
+    DEVICE,
     EPOCH,
+    FILE_ID,
+    LAP,
     OLDEST_MOMENT,
     RECORD,
+    SESSION,
+    SPORT,
+    USER_PROFILE,
+    ZONES_TARGET,
     Column,
     Developers,
     Number,
@@ -48,8 +56,7 @@ _BY_NUMBER = {2: "altitude", 3: "heart_rate", 4: "cadence", 5: "distance", 6: "s
 """The same by their numbers, for the developer fields that stand for them."""
 
 _ACTIVITY_FILE = "activity"
-_FILE_ID, _SPORT, _SESSION, _LAP, _DEVICE, _ACTIVITY = 0, 12, 18, 19, 23, 34
-_SETTINGS = {3: "user_profile", 7: "zones_target"}
+_SETTINGS = {USER_PROFILE: "user_profile", ZONES_TARGET: "zones_target"}
 _MOST_LISTED = 1_000
 """Laps and devices of a recording."""
 
@@ -119,7 +126,7 @@ def recordings_of_fit(name: str, content: bytes) -> Contents:
     problems: list[str] = []
     others: list[str] = []
     for part in parts(content):
-        file_id = next(iter(_all(part, _FILE_ID, {})), {})
+        file_id = next(iter(_all(part, FILE_ID, {})), {})
         kind = file_id.get("type", _ACTIVITY_FILE)
         problems += part.problems
         if kind != _ACTIVITY_FILE:
@@ -145,7 +152,7 @@ def _recordings(
     samples, lost = _samples(part, developers)
     sessions = [
         (start, each)
-        for each in _all(part, _SESSION, developers)
+        for each in _all(part, SESSION, developers)
         if (start := seconds_of(each.get("start_time"))) is not None
     ]
     sessions.sort(key=lambda each: each[0])
@@ -153,14 +160,14 @@ def _recordings(
     if not sessions:
         if not len(samples):
             return [], lost
-        sport = next(iter(_all(part, _SPORT, {})), {})
+        sport = next(iter(_all(part, SPORT, {})), {})
         told = {each: sport[each] for each in ("sport", "sub_sport") if each in sport}
         session = {**told, **summary(samples)}
         sessions = [(float(samples.time.min()), session)]
     settings = {
         named: found[-1] for number, named in _SETTINGS.items() if (found := _all(part, number, {}))
     }
-    activity = next(iter(_all(part, _ACTIVITY, {})), {})
+    activity = next(iter(_all(part, ACTIVITY, {})), {})
     common: Record = {
         "format": "fit",
         "file_id": file_id,
@@ -174,7 +181,7 @@ def _recordings(
     }
     laps = [
         (start, each)
-        for each in _all(part, _LAP, developers)
+        for each in _all(part, LAP, developers)
         if (start := seconds_of(each.get("start_time"))) is not None
     ]
     starts = np.array([start for start, _ in sessions])
@@ -255,7 +262,7 @@ def _offset_of(activity: Record) -> int | None:
 
 def _devices(part: Part) -> list[Record]:
     """The devices that took part, each as it was told last."""
-    found = {str(each.get("device_index")): each for each in _all(part, _DEVICE, {})}
+    found = {str(each.get("device_index")): each for each in _all(part, DEVICE, {})}
     return list(found.values())[:_MOST_LISTED]
 
 
@@ -274,6 +281,10 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
         for number, column in native.items():
             if (measure := _BY_NUMBER.get(number, "")) and measure not in measures:
                 measures[measure] = column
+        packed = own.pop("compressed_speed_distance", None)
+        if isinstance(packed, list) and all(len(each) == 3 for each in packed):
+            for measure, column in _unpacked(packed).items():
+                measures.setdefault(measure, column)
         time = times(part, group)
         time = np.where(time >= OLDEST_MOMENT, time + EPOCH, np.nan)
         pieces.append(Samples(time, measures, own, theirs))
@@ -287,6 +298,25 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
     there = ~np.isnan(whole.time)
     lost = int(len(there) - there.sum())
     return _plausible(whole.where(there) if lost else whole), lost
+
+
+def _unpacked(packed: list[Any]) -> dict[str, Number]:
+    """Speed and distance that old devices put into three bytes: twelve bits each, of which those of
+    the distance begin anew every 256 metres."""
+    raw = np.array(
+        [
+            np.nan if each is None or None in each else each[0] + each[1] * 2**8 + each[2] * 2**16
+            for each in packed
+        ],
+        np.float64,
+    )
+    there = np.isfinite(raw)
+    bits = raw[there].astype(np.int64)
+    distance, speed = np.full(len(raw), np.nan), np.full(len(raw), np.nan)
+    speed[there] = (bits & 0xFFF) / 100
+    steps = np.diff(bits >> 12, prepend=0) & 0xFFF
+    distance[there] = np.cumsum(steps) / 16
+    return {"speed": speed, "distance": distance}
 
 
 def joined(pieces: Sequence[Samples]) -> Samples:
