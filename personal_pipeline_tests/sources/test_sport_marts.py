@@ -3,6 +3,7 @@ lake, then the SQL that dbt made of the models."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import defaultdict
@@ -35,6 +36,7 @@ PLACES = {
     "staging.stg_apple_health__activity_summaries": "staging/apple_health",
     "staging.stg_apple_health__workouts": "staging/apple_health",
     "staging.stg_strava__activities": "staging/strava",
+    "staging.stg_strava__activity_details": "staging/strava",
     "staging.stg_strava__recordings": "staging/strava",
     "staging.stg_strava__recording_samples": "staging/strava",
     "staging.stg_fit__recordings": "staging/fit",
@@ -77,6 +79,15 @@ def health(*elements: str) -> Drop:
     return Drop("health.zip", path.read_bytes())
 
 
+def answer(number: int, start: datetime, **more: Any) -> Drop:
+    """An activity of Strava's API, which says local times as if they were UTC."""
+    at = f"{start:%Y-%m-%dT%H:%M:%SZ}"
+    activity = {"id": number, "start_date": at, "start_date_local": "2031-01-01T00:00:00Z",
+                "athlete": {"id": 1}, "upload_id": 2, "type": "Ride", "moving_time": 60,
+                "elapsed_time": 60, **more}  # fmt: skip
+    return Drop("answer.json", json.dumps([activity]).encode())
+
+
 def workout(start: datetime, seconds: int, kind: str = "Cycling") -> str:
     end = start + timedelta(seconds=seconds)
     return (
@@ -107,6 +118,7 @@ class Sport:
             ),
             strava(row(1, written(old + timedelta(days=1))), _1=ride(old + timedelta(days=1), 3)),
             Drop("old.fit", ride(old + timedelta(days=2), 3)),
+            answer(1, old + timedelta(days=3)),
         ]
         for number, drop in enumerate([*first, *drops]):
             path = self.home.inbox / drop.name
@@ -164,6 +176,7 @@ def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sp
         strava(row(7, written(START), **cells), _1=garmin),
         Drop("same.fit", garmin),
         Drop("watch.fit", ride(START + timedelta(seconds=20), 570, serial=5, heart_rate=None)),
+        answer(7, START, elapsed_time=600, name="Another name", device_name="Edge"),
         health(
             workout(START + timedelta(seconds=10), 620),
             record("HeartRate", "2024-01-15 07:35:00", "2024-01-15 07:35:00", "199", device=WATCH),
@@ -171,8 +184,8 @@ def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sp
     )
     [activity] = sport.activities()
     assert activity["activity_id"] == "strava/7"
-    assert activity["records"] == 5
-    assert activity["feeds"] == ["apple_health", "fit", "strava", "strava_file"]
+    assert activity["records"] == 6
+    assert activity["feeds"] == ["apple_health", "fit", "strava", "strava_api", "strava_file"]
     assert (activity["kind"], activity["name"]) == ("ride", "Activity 7")
     assert (activity["distance_m"], activity["elevation_gain_m"]) == (3050.5, 33)
     assert (activity["heart_rate_average"], activity["moving_seconds"]) == (140, 590)
@@ -182,7 +195,7 @@ def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sp
     rules = {each["feed"] + " " + each["rule"] for each in sport.rows(
         "select feed, rule from marts.activity_merges where start_at > '2000-01-01'")}  # fmt: skip
     assert rules == {"strava stands", "strava_file same bytes", "fit same bytes", "fit overlap",
-                     "apple_health overlap"}  # fmt: skip
+                     "apple_health overlap", "strava_api same number"}  # fmt: skip
     samples = sport.rows("select * from marts.activity_samples where measured_at > '2000-01-01'"
                          " order by number")  # fmt: skip
     assert [each["number"] for each in samples] == list(range(1, 601))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tarfile
@@ -232,9 +233,7 @@ def test_a_folder_and_a_tar_are_the_same_export(home: Home, tmp_path: Path) -> N
         made.add(folder, "somewhere/export_1")
     second = dropped(home, home.inbox / "export.tar.gz").receipt
     assert second.source == "strava"
-    assert {name: each[:3] for name, each in counts(second).items()} == dict.fromkeys(
-        STREAMS, (0, 0, 0)
-    )
+    assert {each[:3] for each in counts(second).values()} == {(0, 0, 0)}
 
 
 def test_the_same_archive_again_is_not_parsed(home: Home, tmp_path: Path) -> None:
@@ -299,3 +298,28 @@ def test_a_zip_with_a_table_of_that_name_by_somebody_else_is_not_claimed(tmp_pat
     with zipfile.ZipFile(path, "w") as made:
         made.writestr("activities.csv", "Date,Sport\n2024-01-01,Chess\n")
     assert recognise_export(DropFile(path, path.name, NOW)) is None
+
+
+# ------------------------------------------------------------------------- answers of the API
+
+
+def test_a_real_answer_is_taken_as_it_is(home: Home, samples: Path) -> None:
+    path = Path(shutil.copy(samples / "strava" / "activity.json", home.inbox / "activity.json"))
+    receipt = dropped(home, path).receipt
+    assert (receipt.source, receipt.drop, receipt.unreadable) == ("strava", "answer", 0)
+    assert receipt.streams[0].changed_months == ("2013-12-01",)
+    [(key, record)] = kept(home, "activity_details").items()
+    assert (key, record["distance"]) == ("99895560", 5781.1)
+
+
+def test_a_list_of_answers_keeps_what_can_be_read(home: Home) -> None:
+    good = {"id": 5, "start_date": "2024-01-15T07:30:00Z", "moving_time": 5, "elapsed_time": 6,
+            "athlete": {"id": 1}, "upload_id": 7}  # fmt: skip
+    path = home.inbox / "answers.json"
+    path.write_text(json.dumps([good, {**good, "id": 6, "start_date": "someday"}, 7]))
+    receipt = dropped(home, path).receipt
+    assert (receipt.streams[0].new, receipt.unreadable) == (1, 2)
+    path.write_text(json.dumps([good])[:-5])
+    problem = dropped(home, path).receipt.problem
+    assert problem is not None
+    assert "breaks off" in problem

@@ -18,6 +18,7 @@ from __future__ import annotations
 from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
 from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS
 from personal_pipeline.sources.fit.formats import SAMPLES
+from personal_pipeline.sources.strava.answers import read_answer, recognise_answer
 from personal_pipeline.sources.strava.export import load_export, recognise_export
 
 EXPORT = Drop(
@@ -56,11 +57,28 @@ EXPORT = Drop(
     ),
 )
 
+ANSWER = Drop(
+    name="answer",
+    description="an activity, or a list of them, as Strava's API gives it in JSON",
+    how_to="Save what the API answers to GET /activities/{id} or /athlete/activities as a file.",
+    recognise=recognise_answer,
+    read=read_answer,
+    streams=(
+        DropStream(
+            name="activity_details",
+            description=(
+                "One row is an activity as the API gives it, filed under the UTC month of its "
+                "start."
+            ),
+        ),
+    ),
+)
+
 STRAVA = Source(
     name="strava",
     title="Strava",
     description="Activities of an account and the files that were uploaded, by hand.",
-    drops=(EXPORT,),
+    drops=(EXPORT, ANSWER),
 )
 
 __all__ = ["STRAVA"]

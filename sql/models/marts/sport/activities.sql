@@ -19,10 +19,16 @@
     'relative_effort': ['strava'],
     'perceived_exertion': ['strava'],
     'gear': ['strava'],
-    'device': ['file', 'apple']
+    'device': ['file', 'strava', 'apple']
 } -%}
 with merges as (
     select * from {{ ref('activity_merges') }}
+),
+
+told_by_strava as (
+    select 'strava' as feed, * from {{ ref('stg_strava__activities') }}
+    union all by name
+    select 'strava_api' as feed, * from {{ ref('stg_strava__activity_details') }}
 ),
 
 strava as (
@@ -30,12 +36,9 @@ strava as (
         merges.activity_id,
         merges.kind,
         merges.end_at,
-        told.* exclude (end_at)
+        told_by_strava.*
     from merges
-    inner join (
-        select *, null as end_at from {{ ref('stg_strava__activities') }}
-    ) as told using (record_key)
-    where merges.feed = 'strava'
+    inner join told_by_strava using (feed, record_key)
     qualify row_number() over (partition by merges.activity_id order by merges.record) = 1
 ),
 

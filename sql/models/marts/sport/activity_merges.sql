@@ -22,6 +22,19 @@ with recursive records as (
     from {{ ref('stg_strava__activities') }}
     union all by name
     select
+        'strava_api/' || record_key as record,
+        'strava_api' as feed,
+        1 as place,
+        month,
+        record_key,
+        lake_file,
+        start_at,
+        start_at
+        + to_seconds(least(coalesce(elapsed_seconds, moving_seconds, 0), 30 * 86400)) as end_at,
+        {{ activity_kind('activity') }} as kind
+    from {{ ref('stg_strava__activity_details') }}
+    union all by name
+    select
         'fit/' || record_key as record,
         'fit' as feed,
         2 as place,
@@ -106,6 +119,11 @@ pairs as (
     inner join records as b on a.feed = 'fit' and b.feed = 'strava_file'
         and b.record_key = a.record_key
     union all
+    select a.record, b.record, 4
+    from records as a
+    inner join records as b on a.feed = 'strava' and b.feed = 'strava_api'
+        and b.record_key = a.record_key
+    union all
     -- Strava may cut a file of several sports into several activities
     select a.record, b.record, 2
     from records as a
@@ -116,7 +134,7 @@ pairs as (
     from records as a
     inner join records as b on b.moment = a.moment and b.record > a.record
     union all
-    select one, other, 4 from overlapping
+    select one, other, 5 from overlapping
 ),
 
 linked as (
@@ -193,6 +211,7 @@ select
         when rule_number = 1 then 'same bytes'
         when rule_number = 2 then 'file of the row'
         when rule_number = 3 then 'same device and moment'
+        when rule_number = 4 then 'same number'
         else 'overlap'
     end as rule,
     case
@@ -200,6 +219,7 @@ select
         when rule_number = 1 then 'the same file, byte for byte, came by itself and from Strava'
         when rule_number = 2 then 'the row of Strava names this file'
         when rule_number = 3 then 'the same device made both files in the same second'
+        when rule_number = 4 then 'both have the same number at Strava'
         else 'both take up more than half of the time from the first start to the last end, and '
             || 'their kinds do not contradict each other'
     end as reason
