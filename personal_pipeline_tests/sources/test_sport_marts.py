@@ -29,6 +29,7 @@ from personal_pipeline_tests.sources.fit_files import zipped as gzipped
 from personal_pipeline_tests.sql.conftest import Warehouse
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
 START = datetime(2024, 1, 15, 7, 30, tzinfo=UTC)
 """A Monday."""
 PLACES = {
@@ -157,9 +158,9 @@ def sport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sport]:
         sport = Sport(Home(root).ensure(), duckdb.connect(), {})
         sport.of(models=())
     warehouse = Warehouse(root, root / "target")
-    warehouse.build(
-        *(name.partition(".")[2] for name in PLACES), "staging.strava", "staging.fit", "marts.sport"
-    )
+    models = [name.partition(".")[2] for name in PLACES]
+    # so that a test can put the days of another window in their place
+    warehouse.build(*models, windows={each: [(EARLIEST, LATEST)] for each in models})
     folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
     for name, place in PLACES.items():
         sport.sql[name] = (folder / place / f"{name.partition('.')[2]}.sql").read_text()
@@ -263,6 +264,39 @@ def test_neighbours_other_kinds_and_a_second_lap_are_not_merged(sport: Sport) ->
     )
     together = [each for each in sport.merged() if len(each) > 1]
     assert together == [frozenset({"apple_health 15 12:30:00", "fit 15 12:31:40"})]
+
+
+def test_a_month_built_alone_is_as_it_is_among_all(sport: Sport) -> None:
+    night = datetime(2024, 1, 31, 23, 50, tzinfo=UTC)
+    beats = [
+        record("HeartRate", f"{at:%Y-%m-%d %H:%M:%S}", f"{at:%Y-%m-%d %H:%M:%S}", "150",
+               device=WATCH)
+        for at in (night + timedelta(days=1, seconds=n) for n in range(0, 1200, 60))
+    ]  # fmt: skip
+    sport.of(
+        Drop("late.fit", ride(night, 1200)),
+        Drop("second.fit", ride(night + timedelta(minutes=11), 600, serial=5)),
+        Drop("next.fit", ride(night + timedelta(days=2), 60)),
+        strava(row(1, written(night + timedelta(days=28))), _1=ride(night - timedelta(days=9), 60)),
+        health(
+            workout(night + timedelta(minutes=10), 700), workout(night + timedelta(days=1), 1200),
+            *beats,
+        ),
+    )  # fmt: skip
+    partitioned = [name for name in PLACES if name.startswith("marts.activity_")]
+    for name in partitioned:
+        months = sport.opened.execute(f"select distinct month from {name} order by 1").fetchall()
+        assert [month for (month,) in months][-2:] == [date(2024, 1, 1), date(2024, 2, 1)], name
+        for (month,) in months:
+            after = (month + timedelta(days=32)).replace(day=1)
+            sql = sport.sql[name].replace(f"'{EARLIEST}'", f"'{month}'")
+            sql = sql.replace(f"'{LATEST}'", f"'{after}'")
+            alone = sport.opened.execute(f"select * from ({sql}) order by all").fetchall()
+            whole = sport.opened.execute(
+                f"select * from {name} where month = '{month}' order by all"
+            ).fetchall()
+            assert alone == whole, (name, month)
+            assert whole
 
 
 @st.composite

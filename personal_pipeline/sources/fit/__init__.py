@@ -25,6 +25,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     DropStream,
+    Record,
     Source,
     Unreadable,
     UnreadableFile,
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 ENDINGS = (".fit", ".gpx", ".tcx", ".fit.gz", ".gpx.gz", ".tcx.gz")
 _MOST_LOOKED_AT = 20
 _SAID = {"fit": "a FIT file", "gpx": "a track in GPX", "tcx": "a track in TCX"}
+
+
+def no_columns(_: Record) -> tuple[str, ...]:
+    """A device writes what it has sensors for: fields that are new or lack say nothing of it."""
+    return ()
+
 
 RECORDINGS = (
     "One row is what a device recorded of one activity: the session as its file tells it, laps, "
@@ -133,8 +140,7 @@ RECORDING = Drop(
     streams=(
         # the same file may come under another name
         DropStream(name="recordings", description=RECORDINGS, volatile=("file",),
-                   columns=lambda record: record["session"],
-                   layout=lambda record: str(record["format"])),
+                   columns=no_columns),
         DropStream(name="recording_samples", description=RECORDING_SAMPLES, table=SAMPLES),
     ),
 )  # fmt: skip

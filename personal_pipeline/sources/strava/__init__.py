@@ -16,7 +16,7 @@ What surprised the author:
 from __future__ import annotations
 
 from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
-from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS
+from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS, no_columns
 from personal_pipeline.sources.fit.formats import SAMPLES
 from personal_pipeline.sources.strava.answers import read_answer, recognise_answer
 from personal_pipeline.sources.strava.export import load_export, recognise_export
@@ -45,8 +45,7 @@ EXPORT = Drop(
             name="recordings",
             description=RECORDINGS,
             coverage=Coverage.PICTURE,
-            columns=lambda record: record["session"],
-            layout=lambda record: str(record["format"]),
+            columns=no_columns,
         ),
         DropStream(
             name="recording_samples",

@@ -16,7 +16,8 @@ with readings as (
         records.quantity as heart_rate
     from {{ ref('activity_merges') }} as merges
     inner join {{ ref('stg_apple_health__records') }} as records
-        on records.start_at between merges.start_at and merges.end_at
+        on records.month = merges.month
+        and records.start_at between merges.start_at and merges.end_at
     where
         {{ partition_window('merges.month') }}
         and {{ partition_window('records.month') }}
