@@ -22,6 +22,7 @@ from personal_pipeline.ingest.inbox import Taken, take
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.fit import files
 from personal_pipeline.sources.fit.files import recordings_of
+from personal_pipeline.sources.fit.formats import unpacked
 from personal_pipeline.sources.fit.messages import (
     DEGREES,
     RECORD,
@@ -419,10 +420,14 @@ def dropped(home: Home, name: str, content: bytes) -> Taken:
 
 
 def lake_rows(home: Home, columns: str = "recording, number, measured_at, heart_rate") -> list[Any]:
-    parts = f"{home.lake}/fit/recording_samples/*/part.parquet"
-    return duckdb.sql(
-        f"select {columns} from read_parquet('{parts}', hive_partitioning = false) order by all"
-    ).fetchall()
+    return [
+        row
+        for path in sorted(home.lake.glob("fit/recording_samples/*/part.parquet"))
+        for row in duckdb.execute(
+            f"select {columns} from read_parquet(?, hive_partitioning = false) order by all",
+            [str(path)],
+        ).fetchall()
+    ]
 
 
 def test_a_file_alone_comes_into_the_lake_once(home: Home) -> None:
@@ -478,7 +483,8 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def test_a_zip_of_many_is_taken_whole(home: Home, way: str) -> None:
+def test_a_zip_of_many_is_taken_whole(tmp_path: Path, way: str) -> None:
+    home = Home(tmp_path / "it's [my] home").ensure()
     path = bundle(home.inbox / "garmin.zip", MANY)
     told: list[tuple[str, int, int]] = []
     receipt = take(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
@@ -507,6 +513,17 @@ def test_a_gzip_that_breaks_off_gives_what_is_before_the_break() -> None:
     found = recordings_of("cut.fit.gz", zipped(ride(START, 300))[:-400])
     assert found.problems[0] == "the gzip around it breaks off"
     assert 100 < len(found.recordings[0].samples) < 300
+
+
+def test_a_gzip_that_unpacks_to_any_size_is_unpacked_to_a_limit() -> None:
+    content, problem = unpacked(zipped(b"0" * 5_000_000), 1_000)
+    assert (len(content), problem) == (1_000, "the gzip around it breaks off")
+
+
+def test_a_session_that_does_not_tell_its_start_begins_before_its_end() -> None:
+    fit = Fit().define(0, 18, [(253, "uint32"), (5, "enum"), (7, "uint32")])
+    fit.write(0, seconds(START) + 600, 5, 600_000)
+    assert only("swim.fit", fit.bytes()).record["start_at"] == "2024-01-15T07:30:00Z"
 
 
 def test_an_activity_is_filed_with_all_its_samples_under_the_month_of_its_start(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -160,11 +161,11 @@ def show_samples(spool: Spool) -> None:
     """Let the spool's connection have what was written as ``recording_samples``."""
     columns = ", ".join(f'"{name}" {kind}' for name, kind in SAMPLES.columns.items())
     spool.connection.execute(f"create table no_samples (month date, {columns})")
-    files = sorted(spool.folder.glob("samples-*.parquet"))
-    if not files:
+    if not any(spool.folder.glob("samples-*.parquet")):
         spool.connection.execute("create view recording_samples as from no_samples")
         return
-    folder = str(spool.folder).replace("'", "''")
+    # a home may have any name, and DuckDB reads some signs as a pattern
+    folder = re.sub(r"([][*?])", r"[\1]", str(spool.folder)).replace("'", "''")
     spool.connection.execute(
         f"create view recording_samples as from read_parquet('{folder}/samples-*.parquet')"
     )

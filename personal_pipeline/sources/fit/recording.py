@@ -153,7 +153,7 @@ def _recordings(
     sessions = [
         (start, each)
         for each in _all(part, SESSION, developers)
-        if (start := seconds_of(each.get("start_time"))) is not None
+        if (start := _start_of(each)) is not None
     ]
     sessions.sort(key=lambda each: each[0])
     is_told = bool(sessions)
@@ -194,13 +194,23 @@ def _recordings(
             **common,
             "is_summed_up": not is_told,
             "session": session,
-            "laps": [each for at, each in laps if start <= at < after or (at < start and not number)
-                     ][:_MOST_LISTED],
-        }  # fmt: skip
+            "laps": [each for at, each in laps if at < after and (start <= at or not number)][
+                :_MOST_LISTED
+            ],
+        }
         made = recording(name, content, before + number, start, record, own)
         if made:
             made_of.append(made)
     return made_of, lost
+
+
+def _start_of(session: Record) -> float | None:
+    """When a session began; of one that does not tell it, from its end and how long it took."""
+    start, end = (seconds_of(session.get(each)) for each in ("start_time", "timestamp"))
+    elapsed = session.get("total_elapsed_time")
+    if start is None and end is not None and isinstance(elapsed, int | float):
+        return end - elapsed
+    return start
 
 
 def recording(
