@@ -6,6 +6,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -89,7 +90,7 @@ def read_members(archive: Path, members: Sequence[Member], spool: Spool) -> Iter
         # started anew, because a copy of a process with threads may hang
         context = multiprocessing.get_context("spawn")
         processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
-        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
             done = 0
             for found in pool.map(_read_batch_of, [archive] * len(batches), batches, places):
                 done += len(found)
@@ -108,6 +109,18 @@ def _batches(members: Sequence[Member]) -> list[list[str]]:
         batches[-1].append(each.name)
         size += each.size
     return batches
+
+
+def _end_with_parent() -> None:
+    """Let a process of the pool end when the one that started it was killed: it would wait on."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _read_batch_of(archive: Path, names: Sequence[str], place: Path) -> list[ReadFile]:
