@@ -522,15 +522,15 @@ def _months_of(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, st
 
 
 def _remember_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
-    """Note which export the lake now shows, so that the same one again need not be read."""
-    if all(stream.coverage is Coverage.PICTURE for stream in drop.streams):
-        noted = {
-            "origin": digest,
-            "as_of": file.captured_at.isoformat(),
-            "code": [stream.code_version for stream in drop.streams],
-            "months": _months_of(home, source, drop),
-        }
-        write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
+    """Note which export was read last into what the lake now shows: the same one again need not be
+    read."""
+    noted = {
+        "origin": digest,
+        "as_of": file.captured_at.isoformat(),
+        "code": [stream.code_version for stream in drop.streams],
+        "months": _months_of(home, source, drop),
+    }
+    write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
 
 
 def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
@@ -542,13 +542,14 @@ def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest
 
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:
-    """Whether reading the file would change nothing: the lake shows this export, or a newer one,
-    as this version of the code reads it."""
+    """Whether reading the file would change nothing: the lake shows this export, or a newer one
+    that is the whole picture, as this version of the code reads it."""
+    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
     try:
         noted = json.loads(_picture_path(home, source, drop).read_bytes())
         shown = (noted["code"], noted["months"])
         newer_shown = datetime.fromisoformat(noted["as_of"]) > file.captured_at
-        same = noted["origin"] == digest or newer_shown
+        same = noted["origin"] == digest or (is_picture and newer_shown)
     except (OSError, ValueError, KeyError, TypeError):
         return False
     code = [stream.code_version for stream in drop.streams]

@@ -255,5 +255,5 @@ def bundle(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
     """A zip of files."""
     with zipfile.ZipFile(path, "w") as written:
         for name, content in files:
-            written.writestr(name, content)
+            written.writestr(zipfile.ZipInfo(name, (2024, 6, 1, 0, 0, 0)), content)
     return path

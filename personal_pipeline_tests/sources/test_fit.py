@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import struct
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,9 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import Taken, take
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.inbox import Receipt, Taken, take
 from personal_pipeline.sources import SOURCES
-from personal_pipeline.sources.fit import files
+from personal_pipeline.sources.fit import FIT, files
 from personal_pipeline.sources.fit.files import recordings_of
 from personal_pipeline.sources.fit.formats import unpacked
 from personal_pipeline.sources.fit.messages import (
@@ -500,6 +503,27 @@ def test_a_zip_of_many_is_taken_whole(tmp_path: Path, way: str) -> None:
     broken = counts.pop(-50)
     assert counts == {0: 60, -20: 60, -40: 60, -41: 60}
     assert 0 < broken < 60
+
+
+def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home) -> None:
+    def drop(source: Source) -> Receipt:
+        path = bundle(home.inbox / "garmin.zip", MANY[:2])
+        os.utime(path, (1.7e9, 1.7e9))
+        return take(home, [source], path, NOW).receipt
+
+    def must_not_be_read(*_: object) -> Any:
+        raise AssertionError("it was parsed")
+
+    unread = replace(FIT, drops=(replace(FIT.drops[0], load=must_not_be_read),))
+    drop(FIT)
+    again = drop(unread)
+    assert (again.problem, [each.unchanged for each in again.streams]) == (None, [2, 120])
+    for path in home.lake.rglob("month=2024-02-01/part.parquet"):
+        path.unlink()
+    with pytest.raises(AssertionError, match="parsed"):
+        drop(unread)
+    assert drop(FIT).streams[1].new == 60
+    assert len(lake_rows(home)) == 120
 
 
 def test_a_zip_with_anything_else_is_opened_and_its_files_taken_one_by_one(home: Home) -> None:
