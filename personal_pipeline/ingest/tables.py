@@ -88,9 +88,10 @@ def replace_months(
     noted = lake.versions()
     _keep_one_of_a_key(connection, lake.stream, table)
     connection.execute(
-        f"create or replace view offered as select *, '{as_of}' as as_of, '{origin}' as origin"
+        f"create or replace view dated as select *, '{as_of}' as as_of, '{origin}' as origin"
         " from once"
     )
+    connection.execute("create or replace view offered as select * from dated")
     if not whole:
         _merge(connection, lake)
     found = {
@@ -237,19 +238,21 @@ def _spans(months: Sequence[tuple[date, int]]) -> list[tuple[date, date]]:
 def _merge(connection: duckdb.DuckDBPyConnection, lake: StreamLake) -> None:
     """Let ``offered`` also hold what the lake has for the same months."""
     found = connection.execute("select distinct month from once").fetchall()
-    months = [month for (month,) in found]
+    months = [month for (month,) in found if lake.path(month).exists()]
+    if not months:
+        return
+    listed = ", ".join(f"date '{month}'" for month in months)
+    present = f"month in ({listed})"
     table = _table(lake)
-    connection.execute("create or replace table merged as select * from offered")
+    connection.execute(f"create or replace table merged as select * from dated where {present}")
     for month in months:
-        if lake.path(month).exists():
-            try:
-                connection.execute(
-                    "insert into merged by name"
-                    f" select *, date '{month}' as month from {parquet.FILE}",
-                    [str(lake.path(month))],
-                )
-            except duckdb.Error as error:
-                raise lake.damaged(month, error) from error
+        try:
+            connection.execute(
+                f"insert into merged by name select *, date '{month}' as month from {parquet.FILE}",
+                [str(lake.path(month))],
+            )
+        except duckdb.Error as error:
+            raise lake.damaged(month, error) from error
     connection.execute(
         f"""
         create or replace table newest as
@@ -260,4 +263,11 @@ def _merge(connection: duckdb.DuckDBPyConnection, lake: StreamLake) -> None:
         ) = 1
         """
     )
-    connection.execute("create or replace view offered as select * from newest")
+    connection.execute(
+        f"""
+        create or replace view offered as
+        select * from dated where not {present}
+        union all by name
+        select * from newest
+        """
+    )

@@ -25,7 +25,7 @@ from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.strava import STRAVA
 from personal_pipeline.sources.strava.dates import read_date
 from personal_pipeline.sources.strava.export import recognise_export
-from personal_pipeline.sources.strava.table import layout_of, read_table
+from personal_pipeline.sources.strava.table import layout_of, number_of, read_table
 from personal_pipeline_tests.sources.fit_files import (
     HEADERS,
     archive,
@@ -150,6 +150,15 @@ def test_an_archive_of_old_has_few_columns_and_metres() -> None:
 )
 def test_dates_in_many_languages(text: str) -> None:
     assert read_date(text) == datetime(2024, 1, 15, 19, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7830.600098", 7830.600098), ("1,234.5", 1234.5), ("7,83", 7.83), ("1.234,56", 1234.56),
+     ("", None), ("fast", None), ("nan", None)],
+)  # fmt: skip
+def test_numbers_as_people_write_them(text: str, number: float | None) -> None:
+    assert number_of(text) == number
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,8 @@ def number_of(text: str | None) -> float | None:
     """A number as people's settings write it; None when it is none."""
     if text is None:
         return None
-    if re.fullmatch(r"-?\d+,\d{1,2}", text):
-        text = text.replace(",", ".")
+    if re.fullmatch(r"-?\d+,\d{1,2}|-?\d{1,3}(\.\d{3})+,\d+", text):
+        text = text.replace(".", "").replace(",", ".")
     try:
         found = float(text.replace(",", "").replace("\u202f", "").replace("\xa0", ""))
     except ValueError:
