@@ -136,7 +136,7 @@ def _stages(rng: Random, minutes: int, restless: bool) -> Iterator[tuple[str, in
             ("AsleepCore", 16),
             ("AsleepDeep", 34 - 11 * cycle),
             ("AsleepCore", 24),
-            ("AsleepREM", 9 + 7 * cycle),
+            ("AsleepREM", 7 + 5 * cycle),
             ("Awake", awake if restless or rng.random() < 0.5 else 0),
         ):
             length = min(left, round(rng.gauss(mean, 3))) if mean > 0 else 0
@@ -169,7 +169,7 @@ def _workouts(rng: Random, day: date, progress: float) -> Iterator[Workout]:
         kind, burned = "Cycling", 0.024 * metres
     else:
         return
-    pulse = (rng.randrange(88, 104), average, average + rng.randrange(16, 32))
+    pulse = (rng.randrange(82, 94), average, average + rng.randrange(16, 32))
     yield Workout(kind, at(day, *_SPORT), minutes, metres, round(burned), pulse)
 
 
@@ -180,7 +180,7 @@ def _stretches(
         if rng.random() > 0.78:
             continue
         is_walk = hour == 19 and day.weekday() == 6
-        seconds = rng.randrange(2_400, 3_300) if is_walk else rng.randrange(200, 1_000)
+        seconds = rng.randrange(2_400, 3_300) if is_walk else rng.randrange(160, 780)
         steps = round(seconds / 60 * rng.gauss(98, 8))
         on_watch = is_worn and not (hour == _CHARGING_HOUR and rng.random() < 0.6)
         on_phone = not on_watch or rng.random() < 0.62

@@ -168,6 +168,13 @@ def _days(narrow: bool, days: Sequence[date]) -> alt.X:
     return _bands("day", labels, 0.2)
 
 
+def _weeks(narrow: bool, weeks: Sequence[date]) -> alt.X:
+    """Weeks by their first day: the newest, and every so many back from it."""
+    step = max(1, round(len(weeks) / (4 if narrow else 9)))
+    labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in weeks[::-1][::step]}
+    return _bands("day", labels, 0.2)
+
+
 def _bands(field: str, labels: Mapping[date, list[str]], padding: float) -> alt.X:
     written = json.dumps({str(day): lines for day, lines in labels.items()})
     return alt.X(
@@ -614,6 +621,28 @@ def amounts_by_month(
     return _picture(
         build, description=f"Bars of {what} for each of {len(rows)} months.", height=170
     )
+
+
+def amounts_by_week(weeks: Sequence[tuple[date, Number | None]], what: str) -> Picture:
+    """One amount a week as bars; weeks by their first day, oldest first."""
+    rows = [
+        {"day": str(day), "amount": None if amount is None else float(amount)}
+        for day, amount in weeks
+    ]
+    axis = _numbers_axis(amount for _, amount in weeks)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_bar(color=FIRST)
+            .encode(
+                x=_weeks(narrow, [day for day, _ in weeks]),
+                y=alt.Y("amount:Q", axis=axis),
+            )
+        )
+        return chart
+
+    return _picture(build, description=f"Bars of {what} for each of {len(rows)} weeks.", height=170)
 
 
 LINES = ((FIRST, "--first"), (SECOND, "--second"), (THIRD, "--third"), (INK, "--ink"))

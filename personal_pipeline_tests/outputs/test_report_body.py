@@ -89,6 +89,7 @@ WORKOUTS = [
             heart_rate_average=150.2, heart_rate_highest=172),
     workout("2026-10-24 23:30:00", "Cycling", 90, distance_m=30_300),
     workout("2026-10-23 17:00:00", "TraditionalStrengthTraining", 40),
+    workout("2026-05-20 17:00:00", "Running", 40),
 ]  # fmt: skip
 
 
@@ -138,17 +139,17 @@ def test_is_the_last_section_before_the_sources(page: HtmlElement) -> None:
 
 def test_the_week_against_the_four_before(page: HtmlElement) -> None:
     assert table(page, "The newest day") == [
-        ["Figure", "28 days", "Newest", "On", "7 days", "28 days before", "Change"],
+        ["Figure", "28 days", "20 Nov 2026", "7 days", "28 days before", "Change"],
         # the day of the export was not over
-        ["Steps", "", "10,000", "19 Nov 2026", "10,000", "8,000", "▲up 25%"],
-        ["On foot", "", "7.3 km", "19 Nov 2026", "—", "—", "not known"],
+        ["Steps", "", "10,000, 19 Nov 2026", "10,000", "8,000", "▲up 25%"],
+        ["On foot", "", "7.3 km, 19 Nov 2026", "—", "—", "not known"],
         # (6 * 450 + 480) / 7 against (27 * 420 + 450) / 28
-        ["Asleep", "", "8 h 0 min", "20 Nov 2026", "7 h 34 min", "7 h 1 min", "▲up 7.9%"],
-        ["Resting heart rate", "", "52 bpm", "20 Nov 2026", "54 bpm", "58 bpm", "▼down 7.2%"],
+        ["Asleep", "", "8 h 0 min", "7 h 34 min", "7 h 1 min", "▲up 7.9%"],
+        ["Resting heart rate", "", "52 bpm", "54 bpm", "58 bpm", "▼down 7.2%"],
         # four days of seven are enough, and four of twenty-eight are not
-        ["Heart rate variability", "", "51 ms", "18 Nov 2026", "50 ms", "—", "not known"],
+        ["Heart rate variability", "", "51 ms, 18 Nov 2026", "50 ms", "—", "not known"],
         # that is measured now and then
-        ["Weight", "", "79.1 kg", "18 Nov 2026", "79.1 kg", "80.0 kg", "▼down 1.2%"],
+        ["Weight", "", "79.1 kg, 18 Nov 2026", "79.1 kg", "80.0 kg", "▼down 1.2%"],
     ]
     good = section(page, "body").xpath(".//*[contains(@class, 'move good')]")
     assert len(good) == 3
@@ -202,6 +203,18 @@ def test_workouts(page: HtmlElement) -> None:
     ]
     text = words(section(page, "body"))
     assert "In the 28 days to 20 November 2026: 2 workouts, 2 h 0 min, 35.3 km." in text
+    weeks = table(page, "Workouts by week")
+    assert weeks[:2] == [
+        ["Week from", "Workouts", "Time", "Distance"],
+        ["16 Nov 2026", "1", "30 min", "5.0 km"],
+    ]
+    assert weeks[2:] == [
+        *(
+            [f"{day}", "0", "0 min", "0.0 km"]
+            for day in ("9 Nov 2026", "2 Nov 2026", "26 Oct 2026")
+        ),
+        ["19 Oct 2026", "2", "2 h 10 min", "30.3 km"],
+    ]
 
 
 def test_says_what_was_measured_twice(page: HtmlElement) -> None:
@@ -216,8 +229,8 @@ def test_says_what_was_measured_twice(page: HtmlElement) -> None:
 
 def test_every_chart_has_its_table_below_it(page: HtmlElement) -> None:
     charts = section(page, "body").xpath(".//figure")
-    # sleep, resting heart rate, variability, steps, weight; nothing burned was measured
-    assert len(charts) == 5
+    # sleep, resting heart rate, variability, steps, weight, workouts; no energy was measured
+    assert len(charts) == 6
     for chart in charts:
         assert chart.xpath("./following-sibling::*//table")
         assert len(chart.xpath(".//*[name()='svg']")) == 2
@@ -228,7 +241,7 @@ def test_a_report_of_the_past_knows_its_own_days_only(tables: Path) -> None:
     page = page_of(build(tables, BOARD, date(2026, 11, 19)))
     assert "As of 18 November 2026" in words(section(page, "body"))
     # that day is over, as the export shows that came after it
-    assert table(page, "The newest day")[1][2:4] == ["10,000", "18 Nov 2026"]
+    assert table(page, "The newest day")[1][2] == "10,000"
     assert len(table(page, "The newest 2 workouts")) == 3
     assert "20 Nov 2026" not in words(section(page, "body"))
 

@@ -1,4 +1,4 @@
--- The newest workouts, the last one first: enough for four weeks of several a day.
+-- The workouts of the newest 26 weeks, the last one first.
 select
     cast(start_at as date) as day,
     activity,
@@ -8,6 +8,9 @@ select
     heart_rate_average,
     heart_rate_highest
 from staging.stg_apple_health__workouts
-where start_at < $day
+where
+    start_at < $day
+    and start_at > (
+        select max(start_at) from staging.stg_apple_health__workouts where start_at < $day
+    ) - interval 26 week
 order by start_at desc, record_key
-limit 200

@@ -12,6 +12,7 @@ from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.charts import (
     Picture,
     amounts_by_day,
+    amounts_by_week,
     readings_by_day,
     sleep_by_stage,
     trend,
@@ -43,10 +44,12 @@ from personal_pipeline.outputs.page import (
 from personal_pipeline.outputs.standing import notes_about
 
 MART = "marts.health_daily"
+WORKOUTS = "staging.stg_apple_health__workouts"
 NIGHTS_DRAWN = 28
 DAYS_SHOWN = 91
 WEIGHT_DAYS_SHOWN = 731
-WORKOUTS_SHOWN = 12
+WEEKS_SHOWN = 26
+WORKOUTS_SHOWN = 20
 _WEEK = timedelta(days=7)
 _FOUR_WEEKS = timedelta(days=28)
 
@@ -156,8 +159,8 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
                 Cell(text=measure.title),
                 Cell(trend=trend([values.get(day) for day in recent.each()])),
                 *cells(
-                    measure.written(values[newest]),
-                    short_day(newest),
+                    measure.written(values[newest])
+                    + ("" if newest == until else f", {short_day(newest)}"),
                     measure.written(week),
                     measure.written(before),
                 ),
@@ -175,7 +178,7 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
                 caption="The newest day, and the mean of a day in the week up to it",
                 columns=(
                     *columns("Figure", "28 days", words=2),
-                    *columns("Newest", "On", "7 days", "28 days before", "Change", words=0),
+                    *columns(short_day(until), "7 days", "28 days before", "Change", words=0),
                 ),
                 rows=tuple(rows),
                 marts=(MART,),
@@ -194,7 +197,9 @@ def _sleep(known: _KnownOf) -> Block | None:
     newest = max(asleep)
     drawn = Span(max(newest - timedelta(days=NIGHTS_DRAWN - 1), min(asleep)), newest)
     parts = [
-        measure for measure in (ASLEEP, *STAGES, AWAKE, IN_BED) if any(known[measure].values())
+        measure
+        for measure in (ASLEEP, *STAGES, AWAKE, IN_BED)
+        if any(known[measure].get(day) for day in asleep)
     ]
     means = [(measure, _mean(known[measure], measure, newest, 7)) for measure in parts]
     told = [_said(measure, mean) for measure, mean in means if mean]
@@ -270,46 +275,77 @@ def _by_day(
 def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
     if not workouts or until is None:
         return None
+    last = _monday(until)
+    first = max(last - (WEEKS_SHOWN - 1) * _WEEK, _monday(workouts[-1].day))
+    weeks: dict[date, list[Workout]] = {
+        day: [] for day in Span(first, last).each() if day == _monday(day)
+    }
+    for each in workouts:
+        if (monday := _monday(each.day)) in weeks:
+            weeks[monday].append(each)
     recent = [each for each in workouts if each.day > until - _FOUR_WEEKS]
-    kilometres = sum(each.distance_km or 0 for each in recent)
-    text = (
-        f"In the 28 days to {plain_day(until)}: {count(len(recent))} workouts, "
-        f"{duration(sum(each.minutes or 0 for each in recent))}, {number(kilometres, 1)} km."
-    )
-    newest = workouts[:WORKOUTS_SHOWN]
     return Block(
-        title="Workouts",
-        text=text,
+        title="Workouts by week",
+        text=(
+            f"In the 28 days to {plain_day(until)}: {count(len(recent))} workouts, "
+            f"{duration(_minutes(recent))}, {DISTANCE.written(_kilometres(recent))}."
+        ),
+        chart=amounts_by_week(
+            [(monday, _minutes(each) / 60) for monday, each in weeks.items()], "hours of workouts"
+        ),
         tables=(
             Table(
-                caption=f"The newest {count(len(newest))} workouts",
-                columns=columns(
-                    "Activity",
-                    "Day",
-                    "Time",
-                    "Distance",
-                    "Energy",
-                    "Mean pulse",
-                    "Highest pulse",
-                ),
+                caption="Workouts by week",
+                columns=columns("Week from", "Workouts", "Time", "Distance"),
                 rows=tuple(
                     cells(
-                        _in_words(each.activity),
-                        short_day(each.day),
-                        duration(each.minutes),
-                        DISTANCE.written(each.distance_km),
-                        ENERGY.written(each.active_energy_kcal),
-                        HIGHEST.written(each.heart_rate_average),
-                        HIGHEST.written(each.heart_rate_highest),
+                        short_day(monday),
+                        count(len(each)),
+                        duration(_minutes(each)),
+                        DISTANCE.written(_kilometres(each)),
                     )
-                    for each in newest
+                    for monday, each in reversed(weeks.items())
                 ),
-                marts=("staging.stg_apple_health__workouts",),
-                folded=False,
-                cards=True,
+                marts=(WORKOUTS,),
             ),
+            _newest_workouts(workouts[:WORKOUTS_SHOWN]),
         ),
     )
+
+
+def _newest_workouts(workouts: Sequence[Workout]) -> Table:
+    return Table(
+        caption=f"The newest {count(len(workouts))} workouts",
+        columns=columns(
+            "Activity", "Day", "Time", "Distance", "Energy", "Mean pulse", "Highest pulse"
+        ),
+        rows=tuple(
+            cells(
+                _in_words(each.activity),
+                short_day(each.day),
+                duration(each.minutes),
+                DISTANCE.written(each.distance_km),
+                ENERGY.written(each.active_energy_kcal),
+                HIGHEST.written(each.heart_rate_average),
+                HIGHEST.written(each.heart_rate_highest),
+            )
+            for each in workouts
+        ),
+        marts=(WORKOUTS,),
+        cards=True,
+    )
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _minutes(workouts: Sequence[Workout]) -> float:
+    return sum(each.minutes or 0 for each in workouts)
+
+
+def _kilometres(workouts: Sequence[Workout]) -> float:
+    return sum(each.distance_km or 0 for each in workouts)
 
 
 def _in_words(name: str) -> str:
