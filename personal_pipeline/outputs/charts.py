@@ -758,14 +758,16 @@ def readings_by_day(
 
     def build(narrow: bool) -> AnyChart:
         base = alt.Chart(_data(rows)).encode(x=_instants(narrow, [day for day, _, _ in days]))
-        line = {"strokeWidth": 2, "interpolate": "monotone"}
         return alt.layer(
             base.mark_circle(color=FIRST_PALE, size=26, opacity=1).encode(
                 y=alt.Y("reading:Q", axis=axis, scale=scale)
             ),
-            base.mark_line(color=FIRST, invalid="break-paths-show-domains", **line).encode(
-                y=alt.Y("mean:Q", axis=axis, scale=scale)
-            ),
+            base.mark_line(
+                color=FIRST,
+                strokeWidth=2,
+                interpolate="monotone",
+                invalid="break-paths-show-domains",
+            ).encode(y=alt.Y("mean:Q", axis=axis, scale=scale)),
         )
 
     return _picture(

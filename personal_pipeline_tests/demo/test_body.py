@@ -115,7 +115,7 @@ def _records(exported: Exported, sql: str) -> Rows:
 
 
 def test_the_phone_counts_what_the_watch_counts(exported: Exported, life: Life) -> None:
-    counted = dict(
+    counted: dict[bool, int] = dict(
         _records(
             exported,
             "select sourceName like '%Watch', sum(value::bigint) from records"
@@ -165,7 +165,7 @@ def test_the_tables_count_every_step_once(services: Services, built_home: Home) 
         )
     }
     for body in services.life.body[:-1]:
-        steps = sum(each.steps for each in body.stretches if each.on_watch)
+        steps = float(sum(each.steps for each in body.stretches if each.on_watch))
         for each in body.stretches:
             if each.on_phone:
                 # the phone is 45 seconds late; what is then left of it counts by its share
