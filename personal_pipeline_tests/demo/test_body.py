@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -18,7 +18,6 @@ from personal_pipeline.demo.chance import at
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow
-from personal_pipeline.ingest.inbox import captured_at
 from personal_pipeline.ingest.tables import spooling
 from personal_pipeline.sources.apple_health import EXPORT
 from personal_pipeline_tests.invented_house import Rows, Services, query
@@ -93,9 +92,11 @@ def test_a_later_last_day_only_adds_days() -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(drops: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
+def exported(
+    drops: list[Path], life: Life, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Exported]:
     (path,) = [path for path in drops if path.name == "export.zip"]
-    file = DropFile(path, path.name, captured_at(path.name, _modified(path)))
+    file = DropFile(path, path.name, life.end)
     assert EXPORT.recognise(file) is not None
     assert EXPORT.load is not None
     with spooling(Home(tmp_path_factory.mktemp("spool")).ensure()) as spool:
@@ -104,10 +105,6 @@ def exported(drops: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
             assert isinstance(row, DropRow), row
             rows.append(row)
         yield spool.connection, rows
-
-
-def _modified(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime).astimezone()
 
 
 def _records(exported: Exported, sql: str) -> Rows:
