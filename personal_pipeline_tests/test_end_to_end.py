@@ -25,7 +25,7 @@ import pytest
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import ApiStream, Record, Source, Window
+from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source, Window
 from personal_pipeline.ingest.fetch import pull_source
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, lake_of
@@ -477,6 +477,10 @@ def test_a_bad_day_loses_nothing_that_was_there(bad_day: BadDay, built_home: Hom
     for source in SOURCES:
         for stream in source.streams:
             old, new = (lake_of(h, source.name, stream) for h in (built_home, bad_day.home))
+            if isinstance(stream, DropStream) and stream.table:
+                # of the phone nothing came on that day
+                assert old.versions() == new.versions()
+                continue
             for partition in old.partitions():
                 assert old.read(partition).items() <= new.read(partition).items()
     was, now = (content(h.published, "staging") for h in (built_home, bad_day.home))

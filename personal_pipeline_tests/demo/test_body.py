@@ -12,8 +12,10 @@ from typing import TypeAlias
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from personal_pipeline.demo.body import BodyDay
+from personal_pipeline.demo.body import BodyDay, invent_body
 from personal_pipeline.demo.chance import at
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.home import Home
@@ -32,11 +34,20 @@ def asleep(day: BodyDay) -> int:
     return sum(minutes for stage, minutes in day.night.stages if stage != "Awake")
 
 
-def test_everything_lies_within_its_day_and_one_after_the_other(life: Life) -> None:
-    days = [each.day for each in life.body]
-    assert days == [life.start + number * DAY for number in range(len(days))]
-    assert days[-1] == life.end.date()
-    for body in life.body:
+@given(
+    seed=st.integers(0, 10_000),
+    start=st.dates(date(2023, 1, 1), date(2026, 11, 1)),
+    told=st.integers(0, 30),
+    stories=st.sets(st.integers(0, 30)),
+)
+@settings(max_examples=30, deadline=None)
+def test_everything_lies_within_its_day_and_one_after_the_other(
+    seed: int, start: date, told: int, stories: set[int]
+) -> None:
+    published_on = {start + number * DAY for number in stories}
+    days = invent_body(seed, published_on, start, start + told * DAY)
+    assert [each.day for each in days] == [start + number * DAY for number in range(told + 1)]
+    for body in days:
         night = body.night
         spans = [(night.in_bed_at, night.up_at)]
         spans += [(s.start, s.start + timedelta(seconds=s.seconds)) for s in body.stretches]
@@ -51,12 +62,13 @@ def test_everything_lies_within_its_day_and_one_after_the_other(life: Life) -> N
         assert at(body.day) <= moments[0]
         assert moments[-1] < at(body.day + DAY)
         if night.stages:
-            told = sum(minutes for _, minutes in night.stages)
-            assert night.asleep_at + timedelta(minutes=told) == night.up_at
+            minutes = sum(minutes for _, minutes in night.stages)
+            assert night.asleep_at + timedelta(minutes=minutes) == night.up_at
         assert all(each.on_watch or each.on_phone for each in body.stretches)
 
 
 def test_figures_are_those_of_a_person(life: Life) -> None:
+    assert (life.body[0].day, life.body[-1].day) == (life.start, life.end.date())
     steps = [sum(each.steps for each in body.stretches) for body in life.body]
     assert 6_000 < mean(steps) < 12_000
     nights = [asleep(body) / 60 for body in life.body if body.night.stages]

@@ -141,15 +141,15 @@ def test_the_week_against_the_four_before(page: HtmlElement) -> None:
     assert table(page, "The newest day") == [
         ["Figure", "28 days", "20 Nov 2026", "7 days", "28 days before", "Change"],
         # the day of the export was not over
-        ["Steps", "", "10,000, 19 Nov 2026", "10,000", "8,000", "▲up 25%"],
-        ["On foot", "", "7.3 km, 19 Nov 2026", "—", "—", "not known"],
+        ["Steps", "", "10,000 (19 Nov 2026)", "10,000", "8,000", "▲up 25%"],
+        ["On foot", "", "7.3 km (19 Nov 2026)", "—", "—", "not known"],
         # (6 * 450 + 480) / 7 against (27 * 420 + 450) / 28
         ["Asleep", "", "8 h 0 min", "7 h 34 min", "7 h 1 min", "▲up 7.9%"],
         ["Resting heart rate", "", "52 bpm", "54 bpm", "58 bpm", "▼down 7.2%"],
         # four days of seven are enough, and four of twenty-eight are not
-        ["Heart rate variability", "", "51 ms, 18 Nov 2026", "50 ms", "—", "not known"],
+        ["Heart rate variability", "", "51 ms (18 Nov 2026)", "50 ms", "—", "not known"],
         # that is measured now and then
-        ["Weight", "", "79.1 kg, 18 Nov 2026", "79.1 kg", "80.0 kg", "▼down 1.2%"],
+        ["Weight", "", "79.1 kg (18 Nov 2026)", "79.1 kg", "80.0 kg", "▼down 1.2%"],
     ]
     good = section(page, "body").xpath(".//*[contains(@class, 'move good')]")
     assert len(good) == 3

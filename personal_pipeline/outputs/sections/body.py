@@ -160,7 +160,7 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
                 Cell(trend=trend([values.get(day) for day in recent.each()])),
                 *cells(
                     measure.written(values[newest])
-                    + ("" if newest == until else f", {short_day(newest)}"),
+                    + ("" if newest == until else f" ({short_day(newest)})"),
                     measure.written(week),
                     measure.written(before),
                 ),
@@ -190,7 +190,7 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
 
 
 def _sleep(known: _KnownOf) -> Block | None:
-    """The nights; one of which only is known that the person lay in bed is not told."""
+    """The nights of which more is told than that somebody lay in bed."""
     asleep = known[ASLEEP]
     if not asleep:
         return None
