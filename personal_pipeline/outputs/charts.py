@@ -207,8 +207,8 @@ def _instants(narrow: bool, days: Sequence[date]) -> alt.X:
     )
 
 
-def _paleness(month: date, unfinished: date | None) -> float:
-    return 0.55 if month == unfinished else 1
+def _paleness(period: date, unfinished: date | None) -> float:
+    return 0.55 if period == unfinished else 1
 
 
 def views_by_month(
@@ -623,10 +623,16 @@ def amounts_by_month(
     )
 
 
-def amounts_by_week(weeks: Sequence[tuple[date, Number | None]], what: str) -> Picture:
+def amounts_by_week(
+    weeks: Sequence[tuple[date, Number | None]], what: str, unfinished: date | None
+) -> Picture:
     """One amount a week as bars; weeks by their first day, oldest first."""
     rows = [
-        {"day": str(day), "amount": None if amount is None else float(amount)}
+        {
+            "day": str(day),
+            "amount": None if amount is None else float(amount),
+            "opacity": _paleness(day, unfinished),
+        }
         for day, amount in weeks
     ]
     axis = _numbers_axis(amount for _, amount in weeks)
@@ -638,6 +644,7 @@ def amounts_by_week(weeks: Sequence[tuple[date, Number | None]], what: str) -> P
             .encode(
                 x=_weeks(narrow, [day for day, _ in weeks]),
                 y=alt.Y("amount:Q", axis=axis),
+                opacity=alt.Opacity("opacity:Q", scale=None),
             )
         )
         return chart

@@ -145,16 +145,16 @@ def test_the_week_against_the_four_before(page: HtmlElement) -> None:
         ["On foot", "", "7.3 km (19 Nov 2026)", "—", "—", "not known"],
         # (6 * 450 + 480) / 7 against (27 * 420 + 450) / 28
         ["Asleep", "", "8 h 0 min", "7 h 34 min", "7 h 1 min", "▲up 7.9%"],
-        ["Resting heart rate", "", "52 bpm", "54 bpm", "58 bpm", "▼down 7.2%"],
+        ["Resting heart rate", "", "52.0 bpm", "53.7 bpm", "57.9 bpm", "▼down 7.2%"],
         # four days of seven are enough, and four of twenty-eight are not
-        ["Heart rate variability", "", "51 ms (18 Nov 2026)", "50 ms", "—", "not known"],
+        ["Heart rate variability", "", "51.0 ms (18 Nov 2026)", "50.2 ms", "—", "not known"],
         # that is measured now and then
         ["Weight", "", "79.1 kg (18 Nov 2026)", "79.1 kg", "80.0 kg", "▼down 1.2%"],
     ]
     good = section(page, "body").xpath(".//*[contains(@class, 'move good')]")
     assert len(good) == 3
     assert (
-        "On 20 November 2026: asleep 8 h 0 min, resting heart rate 52 bpm." in
+        "On 20 November 2026: asleep 8 h 0 min, resting heart rate 52.0 bpm." in
         words(section(page, "body"))
     )  # fmt: skip
 
@@ -186,9 +186,9 @@ def test_days_with_their_means(page: HtmlElement) -> None:
     ]
     resting = table(page, "Resting heart rate by day")
     assert resting[0] == ["Day", "Resting heart rate", "Mean of 7 days", "Lowest", "Highest"]
-    assert resting[2] == ["19 Nov 2026", "54 bpm", "54 bpm", "45 bpm", "161 bpm"]
+    assert resting[2] == ["19 Nov 2026", "54.0 bpm", "54.0 bpm", "45 bpm", "161 bpm"]
     # the first three days have no mean: fewer than half of seven
-    assert [row[2] for row in resting[-4:]] == ["58 bpm", "—", "—", "—"]
+    assert [row[2] for row in resting[-4:]] == ["58.0 bpm", "—", "—", "—"]
     assert table(page, "Weight by day")[1:] == [
         ["18 Nov 2026", "79.1 kg", "79.1 kg"],
         ["20 Oct 2026", "80.0 kg", "80.0 kg"],

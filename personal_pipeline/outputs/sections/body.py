@@ -50,6 +50,7 @@ DAYS_SHOWN = 91
 WEIGHT_DAYS_SHOWN = 731
 WEEKS_SHOWN = 26
 WORKOUTS_SHOWN = 20
+_DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _FOUR_WEEKS = timedelta(days=28)
 
@@ -59,40 +60,45 @@ _KnownOf: TypeAlias = Mapping["_Measure", Known]
 """The days on which each figure is known."""
 
 
-def _in(unit: str, decimals: int = 0) -> Callable[[Number | None], str]:
-    return lambda value: UNKNOWN if value is None else f"{number(value, decimals)} {unit}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A figure of a body. ``column`` is its field in ``BodyDay``."""
+    """A figure of a body. ``column`` is its field in ``BodyDay``; minutes are written as hours."""
 
     column: str
     title: str
-    written: Callable[[Number | None], str]
+    unit: str = ""
+    decimals: int = 0
     more_is_better: bool | None = True
     now_and_then: bool = False
     """It is not measured every day: a mean is that of the days on which it was."""
 
+    def written(self, value: Number | None) -> str:
+        """The figure with its unit."""
+        if value is None:
+            return UNKNOWN
+        if self.unit == "min":
+            return duration(value)
+        return f"{number(value, self.decimals)} {self.unit}".rstrip()
 
-STEPS = _Measure("steps", "Steps", count)
-DISTANCE = _Measure("distance_km", "On foot", _in("km", 1))
-ENERGY = _Measure("active_energy_kcal", "Active energy", _in("kcal"))
-EXERCISE = _Measure("exercise_minutes", "Exercise", duration)
-ASLEEP = _Measure("asleep_minutes", "Asleep", duration)
+
+STEPS = _Measure("steps", "Steps")
+DISTANCE = _Measure("distance_km", "On foot", "km", 1)
+ENERGY = _Measure("active_energy_kcal", "Active energy", "kcal")
+EXERCISE = _Measure("exercise_minutes", "Exercise", "min")
+ASLEEP = _Measure("asleep_minutes", "Asleep", "min")
 STAGES = (
-    _Measure("deep_minutes", "Deep", duration),
-    _Measure("core_minutes", "Core", duration),
-    _Measure("rem_minutes", "REM", duration),
-    _Measure("unspecified_minutes", "No stage told", duration),
+    _Measure("deep_minutes", "Deep", "min"),
+    _Measure("core_minutes", "Core", "min"),
+    _Measure("rem_minutes", "REM", "min"),
+    _Measure("unspecified_minutes", "No stage told", "min"),
 )
-AWAKE = _Measure("awake_minutes", "Awake", duration, more_is_better=False)
-IN_BED = _Measure("in_bed_minutes", "In bed", duration)
-RESTING = _Measure("resting_heart_rate", "Resting heart rate", _in("bpm"), more_is_better=False)
-LOWEST = _Measure("heart_rate_lowest", "Lowest", _in("bpm"), more_is_better=None)
-HIGHEST = _Measure("heart_rate_highest", "Highest", _in("bpm"), more_is_better=None)
-VARIABILITY = _Measure("heart_rate_variability_ms", "Heart rate variability", _in("ms"))
-WEIGHT = _Measure("weight_kg", "Weight", _in("kg", 1), more_is_better=None, now_and_then=True)
+AWAKE = _Measure("awake_minutes", "Awake", "min", more_is_better=False)
+IN_BED = _Measure("in_bed_minutes", "In bed", "min")
+RESTING = _Measure("resting_heart_rate", "Resting heart rate", "bpm", 1, more_is_better=False)
+LOWEST = _Measure("heart_rate_lowest", "Lowest", "bpm", more_is_better=None)
+HIGHEST = _Measure("heart_rate_highest", "Highest", "bpm", more_is_better=None)
+VARIABILITY = _Measure("heart_rate_variability_ms", "Heart rate variability", "ms", 1)
+WEIGHT = _Measure("weight_kg", "Weight", "kg", 1, more_is_better=None, now_and_then=True)
 
 OF_THE_WEEK = (STEPS, DISTANCE, ENERGY, EXERCISE, ASLEEP, RESTING, VARIABILITY, WEIGHT)
 MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
@@ -244,8 +250,9 @@ def _by_day(
     newest = max(values)
     within = Span(max(newest - timedelta(days=shown - 1), min(values)), newest)
     rows = [(day, values.get(day), _mean(values, measure, day, mean_of)) for day in within.each()]
+    title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
     return Block(
-        title=f"{measure.title}, {span(within.first, within.last)}",
+        title=f"{title}, {span(within.first, within.last)}",
         chart=draw(rows, measure.title, mean_of),
         tables=(
             Table(
@@ -283,15 +290,20 @@ def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
     for each in workouts:
         if (monday := _monday(each.day)) in weeks:
             weeks[monday].append(each)
+    running = last if until < last + 6 * _DAY else None
     recent = [each for each in workouts if each.day > until - _FOUR_WEEKS]
     return Block(
-        title="Workouts by week",
+        title="Hours of workouts by week",
         text=(
-            f"In the 28 days to {plain_day(until)}: {count(len(recent))} workouts, "
+            f"In the 28 days to {plain_day(until)}: {count(len(recent))} "
+            f"{'workout' if len(recent) == 1 else 'workouts'}, "
             f"{duration(_minutes(recent))}, {DISTANCE.written(_kilometres(recent))}."
+            + (" A pale last week is not finished." if running else "")
         ),
         chart=amounts_by_week(
-            [(monday, _minutes(each) / 60) for monday, each in weeks.items()], "hours of workouts"
+            [(monday, _minutes(each) / 60) for monday, each in weeks.items()],
+            "hours of workouts",
+            running,
         ),
         tables=(
             Table(
