@@ -379,7 +379,10 @@ def _measured_twice(found: Sequence[MeasuredTwice]) -> Block | None:
         return None
     return Block(
         title="Measured twice, counted once",
-        text="Where two devices measured the same time, the one that stands higher counts.",
+        text=(
+            "Where two devices measured the same time one of them counts, in the order of "
+            "sql/macros/health_priority.sql; of a night the one that tells its stages."
+        ),
         tables=(
             Table(
                 caption="What was left out in 28 days",
