@@ -25,7 +25,14 @@ from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.tables import Spool, spooling
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
-from personal_pipeline.sources.apple_health.elements import Batch, Element, parts
+from personal_pipeline.sources.apple_health.elements import (
+    Batch,
+    Element,
+    _in_bulk,
+    _Parser,
+    _usual,
+    parts,
+)
 from personal_pipeline.sources.apple_health.export import recognise_export
 from personal_pipeline.sources.apple_health.records import Records
 from personal_pipeline_tests.sources.apple_health_exports import (
@@ -323,6 +330,28 @@ def test_a_file_that_breaks_off_removes_nothing(home: Home) -> None:
     assert len(rows(home, "workouts")) == 1
 
 
+def test_what_is_left_of_a_zip_that_was_cut_off_is_read(home: Home) -> None:
+    drop(home, xml(STEPS, PULSE))
+    content = xml(*(
+        record("StepCount", f"2026-10-{n // 24 + 1:02} {n % 24:02}:00:00",
+               f"2026-10-{n // 24 + 1:02} {n % 24:02}:10:00", f"{n * n * 7919 % 100_003}")
+        for n in range(700)
+    ))  # fmt: skip
+    whole = zipped(home.inbox / "whole", content, beside={"a/workout-routes/r.gpx": GPX})
+    raw = whole.read_bytes()
+    whole.unlink()
+    for kept, missing in ((0.6, 1), (0.999, 0)):
+        (home.inbox / "cut.zip").write_bytes(raw[: int(len(raw) * kept)])
+        receipt = add(home, home.inbox / "cut.zip", days=1)
+        assert receipt.problem is None
+        assert "the zip is cut off" in (receipt.warning or "")
+        assert receipt.unreadable == missing
+        found = rows(home, "records")
+        assert found[0]["type"] == "HKQuantityTypeIdentifierHeartRate"  # nothing has vanished
+    assert len(found) == 702
+    assert len(rows(home, "workout_route_points")) == 2
+
+
 def test_the_xml_alone_removes_no_routes(home: Home) -> None:
     name = "apple_health_export/workout-routes/route_2026-10-03_9.30am.gpx"
     drop(home, xml(WORKOUT), beside={name: GPX})
@@ -458,12 +487,25 @@ def test_bulk_and_parser_agree(
     assert len(fast[1]) == len(slow[1])
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(records(), min_size=1, max_size=3))
+def test_a_block_of_usual_records_is_cut_as_the_expression_cuts_it(lines: list[str]) -> None:
+    content = "".join(f" {each}\n" for each in lines).encode()
+    match list(_in_bulk(_Parser(), content)):
+        case [Batch() as cut] if None not in cut.values:
+            usual = _usual(content, {})
+            assert usual is not None
+            for name in (field.name for field in dataclasses.fields(Batch)):
+                assert list(getattr(usual, name)) == list(getattr(cut, name))
+
+
 def test_a_usual_export_is_read_in_bulk(home: Home) -> None:
     lines = [
         record("StepCount", f"2026-10-01 {n // 60:02}:{n % 60:02}:00",
                f"2026-10-01 {n // 60:02}:{n % 60:02}:30", f"{n}")
         for n in range(600)
     ]  # fmt: skip
+    assert _usual("\n ".join([*lines, PULSE]).encode(), {}) is not None
     content = xml(*lines, PULSE).encode()
     found, others, bulk = loaded(home, content, 1, fast=True)
     assert (len(found), others, bulk) == (601, [], 601)

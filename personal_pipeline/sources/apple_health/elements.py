@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import xml.parsers.expat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,28 +26,39 @@ MOST_IN_ONE = 1_000_000
 
 _TEXT = rb'[^"]*'
 _TIME = rb"(\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d:[0-5]\d [+-][01]\d[0-5]\d)"
+_HEAD = (
+    rb'type="' + _TEXT + rb'" sourceName="' + _TEXT + rb'"(?: sourceVersion="' + _TEXT
+    + rb'")?(?: device="' + _TEXT + rb'")?(?: unit="' + _TEXT + rb'")?'
+)  # fmt: skip
+_METADATA = rb'(?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*'
+_VALUE = bytes({*range(0x20, 0x7F)} - {*b'"&<'})
+"""What a value may hold: nothing that has to be unescaped, or that is not ASCII."""
 _RECORD = re.compile(
-    rb'<Record (type="'
-    + _TEXT
-    + rb'" sourceName="'
-    + _TEXT
-    + rb'"(?: sourceVersion="'
-    + _TEXT
-    + rb'")?(?: device="'
-    + _TEXT
-    + rb'")?(?: unit="'
-    + _TEXT
-    + rb'")?) creationDate="'
+    rb"<Record ("
+    + _HEAD
+    + rb') creationDate="'
     + _TIME
     + rb'" startDate="'
     + _TIME
     + rb'" endDate="'
     + _TIME
     + rb'"(?: value="([ !#-%\'-;=-~]*)")?'
-    rb'(?:/>|>((?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*)\s*</Record>)'
+    rb"(?:/>|>(" + _METADATA + rb")\s*</Record>)"
 )
 """Groups: who measured what, the three times, the value, the metadata."""
 _COLUMNS = _RECORD.groups + 1
+
+_CREATED = b' creationDate="'
+_FIRST = re.compile(rb"\s*<Record (" + _HEAD + rb")")
+_BETWEEN = re.compile(
+    rb"(?:/>|>(" + _METADATA + rb")\s*</Record>)\s*(?:<Record (" + _HEAD + rb"))?"
+)
+"""From behind the value of one record to the creation of the next. Groups: the metadata of the
+one, who measured the next."""
+_MOST_BETWEEN = 20_000
+_NAMES = [{b" startDate="}, {b" endDate="}, {b" value="}]
+_AS_ZERO = bytes.maketrans(b"123456789+", b"000000000-")
+_ZERO = b"0000-00-00 00:00:00 -0000"
 
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
@@ -78,12 +89,12 @@ class Batch:
     """Records as they are written, a list a column. ``heads`` has all attributes up to the unit,
     ``metadata`` the entries inside; ``values`` and ``metadata`` may lack."""
 
-    heads: list[bytes]
-    created: list[bytes]
-    started: list[bytes]
-    ended: list[bytes]
-    values: list[bytes | None]
-    metadata: list[bytes | None]
+    heads: Sequence[bytes]
+    created: Sequence[bytes]
+    started: Sequence[bytes]
+    ended: Sequence[bytes]
+    values: Sequence[bytes | None]
+    metadata: Sequence[bytes | None]
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -259,6 +270,7 @@ def parts(
     root, _, buffer = buffer.partition(b">")
     parser = _Parser()
     parser.may_be_bulk = fast
+    between: dict[bytes, tuple[bytes | None, bytes | None] | None] = {}
     yield parse(root.removesuffix(b"/") + b"/>") or Element("HealthData", {})
     if root.endswith(b"/"):
         buffer = b"</HealthData>" + buffer
@@ -268,12 +280,14 @@ def parts(
         last = not block
         buffer += block
         end = len(buffer) if last else _end_of_whole(buffer)
-        if parser.may_be_bulk:
-            yield from _in_bulk(parser, buffer[:end])
-        else:
-            parser.feed(buffer[:end])
+        whole, buffer = buffer[:end], buffer[end:]
+        if not parser.may_be_bulk:
+            parser.feed(whole)
             yield from parser.taken()
-        buffer = buffer[end:]
+        elif parser.is_between and (batch := _usual(whole, between)):
+            yield batch
+        else:
+            yield from _in_bulk(parser, whole)
     parser.finish()
     yield from parser.taken()
 
@@ -301,6 +315,43 @@ def _end_of_whole(buffer: bytes) -> int:
     if start == -1:
         start = buffer.rfind(b">") + 1
     return start if len(buffer) - start <= LARGEST_HELD_BYTES else len(buffer)
+
+
+def _usual(
+    content: bytes, known: dict[bytes, tuple[bytes | None, bytes | None] | None]
+) -> Batch | None:
+    """The records of a block that holds nothing else, all with a value; None when anything in it is
+    not so. It takes what ``_RECORD`` takes, in a fifth of the time: what stands between the times
+    and values repeats, and is ``known`` after the first time."""
+    first, *pieces = content.split(_CREATED)
+    try:
+        created, one, started, two, ended, three, values, between = zip(
+            *(piece.split(b'"', 7) for piece in pieces), strict=True
+        )
+    except ValueError:
+        return None
+    times = (*created, *started, *ended)
+    if (
+        [set(one), set(two), set(three)] != _NAMES
+        or set(map(len, times)) != {len(_ZERO)}
+        or b"".join(times).translate(_AS_ZERO) != _ZERO * len(times)
+        or b"".join(values).translate(None, _VALUE)
+    ):
+        return None
+    if len(known) > _MOST_BETWEEN:
+        known.clear()
+    for text in set(between) - known.keys():
+        match = _BETWEEN.fullmatch(text)
+        known[text] = (match[1], match[2]) if match else None
+    ends = [known[text] for text in between]
+    if None in ends:
+        return None
+    metadata, following = zip(*ends, strict=True)
+    head = _FIRST.fullmatch(first)
+    heads = (head and head[1], *following)
+    if heads.index(None) != len(pieces):
+        return None
+    return Batch(heads[:-1], created, started, ended, values, metadata)
 
 
 def _in_bulk(parser: _Parser, content: bytes) -> Iterator[Batch | Element | Unreadable | End]:

@@ -70,7 +70,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
     Raises ``UnreadableFile`` when it is hostile or no export.
     """
     prepare_points(spool)
-    with opened(file.path) as export:
+    with opened(file.path, spool.folder) as export:
         records = Records(spool, file.captured_at)
         about: Record = {}
         ended = False

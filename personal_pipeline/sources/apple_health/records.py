@@ -139,6 +139,7 @@ class Records:
             self._spool.connection.executemany(
                 "insert into heads values (?, ?, ?, ?, ?, ?)", numbered
             )
+        self._spool.connection.execute(_sql("finish"))
 
     def close(self) -> None:
         """Drop what was not yet begun."""
@@ -199,7 +200,7 @@ class Records:
             return None
         values = [_NULL if value is None else value for value in batch.values]
         nothing = [_NULL + _DELIMITER + _NULL] * len(batch)
-        columns: Sequence[list[Any]] = (
+        columns: Sequence[Sequence[Any]] = (
             heads, batch.created, batch.started, batch.ended, values, metadata_json, nothing
         )  # fmt: skip
         return b"\n".join(map(_DELIMITER.join, zip(*columns, strict=True)))
