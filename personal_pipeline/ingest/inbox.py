@@ -36,6 +36,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     Incomplete,
+    Progress,
     Source,
     Unreadable,
     UnreadableFile,
@@ -178,21 +179,33 @@ def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, 
     return None
 
 
-def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
+def take(
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
+    ``progress`` is told how much of a huge file is read, in megabytes.
 
     An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
     ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        taken = _take(home, sources, path, now)
+        taken = _take(home, sources, path, now, progress=progress)
         # named by its digest, it stays in the archive; the inbox is empty again
         path.unlink(missing_ok=True)
         return taken
 
 
 def _take(
-    home: Home, sources: Sequence[Source], path: Path, now: datetime, inside: str | None = None
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    inside: str | None = None,
+    progress: Progress | None = None,
 ) -> Taken:
     """``inside`` is the name of a file that came out of an archive, with that of the archive."""
     stat = path.stat()
@@ -229,6 +242,13 @@ def _take(
         reason=claim.reason,
         also_claimed=tuple(map(str, claims[1:])),
     )
+    if progress:
+        told = progress
+
+        def in_megabytes(done: int, total: int) -> None:
+            told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
+
+        file = replace(file, progress=in_megabytes)
     original = _archive(home, path, receipt.digest)
     try:
         taken = _read_into_lake(home, source, drop, file, receipt.digest, receipt, now)

@@ -22,7 +22,7 @@ from personal_pipeline.ingest.archives import (
 )
 from personal_pipeline.ingest.contract import UnreadableFile
 
-BLOCK_BYTES = 2 << 20
+BLOCK_BYTES = 4 << 20
 """A batch of records goes to DuckDB a block, which is worth it only for very many."""
 HEAD_BYTES = 262_144
 LARGEST_SMALL_FILE_BYTES = 200_000_000
@@ -44,12 +44,14 @@ DAMAGED = (
 
 @dataclass
 class Export:
-    """An export that is open. ``blocks`` is the main file; ``names`` are the others.
+    """An export that is open. ``blocks`` is the main file, of ``size`` bytes; ``names`` are the
+    others.
 
     ``problem`` is set when reading the main file broke off, as a sentence.
     """
 
     blocks: Iterator[bytes]
+    size: int
     names: tuple[str, ...] = ()
     archive: zipfile.ZipFile | None = None
     problem: str | None = None
@@ -140,7 +142,8 @@ def opened(path: Path, scratch: Path) -> Iterator[Export]:
     it is hostile or has no main file."""
     if kind_of(path) != "zip":
         with path.open("rb") as stream:
-            yield Export(iter(lambda: stream.read(BLOCK_BYTES), b""))
+            blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
+            yield Export(blocks, path.stat().st_size)
         return
     refuse_hostile(path)
     problem = None
@@ -162,7 +165,7 @@ def opened(path: Path, scratch: Path) -> Iterator[Export]:
             for member in archive.infolist()
             if member is not main and not member.is_dir()
         )
-        export = Export(iter(()), names, archive, problem)
+        export = Export(iter(()), main.file_size, names, archive, problem)
         blocks = _main_blocks(archive, main, export)
         export.blocks = blocks
         # it holds the member open, also when nobody reads it to its end

@@ -1,19 +1,19 @@
 -- Texts that repeat become numbers of a list in their order: they are sorted and written as such.
+-- A list must hold something, if only the empty text.
 create type type_name as enum (
-    select distinct "type" from heads where "type" is not null order by "type"
+    select '' as name union select "type" from heads where "type" is not null order by name
 );
 create type source_name as enum (
-    select distinct "sourceName" from heads where "sourceName" is not null order by "sourceName"
+    select '' as name union select "sourceName" from heads where "sourceName" is not null order by name
 );
 create type source_version as enum (
-    select distinct "sourceVersion" from heads
-    where "sourceVersion" is not null order by "sourceVersion"
+    select '' as name union select "sourceVersion" from heads where "sourceVersion" is not null order by name
 );
 create type unit_name as enum (
-    select distinct unit from heads where unit is not null order by unit
+    select '' as name union select unit from heads where unit is not null order by name
 );
 create type device_name as enum (
-    select distinct device from heads where device is not null order by device
+    select '' as name union select device from heads where device is not null order by name
 );
 
 create table numbered as

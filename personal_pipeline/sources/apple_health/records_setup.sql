@@ -19,7 +19,3 @@ create table lines (
     more varchar,
     offsets varchar
 );
-
--- Raises an error when the text is no time.
-create macro moment(written) as
-    make_timestamp(epoch_us(strptime(written, '%Y-%m-%d %H:%M:%S %z')));
