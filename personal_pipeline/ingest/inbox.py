@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -59,6 +60,8 @@ UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
 
 LOCK_WAIT_SECONDS = 600
+
+_WRITERS = 8
 
 UNPACKED = ("inbox", "archive")
 """Source and drop in the receipt of an archive whose files were taken by themselves."""
@@ -600,8 +603,12 @@ def _whole_picture(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -
     )
     if offered < kept:
         return  # an older picture, dropped late: it is in the archive, and changes nothing
-    for month in sorted({*present, *months}):
-        yield lake.write(month, months.get(month, {}).values())
+    # what takes long is the disk, for each file
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        yield from pool.map(
+            lambda month: lake.write(month, months.get(month, {}).values()),
+            sorted({*present, *months}),
+        )
 
 
 def _receipted(

@@ -470,8 +470,8 @@ def loaded(
         return found, others, bulk
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(records(), max_size=6), st.integers(0, 1000))
+@settings(max_examples=60, deadline=None)
+@given(st.lists(records(), max_size=10), st.integers(0, 1000))
 def test_bulk_and_parser_agree(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], seed: int
 ) -> None:

@@ -265,8 +265,10 @@ def _in_order(
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
+    """What stands before the first record, then pieces that begin with one."""
     start = 0
     while start < len(content):
-        end = content.find(_RECORD, start + SMALLEST_TAKEN_BYTES)
+        skipped = SMALLEST_TAKEN_BYTES if content.startswith(_RECORD, start) else 0
+        end = content.find(_RECORD, start + skipped)
         yield content[start : end if end != -1 else None]
         start = end if end != -1 else len(content)

@@ -60,7 +60,9 @@ Head = tuple[str | None, ...]
 
 _KNOWN = ("type", "sourceName", "sourceVersion", "device", "unit")
 _TIMES = ("creationDate", "startDate", "endDate")
-_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}")
+_USUAL_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-](?:[01]\d|2[0-3])[0-5]\d"
+)
 
 _NOTHING = "\x03"
 """Stands for null on the way to DuckDB; no text has it, as control characters become blanks."""
@@ -220,13 +222,14 @@ def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
 
 def time_of(text: str) -> datetime | None:
     """A time in UTC, written as Apple does now, or did in 2014; None when it is neither."""
-    if not _USUAL_TIME.fullmatch(text) and not re.fullmatch(r"\d{14}[+-]\d{4}", text):
-        return None
-    form = "%Y-%m-%d %H:%M:%S %z" if "-" in text[:5] else "%Y%m%d%H%M%S%z"
     try:
-        return datetime.strptime(text, form).astimezone(UTC)
+        if _USUAL_TIME.fullmatch(text):
+            return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
+        if re.fullmatch(r"\d{14}[+-]\d{4}", text):
+            return datetime.strptime(text, "%Y%m%d%H%M%S%z").astimezone(UTC)
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
 
 
 def _offsets(written: list[str]) -> str:
