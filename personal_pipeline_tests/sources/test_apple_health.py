@@ -492,5 +492,6 @@ def test_a_usual_export_is_read_in_bulk(home: Home) -> None:
     ]  # fmt: skip
     content = xml(*lines, PULSE).encode()
     found, others, bulk = loaded(home, content, 1, fast=True)
-    assert (len(found), others, bulk) == (601, [], 601)
+    # those next to anything else are parsed
+    assert (len(found), others, bulk > 300) == (601, [], True)
     assert found == loaded(home, content, 2, fast=False)[0]

@@ -22,7 +22,7 @@ from personal_pipeline.ingest.archives import (
 )
 from personal_pipeline.ingest.contract import UnreadableFile
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 2 << 20
 """A batch of records goes to DuckDB a block, which is worth it only for very many."""
 HEAD_BYTES = 262_144
 LARGEST_SMALL_FILE_BYTES = 200_000_000
