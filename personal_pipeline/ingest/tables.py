@@ -8,7 +8,6 @@ goes to the archive, and a partition of the same content keeps its file untouche
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,9 +30,10 @@ MEMORY_MB = 128
 ROWS_AT_ONCE = 150_000
 """Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
 
-WORKERS = max(min(os.cpu_count() or 1, 4), 2)
-"""Threads that run queries side by side. Each query has one thread: it is short, and one of many,
-so that sharing it out costs more than it brings."""
+WORKERS = 4
+"""Months that are written side by side: what takes long is the disk as much as the processor. Each
+query has one thread: it is short, and one of many, so that sharing it out costs more than it
+brings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.tables import Spool, spooling
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.apple_health.elements import Element, parts
-from personal_pipeline.sources.apple_health.export import recognise_export
+from personal_pipeline.sources.apple_health.export import load_export, recognise_export
 from personal_pipeline.sources.apple_health.records import Records
 from personal_pipeline_tests.sources.apple_health_exports import (
     PROLOG_OF_IOS_16,
@@ -482,6 +482,17 @@ def test_bulk_and_parser_agree(
     assert slow[2] == 0
     assert fast[0] == slow[0]
     assert len(fast[1]) == len(slow[1])
+
+
+def test_reading_tells_how_far_it_is(home: Home) -> None:
+    path = zipped(home.inbox / "export.zip", xml(*[STEPS] * 10_000))
+    told: list[tuple[int, int]] = []
+    file = DropFile(path, path.name, NOW, progress=lambda *each: told.append(each))
+    with spooling(home) as spool:
+        list(load_export(file, spool))
+    [(done, total)] = set(told[-1:])
+    assert len(told) > 1
+    assert done == total == len(xml(*[STEPS] * 10_000).encode())
 
 
 def test_a_usual_export_is_read_in_bulk(home: Home) -> None:

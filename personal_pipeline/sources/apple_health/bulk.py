@@ -80,6 +80,7 @@ class Cutter:
     ) -> None:
         self._head = head
         self._metadata = metadata
+        self._heads: dict[bytes, int | None] = {}
         # what can stand between two records: its number, then what it says
         self._known: dict[bytes, int] = {}
         self._metadata_of: list[str] = []
@@ -146,7 +147,7 @@ class Cutter:
 
     def _numbers(self, texts: list[bytes]) -> Integers | None:
         if len(self._known) > _MOST_KNOWN:
-            self._known, self._metadata_of, self._following = {}, [], []
+            self._heads, self._known, self._metadata_of, self._following = {}, {}, [], []
         known = self._known.get
         numbers = np.fromiter((known(text, _NONE) for text in texts), np.int64, len(texts))
         for place in np.flatnonzero(numbers == _NONE).tolist():
@@ -172,8 +173,10 @@ class Cutter:
         return None if metadata is None or head is None else (metadata, head)
 
     def _head_of(self, attributes: bytes) -> int | None:
-        element = parse(b"<Record %b/>" % attributes)
-        return self._head(element) if element else None
+        if attributes not in self._heads:
+            element = parse(b"<Record %b/>" % attributes)
+            self._heads[attributes] = self._head(element) if element else None
+        return self._heads[attributes]
 
 
 def _slices(content: bytes, starts: list[int], ends: list[int]) -> list[bytes]:
