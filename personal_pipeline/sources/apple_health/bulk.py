@@ -46,6 +46,9 @@ _MARGIN = 2 * _WORD
 _SEPARATORS = {4: b"-", 7: b"-", 10: b" ", 13: b":", 16: b":", 19: b" "}
 _SIGN = 20
 _MINUS = 10_000
+_ZONES = 2 * _MINUS
+OFFSETS = _ZONES**3
+"""More than any number of three offsets."""
 _YEARS = (1900, 9000)
 _MOST_KNOWN = 20_000
 _NONE = -1
@@ -54,7 +57,7 @@ _NONE = -1
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records, a column each. Heads and metadata are what the ``Cutter``'s functions make of them.
-    Times are seconds since 1970 in UTC; offsets are those that the three times are written with."""
+    Times are seconds since 1970 in UTC; ``offsets_of`` says with which offsets they are written."""
 
     heads: Integers
     metadata: Texts
@@ -62,7 +65,7 @@ class Batch:
     created: Integers
     started: Integers
     ended: Integers
-    offsets: Texts
+    offsets: Integers
 
 
 class Cutter:
@@ -124,7 +127,7 @@ class Cutter:
             created=seconds[0],
             started=seconds[1],
             ended=seconds[2],
-            offsets=_offsets(*zones),
+            offsets=(zones[0] * _ZONES + zones[1]) * _ZONES + zones[2],
         )
 
     def _between(
@@ -232,15 +235,11 @@ def _times(words: npt.NDArray[np.uint64], at: Integers) -> tuple[Integers, Integ
     return seconds - np.where(minus, -offset, offset), zone + minus * np.int64(_MINUS)
 
 
-def _offsets(created: Integers, started: Integers, ended: Integers) -> Texts:
-    """The offsets of each record as text, once where all three are the same."""
-    every = (created * 2 * _MINUS + started) * 2 * _MINUS + ended
-    texts = np.empty(len(every), object)
-    for number in set(every.tolist()):
-        rest, last = divmod(number, 2 * _MINUS)
-        three = [_offset(each) for each in (*divmod(rest, 2 * _MINUS), last)]
-        texts[every == number] = three[0] if len(set(three)) == 1 else " ".join(three)
-    return texts
+def offsets_of(number: int) -> str:
+    """The offsets of creation, start and end; once where all three are the same."""
+    rest, ended = divmod(number, _ZONES)
+    three = [_offset(each) for each in (*divmod(rest, _ZONES), ended)]
+    return three[0] if len(set(three)) == 1 else " ".join(three)
 
 
 def _offset(number: int) -> str:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from personal_pipeline.ingest.contract import Table, Unreadable
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline.sources.apple_health.bulk import Cutter
+from personal_pipeline.sources.apple_health.bulk import OFFSETS, Batch, Cutter, offsets_of
 from personal_pipeline.sources.apple_health.elements import Element
 
 RECORDS = Table(
@@ -56,7 +56,7 @@ _NO_TIME = -(2**62)
 STATE_OF_MIND = "HKDataTypeStateOfMind"
 
 Head = tuple[str | None, ...]
-"""Type, source, its version, device and unit."""
+"""Type, source, its version, device, unit, and the offsets of the times."""
 
 _KNOWN = ("type", "sourceName", "sourceVersion", "device", "unit")
 _TIMES = ("creationDate", "startDate", "endDate")
@@ -66,7 +66,7 @@ _USUAL_TIME = re.compile(
 
 _NOTHING = "\x03"
 """Stands for null on the way to DuckDB; no text has it, as control characters become blanks."""
-_TEXTS = ("value", "metadata", "more", "offsets")
+_TEXTS = ("value", "metadata", "more")
 _MOST_WAITING = 2
 _ROWS_AT_ONCE = 5_000
 _LARGEST_WAITING_BYTES = 4_000_000
@@ -90,6 +90,7 @@ class Records:
         self._pool = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
         self._numbers: dict[Head, int] = {}
+        self._usual: list[Head] = []
         self._cutter = Cutter(self._number_of, _metadata_of_usual)
         self._rows: list[dict[str, Any]] = []
         self._size = 0
@@ -106,8 +107,7 @@ class Records:
         texts = {name: np.full(len(batch.values), _NOTHING, object) for name in _TEXTS}
         texts["value"][:] = batch.values
         texts["metadata"][:] = batch.metadata
-        texts["offsets"][:] = batch.offsets
-        numbers = {"head": batch.heads, "created": batch.created,
+        numbers = {"head": self._heads_of(batch), "created": batch.created,
                    "started": batch.started, "ended": batch.ended}  # fmt: skip
         self._submit(numbers | texts)
         return True
@@ -139,7 +139,7 @@ class Records:
         self._pool.shutdown()
         if self._numbers:
             self._spool.connection.executemany(
-                "insert into heads values (?, ?, ?, ?, ?, ?)",
+                "insert into heads values (?, ?, ?, ?, ?, ?, ?)",
                 [[number, *head] for head, number in self._numbers.items()],
             )
         self._spool.connection.execute(_sql("finish"))
@@ -151,7 +151,9 @@ class Records:
     def _submit_rows(self) -> None:
         if not self._rows:
             return
-        heads = [self._number(tuple(row[name] for name in _KNOWN)) for row in self._rows]
+        heads = [
+            self._number(tuple(row[name] for name in (*_KNOWN, "offsets"))) for row in self._rows
+        ]
         columns: dict[str, npt.NDArray[Any]] = {"head": np.array(heads)}
         for name, time in zip(("created", "started", "ended"), _TIMES, strict=True):
             columns[name] = np.array([_seconds(row[time]) for row in self._rows])
@@ -175,11 +177,21 @@ class Records:
     def _number_of(self, element: Element) -> int | None:
         if element.attributes["type"] == STATE_OF_MIND:
             return None
-        return self._number(tuple(element.attributes.get(name) for name in _KNOWN))
+        self._usual.append(tuple(element.attributes.get(name) for name in _KNOWN))
+        return len(self._usual) - 1
+
+    def _heads_of(self, batch: Batch) -> npt.NDArray[np.int64]:
+        # as one number, of which there are few
+        both = batch.heads * OFFSETS + batch.offsets
+        numbers = np.empty(len(both), np.int64)
+        for each in set(both.tolist()):
+            head, offsets = divmod(each, OFFSETS)
+            numbers[both == each] = self._number((*self._usual[head], offsets_of(offsets)))
+        return numbers
 
     def _number(self, head: Head) -> int:
-        kind, source, version, device, unit = head
-        head = (kind, source, version, device and _ADDRESS.sub("", device), unit)
+        kind, source, version, device, unit, offsets = head
+        head = (kind, source, version, device and _ADDRESS.sub("", device), unit, offsets)
         return self._numbers.setdefault(head, len(self._numbers))
 
 

@@ -15,6 +15,9 @@ create type unit_name as enum (
 create type device_name as enum (
     select '' as name union select device from heads where device is not null order by name
 );
+create type offset_text as enum (
+    select '' as name union select offsets from heads where offsets is not null order by name
+);
 
 create table numbered as
 select
@@ -23,7 +26,8 @@ select
     cast("sourceName" as source_name) as "sourceName",
     cast("sourceVersion" as source_version) as "sourceVersion",
     cast(unit as unit_name) as unit,
-    cast(device as device_name) as device
+    cast(device as device_name) as device,
+    cast(offsets as offset_text) as offsets
 from heads;
 
 create view records as
@@ -40,6 +44,6 @@ select
     lines.metadata,
     lines.more,
     numbered.device,
-    lines.offsets
+    numbered.offsets
 from lines
 inner join numbered using (head);

@@ -5,7 +5,8 @@ create table heads (
     "sourceName" varchar,
     "sourceVersion" varchar,
     device varchar,
-    unit varchar
+    unit varchar,
+    offsets varchar
 );
 
 create table lines (
@@ -16,6 +17,5 @@ create table lines (
     end_at timestamp,
     created_at timestamp,
     metadata varchar,
-    more varchar,
-    offsets varchar
+    more varchar
 );

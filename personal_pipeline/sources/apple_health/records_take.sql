@@ -7,6 +7,5 @@ select
     make_timestamp(nullif(ended, -4611686018427387904) * 1000000),
     make_timestamp(nullif(created, -4611686018427387904) * 1000000),
     nullif(metadata, chr(3)),
-    nullif(more, chr(3)),
-    nullif(offsets, chr(3))
+    nullif(more, chr(3))
 from taken
