@@ -196,7 +196,8 @@ def _replace(
     place = str(piece).replace("'", "''")
     cursor.execute(
         f"copy (from offered order by {parquet.names(table.key)})"
-        f" to '{place}' (format parquet, compression zstd, row_group_size 20480)"
+        f" to '{place}' (format parquet, compression zstd, compression_level 1,"
+        " row_group_size 20480)"
     )
     existed = path.exists()
     new, altered, vanished = version.rows, 0, 0

@@ -453,10 +453,10 @@ def loaded(
         reader = Records(spool, NOW)
         others: list[Element | Unreadable] = []
 
-        def take(content: bytes) -> bool:
+        def take(content: bytes | memoryview) -> bool:
             nonlocal bulk
             taken = fast and reader.take(content)
-            bulk += content.count(b"<Record ") if taken else 0
+            bulk += bytes(content).count(b"<Record ") if taken else 0
             return taken
 
         for part in parts(blocks_of(content, seed), take):

@@ -89,9 +89,9 @@ class Cutter:
         self._metadata_of: list[str] = []
         self._following: list[int] = []
 
-    def cut(self, content: bytes) -> Batch | None:
+    def cut(self, block: bytes | memoryview) -> Batch | None:
         """The records of a block that holds them and nothing else; None when that is not so."""
-        content = bytes(_MARGIN) + content + bytes(_MARGIN)
+        content = b"".join((bytes(_MARGIN), block, bytes(_MARGIN)))
         octets = np.frombuffer(content, np.uint8)
         words = np.ndarray((len(content) - _WORD + 1,), "<u8", content, strides=(1,))
         quotes = np.flatnonzero(octets == ord('"'))

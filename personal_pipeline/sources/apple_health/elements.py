@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import xml.parsers.expat
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from personal_pipeline.ingest.contract import Unreadable, UnreadableFile
 from personal_pipeline.sources.apple_health.members import ROOT
@@ -44,6 +44,10 @@ class Element(NamedTuple):
     attributes: dict[str, str]
     children: Sequence[Element] = ()
     text: str = ""
+
+
+Take: TypeAlias = Callable[[bytes | memoryview], bool]
+"""Takes a block of XML, or says that it does not."""
 
 
 class End:
@@ -186,9 +190,7 @@ def parse(content: bytes) -> Element | None:
     return found[0] if len(found) == 1 and isinstance(found[0], Element) else None
 
 
-def parts(
-    blocks: Iterator[bytes], take: Callable[[bytes], bool]
-) -> Iterator[Element | Unreadable | End]:
+def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable | End]:
     """The parts of an export in order: the root without its content, then its elements, and what is
     broken. ``take`` is offered what stands directly under the root in bulk, and says whether it has
     taken it; only what it has not is parsed.
@@ -216,8 +218,9 @@ def parts(
         last = not block
         buffer += block
         end = len(buffer) if last else _end_of_whole(buffer)
-        whole, buffer = buffer[:end], buffer[end:]
-        yield from _in_order(parser, whole, take)
+        # without a copy: it may be the whole of a large block
+        yield from _in_order(parser, memoryview(buffer)[:end], take)
+        buffer = buffer[end:]
     parser.finish()
     yield from parser.taken()
 
@@ -248,15 +251,15 @@ def _end_of_whole(buffer: bytes) -> int:
 
 
 def _in_order(
-    parser: _Parser, content: bytes, take: Callable[[bytes], bool]
+    parser: _Parser, content: memoryview, take: Take
 ) -> Iterator[Element | Unreadable | End]:
-    def taken(piece: bytes) -> bool:
+    def taken(piece: bytes | memoryview) -> bool:
         return parser.may_be_bulk and parser.is_between and take(piece)
 
     if taken(content):
         return
     # what is odd hardly ever stands everywhere
-    for piece in _pieces(content):
+    for piece in _pieces(bytes(content)):
         if not taken(piece):
             if b"<!" in piece or b"<?" in piece:
                 parser.may_be_bulk = False

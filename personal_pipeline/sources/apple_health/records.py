@@ -97,7 +97,7 @@ class Records:
         self._found: list[Element | Unreadable] = []
         spool.connection.execute(_sql("setup"))
 
-    def take(self, content: bytes) -> bool:
+    def take(self, content: bytes | memoryview) -> bool:
         """Take a block of XML if it is nothing but usual records; says whether it did."""
         batch = self._cutter.cut(content)
         if batch is None or not _EARLIEST <= batch.started.min() <= batch.started.max() <= int(
