@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from personal_pipeline.demo.run import invented_house
 from personal_pipeline.graph import automation
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline_tests.loopback import free_port
 
 YEARS, SEED = 1, 11
 PATIENCE_SECONDS = 600
@@ -43,13 +43,6 @@ class Step:
     dequeued: float
     started: float
     told: float
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

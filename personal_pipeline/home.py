@@ -107,6 +107,15 @@ class Home:
             ) from None
 
 
+def free_name(wanted: Path) -> Path:
+    """``wanted``, or when it exists the same name with the first number that is free."""
+    place, number = wanted, 1
+    while place.exists():
+        number += 1
+        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+    return place
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace ``path`` whole: a temporary file in the same folder, fsync, rename, fsync.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from time import sleep
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +32,52 @@ class Answer:
     content_type: str = "application/json"
     promised: int | None = None
     drip: float | None = None
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers, and prints nothing: pytest shows what matters."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that gave up or was killed is what some tests are about."""
+
+
+@contextmanager
+def listening(handler: type[QuietHandler], port: int = 0) -> Iterator[int]:
+    """A server on 127.0.0.1, and its port."""
+    server = _Server(("127.0.0.1", port), handler)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def free_port() -> int:
+    """A port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(found: Callable[[], Any], what: str, seconds: float = 300) -> Any:
+    """Wait until something is found, and return it: for what no event announces."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        # each look takes time from what it waits for
+        time.sleep(1)
+    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 Answering: TypeAlias = Callable[[Request], Answer]
@@ -63,7 +110,7 @@ def in_turn(*answers: Answer) -> Answering:
 def loopback(answering: Answering) -> Iterator[Loopback]:
     """The server runs inside the block, on a free port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -89,27 +136,13 @@ def loopback(answering: Answering) -> Iterator[Loopback]:
                     if served.over.is_set():
                         break
                     self.wfile.write(bytes([byte]))
-                    sleep(answer.drip)
+                    time.sleep(answer.drip)
             if promised != len(answer.body):
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Nothing: pytest shows what matters."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A client that gave up is what some tests are about."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    served = Loopback(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield served
-    finally:
-        served.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as port:
+        served = Loopback(f"http://127.0.0.1:{port}")
+        try:
+            yield served
+        finally:
+            served.over.set()

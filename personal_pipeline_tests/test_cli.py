@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +37,7 @@ from personal_pipeline_tests.invented_house import (
     run,
     start,
 )
-from personal_pipeline_tests.loopback import Answer, Request, as_json
+from personal_pipeline_tests.loopback import Answer, Request, as_json, free_port, until
 
 CHECKOUT = Path(__file__).parents[1]
 SECRET = "sk_test_zz-secret-5150"
@@ -499,20 +498,6 @@ GRAPH = """{
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(seconds: float, told: Callable[[], bool], what: str) -> None:
-    """Wait for something that no event announces."""
-    deadline = time.monotonic() + seconds
-    while not told():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
-
-
 def of_this_house(home: Home) -> list[str]:
     """Every process that was told of this home, whoever its parent is: its command line."""
     found = []
@@ -577,14 +562,14 @@ def test_up_runs_everything_and_leaves_nothing_behind(
 
     process = start(services.environment(copied), "up", "--port", str(port))
     try:
-        until(90, answers, "the UI does not answer")
-        until(60, loaded, "the definitions were not loaded")
-        until(60, daemons_are_well, "a daemon does not run")
+        until(answers, "the UI answers", seconds=90)
+        until(loaded, "the definitions are loaded", seconds=60)
+        until(daemons_are_well, "every daemon runs", seconds=60)
         graph = ask(GRAPH)
         assert listening(port) == {"0100007F"}
         process.send_signal(signal.SIGTERM)
         ended = end(process, 60)
-        until(20, lambda: not of_this_house(copied), "a process was left behind")
+        until(lambda: not of_this_house(copied), "no process is left behind", seconds=20)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

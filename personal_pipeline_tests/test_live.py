@@ -11,8 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -33,7 +32,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
-from personal_pipeline_tests.alerts.sinks import free_port, mail_server, web_hook
+from personal_pipeline_tests.alerts.sinks import mail_server, web_hook
 from personal_pipeline_tests.invented_house import (
     Usual,
     changed_json,
@@ -41,9 +40,8 @@ from personal_pipeline_tests.invented_house import (
     invented_services,
     query,
 )
-from personal_pipeline_tests.loopback import Answer, Request
+from personal_pipeline_tests.loopback import Answer, Request, free_port, until
 
-PATIENCE_SECONDS = 300
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
 BEGIN = TODAY - timedelta(days=40)
@@ -65,16 +63,6 @@ mutation ($job: String!) {
 LOCATIONS = """
 { workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }
 """
-
-
-def until(found: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Wait until something is found, and return it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := found():
-            return result
-        time.sleep(0.5)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 @dataclass
@@ -142,18 +130,26 @@ class Recorded:
 
     def versions(self) -> dict[tuple[str, str | None], str]:
         """The newest data version of every partition of every asset."""
-        found: dict[tuple[str, str | None], str] = {}
-        for key in self.instance.all_asset_keys():
-            name = key.to_user_string()
-            tags = self.instance.event_log_storage.get_latest_tags_by_partition(
-                key, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
-            )
-            for partition, each in tags.items():
-                found[name, partition] = each["dagster/data_version"]
-            event = self.instance.get_latest_materialization_event(key)
-            if not tags and event is not None and event.asset_materialization is not None:
-                versions = event.asset_materialization.tags or {}
-                found[name, None] = versions["dagster/data_version"]
+        return {
+            (key.to_user_string(), partition): version
+            for key in self.instance.all_asset_keys()
+            for partition, version in self._versions_of(key).items()
+        }
+
+    def version(self, name: str, partition: str | None) -> str | None:
+        """The newest data version of one partition, or of an asset without any."""
+        return self._versions_of(dg.AssetKey(name.split("/"))).get(partition)
+
+    def _versions_of(self, key: dg.AssetKey) -> dict[str | None, str]:
+        tags = self.instance.event_log_storage.get_latest_tags_by_partition(
+            key, dg.DagsterEventType.ASSET_MATERIALIZATION, ["dagster/data_version"]
+        )
+        found: dict[str | None, str] = {
+            partition: each["dagster/data_version"] for partition, each in tags.items()
+        }
+        event = self.instance.get_latest_materialization_event(key)
+        if not found and event is not None and event.asset_materialization is not None:
+            found[None] = (event.asset_materialization.tags or {})["dagster/data_version"]
         return found
 
     def status(self, run_id: str) -> dg.DagsterRunStatus:
@@ -233,12 +229,12 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 drop(home, "corrected-story-days.json", capture)
                 until(
                     lambda: (
-                        recorded.versions().get(("marts/engagement_monthly", f"{month}"))
+                        recorded.version("marts/engagement_monthly", f"{month}")
                         != first["marts/engagement_monthly", f"{month}"]
                     ),
                     "the month's mart follows the file",
                 )
-                until(lambda: recorded.versions()[REPORT] != first[REPORT], "the report follows")
+                until(lambda: recorded.version(*REPORT) != first[REPORT], "the report follows")
                 until(lambda: recorded.idle() and not stale(house), "all is built")
                 second = recorded.versions()
                 changed = {each for each in second if second[each] != first.get(each)}
@@ -255,8 +251,13 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                     REPORT,
                 }
 
-                # --- the service revises yesterday
+                # --- one service revises yesterday, the other refuses the key
+                assert hook.titles == []
+                assert mail.letters == []
+
                 def revised(request: Request, usual: Usual) -> Answer:
+                    if request.path.startswith("/v4/"):
+                        return Answer(b"{}", 401)
                     answer = usual()
                     if request.path != "/v1/balance_transactions":
                         return answer
@@ -269,14 +270,18 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                     return changed_json(answer, more)
 
                 with services.but(revised):
-                    run = served.launch("fetch_stripe_job")
+                    run, failing = served.launch("fetch_stripe_job"), served.launch("fetch_kit_job")
                     until(
                         lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
                         "the fetch succeeds",
                     )
+                    until(
+                        lambda: recorded.status(failing) is dg.DagsterRunStatus.FAILURE,
+                        "the fetch fails",
+                    )
                 until(
                     lambda: (
-                        recorded.versions()["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
+                        recorded.version("marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}")
                         != second["marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}"]
                     ),
                     "the month follows the day",
@@ -290,19 +295,8 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                     ("marts/creator_daily", f"{YESTERDAY}"),
                 }
                 assert ("marts/revenue_daily", f"{YESTERDAY}") in changed
-                assert hook.titles == []
-                assert mail.letters == []
 
-                # --- a service refuses the key, and takes it again
-                def refused(request: Request, usual: Usual) -> Answer:
-                    return Answer(b"{}", 401) if request.path.startswith("/v4/") else usual()
-
-                with services.but(refused):
-                    run = served.launch("fetch_kit_job")
-                    until(
-                        lambda: recorded.status(run) is dg.DagsterRunStatus.FAILURE,
-                        "the fetch fails",
-                    )
+                # --- of the refusal everybody hears once, and once that it is over
                 until(lambda: hook.messages and mail.letters, "both are told")
                 (told,) = hook.messages
                 assert "Kit" in told["title"] + told["message"]
@@ -332,9 +326,10 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             old[1]["views"] += 1000
             drop(home, "again-story-days.json", capture)
             with up(environment, port) as served:
+                run = served.launch("fetch_stripe_job")
                 until(
                     lambda: (
-                        recorded.versions().get(("marts/engagement_monthly", f"{other}"))
+                        recorded.version("marts/engagement_monthly", f"{other}")
                         != third.get(("marts/engagement_monthly", f"{other}"))
                     ),
                     "a file that came while nothing ran is taken",
@@ -345,7 +340,6 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 )
                 until(lambda: len(hook.messages) == 3 == len(mail.letters), "both are told of it")
                 assert killed in hook.messages[2]["message"]
-                run = served.launch("fetch_stripe_job")
                 until(
                     lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
                     "nothing is locked",

@@ -84,7 +84,7 @@ def test_ctrl_c_does_not_wait_for_a_service_that_stalls(services: Services, copi
         try:
             assert asked.wait(60)
             os.kill(process.pid, signal.SIGINT)
-            ended = end(process, seconds=15)
+            ended = end(process, seconds=40)
         finally:
             over.set()
     assert ended.code == 1

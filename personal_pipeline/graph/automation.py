@@ -60,7 +60,7 @@ def inputs_changed(*, but_not_by_rebuilds: bool = True) -> dg.AutomationConditio
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A file as a sensor saw it, and when its taking was last asked for (epoch seconds)."""
+    """A file or folder as a sensor saw it, and when it was last asked for (epoch seconds)."""
 
     size: int
     modified_ns: int
@@ -70,9 +70,9 @@ class Look:
 def plan_inbox(
     files: Mapping[str, tuple[int, int]], before: Mapping[str, Look], now: float
 ) -> tuple[list[str], dict[str, Look]]:
-    """Which files to ask for, and what to remember.
+    """Which files and folders to ask for, and what to remember. ``files`` has size and time.
 
-    A file is asked for when size and time were the same on two looks, so that one that is still
+    One is asked for when size and time were the same on two looks, so that one that is still
     being copied is left alone; and asked for once, until it changes or too long passed.
     """
     ask: list[str] = []
@@ -90,23 +90,25 @@ def plan_inbox(
 
 
 def inbox_sensor(job: Any) -> dg.SensorDefinition:
-    """Takes a file that was dropped into ``inbox/`` as soon as it is complete."""
+    """Takes what was dropped into ``inbox/`` as soon as it is complete, a folder whole."""
 
     @dg.sensor(
         name="inbox",
         job=job,
         minimum_interval_seconds=INBOX_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks for files in inbox/ and takes each once it stopped growing.",
+        description="Looks into inbox/ and takes each file or folder once it stopped growing.",
     )
     def watch(
         context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
     ) -> dg.SensorResult:
         files = {}
-        for path in inbox.waiting(house.home):
-            stat = path.stat()
-            name = path.relative_to(house.home.inbox).as_posix()
-            files[name] = (stat.st_size, stat.st_mtime_ns)
+        for entry, inside in inbox.entries(house.home).items():
+            stats = [path.stat() for path in inside]
+            files[entry.name] = (
+                sum(stat.st_size for stat in stats),
+                max(stat.st_mtime_ns for stat in stats),
+            )
         kept = json.loads(context.cursor) if context.cursor else {}
         before = {name: Look(*look) for name, look in kept.items()}
         ask, looks = plan_inbox(files, before, house.clock().timestamp())

@@ -1,7 +1,7 @@
 """Building derived tables: dbt, then a digest of every partition, then the ledger, then the copy.
 
-Called by the dbt assets (for the partitions that somebody or the automation asks for) and by the
-reconcile (for those that are stale); both take the same steps and leave the same records.
+``build`` makes the partitions that somebody asks for, stale or not; ``reconcile`` those that are
+stale. Both take the same steps and leave the same records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from personal_pipeline.graph import dbt_project, warehouse
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.reconcile import (
     Batch,
+    Failures,
     Inputs,
+    Ledger,
     Reason,
     Stale,
     all_versions,
@@ -73,6 +75,15 @@ class Lake:
 
     versions: Mapping[str, Mapping[str, str]]
     damaged: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there is before a batch is built."""
+
+    lake: Lake
+    ledger: Ledger
+    failures: Failures
 
 
 def all_tables(house: House) -> dict[str, Table]:
@@ -134,11 +145,8 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     work = Work()
     with warehouse.writing(house.home), _published(house):
         broken = _make_ready(house, tables)
-        lake = read_lake(house)
-        with warehouse.connection(house.home) as opened:
-            ledger = warehouse.read_ledger(opened)
-            failures = warehouse.read_failures(opened)
-        stale = find_stale(tables, lake.versions, ledger, house.today)
+        before = _look(house)
+        stale = find_stale(tables, before.lake.versions, before.ledger, house.today)
         # a table that is made anew gets all its rows, whichever of them were asked for
         asked: dict[str, dict[str, Reason]] = {
             name: {
@@ -149,20 +157,23 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
         }
         # what failed its tests is in its table, and nothing may be built from it
         bad = {
-            name for name, parts in failures.items() if parts.keys() & stale.get(name, {}).keys()
+            name
+            for name, parts in before.failures.items()
+            if parts.keys() & stale.get(name, {}).keys()
         }
         held = downstream_of(tables, bad - asked.keys())
-        failed = broken.keys() | lake.damaged.keys() | held
+        failed = broken.keys() | held
         skipped: set[str] = set()
-        while batch := next_batch(tables, asked, failed):
-            done = _build_batch(house, tables, batch, asked, lake)
+        while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
+            done = _build_batch(house, tables, batch, asked, before)
             failed |= _not_built(batch, done)
             asked = {name: p for name, p in asked.items() if name not in batch.partitions}
             skipped |= batch.partitions.keys() - {each.name for each in done.built}
             work.built += done.built
             work.tested += done.tested
+            before = _look(house)
     for name in [*asked, *sorted(skipped)]:
-        message = broken.get(name) or _nearest(tables, name, lake.damaged) or WAITED
+        message = broken.get(name) or _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
     house.outcome.built += work.built
     return work
@@ -181,13 +192,12 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
         broken = _make_ready(house, tables)
         failed = set(broken)
         while True:
-            lake = read_lake(house)
-            with warehouse.connection(house.home) as opened:
-                ledger = warehouse.read_ledger(opened)
-                failures = warehouse.read_failures(opened)
-            stale = find_stale(tables, lake.versions, ledger, house.today)
-            waiting = given_up(tables, lake.versions, ledger, {} if retry else failures, stale)
-            batch = next_batch(tables, stale, failed | lake.damaged.keys(), waiting)
+            before = _look(house)
+            versions, damaged = before.lake.versions, before.lake.damaged
+            stale = find_stale(tables, versions, before.ledger, house.today)
+            failures = {} if retry else before.failures
+            waiting = given_up(tables, versions, before.ledger, failures, stale)
+            batch = next_batch(tables, stale, failed | damaged.keys(), waiting, before.failures)
             if batch is None:
                 break
             builds.update(
@@ -198,7 +208,7 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
                 # inputs that change faster than they are built are left to the next pass
                 failed |= restless
                 continue
-            done = _build_batch(house, tables, batch, stale, lake)
+            done = _build_batch(house, tables, batch, stale, before)
             failed |= _not_built(batch, done)
             work.built += done.built
             work.tested += done.tested
@@ -209,10 +219,17 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
             why = frozenset(stale[name].values())
             failure = f"failed twice, and {advice}: {message}"
             work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
-    for name, message in {**broken, **lake.damaged}.items():
+    for name, message in {**broken, **damaged}.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     house.outcome.built += work.built
     return work
+
+
+def _look(house: House) -> Snapshot:
+    with warehouse.connection(house.home) as opened:
+        ledger = warehouse.read_ledger(opened)
+        failures = warehouse.read_failures(opened)
+    return Snapshot(read_lake(house), ledger, failures)
 
 
 def _is_outdated(stale: Stale, name: str) -> bool:
@@ -237,16 +254,17 @@ def _published(house: House) -> Iterator[None]:
         warehouse.publish(house.home)
 
 
-def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lake: Lake) -> Work:
+def _build_batch(
+    house: House, tables: Tables, batch: Batch, reasons: Stale, before: Snapshot
+) -> Work:
     """One dbt call, and what it leads to in the ledger. The caller holds ``writing``."""
     home = house.home
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
     work = Work()
     with warehouse.connection(home) as opened:
-        ledger = warehouse.read_ledger(opened)
         warehouse.begin(opened, wanted)
-    inputs = Inputs(tables, all_versions(lake.versions, ledger))
+    inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
     house.outcome.dbt_calls += 1
     results = dbt_project.run(
         home,
@@ -260,8 +278,8 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
     work.tested = _tested(house, results)
     now = read_lake(house).versions
     after = inputs
-    if now != lake.versions:
-        after = Inputs(tables, all_versions(now, ledger))
+    if now != before.lake.versions:
+        after = Inputs(tables, all_versions(now, before.ledger))
     with warehouse.connection(home) as opened:
         # in the order of their inputs: each records the content that it has just read
         for table in in_order(tables):
@@ -271,7 +289,7 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
             result = models.get(table.model or "")
             if result is None or result.status == "skipped":
                 continue  # an input failed in this very call: it stays stale, and waits
-            # inputs built in this very call count as they are now, all others as they were before
+            # an input that was built in this very call counts as it is now, any other as it was
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
                 warehouse.record_tables(opened, [table])
@@ -292,7 +310,7 @@ def _build_batch(house: House, tables: Tables, batch: Batch, reasons: Stale, lak
             warehouse.record(opened, table, found, surely, seen, house.clock())
             for known in (inputs, after):
                 known.update(name, {each: version.digest for each, version in found.items()})
-            previous = ledger.get(name, {})
+            previous = before.ledger.get(name, {})
             work.built.append(
                 BuiltTable(
                     name,

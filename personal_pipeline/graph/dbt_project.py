@@ -55,8 +55,9 @@ def project(home: Home) -> DbtProject:
     return DbtProject(project_dir=FOLDER, profiles_dir=FOLDER, target_path=home.dbt_target)
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
+def _fingerprint(home: Home) -> str:
+    # the paths too: in a home or checkout that was moved, dbt would parse everything at every call
+    digest = hashlib.sha256(f"{FOLDER}\n{home.root}\n".encode())
     for path in sorted(FOLDER.rglob("*")):
         if path.suffix in (".sql", ".yml") and "target" not in path.parts:
             digest.update(str(path.relative_to(FOLDER)).encode())
@@ -68,7 +69,7 @@ def manifest_path(home: Home) -> Path:
     """The manifest of the SQL as it is now; parsed first if the SQL changed since."""
     stamp = home.dbt_target / "manifest.stamp"
     path = home.dbt_target / "manifest.json"
-    fingerprint = _fingerprint()
+    fingerprint = _fingerprint(home)
     if path.exists() and stamp.exists() and stamp.read_text() == fingerprint:
         return path
     home.ensure()

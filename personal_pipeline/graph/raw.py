@@ -17,7 +17,7 @@ from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
-from personal_pipeline.ingest import fetch, inbox
+from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 
@@ -188,9 +188,9 @@ def _window_of(asked: Sequence[str]) -> Window:
 
 
 class InboxConfig(dg.Config):
-    """Which files to take; none named means everything that waits in the inbox."""
+    """What to take; nothing named means everything that waits in the inbox."""
 
-    files: list[str] = Field(default=[], description="Paths below inbox/")
+    files: list[str] = Field(default=[], description="Names of files and folders in inbox/")
 
 
 def inbox_assets(
@@ -213,7 +213,8 @@ def inbox_assets(
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
         named = [house.home.inbox / name for name in config.files]
-        files = [path for path in named if path.is_file()] if named else inbox.waiting(house.home)
+        entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
+        files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
         try:
             for number, path in enumerate(files):

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from personal_pipeline.graph.tables import (
+    Input,
     Reads,
     Table,
     Tables,
@@ -80,12 +81,11 @@ Failures = Mapping[str, Mapping[str, Failed]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tables of one grain that are built in one dbt call, with the partitions of each.
+    """Tables that are built in one dbt call, with the partitions of each.
 
     ``anew`` is for tables whose SQL changed: dbt makes them from nothing, with all their rows.
     """
 
-    grain: Grain
     partitions: Mapping[str, Sequence[str]]
     anew: bool = False
 
@@ -105,33 +105,39 @@ class Inputs:
         """A digest for each input: over the input partitions that this partition reads."""
         found = {}
         for edge in table.inputs:
-            upstream = self.tables[edge.table].grain
-            if edge.reads is Reads.ALL or Grain.WHOLE in (upstream, table.grain):
-                found[edge.table] = self._through(edge.table, None)
-            elif edge.reads is Reads.THROUGH:
-                found[edge.table] = self._through(
-                    edge.table, span(table.grain, partition)[1].isoformat()
-                )
-            else:
-                present = self.versions.get(edge.table, {})
-                read = read_partitions(edge, upstream, table.grain, partition, present)
+            read = self._window(edge, table, partition)
+            if read is not None:
                 digest = hashlib.sha256()
-                for each in read:
-                    digest.update(_line(each, present[each]))
+                for each, version in read.items():
+                    digest.update(_line(each, version))
                 found[edge.table] = digest.hexdigest()[:16]
+            elif edge.reads is Reads.THROUGH and not self._is_whole(edge, table):
+                limit = span(table.grain, partition)[1].isoformat()
+                found[edge.table] = self._through(edge.table, limit)
+            else:
+                found[edge.table] = self._through(edge.table, None)
         return found
 
-    def partitions(self, table: Table, partition: str) -> dict[str, dict[str, str]]:
+    def partitions(self, table: Table, partition: str) -> ReadPartitions:
         """The digests of the input partitions, of inputs that are read by window: to tell people
         which of them changed. Of what is read whole there may be thousands."""
-        found = {}
-        for edge in table.inputs:
-            upstream = self.tables[edge.table].grain
-            if edge.reads is Reads.WINDOW and Grain.WHOLE not in (upstream, table.grain):
-                present = self.versions.get(edge.table, {})
-                read = read_partitions(edge, upstream, table.grain, partition, present)
-                found[edge.table] = {each: present[each][:16] for each in read}
-        return found
+        return {
+            edge.table: {each: digest[:16] for each, digest in read.items()}
+            for edge in table.inputs
+            if (read := self._window(edge, table, partition)) is not None
+        }
+
+    def _window(self, edge: Input, table: Table, partition: str) -> dict[str, str] | None:
+        """The partitions of an input that this partition reads; None when it is not by window."""
+        if edge.reads is not Reads.WINDOW or self._is_whole(edge, table):
+            return None
+        present = self.versions.get(edge.table, {})
+        upstream = self.tables[edge.table].grain
+        read = read_partitions(edge, upstream, table.grain, partition, present)
+        return {each: present[each] for each in read}
+
+    def _is_whole(self, edge: Input, table: Table) -> bool:
+        return Grain.WHOLE in (self.tables[edge.table].grain, table.grain)
 
     def update(self, name: str, versions: Mapping[str, str]) -> None:
         """Take note of partitions that were built just now."""
@@ -224,9 +230,12 @@ def given_up(
     tables: Tables, raw: Versions, ledger: Ledger, failures: Failures, stale: Stale
 ) -> dict[str, dict[str, Failed]]:
     """The stale partitions that failed often enough, and of which nothing changed since."""
+    failed_now = stale.keys() & failures.keys()
+    if not failed_now:
+        return {}
     inputs = Inputs(tables, all_versions(raw, ledger))
     waiting: dict[str, dict[str, Failed]] = {}
-    for name in stale.keys() & failures.keys():
+    for name in failed_now:
         table = tables[name]
         for partition in stale[name].keys() & failures[name].keys():
             failed = failures[name][partition]
@@ -244,40 +253,39 @@ def next_batch(
     stale: Stale,
     blocked: Collection[str] = (),
     without: Mapping[str, Collection[str]] | None = None,
+    failed: Collection[str] = (),
 ) -> Batch | None:
     """The tables to build next in one dbt call; None when nothing more can be built.
 
     A table is ready when none of its inputs is stale, or when those that are stand in the same
     batch. It is in the batch only for partitions that are stale by themselves, so a chain saves
-    calls and builds nothing needlessly. Months come first because the daily tables read the
-    monthly drops; what reads ``blocked`` tables, which failed in this pass, waits with them, and so
-    does what reads a table with partitions in ``without``, which are not to be built.
+    calls and builds nothing needlessly. What reads ``blocked`` tables, which failed in this pass,
+    waits with them, and so does what reads a table with partitions in ``without``, which are not
+    to be built.
 
-    A table of which an input changed does not join its inputs: rebuilt, they may come out as they
-    were when it last read them, and then it is not stale.
+    A table of which an input changed, or that ``failed`` when it was last built, does not join its
+    inputs: rebuilt, they may come out as it has read them already.
     """
     without = without or {}
     waiting = downstream_of(tables, blocked)
-    for grain in (Grain.MONTH, Grain.DAY, Grain.WHOLE):
-        for anew in (True, False):
-            batch: dict[str, list[str]] = {}
-            for table in in_order(tables):
-                name = table.name
-                if table.grain is not grain or name not in stale or name in waiting:
-                    continue
-                if (Reason.CODE_CHANGED in stale[name].values()) is not anew:
-                    continue
-                if all(
-                    edge.table not in stale or (edge.table in batch and not without.get(edge.table))
-                    for edge in table.inputs
-                ):
-                    if Reason.INPUT_CHANGED in stale[name].values() and any(
-                        edge.table in batch for edge in table.inputs
-                    ):
-                        continue
-                    partitions = sorted(stale[name].keys() - set(without.get(name, ())))
-                    if partitions:
-                        batch[name] = partitions
-            if batch:
-                return Batch(grain, batch, anew)
+    for anew in (True, False):
+        batch: dict[str, list[str]] = {}
+        for table in in_order(tables):
+            name = table.name
+            if name not in stale or name in waiting:
+                continue
+            reasons = set(stale[name].values())
+            if (Reason.CODE_CHANGED in reasons) is not anew:
+                continue
+            joins = Reason.INPUT_CHANGED not in reasons and name not in failed
+            ready = all(
+                edge.table not in stale
+                or (joins and edge.table in batch and not without.get(edge.table))
+                for edge in table.inputs
+            )
+            partitions = stale[name].keys() - set(without.get(name, ()))
+            if ready and partitions:
+                batch[name] = sorted(partitions)
+        if batch:
+            return Batch(batch, anew)
     return None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from personal_pipeline.home import Home
+from personal_pipeline.home import Home, free_name
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -19,7 +19,7 @@ from personal_pipeline.ingest.archives import (
     zip_folder,
 )
 from personal_pipeline.ingest.contract import Source, UnreadableFile
-from personal_pipeline.ingest.inbox import UNFINISHED, drop_file
+from personal_pipeline.ingest.inbox import complete_files, drop_file
 from personal_pipeline.ingest.recognition import claims_of, unknown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
@@ -59,9 +59,7 @@ def brought(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Ite
     try:
         yield
     finally:
-        for folder in sorted(home.inbox.rglob("*"), reverse=True):
-            if folder.is_dir() and folder not in before and not any(folder.iterdir()):
-                folder.rmdir()
+        _remove_empty(path for path in home.inbox.rglob("*") if path not in before)
 
 
 def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None:
@@ -69,17 +67,41 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None
         if path.is_file():
             _copy(path, home.inbox / path.name)
             continue
-        with _zipped(home, path) as whole:
-            if whole and claims_of(sources, drop_file(home, whole)):
-                _copy(whole, home.inbox / whole.name)
-                continue
-        for file in _complete(path):
+        if _packed(home, sources, path):
+            continue
+        for file in complete_files(path):
             _copy(file, home.inbox / path.resolve().name / file.relative_to(path))
+
+
+def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
+    """The files of these entries of the inbox. A zip takes the place of a folder that is one
+    export, unpacked."""
+    files: list[Path] = []
+    for entry in entries:
+        if entry.is_file():
+            files.append(entry)
+            continue
+        inside = complete_files(entry)
+        whole = _packed(home, sources, entry) if inside == files_below(entry) else None
+        if whole:
+            for path in inside:
+                path.unlink()
+            _remove_empty([entry, *entry.rglob("*")])
+        files += [whole] if whole else inside
+    return files
+
+
+def _packed(home: Home, sources: Sequence[Source], folder: Path) -> Path | None:
+    """A zip of the folder, in the inbox, if somebody claims that."""
+    with _zipped(home, folder) as whole:
+        if whole and claims_of(sources, drop_file(home, whole)):
+            return _copy(whole, home.inbox / whole.name)
+    return None
 
 
 def count(paths: Sequence[Path]) -> int:
     """How many files there are to bring."""
-    return sum(1 if path.is_file() else len(_complete(path)) for path in paths)
+    return sum(1 if path.is_file() else len(complete_files(path)) for path in paths)
 
 
 def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[Explained]:
@@ -92,7 +114,7 @@ def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> I
             if whole and claims_of(sources, drop_file(home, whole)):
                 yield from _explained(home, sources, whole, path.name)
                 continue
-        for file in _complete(path):
+        for file in complete_files(path):
             yield from _explained(home, sources, file, f"{path.name}/{file.relative_to(path)}")
 
 
@@ -122,10 +144,6 @@ def _explained(
     )
 
 
-def _complete(folder: Path) -> list[Path]:
-    return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
-
-
 @contextmanager
 def _scratch(home: Home) -> Iterator[Path]:
     home.state.mkdir(parents=True, exist_ok=True)
@@ -144,13 +162,17 @@ def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
         yield whole
 
 
-def _copy(file: Path, place: Path) -> None:
-    wanted, number = place, 1
-    while place.exists():
-        number += 1
-        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+def _remove_empty(paths: Iterable[Path]) -> None:
+    for path in sorted(paths, reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _copy(file: Path, place: Path) -> Path:
+    place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     # under a name that the sensor leaves alone until the copy is whole
     partial = place.with_name(f".{place.name}.part")
     shutil.copy2(file, partial)
     partial.rename(place)
+    return place

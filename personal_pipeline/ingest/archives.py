@@ -23,6 +23,7 @@ from pathlib import Path
 from stat import S_ISLNK
 from typing import IO, cast
 
+from personal_pipeline.home import free_name
 from personal_pipeline.ingest.contract import UnreadableFile
 
 MOST_ENTRIES = 200_000
@@ -269,11 +270,7 @@ def _place(into: Path, name: str) -> Path:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     place = into.joinpath(*(parts or ["content"]))
     place.parent.mkdir(parents=True, exist_ok=True)
-    wanted, number = place, 1
-    while place.exists():
-        number += 1
-        place = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
-    return place
+    return free_name(place)
 
 
 def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
@@ -361,16 +358,19 @@ def mend_zip(path: Path, place: Path) -> None:
 
 def zip_folder(folder: Path, place: Path, within: str = "") -> None:
     """Put the files of a folder into a new zip, there in the folder ``within``; the same files give
-    the same bytes. Hidden files and links are left out."""
+    the same bytes, and the newest of them the time. Hidden files and links are left out."""
+    newest = 0.0
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files_below(folder):
             name = f"{within}{path.relative_to(folder).as_posix()}"
+            newest = max(newest, path.stat().st_mtime)
             modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             when = modified.timetuple()[:6] if modified.year >= 1980 else (1980, 1, 1, 0, 0, 0)
             entry = zipfile.ZipInfo(name, when)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with path.open("rb") as content, archive.open(entry, "w") as target:
                 shutil.copyfileobj(content, target, BLOCK_BYTES)
+    os.utime(place, (newest, newest))
 
 
 def files_below(folder: Path) -> list[Path]:

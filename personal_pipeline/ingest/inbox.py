@@ -20,9 +20,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, free_name, sync_folder, write_atomically
 from personal_pipeline.ingest.archives import (
     Budget,
+    files_below,
     kind_of,
     refuse_hostile,
     unpack,
@@ -31,7 +32,6 @@ from personal_pipeline.ingest.archives import (
 from personal_pipeline.ingest.columns import difference
 from personal_pipeline.ingest.contract import (
     EARLIEST,
-    Claim,
     Coverage,
     Drop,
     DropFile,
@@ -137,15 +137,23 @@ def waiting(home: Home) -> list[Path]:
     """The files in the inbox that are there to be taken, oldest first."""
     if not home.inbox.is_dir():
         return []
-    files = [
-        path
-        for path in home.inbox.rglob("*")
-        if path.is_file()
-        and not path.is_symlink()
-        and not any(part.startswith(".") for part in path.relative_to(home.inbox).parts)
-        and not path.name.endswith(UNFINISHED)
-    ]
+    files = complete_files(home.inbox)
     return sorted(files, key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def entries(home: Home) -> dict[Path, list[Path]]:
+    """The files and folders that lie in the inbox, each with its files that are there to be taken,
+    oldest first."""
+    found: dict[Path, list[Path]] = {}
+    for path in waiting(home):
+        entry = home.inbox / path.relative_to(home.inbox).parts[0]
+        found.setdefault(entry, []).append(path)
+    return found
+
+
+def complete_files(folder: Path) -> list[Path]:
+    """The files below a folder that nobody is still writing; hidden ones and links are left out."""
+    return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
 
 
 def captured_at(name: str, modified: datetime) -> datetime:
@@ -173,13 +181,6 @@ def captured_at(name: str, modified: datetime) -> datetime:
         return modified
     end = datetime.combine(last, time(23, 59, 59), UTC)
     return min(end, modified)
-
-
-def recognise(sources: Sequence[Source], file: DropFile) -> tuple[Source, Drop, Claim] | None:
-    """Whose kind of file it is: the surest claim wins."""
-    for claimed in claims_of(sources, file):
-        return claimed.source, claimed.drop, claimed.claim
-    return None
 
 
 def take(
@@ -252,9 +253,9 @@ def _take(
             told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
 
         file = replace(file, progress=in_megabytes)
-    original = _archive(home, path, receipt.digest)
+    _archive(home, path, receipt.digest)
     try:
-        taken = _read_into_lake(home, source, drop, file, receipt.digest, receipt, now)
+        return _read_into_lake(home, source, drop, file, receipt, now)
     except UnreadableFile as error:
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
@@ -265,8 +266,6 @@ def _take(
                 memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
             )
         return _set_aside(home, path, receipt, str(error), source.name)
-    assert original.exists()
-    return taken
 
 
 def drop_file(home: Home, path: Path) -> DropFile:
@@ -362,7 +361,7 @@ def original_path(home: Home, digest: str, name: str) -> Path:
     return home.archive / "originals" / digest[:2] / f"{digest}{ending}"
 
 
-def _archive(home: Home, path: Path, digest: str) -> Path:
+def _archive(home: Home, path: Path, digest: str) -> None:
     """Put the original into the archive, read-only, under its digest; once is enough."""
     original = original_path(home, digest, path.name)
     if not original.exists():
@@ -378,7 +377,6 @@ def _archive(home: Home, path: Path, digest: str) -> Path:
         temporary.chmod(READ_ONLY)
         temporary.replace(original)
         sync_folder(original.parent)
-    return original
 
 
 def _read_into_lake(
@@ -386,13 +384,13 @@ def _read_into_lake(
     source: Source,
     drop: Drop,
     file: DropFile,
-    digest: str,
     receipt: Receipt,
     now: datetime,
 ) -> Taken:
+    digest = receipt.digest
     if drop.load is None:
         read = _sorted_out(drop, drop.read(file), file, digest, now)
-        return _merged_into_lake(home, source, drop, file, digest, receipt, now, read, None)
+        return _merged_into_lake(home, source, drop, file, receipt, now, read, None)
     if _is_known_picture(home, source, drop, file, digest):
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
@@ -403,7 +401,7 @@ def _read_into_lake(
         return _receipted(home, receipt, {})
     with spooling(home) as spool:
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
-        taken = _merged_into_lake(home, source, drop, file, digest, receipt, now, read, spool)
+        taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
     if not read.incomplete:
         _remember_picture(home, source, drop, file, digest)
     return taken
@@ -458,7 +456,6 @@ def _merged_into_lake(
     source: Source,
     drop: Drop,
     file: DropFile,
-    digest: str,
     receipt: Receipt,
     now: datetime,
     read: _Read,
@@ -476,7 +473,7 @@ def _merged_into_lake(
         if stream.table and spool:
             as_of = file.captured_at.isoformat()
             span = months_of(spool, stream.name)
-            results = replace_months(spool, lake, as_of, digest, whole=whole)
+            results = replace_months(spool, lake, as_of, receipt.digest, whole=whole)
             count = sum(result.version.rows for result in results)
         else:
             results = list((_whole_picture if whole else _added)(lake, months)) if months else []
@@ -615,10 +612,6 @@ def _receipted(
     home: Home, receipt: Receipt, written: Mapping[tuple[str, str], Sequence[Written]]
 ) -> Taken:
     stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
-    name = f"{stamp}-{receipt.digest[:16]}"
-    place, number = home.archive / "receipts" / f"{name}.json", 1
-    while place.exists():
-        number += 1
-        place = place.with_name(f"{name}-{number}.json")
+    place = free_name(home.archive / "receipts" / f"{stamp}-{receipt.digest[:16]}.json")
     write_atomically(place, json.dumps(asdict(receipt), indent=1).encode())
     return Taken(receipt, written)

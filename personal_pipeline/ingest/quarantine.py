@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Unreadable
 from personal_pipeline.ingest.lake import canonical
 
@@ -44,10 +44,7 @@ def set_aside(home: Home, file: Path, folder: str, reason: str) -> Path:
     """Move a dropped file out of the inbox into ``quarantine/<folder>/``, the reason beside it."""
     target = home.quarantine / folder
     target.mkdir(parents=True, exist_ok=True)
-    place, number = target / file.name, 1
-    while place.exists():
-        number += 1
-        place = target / f"{file.stem}-{number}{file.suffix}"
+    place = free_name(target / file.name)
     write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode())
     shutil.move(file, place)
     return place

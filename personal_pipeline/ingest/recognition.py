@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from personal_pipeline.ingest.archives import kind_of
 from personal_pipeline.ingest.contract import Claim, Drop, DropFile, Source
 from personal_pipeline.ingest.delimited import DELIMITERS, rows
+
+_Answer = TypeVar("_Answer")
 
 MOST_NAMES = 20
 LONGEST_NAME = 60
@@ -52,14 +55,15 @@ def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
         Claimed(source, drop, claim)
         for source in sources
         for drop in source.drops
-        if (claim := _claim(drop, file)) is not None
+        if (claim := _asked(drop.recognise, file)) is not None
     ]
     return sorted(claims, key=lambda each: -each.claim.confidence)
 
 
-def _claim(drop: Drop, file: DropFile) -> Claim | None:
+def _asked(question: Callable[[DropFile], _Answer | None], file: DropFile) -> _Answer | None:
+    """The answer of a drop; none, when it breaks over a file that it has never seen the like of."""
     try:
-        return drop.recognise(file)
+        return question(file)
     except OSError:
         raise
     except Exception:
@@ -77,7 +81,7 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
     """What to tell of a file that nobody claims: a sentence, then what it looks like, what a drop
     can say of it, and what is accepted."""
     explained = [
-        text for source in sources for drop in source.drops if (text := _explained(drop, file))
+        text for source in sources for drop in source.drops if (text := _asked(drop.explain, file))
     ]
     return "\n".join(
         [
@@ -88,15 +92,6 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
             accepted(sources),
         ]
     )
-
-
-def _explained(drop: Drop, file: DropFile) -> str | None:
-    try:
-        return drop.explain(file)
-    except OSError:
-        raise
-    except Exception:
-        return None
 
 
 def looks_like(file: DropFile) -> str:

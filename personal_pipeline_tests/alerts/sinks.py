@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage, Message
 from email.parser import BytesParser
 from email.policy import default
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from personal_pipeline_tests.loopback import QuietHandler, free_port, listening
 
 
 @dataclass
@@ -43,8 +43,8 @@ class WebHook:
 def web_hook(port: int = 0) -> Iterator[WebHook]:
     """The web hook of apprise's ``json://`` addresses."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.messages.append(json.loads(body))
             hook.got.set()
@@ -55,26 +55,12 @@ def web_hook(port: int = 0) -> Iterator[WebHook]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Nothing: pytest shows what matters."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A client that was killed is what some tests are about."""
-
-    server = Server(("127.0.0.1", port), Handler)
-    hook = WebHook(server.server_port)
-    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield hook
-    finally:
-        hook.released.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler, port) as taken:
+        hook = WebHook(taken)
+        try:
+            yield hook
+        finally:
+            hook.released.set()
 
 
 @dataclass
@@ -110,10 +96,3 @@ def mail_server() -> Iterator[MailServer]:
         yield server
     finally:
         controller.stop()
-
-
-def free_port() -> int:
-    """A port on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

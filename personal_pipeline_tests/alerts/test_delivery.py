@@ -32,11 +32,11 @@ from personal_pipeline_tests.alerts.boards import NOON, fresh, house_of, refused
 from personal_pipeline_tests.alerts.sinks import (
     MailServer,
     WebHook,
-    free_port,
     mail_server,
     web_hook,
 )
 from personal_pipeline_tests.alerts.test_plan import failed_run
+from personal_pipeline_tests.loopback import free_port
 
 DAY = timedelta(days=1)
 TURNED = "Kit: credential refused"

@@ -21,7 +21,8 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.fetch import sort_into_days
 from personal_pipeline.ingest.http import Client
-from personal_pipeline.ingest.inbox import captured_at, recognise
+from personal_pipeline.ingest.inbox import captured_at
+from personal_pipeline.ingest.recognition import claims_of
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 
@@ -62,12 +63,12 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
     for path in drops:
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         file = DropFile(path, path.name, captured_at(path.name, modified))
-        known = recognise(SOURCES, file)
+        claims = claims_of(SOURCES, file)
         if path.name == "holiday.txt":
-            assert known is None
+            assert claims == []
             continue
-        assert known is not None, path.name
-        source, drop, _ = known
+        assert claims, path.name
+        source, drop = claims[0].source, claims[0].drop
         assert source.name == _source_of(path.name), path.name
         kinds[drop.name] += 1
         for row in drop.read(file):

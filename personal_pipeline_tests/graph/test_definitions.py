@@ -19,7 +19,7 @@ from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.report_asset import REPORT
-from personal_pipeline.graph.tables import Reads, Tables, read_partitions
+from personal_pipeline.graph.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain, Source
 from personal_pipeline.settings import Settings
@@ -166,30 +166,33 @@ def sampled(grain: Grain) -> list[str]:
     return sorted(each.isoformat() for each in borders if each >= START)
 
 
+def partitioned_edges(graph: Any, tables: Tables) -> Iterator[tuple[Table, Input, Any, Any]]:
+    """A table, what it reads, and the assets of both; those without partitions are left out."""
+    for table in tables.values():
+        for edge in table.inputs:
+            if Grain.WHOLE not in (table.grain, tables[edge.table].grain):
+                yield table, edge, graph.get(key_of(table.name)), graph.get(key_of(edge.table))
+
+
 def test_dagster_maps_each_edge_as_the_reconcile_reads_it(graph: Any, tables: Tables) -> None:
     seen = set()
-    for table in tables.values():
-        child = graph.get(key_of(table.name))
-        for edge in table.inputs:
-            upstream = tables[edge.table]
-            if Grain.WHOLE in (table.grain, upstream.grain):
-                continue
-            seen.add((edge.reads, upstream.grain, table.grain))
-            parent = graph.get(key_of(edge.table))
-            existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
-            assert existing
-            mapping = graph.get_partition_mapping(child.key, parent.key)
-            for partition in sampled(table.grain):
-                mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
-                    child.partitions_def.subset_with_partition_keys([partition]),
-                    child.partitions_def,
-                    parent.partitions_def,
-                    current_time=NOW,
-                )
-                expected = read_partitions(edge, upstream.grain, table.grain, partition, existing)
-                found = set(mapped.partitions_subset.get_partition_keys())
-                # what lies before the first partition or in the future does not exist
-                assert found & existing.keys() == set(expected), (table.name, edge, partition)
+    for table, edge, child, parent in partitioned_edges(graph, tables):
+        upstream = tables[edge.table]
+        seen.add((edge.reads, upstream.grain, table.grain))
+        existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
+        assert existing
+        mapping = graph.get_partition_mapping(child.key, parent.key)
+        for partition in sampled(table.grain):
+            mapped = mapping.get_upstream_mapped_partitions_result_for_partitions(
+                child.partitions_def.subset_with_partition_keys([partition]),
+                child.partitions_def,
+                parent.partitions_def,
+                current_time=NOW,
+            )
+            expected = read_partitions(edge, upstream.grain, table.grain, partition, existing)
+            found = set(mapped.partitions_subset.get_partition_keys())
+            # what lies before the first partition or in the future does not exist
+            assert found & existing.keys() == set(expected), (table.name, edge, partition)
     # every way in which a partitioned table reads another is among them
     assert {reads for reads, _, _ in seen} == set(Reads)
     assert {(up, down) for _, up, down in seen} == {
@@ -200,29 +203,24 @@ def test_dagster_maps_each_edge_as_the_reconcile_reads_it(graph: Any, tables: Ta
 def test_dagster_passes_a_change_on_to_just_the_partitions_that_read_it(
     graph: Any, tables: Tables
 ) -> None:
-    for table in tables.values():
-        child = graph.get(key_of(table.name))
-        for edge in table.inputs:
-            upstream = tables[edge.table]
-            if Grain.WHOLE in (table.grain, upstream.grain):
-                continue
-            parent = graph.get(key_of(edge.table))
-            existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
-            candidates = child.partitions_def.get_partition_keys(NOW)
-            reads = {
-                each: set(read_partitions(edge, upstream.grain, table.grain, each, existing))
-                for each in candidates
-            }
-            mapping = graph.get_partition_mapping(child.key, parent.key)
-            for partition in sampled(upstream.grain):
-                reached = mapping.get_downstream_partitions_for_partitions(
-                    parent.partitions_def.subset_with_partition_keys([partition]),
-                    parent.partitions_def,
-                    child.partitions_def,
-                    current_time=NOW,
-                )
-                expected = {each for each in candidates if partition in reads[each]}
-                assert set(reached.get_partition_keys()) == expected, (edge, table.name, partition)
+    for table, edge, child, parent in partitioned_edges(graph, tables):
+        upstream = tables[edge.table]
+        existing = dict.fromkeys(parent.partitions_def.get_partition_keys(NOW))
+        candidates = child.partitions_def.get_partition_keys(NOW)
+        reads = {
+            each: set(read_partitions(edge, upstream.grain, table.grain, each, existing))
+            for each in candidates
+        }
+        mapping = graph.get_partition_mapping(child.key, parent.key)
+        for partition in sampled(upstream.grain):
+            reached = mapping.get_downstream_partitions_for_partitions(
+                parent.partitions_def.subset_with_partition_keys([partition]),
+                parent.partitions_def,
+                child.partitions_def,
+                current_time=NOW,
+            )
+            expected = {each for each in candidates if partition in reads[each]}
+            assert set(reached.get_partition_keys()) == expected, (edge, table.name, partition)
 
 
 # ----------------------------------------------------------------------------------- what runs

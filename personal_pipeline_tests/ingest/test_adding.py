@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.adding import Explained, brought, count, explained
+from personal_pipeline.ingest.adding import Explained, brought, count, explained, packed
 from personal_pipeline.ingest.contract import Claim, Drop, DropFile, DropRow, DropStream, Source
-from personal_pipeline.ingest.inbox import waiting
+from personal_pipeline.ingest.inbox import entries, waiting
 
 
 def recognise(file: DropFile) -> Claim | None:
@@ -94,6 +96,25 @@ def test_folders_keep_their_folders_and_an_unpacked_export_becomes_one_zip(
     assert not (home.inbox / "notes" / "checking-1234").exists()
     assert (files / "other.txt").exists()
     assert not list(home.state.glob("adding-*"))
+
+
+def test_an_unpacked_export_in_the_inbox_becomes_one_zip(home: Home, files: Path) -> None:
+    for name in ("notes", "album"):
+        shutil.copytree(files / name, home.inbox / name, symlinks=True)
+    os.utime(home.inbox / "album" / "album.txt", (1_700_000_000, 1_700_000_000))
+    os.utime(home.inbox / "album" / "p" / "1.jpg", (1_750_000_000, 1_750_000_000))
+    shutil.copy(files / "other.txt", home.inbox)
+    assert {path.name for path in entries(home)} == {"notes", "album", "other.txt"}
+    taken = packed(home, [SOURCE], entries(home))
+    assert {path.relative_to(home.inbox).as_posix() for path in taken} == in_inbox(home)
+    assert in_inbox(home) == {"album.zip", "notes/b.txt", "notes/checking-1234/a.txt", "other.txt"}
+    assert not (home.inbox / "album").exists()
+    assert (home.inbox / "album.zip").stat().st_mtime == 1_750_000_000
+    # one that is still being written is left as it is
+    shutil.copytree(files / "album", home.inbox / "album")
+    (home.inbox / "album" / "2.jpg.part").write_text("3")
+    packed(home, [SOURCE], [home.inbox / "album"])
+    assert "album/album.txt" in in_inbox(home)
 
 
 def test_a_folder_is_named_even_when_it_is_given_as_a_dot(

@@ -16,6 +16,8 @@ from typing import Any
 
 import requests
 
+from personal_pipeline_tests.loopback import free_port
+
 START = """
 import builtins, sys
 from aiohttp import web
@@ -34,7 +36,7 @@ class LocalStripe:
     """A server that can be stopped, and started again with all that it knew."""
 
     state: Path
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,9 +84,3 @@ class LocalStripe:
             headers={"Authorization": f"Bearer {KEY}"},
             timeout=10,
         ).raise_for_status()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

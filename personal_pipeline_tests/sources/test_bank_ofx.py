@@ -170,6 +170,18 @@ def test_text_with_ampersands_and_angles(tmp_path: Path) -> None:
     assert records(rows)[0]["description"] == "COFFEE & CAKE < 3 & TEA"
 
 
+@pytest.mark.parametrize(
+    ("org", "title"), [("B1", "Chase"), ("chase", "chase"), ("My Bank", "My Bank")]
+)
+def test_a_bank_that_calls_itself_by_a_code_has_its_name(
+    tmp_path: Path, org: str, title: str
+) -> None:
+    signed = f"<OFX><SIGNONMSGSRSV1><SONRS><FI><ORG>{org}</FI></SONRS></SIGNONMSGSRSV1>"
+    content = statement(line("1")).replace("<OFX>", signed)
+    [account] = records(read(file_of(tmp_path, content))[0], "accounts")
+    assert account["title"] == title
+
+
 def test_a_date_is_the_day_of_the_bank() -> None:
     days = ["20240402000000[-3:GMT]", "20230109050000.000", "20240229235959[+14]", "2011-04-12"]
     assert [str(ofx_date(text)) for text in days] == [

@@ -257,7 +257,10 @@ def _account(
     routing = place.leaf("BANKID") or place.leaf("BROKERID")
     said = [plain_column(each) for each in (org, fid) if each]
     # a bank of which we know nothing is still another one than those that we know
-    bank = next((banks[each] for each in said if each in banks), said[0] if said else None)
+    known = next((banks[each] for each in said if each in banks), None)
+    bank = known or (said[0] if said else None)
+    # some banks call themselves by a code: "B1" is Chase
+    title = known.title() if known and org and plain_column(org) != known else org
     currency = statement.leaf("CURDEF")
     return Account(
         feed="ofx",
@@ -266,7 +269,7 @@ def _account(
         bank=bank,
         number=number,
         whole=not has_mask(number),
-        title=org or {"bank": "Bank account", "card": "Card", "broker": "Brokerage"}[kind],
+        title=title or {"bank": "Bank account", "card": "Card", "broker": "Brokerage"}[kind],
         currency=currency.upper() if currency else None,
         folder=folder,
         raw={**place.verbatim(), "FI": {"ORG": org, "FID": fid}},

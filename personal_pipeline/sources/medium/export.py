@@ -122,7 +122,7 @@ def read_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
     if not file.head(2).startswith(b"PK"):
         raise UnreadableFile(
             "Medium export: this is a single page, not the export. Put the whole zip that Medium "
-            "mailed into the inbox; if the browser unpacked it, zip its folder again."
+            "mailed into the inbox; if the browser unpacked it, the whole folder."
         )
     rows: list[DropRow] = []
     unreadable: list[Unreadable] = []
@@ -403,8 +403,8 @@ ACCOUNT_EXPORT = Drop(
     how_to=(
         "1. Log in to Medium, open https://medium.com/me/settings and choose Security and apps.\n"
         "2. Choose “Download your information” and confirm. Medium mails a link.\n"
-        "3. Download the zip from that link and put it into the inbox as it is. If the browser "
-        "unpacked it, zip its folder again."
+        "3. Download the zip from that link and put it into the inbox as it is, or the whole "
+        "folder if the browser unpacked it."
     ),
     recognise=recognise_export,
     read=read_export,
