@@ -98,15 +98,15 @@ class _Parser:
         return len(self._open) <= 1 and b"<" not in self._unfinished
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        at = self._expat.CurrentByteIndex
-        if len(self._open) == 1:
-            self._began = at
-        elif self._open[1:] and tag in _OUTERMOST and not self._may_hold(tag):
+        depth = len(self._open)
+        if depth == 1:
+            self._began = self._expat.CurrentByteIndex
+        elif tag in _OUTERMOST and depth > 1 and not self._may_hold(tag):
             # the one around it is not closed: go on with this one
-            raise _NotWhole(at)
+            raise _NotWhole(self._expat.CurrentByteIndex)
         self._inside += 1
-        if len(self._open) >= DEEPEST or self._inside > MOST_IN_ONE:
-            raise _NotWhole(at + 1)
+        if depth >= DEEPEST or self._inside > MOST_IN_ONE:
+            raise _NotWhole(self._expat.CurrentByteIndex + 1)
         self._open.append((tag, attributes, [], []))
 
     def _may_hold(self, tag: str) -> bool:

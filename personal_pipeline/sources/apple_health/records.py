@@ -51,6 +51,7 @@ _ADDRESS = re.compile(r"(?<=<<HKDevice): 0x[0-9a-fA-F]+")
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _EARLIEST = int(EARLIEST.timestamp())
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _NO_TIME = -(2**62)
 
 STATE_OF_MIND = "HKDataTypeStateOfMind"
@@ -290,4 +291,4 @@ def generic(element: Element) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _JSON.encode(value)
