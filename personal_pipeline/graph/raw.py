@@ -221,7 +221,7 @@ def inbox_assets(
                 if house.progress:
                     house.progress("inbox", number, len(files))
                 try:
-                    taken = inbox.take(house.home, sources, path, house.clock())
+                    taken = inbox.take(house.home, sources, path, house.clock(), house.progress)
                 except FileNotFoundError:
                     if path.exists():
                         raise

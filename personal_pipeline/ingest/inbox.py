@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     Incomplete,
+    Progress,
     Source,
     Unreadable,
     UnreadableFile,
@@ -58,6 +60,8 @@ UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
 
 LOCK_WAIT_SECONDS = 600
+
+_WRITERS = 8
 
 UNPACKED = ("inbox", "archive")
 """Source and drop in the receipt of an archive whose files were taken by themselves."""
@@ -179,21 +183,33 @@ def captured_at(name: str, modified: datetime) -> datetime:
     return min(end, modified)
 
 
-def take(home: Home, sources: Sequence[Source], path: Path, now: datetime) -> Taken:
+def take(
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    progress: Progress | None = None,
+) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
+    ``progress`` is told how much of a huge file is read, in megabytes.
 
     An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
     ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        taken = _take(home, sources, path, now)
+        taken = _take(home, sources, path, now, progress=progress)
         # named by its digest, it stays in the archive; the inbox is empty again
         path.unlink(missing_ok=True)
         return taken
 
 
 def _take(
-    home: Home, sources: Sequence[Source], path: Path, now: datetime, inside: str | None = None
+    home: Home,
+    sources: Sequence[Source],
+    path: Path,
+    now: datetime,
+    inside: str | None = None,
+    progress: Progress | None = None,
 ) -> Taken:
     """``inside`` is the name of a file that came out of an archive, with that of the archive."""
     stat = path.stat()
@@ -230,6 +246,13 @@ def _take(
         reason=claim.reason,
         also_claimed=tuple(map(str, claims[1:])),
     )
+    if progress:
+        told = progress
+
+        def in_megabytes(done: int, total: int) -> None:
+            told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
+
+        file = replace(file, progress=in_megabytes)
     _archive(home, path, receipt.digest)
     try:
         return _read_into_lake(home, source, drop, file, receipt, now)
@@ -577,8 +600,12 @@ def _whole_picture(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -
     )
     if offered < kept:
         return  # an older picture, dropped late: it is in the archive, and changes nothing
-    for month in sorted({*present, *months}):
-        yield lake.write(month, months.get(month, {}).values())
+    # what takes long is the disk, for each file
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        yield from pool.map(
+            lambda month: lake.write(month, months.get(month, {}).values()),
+            sorted({*present, *months}),
+        )
 
 
 def _receipted(
