@@ -21,9 +21,11 @@ from threading import Event
 from typing import Any
 from zipfile import ZipFile
 
+import dagster as dg
 import pytest
 
 from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source, Window
 from personal_pipeline.ingest.fetch import pull_source
@@ -571,6 +573,21 @@ def test_columns_that_come_and_go_cost_no_row(bad_day: BadDay) -> None:
     stream = next(s for each in SOURCES for s in each.streams if s.name == "subscriber_export")
     rows = lake_of(bad_day.home, "kit", stream).read(date(2025, 9, 1)).values()
     assert {row.record.get("Shoe size") for row in rows} == {"43"}
+
+
+@pytest.mark.slow
+def test_the_page_of_a_stream_shows_the_receipts_of_its_files(bad_day: BadDay) -> None:
+    with instance_of(bad_day.home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["kit", "subscriber_export"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    found = event.asset_materialization.metadata["receipts"]
+    assert isinstance(found, dg.TableMetadataValue)
+    rows = {str(each.data["file"]): each.data for each in found.records}
+    september = rows["kit-confirmed-subscribers-2025-09-03.csv"]
+    assert (september["from"], september["to"]) == ("2025-09-01", "2025-09-01")
+    assert (september["unreadable in the file"], september["columns unknown"]) == (1, "Shoe size")
+    assert "medium-referrers-2025-11-15.json" not in rows
 
 
 @pytest.mark.slow
