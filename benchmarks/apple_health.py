@@ -67,10 +67,10 @@ def take_export(export: Path, folder: Path) -> None:
     assert count > 0
 
 
-def measure(records: int, against: str | None, folder: Path) -> list[Run]:
+def measure(records: int, years: float, against: str | None, folder: Path) -> list[Run]:
     """Write an export, and let each program read it; the baseline comes first."""
     export = folder / "export.zip"
-    write_export(export, records)
+    write_export(export, records, years=years)
     ours = [sys.executable, "-m", "benchmarks.apple_health", "--take", str(export)]
     home = str(folder / "home")
     runs = []
@@ -103,9 +103,10 @@ def show(records: int, runs: Sequence[Run]) -> None:
 
 
 def main() -> None:
-    """Measure one size."""
+    """Measure each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=500_000)
+    parser.add_argument("--records", type=int, nargs="+", default=[500_000])
+    parser.add_argument("--years", type=float, default=5, help="that the records are spread over")
     parser.add_argument("--against", help="the program healthkit-to-sqlite", default=None)
     parser.add_argument("--folder", type=Path, help="where to write; a temporary one by default")
     parser.add_argument("--take", nargs=2, type=Path, help=argparse.SUPPRESS)
@@ -113,8 +114,10 @@ def main() -> None:
     if arguments.take:
         take_export(*arguments.take)
         return
-    with TemporaryDirectory(dir=arguments.folder) as folder:
-        show(arguments.records, measure(arguments.records, arguments.against, Path(folder)))
+    for records in arguments.records:
+        with TemporaryDirectory(dir=arguments.folder) as folder:
+            runs = measure(records, arguments.years, arguments.against, Path(folder))
+            show(records, runs)
 
 
 if __name__ == "__main__":

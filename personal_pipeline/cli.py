@@ -41,7 +41,7 @@ from personal_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House
-    from personal_pipeline.ingest.fetch import Progress as FetchProgress
+    from personal_pipeline.ingest.contract import Progress as Told
     from personal_pipeline.refresh import Passed
 
 CONSOLE = Console()
@@ -127,7 +127,7 @@ class Rate(ProgressColumn):
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[FetchProgress]:
+def _progress(*, shown: bool) -> Iterator[Told]:
     """Bars for what is fetched, on a terminal; gives the function that moves them."""
     bars = Progress(
         TextColumn("{task.description}"),

@@ -22,8 +22,8 @@ from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
-from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.fetch import Progress, Pulled, pull_source
+from personal_pipeline.ingest.contract import Progress, Source
+from personal_pipeline.ingest.fetch import Pulled, pull_source
 from personal_pipeline.ingest.lake import DamagedPartition
 
 ROUND_WAIT_SECONDS = 30

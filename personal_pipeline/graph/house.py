@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 
 from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.fetch import Progress, Pulled
+from personal_pipeline.ingest.contract import Progress, Source
+from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.settings import Settings
 

@@ -44,6 +44,8 @@ _TAR_AT, _TAR = 257, b"ustar"
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
+_MEMBER = struct.Struct("<4s5H3L2H")
+_STORED, _DEFLATED = 0, 8
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -276,6 +278,82 @@ def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
         while block := content.read(BLOCK_BYTES):
             budget.spend(len(block))
             target.write(block)
+
+
+def members_of_cut_zip(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The files of a zip without a directory, because its end is missing: names and contents, from
+    the head that each has before it. The last one may end early.
+
+    Raises ``UnreadableFile`` when it is hostile.
+    """
+    budget = Budget.of(path)
+    with path.open("rb") as stream:
+        while len(head := stream.read(_MEMBER.size)) == _MEMBER.size:
+            mark, _, flags, method, _, _, _, size, _, name_size, more = _MEMBER.unpack(head)
+            is_described_behind = bool(flags & 8)
+            if mark != _ZIP[0] or flags & 1 or (method == _STORED and is_described_behind):
+                return
+            raw = stream.read(name_size)
+            if len(raw) < name_size:
+                return
+            stream.seek(more, os.SEEK_CUR)
+            budget.enter()
+            name = raw.decode("utf-8", "replace")
+            _check_name(name)
+            if method == _DEFLATED:
+                content = _inflated(stream, budget)
+            elif method == _STORED:
+                content = _stored(stream, size, budget)
+            else:
+                return
+            yield name, content
+            for _ in content:
+                pass
+            if is_described_behind:
+                _skip_description(stream)
+
+
+def _stored(stream: IO[bytes], size: int, budget: Budget) -> Iterator[bytes]:
+    while size and (block := stream.read(min(size, BLOCK_BYTES))):
+        size -= len(block)
+        budget.spend(len(block))
+        yield block
+
+
+def _inflated(stream: IO[bytes], budget: Budget) -> Iterator[bytes]:
+    """What is readable up to the end of the data, or of the file; the stream then stands there."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not inflater.eof and (block := inflater.unconsumed_tail or stream.read(BLOCK_BYTES)):
+        try:
+            content = inflater.decompress(block, BLOCK_BYTES)
+        except zlib.error:
+            stream.seek(0, os.SEEK_END)
+            return
+        budget.spend(len(content))
+        yield content
+    if not inflater.eof:
+        yield inflater.flush()
+    stream.seek(-len(inflater.unused_data), os.SEEK_CUR)
+
+
+def _skip_description(stream: IO[bytes]) -> None:
+    """Skip checksum and sizes, which have 4 bytes each or 8, with or without a mark before them."""
+    start = stream.tell()
+    behind = stream.read(64)
+    at = behind.find(_ZIP[0], 12)
+    stream.seek(start + at if 12 <= at <= 24 else start + len(behind))
+
+
+def mend_zip(path: Path, place: Path) -> None:
+    """Write what can be read of a zip without a directory into a new one. Raises
+    ``UnreadableFile`` when it is hostile."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members_of_cut_zip(path):
+            if name in archive.NameToInfo or name.endswith("/"):
+                continue
+            with archive.open(name, "w", force_zip64=True) as target:
+                for block in content:
+                    target.write(block)
 
 
 def zip_folder(folder: Path, place: Path, within: str = "") -> None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 Record: TypeAlias = dict[str, Any]
 """One record exactly as the service or the file gave it."""
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is read (a stream, a file), and how much of it is done of how much; 0 is
+unknown."""
+
 EARLIEST = date(1990, 1, 1)
 """A record of an earlier day is kept aside: the day is a zero or a slip, and filed under it, it
 would make every table reach back to it."""
@@ -137,6 +141,8 @@ class DropFile:
     captured_at: datetime
     home: Path | None = None
     """The home folder, for what the person declared there; None when there is none."""
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Told by the reader of a huge file as it goes on: how many bytes are read, and of how many."""
 
     def head(self, size: int = 65_536) -> bytes:
         """The first bytes, for recognising."""

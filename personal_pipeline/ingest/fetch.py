@@ -18,6 +18,7 @@ from personal_pipeline.ingest.contract import (
     EARLIEST,
     ApiStream,
     Coverage,
+    Progress,
     Record,
     Source,
     Unreadable,
@@ -45,9 +46,6 @@ LOCK_WAIT_SECONDS = 60
 """Beyond the time budget that the run which holds the lock has itself."""
 
 _FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stream, and how many days (or records) are done of how many; 0 is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     Incomplete,
+    Progress,
     Source,
     Unreadable,
     UnreadableFile,
@@ -52,12 +54,14 @@ from personal_pipeline.ingest.lake import (
 from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
-from personal_pipeline.ingest.tables import Progress, Spool, months_of, replace_months, spooling
+from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
 
 LOCK_WAIT_SECONDS = 600
+
+_WRITERS = 8
 
 UNPACKED = ("inbox", "archive")
 """Source and drop in the receipt of an archive whose files were taken by themselves."""
@@ -187,9 +191,9 @@ def take(
     progress: Progress | None = None,
 ) -> Taken:
     """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
+    ``progress`` is told how much of a huge file is read, in megabytes.
 
-    An archive that no source claims is unpacked, and what is in it is taken file by file.
-    ``progress`` is told how far a long file has been read. Raises
+    An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
     ``FileNotFoundError`` when the file is gone, because another process took it first.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
@@ -228,7 +232,7 @@ def _take(
         return _set_aside(home, path, receipt, "The file is empty; export it again.")
     claims = claims_of(sources, file)
     if not claims and not inside and kind_of(path):
-        return _take_members(home, sources, path, receipt, now, progress)
+        return _take_members(home, sources, path, receipt, now)
     if not claims:
         return _set_aside(home, path, receipt, unknown(sources, file))
     source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
@@ -242,9 +246,16 @@ def _take(
         reason=claim.reason,
         also_claimed=tuple(map(str, claims[1:])),
     )
+    if progress:
+        told = progress
+
+        def in_megabytes(done: int, total: int) -> None:
+            told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
+
+        file = replace(file, progress=in_megabytes)
     _archive(home, path, receipt.digest)
     try:
-        return _read_into_lake(home, source, drop, file, receipt, now, progress)
+        return _read_into_lake(home, source, drop, file, receipt, now)
     except UnreadableFile as error:
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
@@ -272,12 +283,7 @@ def _set_aside(
 
 
 def _take_members(
-    home: Home,
-    sources: Sequence[Source],
-    path: Path,
-    receipt: Receipt,
-    now: datetime,
-    progress: Progress | None,
+    home: Home, sources: Sequence[Source], path: Path, receipt: Receipt, now: datetime
 ) -> Taken:
     """Take the files of an archive that nobody claims as a whole, each by itself.
 
@@ -294,7 +300,7 @@ def _take_members(
             return _set_aside(home, path, receipt, str(error))
         if isinstance(members, Path):
             # an export that was packed in another way, or a folder of it
-            return _take(home, sources, members, now, path.name, progress)
+            return _take(home, sources, members, now, path.name)
         if not members:
             problem = (
                 f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
@@ -303,14 +309,7 @@ def _take_members(
             return _set_aside(home, path, receipt, problem)
         _archive(home, path, receipt.digest)
         taken = tuple(
-            _take(
-                home,
-                sources,
-                each,
-                now,
-                f"{path.name}/{each.relative_to(folder).as_posix()}",
-                progress,
-            )
+            _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
             for each in members
         )
     receipt = replace(
@@ -387,7 +386,6 @@ def _read_into_lake(
     file: DropFile,
     receipt: Receipt,
     now: datetime,
-    progress: Progress | None,
 ) -> Taken:
     digest = receipt.digest
     if drop.load is None:
@@ -401,7 +399,7 @@ def _read_into_lake(
         _date_picture(home, source, drop, file, digest)
         receipt = replace(receipt, streams=_unchanged(home, source, drop))
         return _receipted(home, receipt, {})
-    with spooling(home, progress) as spool:
+    with spooling(home) as spool:
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
     if not read.incomplete:
@@ -603,8 +601,12 @@ def _whole_picture(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -
     )
     if offered < kept:
         return  # an older picture, dropped late: it is in the archive, and changes nothing
-    for month in sorted({*present, *months}):
-        yield lake.write(month, months.get(month, {}).values())
+    # what takes long is the disk, for each file
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        yield from pool.map(
+            lambda month: lake.write(month, months.get(month, {}).values()),
+            sorted({*present, *months}),
+        )
 
 
 def _receipted(

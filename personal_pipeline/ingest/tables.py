@@ -8,16 +8,14 @@ goes to the archive, and a partition of the same content keeps its file untouche
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeAlias
 
 import duckdb
 
@@ -32,12 +30,10 @@ MEMORY_MB = 128
 ROWS_AT_ONCE = 150_000
 """Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
 
-WORKERS = max(min(os.cpu_count() or 1, 4), 2)
-"""Threads that run queries side by side. Each query has one thread: it is short, and one of many,
-so that sharing it out costs more than it brings."""
-
-
-Progress: TypeAlias = Callable[[str, int, int], None]
+WORKERS = 4
+"""Months that are written side by side: what takes long is the disk as much as the processor. Each
+query has one thread: it is short, and one of many, so that sharing it out costs more than it
+brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +41,14 @@ class Spool:
     """A place for the rows of one file on their way into the lake, gone when the file is read.
 
     ``folder`` is for scratch files. Every thread uses a ``connection.cursor()`` of its own.
-    ``progress`` may be told what is done, how much of it, and of how much (0: nobody knows).
     """
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
-    progress: Progress = lambda what, done, total: None
 
 
 @contextmanager
-def spooling(home: Home, progress: Progress | None = None) -> Iterator[Spool]:
+def spooling(home: Home) -> Iterator[Spool]:
     """A spool inside the home, because a folder for temporary files may be small."""
     home.state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.state, prefix="spool-"))
@@ -69,7 +63,9 @@ def spooling(home: Home, progress: Progress | None = None) -> Iterator[Spool]:
             }
         ) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            yield Spool(connection, folder, progress) if progress else Spool(connection, folder)
+            # arrays of objects hold nothing but text here: no need to look at many of them
+            connection.execute("set global pandas_analyze_sample = 10")
+            yield Spool(connection, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -83,40 +79,25 @@ def replace_months(
     they are merged with those present, and of rows with the same key the one captured later wins.
     Raises ``DamagedPartition``.
     """
-    table = _table(lake)
-    connection = spool.connection
     noted = lake.versions()
-    _keep_one_of_a_key(connection, lake.stream, table)
-    connection.execute(
-        f"create or replace view dated as select *, '{as_of}' as as_of, '{origin}' as origin"
-        " from once"
-    )
-    connection.execute("create or replace view offered as select * from dated")
-    if not whole:
-        _merge(connection, lake)
-    found = {
-        month: Version(digest, rows)
-        for month, digest, rows in connection.execute(
-            f"select month, {parquet.digest(table, lake.volatile)}, count(*)"
-            " from offered group by month"
+    offered = dict(
+        spool.connection.execute(
+            f"select month, count(*) from {parquet.names([lake.stream])} group by month"
         ).fetchall()
-    }
-    if whole:
-        found = {**dict.fromkeys(noted, Version(parquet.EMPTY, 0)), **found}
-    changed = sorted(month for month, version in found.items() if noted.get(month) != version)
+    )
+    months = sorted({*offered, *noted} if whole else offered)
 
-    def write(month: date) -> Written:
-        with connection.cursor() as cursor:
-            return _write(cursor, spool.folder, lake, month, found[month])
+    def replace(month: date) -> Written:
+        # the tables of a cursor are its own, and go with it
+        with spool.connection.cursor() as cursor:
+            _offer(cursor, lake, month, as_of, origin, merged=not whole)
+            return _replace(cursor, spool.folder, lake, month, noted.get(month))
 
-    largest = max((found[month].rows for month in changed), default=0)
-    with ThreadPoolExecutor(WORKERS if largest * WORKERS <= ROWS_AT_ONCE else 1) as pool:
-        written = {each.partition: each for each in pool.map(write, changed)}
-    lake.note({month: found[month] for month in written})
-    return [
-        written.get(month) or Written(month, version, True, False, 0, 0, 0)
-        for month, version in sorted(found.items())
-    ]
+    largest = max(offered.values(), default=1)
+    with ThreadPoolExecutor(min(max(ROWS_AT_ONCE // largest, 1), WORKERS)) as pool:
+        written = list(pool.map(replace, months))
+    lake.note({each.partition: each.version for each in written if each.changed})
+    return written
 
 
 def months_of(spool: Spool, stream: str) -> list[date]:
@@ -132,20 +113,91 @@ def _table(lake: StreamLake) -> Table:
     return lake.table
 
 
-def _write(
+def _offer(
+    cursor: duckdb.DuckDBPyConnection,
+    lake: StreamLake,
+    month: date,
+    as_of: str,
+    origin: str,
+    *,
+    merged: bool,
+) -> None:
+    """Make the table ``offered``: the spooled rows of a month, and those that the lake has when
+    they are to be merged; one of a key."""
+    table = _table(lake)
+    # what is the same in every row is held once, unless rows of other files come beside it
+    kinds = ("varchar", "varchar") if merged else (f"enum ('{as_of}')", f"enum ('{origin}')")
+    cursor.execute(
+        f"create temp table offered as select {parquet.names(table.columns)},"
+        f" cast('{as_of}' as {kinds[0]}) as as_of, cast('{origin}' as {kinds[1]}) as origin"
+        f" from {parquet.names([lake.stream])} where month = date '{month}'"
+    )
+    path = lake.path(month)
+    if merged and path.exists():
+        columns = ", ".join(
+            f"cast({parquet.names([name])} as {kind}) as {parquet.names([name])}"
+            for name, kind in table.columns.items()
+        )
+        try:
+            cursor.execute(
+                f"create or replace temp table offered as"
+                f" select {columns}, as_of, origin from offered"
+                f" union all by name select * from {parquet.FILE}",
+                [str(path)],
+            )
+        except duckdb.Error as error:
+            raise lake.damaged(month, error) from error
+    _keep_one_of_a_key(cursor, table, lake.volatile)
+
+
+def _keep_one_of_a_key(
+    cursor: duckdb.DuckDBPyConnection, table: Table, volatile: tuple[str, ...]
+) -> None:
+    """Of offered rows with the same key the one captured last stays; equal times are settled by
+    content, not by order. Hardly any key occurs twice, so few rows are looked at closely."""
+    key = parquet.names(table.key)
+    cursor.execute(
+        "create temp table doubled as"
+        f" select hash({key}) as hash from offered group by all having count(*) > 1"
+    )
+    if not cursor.execute("select count(*) from doubled").fetchall()[0][0]:
+        return
+    cursor.execute(
+        f"""
+        create temp table chosen as
+        select * from offered where hash({key}) in (from doubled)
+        qualify row_number() over (
+            partition by {key}
+            order by
+                as_of desc, {parquet.content(table, volatile)} desc, {parquet.text(table.columns)}
+        ) = 1
+        """
+    )
+    cursor.execute(f"delete from offered where hash({key}) in (from doubled)")
+    cursor.execute("insert into offered from chosen")
+
+
+def _replace(
     cursor: duckdb.DuckDBPyConnection,
     folder: Path,
     lake: StreamLake,
     month: date,
-    version: Version,
+    noted: Version | None,
 ) -> Written:
+    """Let a partition hold the offered rows, if it does not hold them already."""
     table = _table(lake)
+    found = cursor.execute(
+        f"select {parquet.digest(table, lake.volatile)}, count(*) from offered"
+    ).fetchall()
+    version = Version(*found[0])
+    if version == noted:
+        return Written(month, version, True, False, 0, 0, 0)
     path, piece = lake.path(month), folder / f"{lake.stream}-{month}.parquet"
     place = str(piece).replace("'", "''")
     cursor.execute(
-        f"copy (select {parquet.names(table.columns)}, as_of, origin from offered"
-        f" where month = date '{month}' order by {parquet.names(table.key)})"
-        f" to '{place}' (format parquet, compression zstd, row_group_size 20480)"
+        f"copy (from offered order by {parquet.names(table.key)})"
+        f" to '{place}' (format parquet, compression zstd, compression_level 1,"
+        " row_group_size 20480)"
     )
     existed = path.exists()
     new, altered, vanished = version.rows, 0, 0
@@ -181,93 +233,3 @@ def _difference(
     except duckdb.Error as error:
         raise lake.damaged(month, error) from error
     return counts
-
-
-def _keep_one_of_a_key(connection: duckdb.DuckDBPyConnection, stream: str, table: Table) -> None:
-    """Make the view ``once``: the spooled rows, and of those with the same key only one, chosen by
-    content and not by order. Hardly any key occurs twice, so few rows are looked at closely."""
-    key, rows = parquet.names(table.key), parquet.names([stream])
-    connection.execute("create or replace table doubled (hash ubigint)")
-    months = connection.execute(
-        f"select month, count(*) from {rows} group by month order by month"
-    ).fetchall()
-    for first, last in _spans(months):
-        connection.execute(
-            f"""
-            insert into doubled
-            select hash({key}) as hash from {rows}
-            where month between date '{first}' and date '{last}'
-            group by hash having count(*) > 1
-            """
-        )
-    if not connection.execute("select count(*) from doubled").fetchall()[0][0]:
-        connection.execute(f"create or replace view once as select * from {rows}")
-        return
-    connection.execute(
-        f"""
-        create or replace table chosen as
-        select * from {rows} where hash({key}) in (select hash from doubled)
-        qualify row_number() over (
-            partition by {key} order by {parquet.text(["month", *table.columns])}
-        ) = 1
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace view once as
-        select * from {rows} where hash({key}) not in (select hash from doubled)
-        union all by name
-        select * from chosen
-        """
-    )
-
-
-def _spans(months: Sequence[tuple[date, int]]) -> list[tuple[date, date]]:
-    """First and last month of spans that hold about ``ROWS_AT_ONCE`` rows each."""
-    spans: list[tuple[date, date]] = []
-    rows = 0
-    for month, count in months:
-        if not spans or rows + count > ROWS_AT_ONCE:
-            spans.append((month, month))
-            rows = 0
-        spans[-1] = (spans[-1][0], month)
-        rows += count
-    return spans
-
-
-def _merge(connection: duckdb.DuckDBPyConnection, lake: StreamLake) -> None:
-    """Let ``offered`` also hold what the lake has for the same months."""
-    found = connection.execute("select distinct month from once").fetchall()
-    months = [month for (month,) in found if lake.path(month).exists()]
-    if not months:
-        return
-    listed = ", ".join(f"date '{month}'" for month in months)
-    present = f"month in ({listed})"
-    table = _table(lake)
-    connection.execute(f"create or replace table merged as select * from dated where {present}")
-    for month in months:
-        try:
-            connection.execute(
-                f"insert into merged by name select *, date '{month}' as month from {parquet.FILE}",
-                [str(lake.path(month))],
-            )
-        except duckdb.Error as error:
-            raise lake.damaged(month, error) from error
-    connection.execute(
-        f"""
-        create or replace table newest as
-        select * from merged
-        qualify row_number() over (
-            partition by {parquet.names(["month", *table.key])}
-            order by as_of desc, {parquet.content(table, lake.volatile)} desc
-        ) = 1
-        """
-    )
-    connection.execute(
-        f"""
-        create or replace view offered as
-        select * from dated where not {present}
-        union all by name
-        select * from newest
-        """
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import random
 import struct
 import tarfile
 import zipfile
@@ -12,13 +13,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.archives import MOST_ENTRIES, Budget, unpack, zip_folder
+from personal_pipeline.ingest.archives import (
+    MOST_ENTRIES,
+    Budget,
+    members_of_cut_zip,
+    unpack,
+    zip_folder,
+)
 from personal_pipeline.ingest.contract import (
     Claim,
     Drop,
@@ -295,6 +303,46 @@ def test_one_that_breaks_off_is_refused(
     receipt = dropped(home, "x.bin", content[:10_000]).receipt
     assert receipt.problem is not None
     assert "damaged or not complete" in receipt.problem
+
+
+class Pipe:
+    """What a zip is written to from front to back: sizes then stand behind each file."""
+
+    def __init__(self, target: io.BytesIO) -> None:
+        self.target = target
+
+    def write(self, content: bytes) -> int:
+        return self.target.write(content)
+
+    def flush(self) -> None:
+        pass
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2_300), st.booleans(), st.integers(0, 2**32))
+def test_a_zip_without_its_end_gives_what_is_before_it(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, described: bool, seed: int
+) -> None:
+    files = {
+        "a.txt": b"note" * 100,
+        "b.bin": random.Random(seed).randbytes(1500),
+        "c.txt": b"c" * 900,
+    }
+    target = io.BytesIO()
+    place: Any = Pipe(target) if described else target
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    directory = target.getvalue().index(b"PK\x01\x02")
+    path = tmp_path_factory.getbasetemp() / "cut.zip"
+    path.write_bytes(target.getvalue()[:cut])
+    found = {name: b"".join(content) for name, content in members_of_cut_zip(path)}
+    for (name, content), whole in zip(found.items(), files, strict=False):
+        assert name == whole
+        assert files[name].startswith(content)
+    assert [files[name] for name in found][:-1] == list(found.values())[:-1]
+    if cut >= directory:
+        assert found == files
 
 
 def test_twenty_thousand_files_are_ordinary(tmp_path: Path) -> None:

@@ -1,54 +1,28 @@
-"""Elements of Apple's XML: records as the phone writes them are cut out in bulk by one regular
-expression, everything else goes through a real parser (expat).
+"""Elements of Apple's XML, by a real parser (expat). Blocks of it are offered to whoever can take
+usual records in bulk, and only what is not taken is parsed.
 
-The expression takes a record only in the form that every phone writes; what is not matched, and
-what is matched but lies inside of another element, is fed to the parser. What is broken costs the
-element that it is in, and reading goes on at the next one.
+What is broken costs the element that it is in, and reading goes on at the next one.
 """
 
 from __future__ import annotations
 
 import re
 import xml.parsers.expat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 from personal_pipeline.ingest.contract import Unreadable, UnreadableFile
 from personal_pipeline.sources.apple_health.members import ROOT
 
 LARGEST_PROLOG_BYTES = 4_000_000
+SMALLEST_TAKEN_BYTES = 100_000
 LARGEST_HELD_BYTES = 16_000_000
 """Of a record that may be going on in the next block."""
 DEEPEST = 50
 MOST_IN_ONE = 1_000_000
 """Elements inside of one element."""
 
-_TEXT = rb'[^"]*'
-_TIME = rb"(\d{4}-\d\d-\d\d [0-2]\d:[0-5]\d:[0-5]\d [+-][01]\d[0-5]\d)"
-_RECORD = re.compile(
-    rb'<Record (type="'
-    + _TEXT
-    + rb'" sourceName="'
-    + _TEXT
-    + rb'"(?: sourceVersion="'
-    + _TEXT
-    + rb'")?(?: device="'
-    + _TEXT
-    + rb'")?(?: unit="'
-    + _TEXT
-    + rb'")?) creationDate="'
-    + _TIME
-    + rb'" startDate="'
-    + _TIME
-    + rb'" endDate="'
-    + _TIME
-    + rb'"(?: value="([ !#-%\'-;=-~]*)")?'
-    rb'(?:/>|>((?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*)\s*</Record>)'
-)
-"""Groups: who measured what, the three times, the value, the metadata."""
-_COLUMNS = _RECORD.groups + 1
-
+_RECORD = b"<Record "
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 _OUTERMOST = frozenset(
@@ -63,39 +37,17 @@ _REFERENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element with everything in it. ``text`` is what stands between its tags."""
 
     tag: str
     attributes: dict[str, str]
-    children: list[Element] = field(default_factory=list)
+    children: Sequence[Element] = ()
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records as they are written, a list a column. ``heads`` has all attributes up to the unit,
-    ``metadata`` the entries inside; ``values`` and ``metadata`` may lack."""
-
-    heads: list[bytes]
-    created: list[bytes]
-    started: list[bytes]
-    ended: list[bytes]
-    values: list[bytes | None]
-    metadata: list[bytes | None]
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-    def written(self) -> Iterator[bytes]:
-        """Each record as XML again."""
-        columns = (self.heads, self.created, self.started, self.ended, self.values, self.metadata)
-        for head, created, started, ended, value, metadata in zip(*columns, strict=True):
-            given = b"" if value is None else b' value="%b"' % value
-            yield b'<Record %b creationDate="%b" startDate="%b" endDate="%b"%b>%b</Record>' % (
-                head, created, started, ended, given, metadata or b"",
-            )  # fmt: skip
+Take: TypeAlias = Callable[[bytes | memoryview], bool]
+"""Takes a block of XML, or says that it does not."""
 
 
 class End:
@@ -134,7 +86,8 @@ class _Parser:
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._text
         self._expat.StartDoctypeDeclHandler = self._refuse
-        self._open: list[tuple[Element, list[str]]] = []
+        # tag, attributes, what is in it, its text
+        self._open: list[tuple[str, dict[str, str], list[Element], list[str]]] = []
         self._inside = self._fed = self._began = 0
         self._unfinished = b""
         self._parse(b"<HealthData>")
@@ -142,36 +95,35 @@ class _Parser:
     @property
     def is_between(self) -> bool:
         """Whether what comes next stands directly under the root."""
-        return len(self._open) <= 1
+        return len(self._open) <= 1 and b"<" not in self._unfinished
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        at = self._expat.CurrentByteIndex
-        if len(self._open) == 1:
-            self._began = at
-        elif self._open[1:] and tag in _OUTERMOST and not self._may_hold(tag):
+        depth = len(self._open)
+        if depth == 1:
+            self._began = self._expat.CurrentByteIndex
+        elif tag in _OUTERMOST and depth > 1 and not self._may_hold(tag):
             # the one around it is not closed: go on with this one
-            raise _NotWhole(at)
+            raise _NotWhole(self._expat.CurrentByteIndex)
         self._inside += 1
-        if len(self._open) >= DEEPEST or self._inside > MOST_IN_ONE:
-            raise _NotWhole(at + 1)
-        self._open.append((Element(tag, attributes), []))
+        if depth >= DEEPEST or self._inside > MOST_IN_ONE:
+            raise _NotWhole(self._expat.CurrentByteIndex + 1)
+        self._open.append((tag, attributes, [], []))
 
     def _may_hold(self, tag: str) -> bool:
-        return tag == "Record" and self._open[-1][0].tag == "Correlation"
+        return tag == "Record" and self._open[-1][0] == "Correlation"
 
     def _end(self, _: str) -> None:
-        built, text = self._open.pop()
-        written = "".join(text).strip()
-        element = Element(built.tag, built.attributes, built.children, written)
+        tag, attributes, children, text = self._open.pop()
+        element = Element(tag, attributes, children, "".join(text).strip())
         if len(self._open) > 1:
-            self._open[-1][0].children.append(element)
+            self._open[-1][2].append(element)
             return
         self._inside = 0
         self._found.append(element if self._open else End())
 
     def _text(self, text: str) -> None:
         if len(self._open) > 1:
-            self._open[-1][1].append(text)
+            self._open[-1][3].append(text)
         elif not text.isspace():
             self._found.append(Unreadable("text between the elements", text[:2000]))
 
@@ -207,13 +159,13 @@ class _Parser:
     def _break(self, raw: bytes, reason: str) -> None:
         text = raw[:2000].decode(errors="replace")
         if self._open[1:]:
-            broken, _ = self._open[1]
+            tag, attributes, children, _ = self._open[1]
             if self._began < self._fed:
                 # the beginning was in an earlier piece
-                text = f"{broken.tag} {broken.attributes} … {text}"
+                text = f"{tag} {attributes} … {text}"
             self._found.append(Unreadable(reason, text))
             # records that an unclosed correlation swallowed
-            self._found += [each for each in broken.children if each.tag == "Record"]
+            self._found += [each for each in children if each.tag == "Record"]
         elif raw.strip():
             self._found.append(Unreadable(reason, text))
         self._begin()
@@ -238,11 +190,10 @@ def parse(content: bytes) -> Element | None:
     return found[0] if len(found) == 1 and isinstance(found[0], Element) else None
 
 
-def parts(
-    blocks: Iterator[bytes], *, fast: bool = True
-) -> Iterator[Batch | Element | Unreadable | End]:
-    """The parts of an export in order: the root without its content, then batches of records,
-    other elements, and what is broken. Without ``fast`` every record is an element.
+def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable | End]:
+    """The parts of an export in order: the root without its content, then its elements, and what is
+    broken. ``take`` is offered what stands directly under the root in bulk, and says whether it has
+    taken it; only what it has not is parsed.
 
     Raises ``UnreadableFile`` when there is no root, or the prolog declares entities.
     """
@@ -258,7 +209,6 @@ def parts(
         buffer += block
     root, _, buffer = buffer.partition(b">")
     parser = _Parser()
-    parser.may_be_bulk = fast
     yield parse(root.removesuffix(b"/") + b"/>") or Element("HealthData", {})
     if root.endswith(b"/"):
         buffer = b"</HealthData>" + buffer
@@ -268,11 +218,8 @@ def parts(
         last = not block
         buffer += block
         end = len(buffer) if last else _end_of_whole(buffer)
-        if parser.may_be_bulk:
-            yield from _in_bulk(parser, buffer[:end])
-        else:
-            parser.feed(buffer[:end])
-            yield from parser.taken()
+        # without a copy: it may be the whole of a large block
+        yield from _in_order(parser, memoryview(buffer)[:end], take)
         buffer = buffer[end:]
     parser.finish()
     yield from parser.taken()
@@ -297,29 +244,34 @@ def _without_prolog(buffer: bytes) -> bytes:
 
 def _end_of_whole(buffer: bytes) -> int:
     """Up to where the buffer can be read now: its last record may go on in the next block."""
-    start = buffer.rfind(b"<Record ")
+    start = buffer.rfind(_RECORD)
     if start == -1:
         start = buffer.rfind(b">") + 1
     return start if len(buffer) - start <= LARGEST_HELD_BYTES else len(buffer)
 
 
-def _in_bulk(parser: _Parser, content: bytes) -> Iterator[Batch | Element | Unreadable | End]:
-    pieces: list[Any] = _RECORD.split(content)
-    between = pieces[::_COLUMNS]
-    columns = [pieces[number::_COLUMNS] for number in range(1, _COLUMNS)]
-    others = [number for number, text in enumerate(between) if text and not text.isspace()]
-    start = 0
-    for end in (*others, len(between)):
-        batch = Batch(*(column[start:end] for column in columns))
-        if parser.is_between and parser.may_be_bulk:
-            if len(batch):
-                yield batch
-        else:
-            for record in batch.written():
-                parser.feed(record)
-        if end < len(between):
-            if b"<!" in between[end] or b"<?" in between[end]:
+def _in_order(
+    parser: _Parser, content: memoryview, take: Take
+) -> Iterator[Element | Unreadable | End]:
+    def taken(piece: bytes | memoryview) -> bool:
+        return parser.may_be_bulk and parser.is_between and take(piece)
+
+    if taken(content):
+        return
+    # what is odd hardly ever stands everywhere
+    for piece in _pieces(bytes(content)):
+        if not taken(piece):
+            if b"<!" in piece or b"<?" in piece:
                 parser.may_be_bulk = False
-            parser.feed(between[end])
-        yield from parser.taken()
-        start = end
+            parser.feed(piece)
+            yield from parser.taken()
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    """What stands before the first record, then pieces that begin with one."""
+    start = 0
+    while start < len(content):
+        skipped = SMALLEST_TAKEN_BYTES if content.startswith(_RECORD, start) else 0
+        end = content.find(_RECORD, start + skipped)
+        yield content[start : end if end != -1 else None]
+        start = end if end != -1 else len(content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date
 
 from personal_pipeline.ingest.contract import (
@@ -19,7 +18,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.lake import canonical
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline.sources.apple_health.elements import Batch, Element, End, parts
+from personal_pipeline.sources.apple_health.elements import Element, End, parts
 from personal_pipeline.sources.apple_health.members import Export, head_of_main, opened
 from personal_pipeline.sources.apple_health.records import (
     EARLIEST,
@@ -70,20 +69,18 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
     Raises ``UnreadableFile`` when it is hostile or no export.
     """
     prepare_points(spool)
-    with opened(file.path) as export:
+    with opened(file.path, spool.folder) as export:
         records = Records(spool, file.captured_at)
         about: Record = {}
         ended = False
         try:
-            for part in parts(export.blocks):
-                if isinstance(part, Batch):
-                    records.add(part)
-                elif isinstance(part, Unreadable):
+            for part in parts(_told(export, file), records.take):
+                if isinstance(part, Unreadable):
                     yield part
                 elif isinstance(part, End):
                     ended = True
                 elif part.tag == "Record":
-                    records.add_element(part)
+                    records.add(part)
                 elif part.tag in ("HealthData", "ExportDate", "Me"):
                     about |= {part.tag: part.attributes}
                 else:
@@ -107,6 +104,14 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             f"Incomplete: {problem}. What it holds was added and nothing removed; drop the whole "
             "export.zip."
         )
+
+
+def _told(export: Export, file: DropFile) -> Iterator[bytes]:
+    done = 0
+    for block in export.blocks:
+        yield block
+        done += len(block)
+        file.progress(done, export.size)
 
 
 def _found(
@@ -150,9 +155,9 @@ def _workout(element: Element, export: Export, spool: Spool) -> Iterator[DropRow
             locations += [each for each in child.children if each.tag == "Location"]
             rest = [each for each in child.children if each.tag != "Location"]
             export.points_outside |= any(each.tag == "FileReference" for each in rest)
-            child = replace(child, children=rest)
+            child = child._replace(children=rest)
         kept.append(child)
-    row = _timed("workouts", replace(element, children=kept))
+    row = _timed("workouts", element._replace(children=kept))
     yield row
     if locations and isinstance(row, DropRow):
         lost = spool_points(spool, f"workout/{row.key}", points_of_locations(locations))

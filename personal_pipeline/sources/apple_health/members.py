@@ -9,11 +9,17 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from personal_pipeline.ingest.archives import kind_of, refuse_hostile
+from personal_pipeline.ingest.archives import (
+    kind_of,
+    members_of_cut_zip,
+    mend_zip,
+    refuse_hostile,
+)
 from personal_pipeline.ingest.contract import UnreadableFile
 
 BLOCK_BYTES = 2 << 20
@@ -38,12 +44,14 @@ DAMAGED = (
 
 @dataclass
 class Export:
-    """An export that is open. ``blocks`` is the main file; ``names`` are the others.
+    """An export that is open. ``blocks`` is the main file, of ``size`` bytes; ``names`` are the
+    others.
 
     ``problem`` is set when reading the main file broke off, as a sentence.
     """
 
     blocks: Iterator[bytes]
+    size: int
     names: tuple[str, ...] = ()
     archive: zipfile.ZipFile | None = None
     problem: str | None = None
@@ -72,12 +80,31 @@ def head_of_main(path: Path) -> bytes | None:
             head = stream.read(HEAD_BYTES)
         return head if _is_main(head) else None
     refuse_hostile(path)
+    if not zipfile.is_zipfile(path):
+        return _head_in_cut_zip(path)
     try:
         with zipfile.ZipFile(path) as archive:
             found = _main_of(archive)
     except DAMAGED:
         return None
     return found[1] if found else None
+
+
+def _head_in_cut_zip(path: Path) -> bytes | None:
+    """As ``head_of_main``; what stands far behind in the file is not looked for."""
+    left = MOST_LOOKED_AT_BYTES
+    for name, content in members_of_cut_zip(path):
+        head = b""
+        for block in content:
+            left -= len(block)
+            head += block[: HEAD_BYTES - len(head)]
+            if len(head) == HEAD_BYTES or left < 0:
+                break
+        if name.lower().endswith(".xml") and _is_main(head):
+            return head
+        if left < 0:
+            return None
+    return None
 
 
 def _is_main(head: bytes) -> bool:
@@ -104,18 +131,27 @@ def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
     return None
 
 
+MOST_LOOKED_AT_BYTES = 100_000_000
 MOST_LOOKED_AT = 50
 """Of the XML files in a zip: an archive of something else may hold a hundred thousand."""
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Export]:
-    """Open an export. Raises ``UnreadableFile`` when it is hostile or has no main file."""
+def opened(path: Path, scratch: Path) -> Iterator[Export]:
+    """Open an export; of a zip that was cut off, what is left of it. Raises ``UnreadableFile`` when
+    it is hostile or has no main file."""
     if kind_of(path) != "zip":
         with path.open("rb") as stream:
-            yield Export(iter(lambda: stream.read(BLOCK_BYTES), b""))
+            blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
+            yield Export(blocks, path.stat().st_size)
         return
     refuse_hostile(path)
+    problem = None
+    if not zipfile.is_zipfile(path):
+        problem = "the zip is cut off"
+        mended = scratch / "mended.zip"
+        mend_zip(path, mended)
+        path = mended
     with zipfile.ZipFile(path) as archive:
         found = _main_of(archive)
         if found is None:
@@ -129,7 +165,7 @@ def opened(path: Path) -> Iterator[Export]:
             for member in archive.infolist()
             if member is not main and not member.is_dir()
         )
-        export = Export(iter(()), names, archive)
+        export = Export(iter(()), main.file_size, names, archive, problem)
         blocks = _main_blocks(archive, main, export)
         export.blocks = blocks
         # it holds the member open, also when nobody reads it to its end
@@ -141,8 +177,11 @@ def _main_blocks(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, export: Export
 ) -> Generator[bytes, None, None]:
     try:
-        with archive.open(member) as stream:
-            while block := stream.read(BLOCK_BYTES):
+        # it is inflated while the block before is read
+        with archive.open(member) as stream, ThreadPoolExecutor(1) as pool:
+            following = pool.submit(stream.read, BLOCK_BYTES)
+            while block := following.result():
+                following = pool.submit(stream.read, BLOCK_BYTES)
                 yield block
     except DAMAGED:
         export.problem = "the zip is damaged inside its main file"

@@ -1,27 +1,27 @@
 """Records of an Apple Health export, millions of them, on their way into the lake by DuckDB.
 
-Records of the usual form come in batches of columns; all others come as elements, one by one. Both
-end in the same narrow file of delimited text, which DuckDB takes in. What repeats in a batch (who
-measured what, and the metadata) is read by the real parser once a form, so both ways give the same
-rows by construction; if anything of a batch is not as it should be, its records are all read one by
-one.
+Blocks of usual records are cut in bulk, all others come as elements, one by one. In both cases who
+measured what, and the metadata, is what the real parser made of it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
+import numpy as np
+import numpy.typing as npt
 
 from personal_pipeline.ingest.contract import Table, Unreadable
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline.sources.apple_health.elements import Batch, Element, parse
+from personal_pipeline.sources.apple_health.bulk import OFFSETS, Batch, Cutter, offsets_of
+from personal_pipeline.sources.apple_health.elements import Element
 
 RECORDS = Table(
     columns={
@@ -50,21 +50,27 @@ _ADDRESS = re.compile(r"(?<=<<HKDevice): 0x[0-9a-fA-F]+")
 """In a device's text: a place in the phone's memory, which differs in every export."""
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+_EARLIEST = int(EARLIEST.timestamp())
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_NO_TIME = -(2**62)
 
 STATE_OF_MIND = "HKDataTypeStateOfMind"
 
 Head = tuple[str | None, ...]
-"""Type, source, its version, device and unit."""
+"""Type, source, its version, device, unit, and the offsets of the times."""
 
 _KNOWN = ("type", "sourceName", "sourceVersion", "device", "unit")
 _TIMES = ("creationDate", "startDate", "endDate")
-_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}")
+_USUAL_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-](?:[01]\d|2[0-3])[0-5]\d"
+)
 
-_DELIMITER, _QUOTE, _NULL = b"\x1f", b"\x02", b"\x03"
+_NOTHING = "\x03"
+"""Stands for null on the way to DuckDB; no text has it, as control characters become blanks."""
+_TEXTS = ("value", "metadata", "more")
 _MOST_WAITING = 2
-LARGEST_LINE_BYTES = 8_000_000
-"""Less than ``records_take`` can read."""
-_MOST_FORMS_KNOWN = 100_000
+_ROWS_AT_ONCE = 5_000
+_LARGEST_WAITING_BYTES = 4_000_000
 
 
 def _sql(name: str) -> str:
@@ -83,25 +89,31 @@ class Records:
         self._latest = captured_at + timedelta(days=31)
         # one beside the thread that reads: DuckDB works while Python cuts the next batch
         self._pool = ThreadPoolExecutor(1)
-        self._waiting: list[tuple[Future[None], Batch | None]] = []
-        self._files = 0
-        self._numbers: dict[Head, bytes] = {}
-        self._heads: dict[bytes, bytes | None] = {}
-        self._metadata: dict[bytes | None, bytes | None] = {}
-        self._lines: list[bytes] = []
+        self._waiting: deque[Future[None]] = deque()
+        self._numbers: dict[Head, int] = {}
+        self._usual: list[Head] = []
+        self._cutter = Cutter(self._number_of, _metadata_of_usual)
+        self._rows: list[dict[str, Any]] = []
         self._size = 0
         self._found: list[Element | Unreadable] = []
         spool.connection.execute(_sql("setup"))
 
-    def add(self, batch: Batch) -> None:
-        """Take records of the usual form."""
-        lines = self._lines_of(batch)
-        if lines is None:
-            self._add_one_by_one(batch)
-        else:
-            self._submit(lines, batch)
+    def take(self, content: bytes | memoryview) -> bool:
+        """Take a block of XML if it is nothing but usual records; says whether it did."""
+        batch = self._cutter.cut(content)
+        if batch is None or not _EARLIEST <= batch.started.min() <= batch.started.max() <= int(
+            self._latest.timestamp()
+        ):
+            return False
+        texts = {name: np.full(len(batch.values), _NOTHING, object) for name in _TEXTS}
+        texts["value"][:] = batch.values
+        texts["metadata"][:] = batch.metadata
+        numbers = {"head": self._heads_of(batch), "created": batch.created,
+                   "started": batch.started, "ended": batch.ended}  # fmt: skip
+        self._submit(numbers | texts)
+        return True
 
-    def add_element(self, element: Element) -> None:
+    def add(self, element: Element) -> None:
         """Take one record."""
         if element.attributes.get("type") == STATE_OF_MIND:
             self._found.append(element)
@@ -110,16 +122,10 @@ class Records:
         if isinstance(row, Unreadable):
             self._found.append(row)
             return
-        line = self._line(row)
-        if len(line) > LARGEST_LINE_BYTES:
-            self._found.append(
-                Unreadable(f"Record: more than {LARGEST_LINE_BYTES:,} bytes", element.attributes)
-            )
-            return
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size > LARGEST_LINE_BYTES // 2:
-            self._submit_elements()
+        self._rows.append(row)
+        self._size += sum(len(row[name] or "") for name in _TEXTS)
+        if len(self._rows) >= _ROWS_AT_ONCE or self._size > _LARGEST_WAITING_BYTES:
+            self._submit_rows()
 
     def found(self) -> Iterator[Element | Unreadable]:
         """What turned up so far that is no usual record."""
@@ -128,117 +134,79 @@ class Records:
 
     def finish(self) -> None:
         """Wait until everything that was added is in the view."""
+        self._submit_rows()
         while self._waiting:
-            self._settle()
-        self._submit_elements()
-        while self._waiting:
-            self._settle()
+            self._waiting.popleft().result()
         self._pool.shutdown()
-        numbered = [[int(number), *head] for head, number in self._numbers.items()]
-        if numbered:
+        if self._numbers:
             self._spool.connection.executemany(
-                "insert into heads values (?, ?, ?, ?, ?, ?)", numbered
+                "insert into heads values (?, ?, ?, ?, ?, ?, ?)",
+                [[number, *head] for head, number in self._numbers.items()],
             )
+        self._spool.connection.execute(_sql("finish"))
 
     def close(self) -> None:
         """Drop what was not yet begun."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _submit_elements(self) -> None:
-        if self._lines:
-            self._submit(b"\n".join(self._lines), None)
-            self._lines, self._size = [], 0
+    def _submit_rows(self) -> None:
+        if not self._rows:
+            return
+        heads = [
+            self._number(tuple(row[name] for name in (*_KNOWN, "offsets"))) for row in self._rows
+        ]
+        columns: dict[str, npt.NDArray[Any]] = {"head": np.array(heads)}
+        for name, time in zip(("created", "started", "ended"), _TIMES, strict=True):
+            columns[name] = np.array([_seconds(row[time]) for row in self._rows])
+        for name in _TEXTS:
+            texts = np.empty(len(self._rows), object)
+            texts[:] = [_NOTHING if row[name] is None else row[name] for row in self._rows]
+            columns[name] = texts
+        self._rows, self._size = [], 0
+        self._submit(columns)
 
-    def _submit(self, lines: bytes, batch: Batch | None) -> None:
+    def _submit(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
         while len(self._waiting) >= _MOST_WAITING:
-            self._settle()
-        self._files += 1
-        path = self._spool.folder / f"records-{self._files}"
-        self._waiting.append((self._pool.submit(self._take, path, lines), batch))
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(self._insert, columns))
 
-    def _take(self, path: Path, lines: bytes) -> None:
-        path.write_bytes(lines + b"\n")
-        latest = self._latest.replace(tzinfo=None)
-        try:
-            with self._spool.connection.cursor() as cursor:
-                cursor.execute(_sql("take"), {"path": str(path), "latest": latest})
-        finally:
-            path.unlink()
+    def _insert(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        with self._spool.connection.cursor() as cursor:
+            cursor.register("taken", columns)
+            cursor.execute(_sql("take"))
 
-    def _settle(self) -> None:
-        """Wait for the oldest file. A time in it that is none shows only now."""
-        future, batch = self._waiting.pop(0)
-        try:
-            future.result()
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            if batch is None:
-                raise
-            self._add_one_by_one(batch)
-
-    def _add_one_by_one(self, batch: Batch) -> None:
-        for written in batch.written():
-            element = parse(written)
-            if element is None:
-                raw = written[:2000].decode(errors="replace")
-                self._found.append(Unreadable("Record: not well-formed", raw))
-            else:
-                self.add_element(element)
-
-    def _lines_of(self, batch: Batch) -> bytes | None:
-        """A line a record, as ``records_take`` reads them; None when one has to be looked at."""
-        for known in (self._heads, self._metadata):
-            if len(known) > _MOST_FORMS_KNOWN:
-                known.clear()
-        for head in set(batch.heads) - self._heads.keys():
-            self._heads[head] = self._number_of_written(head)
-        for metadata in set(batch.metadata) - self._metadata.keys():
-            self._metadata[metadata] = _metadata_of_written(metadata)
-        heads = [self._heads[head] for head in batch.heads]
-        metadata_json = [self._metadata[metadata] for metadata in batch.metadata]
-        if None in heads or None in metadata_json:
+    def _number_of(self, element: Element) -> int | None:
+        if element.attributes["type"] == STATE_OF_MIND:
             return None
-        values = [_NULL if value is None else value for value in batch.values]
-        nothing = [_NULL + _DELIMITER + _NULL] * len(batch)
-        columns: Sequence[list[Any]] = (
-            heads, batch.created, batch.started, batch.ended, values, metadata_json, nothing
-        )  # fmt: skip
-        return b"\n".join(map(_DELIMITER.join, zip(*columns, strict=True)))
+        self._usual.append(tuple(element.attributes.get(name) for name in _KNOWN))
+        return len(self._usual) - 1
 
-    def _number_of_written(self, head: bytes) -> bytes | None:
-        element = parse(b"<Record " + head + b"/>")
-        if element is None or element.attributes["type"] == STATE_OF_MIND:
-            return None
-        return self._number(tuple(element.attributes.get(name) for name in _KNOWN))
+    def _heads_of(self, batch: Batch) -> npt.NDArray[np.int64]:
+        # as one number, of which there are few
+        both = batch.heads * OFFSETS + batch.offsets
+        numbers = np.empty(len(both), np.int64)
+        for each in set(both.tolist()):
+            head, offsets = divmod(each, OFFSETS)
+            numbers[both == each] = self._number((*self._usual[head], offsets_of(offsets)))
+        return numbers
 
-    def _number(self, head: Head) -> bytes:
-        kind, source, version, device, unit = head
-        head = (kind, source, version, device and _ADDRESS.sub("", device), unit)
-        return self._numbers.setdefault(head, b"%d" % len(self._numbers))
-
-    def _line(self, row: dict[str, str | None]) -> bytes:
-        number = self._number(tuple(row[name] for name in _KNOWN))
-        others = ("creationDate", "startDate", "endDate", "value", "metadata", "more", "offsets")
-        return _DELIMITER.join([number, *(_quoted(row[name]) for name in others)])
+    def _number(self, head: Head) -> int:
+        kind, source, version, device, unit, offsets = head
+        head = (kind, source, version, device and _ADDRESS.sub("", device), unit, offsets)
+        return self._numbers.setdefault(head, len(self._numbers))
 
 
-def _quoted(text: str | None) -> bytes:
-    # no element holds the quote: control characters have become blanks
-    return _NULL if text is None else _QUOTE + text.encode() + _QUOTE
+def _metadata_of_usual(element: Element) -> str:
+    metadata, _ = _within(element, {})
+    return metadata or _NOTHING
 
 
-def _metadata_of_written(entries: bytes | None) -> bytes | None:
-    """Entries as JSON; ``_NULL`` for none, None when they are not well-formed."""
-    if not entries:
-        return _NULL
-    element = parse(b"<Record>" + entries + b"</Record>")
-    if element is None:
-        return None
-    metadata, more = _within(element, {})
-    return None if more else _quoted(metadata)
+def _seconds(moment: datetime | None) -> int:
+    return _NO_TIME if moment is None else int(moment.timestamp())
 
 
-def row_of(element: Element, latest: datetime) -> dict[str, str | None] | Unreadable:
-    """A row of ``records`` from a parsed record."""
+def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
+    """A row of ``records`` from a parsed record: texts, and times in UTC."""
     attributes = element.attributes
     if "type" not in attributes:
         return Unreadable("Record: expected an attribute type", generic(element))
@@ -258,10 +226,7 @@ def row_of(element: Element, latest: datetime) -> dict[str, str | None] | Unread
     metadata, more = _within(element, others)
     return {
         **{name: attributes.get(name) for name in (*_KNOWN, "value")},
-        **{
-            name: f"{moment:%Y-%m-%d %H:%M:%S} +0000" if (moment := times.get(name)) else None
-            for name in _TIMES
-        },
+        **{name: times.get(name) for name in _TIMES},
         "metadata": metadata,
         "more": more,
         "offsets": _offsets([attributes[name] for name in _TIMES if name in times]),
@@ -270,13 +235,14 @@ def row_of(element: Element, latest: datetime) -> dict[str, str | None] | Unread
 
 def time_of(text: str) -> datetime | None:
     """A time in UTC, written as Apple does now, or did in 2014; None when it is neither."""
-    if not _USUAL_TIME.fullmatch(text) and not re.fullmatch(r"\d{14}[+-]\d{4}", text):
-        return None
-    form = "%Y-%m-%d %H:%M:%S %z" if "-" in text[:5] else "%Y%m%d%H%M%S%z"
     try:
-        return datetime.strptime(text, form).astimezone(UTC)
+        if _USUAL_TIME.fullmatch(text):
+            return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
+        if re.fullmatch(r"\d{14}[+-]\d{4}", text):
+            return datetime.strptime(text, "%Y%m%d%H%M%S%z").astimezone(UTC)
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
 
 
 def _offsets(written: list[str]) -> str:
@@ -325,4 +291,4 @@ def generic(element: Element) -> dict[str, Any]:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _JSON.encode(value)

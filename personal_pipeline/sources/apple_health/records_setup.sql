@@ -5,7 +5,8 @@ create table heads (
     "sourceName" varchar,
     "sourceVersion" varchar,
     device varchar,
-    unit varchar
+    unit varchar,
+    offsets varchar
 );
 
 create table lines (
@@ -16,28 +17,5 @@ create table lines (
     end_at timestamp,
     created_at timestamp,
     metadata varchar,
-    more varchar,
-    offsets varchar
+    more varchar
 );
-
-create view records as
-select
-    lines.month,
-    heads."type",
-    heads."sourceName",
-    heads."sourceVersion",
-    heads.unit,
-    lines."value",
-    lines.start_at,
-    lines.end_at,
-    lines.created_at,
-    lines.metadata,
-    lines.more,
-    heads.device,
-    lines.offsets
-from lines
-inner join heads using (head);
-
--- Raises an error when the text is no time.
-create macro moment(written) as
-    make_timestamp(epoch_us(strptime(written, '%Y-%m-%d %H:%M:%S %z')));

@@ -95,7 +95,7 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
 
     if kind_of(file.path) == "zip":
         members = members_of(file)
-        yield from rows_of(read_members(file.path, members, spool))
+        yield from rows_of(read_members(file, members, spool))
         return
     found = read_file(file.path, file.name, spool)
     if not found.rows:

@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from personal_pipeline.ingest.contract import Record
+from personal_pipeline.ingest.contract import DropFile, Record
 from personal_pipeline.ingest.tables import Spool
 from personal_pipeline.sources.fit.formats import (
     LARGEST_FILE_BYTES,
@@ -78,25 +78,39 @@ def recordings_of(name: str, content: bytes) -> Contents:
     return replace(found, problems=(problem, *found.problems)) if problem else found
 
 
-def read_members(archive: Path, members: Sequence[Member], spool: Spool) -> Iterator[ReadFile]:
+def read_members(file: DropFile, members: Sequence[Member], spool: Spool) -> Iterator[ReadFile]:
     """Read files of a zip, in order; their samples are in the spool when the last one is given."""
     batches = _batches(members)
+    sizes = {each.name: each.size for each in members}
+    total = sum(sizes.values())
     places = [spool.folder / f"samples-{number}.parquet" for number in range(len(batches))]
-    if len(batches) < 2 or sum(each.size for each in members) < WORTH_PROCESSES_BYTES:
+    done = 0
+    for found in _read(
+        file.path, batches, places, is_worth_processes=total > WORTH_PROCESSES_BYTES
+    ):
+        done += sum(sizes[each.name] for each in found)
+        file.progress(done, total)
+        yield from found
+    show_samples(spool)
+
+
+def _read(
+    archive: Path,
+    batches: Sequence[Sequence[str]],
+    places: Sequence[Path],
+    *,
+    is_worth_processes: bool,
+) -> Iterator[list[ReadFile]]:
+    if len(batches) < 2 or not is_worth_processes:
         with zipfile.ZipFile(archive) as opened:
             for names, place in zip(batches, places, strict=True):
-                yield from read_batch(opened, names, place)
-    else:
-        # started anew, because a copy of a process with threads may hang
-        context = multiprocessing.get_context("spawn")
-        processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
-        with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
-            done = 0
-            for found in pool.map(_read_batch_of, [archive] * len(batches), batches, places):
-                done += len(found)
-                spool.progress(f"files of {archive.name}", done, len(members))
-                yield from found
-    show_samples(spool)
+                yield read_batch(opened, names, place)
+        return
+    # started anew, because a copy of a process with threads may hang
+    context = multiprocessing.get_context("spawn")
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
+    with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
+        yield from pool.map(_read_batch_of, [archive] * len(batches), batches, places)
 
 
 def _batches(members: Sequence[Member]) -> list[list[str]]:

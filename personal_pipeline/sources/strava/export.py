@@ -113,7 +113,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             names.add(item.record["columns"].get("Filename"))
         yield item
     there = {each.name.removeprefix(top) for each in members}
-    for row in rows_of(read_members(path, members, spool)):
+    for row in rows_of(read_members(file, members, spool)):
         if isinstance(row, DropRow):
             # as the table names it
             row.record["file"] = str(row.record["file"]).removeprefix(top)
