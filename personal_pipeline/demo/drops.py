@@ -3,7 +3,8 @@
 On the second of each month the writer captures the statistics of Medium and exports the
 subscribers of Kit; on the morning after the life ends, Medium once more; and twice the whole
 account of Medium. The bank's statements of the month before are downloaded on the second, too; one
-was forgotten. Names carry the day of the capture, and so does the time of each file.
+was forgotten. The phone exports what the body did in the night after the life. Names carry the day
+of the capture, but for a few that never do, and so does the time of each file.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
-from personal_pipeline.demo import bank_format, kit_format, medium_format
+from personal_pipeline.demo import bank_format, health_format, kit_format, medium_format
 from personal_pipeline.demo.chance import add_months, at, hexadecimal, month_of, stream
 from personal_pipeline.demo.life import Life
 
@@ -61,6 +62,7 @@ def write_drops(life: Life, folder: Path) -> list[Path]:
         *_medium_exports(life),
         *_kit_exports(life),
         *_bank_statements(life),
+        _health_export(life),
         _junk(life),
     ]
     files.sort(key=lambda file: (file.made_at, file.name))
@@ -126,15 +128,9 @@ def _medium_exports(life: Life) -> Iterator[_File]:
         if day <= life.start + timedelta(days=30):
             continue
         made_at = at(day, 17, 5)
-        archive = BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as export:
-            for name, html in medium_format.account_export(life, day):
-                entry = zipfile.ZipInfo(name, (day.year, day.month, day.day, 17, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o644 << 16
-                export.writestr(entry, html)
+        archive = _zipped(made_at, medium_format.account_export(life, day))
         mark = hexadecimal(stream(life.seed, "account export", str(day)), 32)
-        yield _File(f"medium-export-{day}-{mark}.zip", made_at, archive.getvalue())
+        yield _File(f"medium-export-{day}-{mark}.zip", made_at, archive)
 
 
 # --- Kit ------------------------------------------------------------------------------------------
@@ -190,10 +186,32 @@ def _bank_statements(life: Life) -> Iterator[_File]:
     yield _File("categories.yaml", at(life.start + timedelta(days=40), 20, 15), rules)
 
 
+# --- the body -------------------------------------------------------------------------------------
+
+
+def _health_export(life: Life) -> _File:
+    """Everything since the beginning, as in every export of a phone."""
+    made_at = life.end + timedelta(minutes=50)
+    chance = stream(life.seed, "health export", str(life.until))
+    files = health_format.export_files(chance, life.body, made_at)
+    return _File("export.zip", made_at, _zipped(made_at, files))
+
+
 def _junk(life: Life) -> _File:
     """Something that landed in the folder by mistake, and that no source knows."""
     text = "Pack: walking shoes, the small notebook, chargers. Ask Ida about the garden.\n"
     return _File("holiday.txt", at(life.start + timedelta(days=280), 19, 30), text.encode())
+
+
+def _zipped(made_at: datetime, files: Iterable[tuple[str, str]]) -> bytes:
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as export:
+        for name, text in files:
+            entry = zipfile.ZipInfo(name, made_at.timetuple()[:6])
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            export.writestr(entry, text)
+    return archive.getvalue()
 
 
 def _json_file(name: str, made_at: datetime, body: object) -> _File:

@@ -1,4 +1,4 @@
-"""A life that nobody lived: a writer with stories, a newsletter, paying readers, a bank.
+"""A life that nobody lived: a writer with stories, a newsletter, paying readers, a bank, a body.
 
 It is invented from a seed, by plain functions that read no clock and touch nothing. The same
 arguments give the same life on every machine, and within a month a later last day gives the same
@@ -20,6 +20,7 @@ from personal_pipeline.demo.audience import (
     invent_subscribers,
 )
 from personal_pipeline.demo.bank import Bank, invent_bank
+from personal_pipeline.demo.body import BodyDay, invent_body
 from personal_pipeline.demo.chance import add_months, at, hexadecimal, month_of, stream
 from personal_pipeline.demo.money import Money, invent_money
 from personal_pipeline.demo.words import NOTES
@@ -82,6 +83,8 @@ class Life:
     broadcasts: tuple[Broadcast, ...]
     money: Money
     bank: Bank
+    body: tuple[BodyDay, ...]
+    """One day more than the life: the phone's export in the night after it holds a bit of that."""
     sheet: tuple[SheetRow, ...]
 
     @property
@@ -104,6 +107,7 @@ def invent(years: int, seed: int, until: date) -> Life:
         raise ValueError(f"{years} years before {until} lie before the services existed")
     start = add_months(month_of(until), -12 * years)
     stories = invent_stories(seed, start, until, years)
+    published_on = {story.published_at.date() for story in stories}
     account_days = invent_account_days(seed, stories, start, until)
     subscribers = invent_subscribers(seed, account_days, start, until)
     money = invent_money(seed, subscribers, start, until, years)
@@ -128,6 +132,7 @@ def invent(years: int, seed: int, until: date) -> Life:
         broadcasts=invent_broadcasts(seed, subscribers, start, until),
         money=money,
         bank=invent_bank(seed, money.payouts, start, until),
+        body=invent_body(seed, published_on, start, until + timedelta(days=1)),
         sheet=tuple(_sheet(seed, writer, stories, until)),
     )
 

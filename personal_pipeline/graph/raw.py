@@ -94,8 +94,10 @@ def _log_streams(
     streams: Sequence[tuple[Source, ApiStream | DropStream]],
     written: Mapping[str, Sequence[Written]],
     asked: Mapping[str, Collection[str]],
+    receipts: Sequence[inbox.Receipt] = (),
 ) -> None:
-    """Tell Dagster what the lake holds of these streams; ``written`` is what this run did to it.
+    """Tell Dagster what the lake holds of these streams; ``written`` is what this run did to it,
+    and ``receipts`` are those of the files that it took.
 
     The newest partition that was written is told in any case: "we looked, and nothing is new" is
     what makes a source fresh.
@@ -120,13 +122,18 @@ def _log_streams(
             metadata["rows new"] = dg.MetadataValue.int(each.new)
             metadata["rows changed"] = dg.MetadataValue.int(each.altered)
             metadata["rows vanished"] = dg.MetadataValue.int(each.vanished)
+        if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
+            metadata["receipts"] = dg.MetadataValue.table(rows_of)
         return metadata
 
+    newest = {
+        name: max(each.partition for each in partitions).isoformat()
+        for name, partitions in written.items()
+        if partitions
+    }
     also = {name: set(partitions) for name, partitions in asked.items()}
-    for name, partitions in written.items():
-        if partitions:
-            newest = max(each.partition for each in partitions)
-            also.setdefault(name, set()).add(newest.isoformat())
+    for name, partition in newest.items():
+        also.setdefault(name, set()).add(partition)
     log_contents(context, house, contents, describe, also)
 
 
@@ -216,6 +223,7 @@ def inbox_assets(
         entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
         files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
+        receipts: list[inbox.Receipt] = []
         try:
             for number, path in enumerate(files):
                 if house.progress:
@@ -227,22 +235,47 @@ def inbox_assets(
                         raise
                     continue  # another process took it first
                 for each in taken.everything():
-                    house.outcome.receipts.append(each.receipt)
+                    receipts.append(each.receipt)
                     context.log.info(receipt_line(each.receipt))
                     for (source_name, stream_name), partitions in each.written.items():
                         written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
         finally:
+            house.outcome.receipts += receipts
             _log_streams(
                 context,
                 house,
                 [(source, stream) for source in sources for stream in source.drop_streams],
                 written,
                 {},
+                receipts,
             )
         return
         yield
 
     return take_inbox
+
+
+def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:
+    """What each file did to one stream, a row a file."""
+    return [
+        dg.TableRecord(
+            {
+                "file": receipt.file,
+                "new": each.new,
+                "changed": each.altered,
+                "vanished": each.vanished,
+                "unchanged": each.unchanged,
+                "unreadable in the file": receipt.unreadable,
+                "from": each.first_month or "",
+                "to": each.last_month or "",
+                "columns unknown": ", ".join(each.columns_unknown),
+                "columns gone": ", ".join(each.columns_gone),
+            }
+        )
+        for receipt in receipts
+        for each in receipt.streams
+        if f"{receipt.source}/{each.stream}" == name
+    ]
 
 
 def receipt_line(receipt: inbox.Receipt) -> str:

@@ -1,4 +1,4 @@
-"""The report as an asset, downstream of every mart; and the morning, which ends with it."""
+"""The report as an asset, downstream of all that it shows; and the morning, which ends with it."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER
 from personal_pipeline.graph.tables import Tables
 from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.outputs.figures import BESIDE_MARTS
 from personal_pipeline.outputs.morning import is_current, write_morning_report
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
@@ -20,14 +21,14 @@ REPORT = dg.AssetKey(["outputs", "daily_report"])
 
 def report_asset(tables: Tables) -> dg.AssetsDefinition:
     """The morning report."""
-    marts = sorted(name for name in tables if name.startswith("marts/"))
+    shown = sorted(each for each in tables if each.startswith("marts/") or each in BESIDE_MARTS)
 
     @dg.multi_asset(
         name="write_report",
         specs=[
             dg.AssetSpec(
                 REPORT,
-                deps=[dg.AssetKey(name.split("/")) for name in marts],
+                deps=[dg.AssetKey(name.split("/")) for name in shown],
                 description=(
                     "One self-contained HTML file a day under reports/: what happened until "
                     "yesterday (UTC), and the state of every source."

@@ -168,6 +168,13 @@ def _days(narrow: bool, days: Sequence[date]) -> alt.X:
     return _bands("day", labels, 0.2)
 
 
+def _weeks(narrow: bool, weeks: Sequence[date]) -> alt.X:
+    """Weeks by their first day: the newest, and every so many back from it."""
+    step = max(1, round(len(weeks) / (4 if narrow else 9)))
+    labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in weeks[::-1][::step]}
+    return _bands("day", labels, 0.2)
+
+
 def _bands(field: str, labels: Mapping[date, list[str]], padding: float) -> alt.X:
     written = json.dumps({str(day): lines for day, lines in labels.items()})
     return alt.X(
@@ -200,8 +207,8 @@ def _instants(narrow: bool, days: Sequence[date]) -> alt.X:
     )
 
 
-def _paleness(month: date, unfinished: date | None) -> float:
-    return 0.55 if month == unfinished else 1
+def _paleness(period: date, unfinished: date | None) -> float:
+    return 0.55 if period == unfinished else 1
 
 
 def views_by_month(
@@ -236,15 +243,23 @@ def views_by_month(
     )
 
 
-def views_by_day(days: Sequence[tuple[date, int | None, float | None]]) -> Picture:
-    """Views a day as bars, with a mean as a line: rows are (day, views, mean)."""
-    rows = [{"day": str(day), "views": views, "mean": mean} for day, views, mean in days]
-    axis = _numbers_axis(views for _, views, _ in days)
+def amounts_by_day(
+    days: Sequence[tuple[date, Number | None, float | None]], what: str, mean_of: int = 7
+) -> Picture:
+    """An amount a day as bars, with the mean of some days as a line.
+
+    Rows are (day, amount, mean).
+    """
+    rows = [
+        {"day": str(day), "amount": None if amount is None else float(amount), "mean": mean}
+        for day, amount, mean in days
+    ]
+    axis = _numbers_axis(amount for _, amount, _ in days)
 
     def build(narrow: bool) -> AnyChart:
         base = alt.Chart(_data(rows)).encode(x=_days(narrow, [row[0] for row in days]))
         return alt.layer(
-            base.mark_bar(color=FIRST_PALE).encode(y=alt.Y("views:Q", axis=axis)),
+            base.mark_bar(color=FIRST_PALE).encode(y=alt.Y("amount:Q", axis=axis)),
             base.mark_line(color=FIRST, strokeWidth=2, interpolate="monotone").encode(
                 y=alt.Y("mean:Q", axis=axis)
             ),
@@ -252,9 +267,14 @@ def views_by_day(days: Sequence[tuple[date, int | None, float | None]]) -> Pictu
 
     return _picture(
         build,
-        description=f"Views on each of {len(rows)} days, with the mean of seven days as a line.",
+        description=(
+            f"{what} on each of {len(rows)} days, with the mean of {mean_of} days as a line."
+        ),
         height=200,
-        legend=(Key("Views on the day", "--first-pale"), Key("Mean of 7 days", "--first", "line")),
+        legend=(
+            Key(f"{what} on the day", "--first-pale"),
+            Key(f"Mean of {mean_of} days", "--first", "line"),
+        ),
     )
 
 
@@ -603,6 +623,35 @@ def amounts_by_month(
     )
 
 
+def amounts_by_week(
+    weeks: Sequence[tuple[date, Number | None]], what: str, unfinished: date | None
+) -> Picture:
+    """One amount a week as bars; weeks by their first day, oldest first."""
+    rows = [
+        {
+            "day": str(day),
+            "amount": None if amount is None else float(amount),
+            "opacity": _paleness(day, unfinished),
+        }
+        for day, amount in weeks
+    ]
+    axis = _numbers_axis(amount for _, amount in weeks)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_bar(color=FIRST)
+            .encode(
+                x=_weeks(narrow, [day for day, _ in weeks]),
+                y=alt.Y("amount:Q", axis=axis),
+                opacity=alt.Opacity("opacity:Q", scale=None),
+            )
+        )
+        return chart
+
+    return _picture(build, description=f"Bars of {what} for each of {len(rows)} weeks.", height=170)
+
+
 LINES = ((FIRST, "--first"), (SECOND, "--second"), (THIRD, "--third"), (INK, "--ink"))
 """The colours of lines that share a chart, and their variables."""
 
@@ -697,6 +746,96 @@ def spent_against(
         f"for {names[1]}.",
         height=38 * len(items) + 4,
         legend=(Key(names[0], "--first"), Key(names[1], "--second", "line")),
+    )
+
+
+def readings_by_day(
+    days: Sequence[tuple[date, Number | None, float | None]], what: str, mean_of: int = 7
+) -> Picture:
+    """Readings as dots, with the mean of some days as a line that breaks where it is not known:
+    rows are (day, reading, mean). The axis does not begin at zero."""
+    rows = [
+        {"day": str(day), "reading": None if reading is None else float(reading), "mean": mean}
+        for day, reading, mean in days
+    ]
+    read = [float(reading) for _, reading, _ in days if reading is not None]
+    room = (max(read) - min(read) or 1) * 0.08
+    scale = alt.Scale(domain=[min(read) - room, max(read) + room], zero=False, nice=True)
+    axis = alt.Axis(format="~r", tickCount=4)
+
+    def build(narrow: bool) -> AnyChart:
+        base = alt.Chart(_data(rows)).encode(x=_instants(narrow, [day for day, _, _ in days]))
+        return alt.layer(
+            base.mark_circle(color=FIRST_PALE, size=26, opacity=1).encode(
+                y=alt.Y("reading:Q", axis=axis, scale=scale)
+            ),
+            base.mark_line(
+                color=FIRST,
+                strokeWidth=2,
+                interpolate="monotone",
+                invalid="break-paths-show-domains",
+            ).encode(y=alt.Y("mean:Q", axis=axis, scale=scale)),
+        )
+
+    return _picture(
+        build,
+        description=(
+            f"{what} from {plain_day(days[0][0])} to {plain_day(days[-1][0])}: lowest "
+            f"{min(read):.4g}, highest {max(read):.4g}; the mean of {mean_of} days as a line."
+        ),
+        height=190,
+        legend=(
+            Key(f"{what} on the day", "--first-pale", "dot"),
+            Key(f"Mean of {mean_of} days", "--first", "line"),
+        ),
+    )
+
+
+SLEEP_STAGES = (
+    ("Deep", FIRST, "--first"),
+    ("Core", FIRST_PALE, "--first-pale"),
+    ("REM", SECOND, "--second"),
+    ("No stage told", THIRD, "--third"),
+)
+"""The parts of a night from the bottom of its bar to the top."""
+
+
+def sleep_by_stage(nights: Sequence[tuple[date, Sequence[Number | None]]]) -> Picture:
+    """Minutes asleep as a bar a night, its stages in the order of ``SLEEP_STAGES``."""
+    shown = [
+        place
+        for place, _ in enumerate(SLEEP_STAGES)
+        if any(minutes[place] for _, minutes in nights)
+    ]
+    rows = [
+        {
+            "day": str(day),
+            "hours": float(minutes[place] or 0) / 60,
+            "place": place,
+            "colour": SLEEP_STAGES[place][1],
+        }
+        for day, minutes in nights
+        for place in shown
+    ]
+    axis = alt.Axis(labelExpr="datum.label + ' h'", format=".0f", tickMinStep=1, tickCount=5)
+
+    def build(narrow: bool) -> AnyChart:
+        chart: alt.Chart = (
+            alt.Chart(_data(rows))
+            .mark_bar()
+            .encode(
+                x=_days(narrow, [day for day, _ in nights]),
+                y=alt.Y("hours:Q", axis=axis, stack="zero"),
+                color=alt.Color("colour:N", scale=None),
+                order="place:Q",
+            )
+        )
+        return chart
+
+    return _picture(
+        build,
+        description=f"Bars of the hours asleep in each of {len(nights)} nights, by stage.",
+        legend=tuple(Key(SLEEP_STAGES[place][0], SLEEP_STAGES[place][2]) for place in shown),
     )
 
 

@@ -196,6 +196,13 @@ def compare(measure: Measure, values: Known) -> Comparison | None:
     )
 
 
+def mean_of_days(values: Known, last: date, *, days: int, least: int) -> float | None:
+    """The mean of what is known of so many days up to ``last``; None when that is less than
+    ``least`` days."""
+    known = [values[day] for day in Span(last - timedelta(days - 1), last).each() if day in values]
+    return float(sum(known)) / len(known) if len(known) >= least else None
+
+
 def _flow(values: Known, span: Span) -> Total:
     inside = [value for day, value in values.items() if span.first <= day <= span.last]
     return Total(span, sum(inside) if inside else None, len(inside))

@@ -2,7 +2,7 @@
 
 Each query stands in ``queries/<name>.sql`` and gives the columns of one dataclass here. Days and
 months are UTC; amounts are decimals in major units of their currency; ratios go from 0 to 1 and
-rates are in percent. A mart that does not exist yet reads as an empty one.
+rates are in percent. A table that does not exist yet reads as an empty one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import TypeVar
 import duckdb
 
 _Row = TypeVar("_Row")
+
+BESIDE_MARTS = ("staging/stg_apple_health__workouts",)
+"""What the figures are read from beside the marts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +245,62 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class BodyDay:
+    """One UTC day of a body. None: not measured. The newest day that the phone told of was not over
+    then: its amounts (steps, distance, energy, exercise) are not known."""
+
+    day: date
+    steps: int | None
+    distance_km: float | None
+    active_energy_kcal: float | None
+    exercise_minutes: float | None
+    resting_heart_rate: float | None
+    heart_rate_lowest: float | None
+    heart_rate_highest: float | None
+    heart_rate_variability_ms: float | None
+    asleep_minutes: float | None
+    deep_minutes: float | None
+    core_minutes: float | None
+    rem_minutes: float | None
+    unspecified_minutes: float | None
+    awake_minutes: float | None
+    in_bed_minutes: float | None
+    weight_kg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredTwice:
+    """What one source measured in the last 28 days and another one, which counts, did too."""
+
+    metric: str
+    source: str
+    counted_source: str
+    days: int
+    left_out: float | None
+    """None for readings, which do not add up."""
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workout:
+    """One workout."""
+
+    day: date
+    activity: str
+    minutes: float | None
+    distance_km: float | None
+    active_energy_kcal: float | None
+    heart_rate_average: float | None
+    heart_rate_highest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Newest:
     day: date | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Mart:
+class _Table:
     table_name: str
 
 
@@ -273,6 +326,9 @@ class Figures:
     money_months: list[MoneyMonth]
     spending_days: list[SpendingDay]
     largest_spending: list[Spending]
+    body_days: list[BodyDay]
+    measured_twice: list[MeasuredTwice]
+    workouts: list[Workout]
 
 
 def read_figures(database: Path, day: date) -> Figures:
@@ -286,15 +342,15 @@ def read_figures(database: Path, day: date) -> Figures:
     with duckdb.connect(str(database), read_only=True) as connection:
         # else a timestamp becomes the date of the machine's own zone
         connection.execute("set TimeZone = 'UTC'")
-        marts = {row.table_name for row in _rows(connection, "mart_tables", _Mart)}
-        return _figures(connection, marts, day)
+        tables = {row.table_name for row in _rows(connection, "tables", _Table)}
+        return _figures(connection, tables, day)
 
 
 def _figures(
-    connection: duckdb.DuckDBPyConnection | None, marts: Collection[str], day: date
+    connection: duckdb.DuckDBPyConnection | None, tables: Collection[str], day: date
 ) -> Figures:
     def read(query: str, row: type[_Row], *needs: str) -> list[_Row]:
-        if connection is None or not set(needs) <= set(marts):
+        if connection is None or not set(needs) <= set(tables):
             return []
         return _rows(connection, query, row, day)
 
@@ -318,6 +374,9 @@ def _figures(
         money_months=read("money_months", MoneyMonth, "transactions"),
         spending_days=read("spending_days", SpendingDay, "transactions"),
         largest_spending=read("largest_spending", Spending, "transactions", "accounts_daily"),
+        body_days=read("body_days", BodyDay, "health_daily"),
+        measured_twice=read("measured_twice", MeasuredTwice, "health_overlaps"),
+        workouts=read("workouts", Workout, "stg_apple_health__workouts"),
     )
 
 

@@ -136,6 +136,14 @@ def percentage(percent: Number | None, decimals: int = 1) -> str:
     return UNKNOWN if percent is None else f"{number(percent, decimals)}%"
 
 
+def duration(minutes: Number | None) -> str:
+    """``7 h 5 min``, ``45 min``."""
+    if minutes is None:
+        return UNKNOWN
+    hours, rest = divmod(round(minutes), 60)
+    return f"{count(hours)} h {rest} min" if hours else f"{rest} min"
+
+
 def _signed(unsigned: str, value: Number, signed: bool) -> str:
     if value < 0:
         return f"{MINUS}{unsigned}"

@@ -13,6 +13,7 @@ from personal_pipeline.graph import warehouse
 from personal_pipeline.graph.house import House
 from personal_pipeline.home import write_atomically
 from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.outputs.figures import BESIDE_MARTS
 from personal_pipeline.outputs.report import build_report, write_report
 
 
@@ -27,7 +28,7 @@ class WrittenReport:
 
 
 def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
-    """What the report of a day is made from: the marts and the state of the sources.
+    """What the report of a day is made from: its tables and the state of the sources.
 
     Of the last look only the day counts, or every look that found nothing would make it new.
     """
@@ -36,7 +37,8 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
         with warehouse.reading(house.home) as opened:
             rows = opened.execute(
                 "select asset, partition, digest from pipeline.ledger "
-                "where asset like 'marts/%' order by all"
+                "where asset like 'marts/%' or list_contains(?, asset) order by all",
+                [list(BESIDE_MARTS)],
             ).fetchall()
         digest.update(repr(rows).encode())
     for each in board:

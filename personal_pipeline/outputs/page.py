@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from personal_pipeline.outputs.charts import Picture
-from personal_pipeline.outputs.formats import Change, short_month
+from personal_pipeline.outputs.formats import Change, plain_day, short_month
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
 
@@ -105,6 +105,11 @@ def title_cell(title: str, url: str | None, badge: str = "") -> Cell:
     return Cell(text=title, link=url if url and scheme in ("http", "https") else "", badge=badge)
 
 
+def as_of(day: date | None) -> str:
+    """How new the figures of a section are; empty when there are none."""
+    return f"As of {plain_day(day)}" if day else ""
+
+
 def tone_of(change: Change, more_is_better: bool | None) -> Tone:
     """Whether a change is good, where that can be said."""
     if more_is_better is None or change.direction not in ("up", "down"):
@@ -112,11 +117,11 @@ def tone_of(change: Change, more_is_better: bool | None) -> Tone:
     return "good" if (change.direction == "up") == more_is_better else "bad"
 
 
-def unfinished_month(as_of: date | None) -> date | None:
-    """The month of ``as_of`` (its first day) when days of it are still to come."""
-    if as_of is None or (as_of + timedelta(days=1)).day == 1:
+def unfinished_month(until: date | None) -> date | None:
+    """The month of ``until`` (its first day) when days of it are still to come."""
+    if until is None or (until + timedelta(days=1)).day == 1:
         return None
-    return as_of.replace(day=1)
+    return until.replace(day=1)
 
 
 def month_name(month: date, unfinished: date | None) -> str:

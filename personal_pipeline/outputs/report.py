@@ -22,6 +22,7 @@ from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
 from personal_pipeline.outputs.figures import Figures, read_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
 from personal_pipeline.outputs.page import Section
+from personal_pipeline.outputs.sections.body import body_section
 from personal_pipeline.outputs.sections.money import money_section
 from personal_pipeline.outputs.sections.overview import Money, overview
 from personal_pipeline.outputs.sections.revenue import revenue_section
@@ -67,9 +68,7 @@ def build_report(
     that is not connected are left out. ``built_at`` needs a time zone.
     """
     figures = read_figures(database, day)
-    sources = frozenset(
-        source for source in ("medium", "kit", "stripe", "bank") if is_connected(board, source)
-    )
+    sources = frozenset(line.source for line in board if is_connected(board, line.source))
     currency = _currencies(figures)
     yesterday = day - timedelta(days=1)
     known = {
@@ -146,6 +145,8 @@ def _sections(
         sections.append(revenue_section(figures, known, board, sources, currency.stripe))
     if "bank" in sources:
         sections.append(money_section(figures, board))
+    if "apple_health" in sources:
+        sections.append(body_section(figures, board))
     return sections
 
 

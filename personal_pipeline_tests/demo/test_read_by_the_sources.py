@@ -71,13 +71,15 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
         source, drop = claims[0].source, claims[0].drop
         assert source.name == _source_of(path.name), path.name
         kinds[drop.name] += 1
-        for row in drop.read(file):
+        # a drop with a spool in place of it is read in a test of its own
+        for row in drop.read(file) if drop.load is None else ():
             assert isinstance(row, DropRow), (path.name, row.reason)
             keys[row.stream].add(row.key)
 
     assert kinds["subscriber_export"] > 20
     assert kinds["statement"] > 50
     assert kinds["categories"] == 1
+    assert kinds["export"] == 1
     assert len(keys["account_stats_daily"]) == len(life.account_days)
     posts = len(life.stories) + len(life.responses) + len(life.drafts)
     assert 0 <= posts - len(keys["account_export"]) <= 5
@@ -88,5 +90,7 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
 def _source_of(name: str) -> str:
     if "subscribers" in name:
         return "kit"
+    if name == "export.zip":
+        return "apple_health"
     bank = ("_Activity_", "_transaction_", "categories")
     return "bank" if any(part in name for part in bank) else "medium"

@@ -166,7 +166,8 @@ def test_a_service_that_stalls_is_left_at_the_deadline(how: str) -> None:
         started = time.monotonic()
         client.deadline = started + 0.3
         assert failure_of(client).failure is Failure.OUT_OF_TIME
-        assert time.monotonic() - started < 2
+        # the service would take 20 seconds, or 200
+        assert time.monotonic() - started < 15
         server.over.set()
     for thread in threads():
         if thread.name == "personal-pipeline-request":

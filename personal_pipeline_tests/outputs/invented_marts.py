@@ -1,4 +1,4 @@
-"""A published warehouse with invented marts, for tests: the tables and types that dbt makes."""
+"""A published warehouse with invented tables, for tests: of the types that dbt makes."""
 
 from __future__ import annotations
 
@@ -63,20 +63,38 @@ TABLES = {
         month date, transaction_id varchar, account_id varchar, account varchar, posted_on date,
         amount decimal(18, 3), currency varchar, description varchar, kind varchar,
         category varchar, transfer_with varchar""",
+    "health_daily": """
+        month date, day date, steps bigint, distance_walking_running_km double,
+        active_energy_kcal double, exercise_minutes double, heart_rate_lowest double,
+        heart_rate_highest double, resting_heart_rate double, heart_rate_variability_ms double,
+        in_bed_minutes double, asleep_minutes double, core_minutes double, deep_minutes double,
+        rem_minutes double, unspecified_minutes double, awake_minutes double, weight_kg double""",
+    "health_overlaps": """
+        month date, day date, metric varchar, source_name varchar, priority integer,
+        left_out double, unit varchar, counted_source varchar""",
+    "stg_apple_health__workouts": """
+        month date, record_key varchar, activity varchar, start_at timestamp,
+        duration_minutes double, distance_m double, active_energy_kcal double,
+        heart_rate_average double, heart_rate_highest double""",
 }
+
+
+def _place(table: str) -> str:
+    return f"{'staging' if table.startswith('stg_') else 'marts'}.{table}"
+
 
 Rows = Iterable[dict[str, Any]]
 
 
 def write_marts(database: Path, **rows: Rows) -> Path:
-    """Write a warehouse in which every mart exists and holds the given rows; the rest are empty.
+    """Write a warehouse in which every table exists and holds the given rows; the rest are empty.
 
     A column that a row does not name is null.
     """
     with duckdb.connect(str(database)) as connection:
-        connection.execute("create schema marts")
+        connection.execute("create schema marts; create schema staging")
         for table, columns in TABLES.items():
-            connection.execute(f"create table marts.{table} ({columns})")
+            connection.execute(f"create table {_place(table)} ({columns})")
         for table, given in rows.items():
             for names, alike in groupby(given, key=tuple):
                 _copy(connection, table, names, alike)
@@ -91,7 +109,7 @@ def _copy(
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    connection.execute(f"copy marts.{table} ({', '.join(names)}) from '{file.name}' (header)")
+    connection.execute(f"copy {_place(table)} ({', '.join(names)}) from '{file.name}' (header)")
     Path(file.name).unlink()
 
 
@@ -108,7 +126,7 @@ def stream_state(
     unreadable: int = 0,
     detail: str = "",
 ) -> StreamState:
-    titles = {"google_sheets": "Google Sheets"}
+    titles = {"google_sheets": "Google Sheets", "apple_health": "Apple Health"}
     return StreamState(
         source=source,
         source_title=titles.get(source, source.capitalize()),
@@ -162,6 +180,12 @@ def with_bank(board: Sequence[StreamState]) -> list[StreamState]:
     """The board of a person who drops statements, too."""
     streams = ("accounts", "statements", "balances", "transactions", "categories")
     return [*board, *(stream_state("bank", stream, route="drop") for stream in streams)]
+
+
+def with_health(board: Sequence[StreamState]) -> list[StreamState]:
+    """The board of a person who exports the phone, too."""
+    streams = ("records", "workouts", "activity_summaries")
+    return [*board, *(stream_state("apple_health", stream, route="drop") for stream in streams)]
 
 
 def with_state(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ import pytest
 from lxml.html import HtmlElement
 
 from personal_pipeline.outputs.board import State
+from personal_pipeline.outputs.figures import BESIDE_MARTS
 from personal_pipeline.outputs.report import write_report
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
@@ -131,6 +133,13 @@ class TestTheWholePage:
         assert tile(page, "Active subscribers").startswith("Active subscribers 9 Jun 2026")
         assert "Jul 2026" not in words(page.find("body"))
         assert "10 Jun 2026" not in words(section(page, "overview"))
+
+
+def test_what_the_queries_read_beside_marts_makes_a_report_new() -> None:
+    folder = files("personal_pipeline.outputs") / "queries"
+    queries = "".join(each.read_text("utf-8") for each in folder.iterdir())
+    read = set(re.findall(r"\b(?:from|join) (staging|pipeline)\.(\w+)", queries))
+    assert {f"{schema}/{table}" for schema, table in read} == set(BESIDE_MARTS)
 
 
 class TestNothingYet:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personal_pipeline.outputs.comparison import Measure, Span, compare, known_days
+from personal_pipeline.outputs.comparison import Measure, Span, compare, known_days, mean_of_days
 from personal_pipeline.outputs.figures import Day
 from personal_pipeline.outputs.formats import Number
 
@@ -118,3 +118,20 @@ def test_any_day_can_be_compared(as_of: date) -> None:
     assert (year_before.first.year, year_before.first.month) == (as_of.year - 1, as_of.month)
     assert before.last.month == before.first.month
     assert year_before.last.month == as_of.month
+
+
+@given(
+    st.dictionaries(st.dates(date(2026, 1, 1), date(2026, 1, 20)), st.integers(-99, 99)),
+    st.dates(date(2026, 1, 1), date(2026, 1, 20)),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_a_mean_is_that_of_known_days_when_they_are_enough(
+    values: dict[date, int], last: date, days: int, least: int
+) -> None:
+    within = [each for day, each in values.items() if 0 <= (last - day).days < days]
+    found = mean_of_days(values, last, days=days, least=least)
+    if len(within) < least:
+        assert found is None
+    else:
+        assert found == pytest.approx(sum(within) / len(within))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.outputs.formats import (
     count,
+    duration,
     instant,
     money,
     percentage,
@@ -79,6 +80,14 @@ def test_spans_of_days() -> None:
     assert span(date(2026, 2, 1), date(2026, 2, 28)) == "Feb 2026"
     assert span(date(2026, 10, 24), date(2026, 11, 20)) == "24 Oct – 20 Nov 2026"
     assert span(date(2025, 12, 24), date(2026, 1, 20)) == "24 Dec 2025 – 20 Jan 2026"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "written"),
+    [(0, "0 min"), (59.4, "59 min"), (59.6, "1 h 0 min"), (425, "7 h 5 min"), (None, "—")],
+)
+def test_durations(minutes: float | None, written: str) -> None:
+    assert duration(minutes) == written
 
 
 def test_instants_are_utc() -> None:

@@ -421,10 +421,10 @@ def test_any_bytes_are_read_refused_or_counted(
 )
 def test_recognising_is_quick_whatever_comes(home: Home, content: bytes) -> None:
     file = dropped(home, content)
-    started = time.perf_counter()
+    started = time.process_time()
     recognise_statement(file)
     explain_csv(file)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_the_same_file_again_changes_nothing(home: Home, tmp_path: Path) -> None:

@@ -356,21 +356,21 @@ def test_anything_is_read_refused_or_counted(
 )
 def test_hostile_files_take_linear_time(tmp_path: Path, content: str) -> None:
     file = file_of(tmp_path, content)
-    started = time.perf_counter()
+    started = time.process_time()
     recognise_ofx(file)
     with pytest.raises(UnreadableFile):
         list(read_ofx(file))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_statement_of_ten_years_is_read_in_a_moment(tmp_path: Path) -> None:
     first = date(2014, 1, 1)
     lines = [line(f"i{n}", day=f"{first + timedelta(days=n // 5):%Y%m%d}") for n in range(20_000)]
     file = file_of(tmp_path, statement(*lines))
-    started = time.perf_counter()
+    started = time.process_time()
     rows, bad = read(file)
     assert (len(records(rows)), bad) == (20_000, [])
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_names_and_texts_are_kept_as_they_stand() -> None:

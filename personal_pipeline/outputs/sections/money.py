@@ -28,6 +28,7 @@ from personal_pipeline.outputs.page import (
     Move,
     Section,
     Table,
+    as_of,
     cells,
     columns,
     month_name,
@@ -99,7 +100,7 @@ def money_section(figures: Figures, board: Sequence[StreamState]) -> Section:
     return Section(
         anchor="money",
         title="Money",
-        as_of=f"As of {plain_day(until)}" if until else "",
+        as_of=as_of(until),
         notes=notes_about(board, "bank"),
         blocks=tuple(block for block in blocks if block is not None),
     )
@@ -167,19 +168,18 @@ def _untold(account: _Account) -> set[date]:
 def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
     if not accounts:
         return None
-    told = sorted(
-        (each for each in accounts if each.newest is not None), key=lambda each: -_size(each)
-    )
+    told = sorted((each for each in accounts if each.newest), key=lambda each: -_size(each))
+    silent = [each for each in accounts if not each.newest]
     drawn = told[: len(LINES)]
-    silent = [each.name for each in accounts if each.newest is None]
-    text = f"No statement tells what {_listed(silent)} holds." if silent else ""
+    names = _listed([each.name for each in silent])
+    text = f"No statement tells what {names} holds." if silent else ""
     if len(told) > len(drawn):
         text = f"Drawn are the {len(drawn)} that hold most. {text}".strip()
     tables = [
         Table(
             caption=f"Accounts, {currency.upper()}",
             columns=columns("Account", "Statements until", "Balance", "On", "A month before"),
-            rows=tuple(_account_row(each, currency) for each in [*told, *_others(accounts, told)]),
+            rows=tuple(_account_row(each, currency) for each in [*told, *silent]),
             marts=(ACCOUNTS,),
             folded=False,
             cards=True,
@@ -197,10 +197,6 @@ def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
         else None,
         tables=tuple(tables),
     )
-
-
-def _others(accounts: Sequence[_Account], told: Sequence[_Account]) -> list[_Account]:
-    return [each for each in accounts if each not in told]
 
 
 def _size(account: _Account) -> Decimal:
@@ -231,13 +227,13 @@ def _month_before(day: date) -> date:
 
 def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
     """The balance at the end of each month, and of the newest day in the last."""
-    ends: dict[date, dict[str, Decimal | None]] = defaultdict(dict)
+    ends: dict[date, dict[int, Decimal | None]] = defaultdict(dict)
     newest: dict[date, date] = {}
     for place, account in enumerate(accounts):
         for each in account.days:
             month = each.day.replace(day=1)
             # days are oldest first, so the last of the month stays
-            ends[month][str(place)] = each.balance
+            ends[month][place] = each.balance
             newest[month] = max(each.day, newest.get(month, each.day))
     running = unfinished_month(max(newest.values()))
     return Table(
@@ -246,7 +242,7 @@ def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
         rows=tuple(
             cells(
                 month_name(month, running),
-                *(money(ends[month].get(str(place)), currency) for place, _ in enumerate(accounts)),
+                *(money(ends[month].get(place), currency) for place, _ in enumerate(accounts)),
             )
             for month in sorted(ends, reverse=True)
         ),

@@ -28,6 +28,7 @@ from personal_pipeline.outputs.page import (
     Block,
     Section,
     Table,
+    as_of,
     cells,
     columns,
     month_name,
@@ -102,7 +103,7 @@ def _as_known(month: RevenueMonth, until: Mapping[str, date | None]) -> RevenueM
 def _as_of(until: Mapping[str, date | None]) -> str:
     told = {name: day for name, day in until.items() if day is not None}
     if len(set(told.values())) == 1:
-        return f"As of {plain_day(next(iter(told.values())))}"
+        return as_of(next(iter(told.values())))
     return ", ".join(f"{name} as of {plain_day(day)}" for name, day in told.items())
 
 

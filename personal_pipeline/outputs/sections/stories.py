@@ -8,13 +8,13 @@ from datetime import date, timedelta
 from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.charts import (
     Key,
+    amounts_by_day,
     boosted_stories,
     ranked,
     trend,
-    views_by_day,
     views_by_month,
 )
-from personal_pipeline.outputs.comparison import Known, Span
+from personal_pipeline.outputs.comparison import Known, Span, mean_of_days
 from personal_pipeline.outputs.figures import Figures, RisingStory, Story, TopStory
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
@@ -33,6 +33,7 @@ from personal_pipeline.outputs.page import (
     Move,
     Section,
     Table,
+    as_of,
     cells,
     columns,
     month_name,
@@ -76,7 +77,7 @@ def stories_section(
 
 def _as_of(figures: Figures, until: date | None) -> str:
     if until:
-        return f"As of {plain_day(until)}"
+        return as_of(until)
     captured = max(
         (s.last_captured_on for s in figures.stories if s.last_captured_on), default=None
     )
@@ -142,12 +143,12 @@ def _views_by_day(views: Known) -> Block | None:
     until = max(views)
     first = max(until - timedelta(days=DAYS_SHOWN - 1), min(views))
     rows = [
-        (day, None if (value := views.get(day)) is None else int(value), _mean_of_week(views, day))
+        (day, views.get(day), mean_of_days(views, day, days=7, least=7))
         for day in Span(first, until).each()
     ]
     return Block(
         title=f"Views by day, {span(first, until)}",
-        chart=views_by_day(rows),
+        chart=amounts_by_day(rows, "Views"),
         tables=(
             Table(
                 caption="Views by day over all stories",
@@ -160,12 +161,6 @@ def _views_by_day(views: Known) -> Block | None:
             ),
         ),
     )
-
-
-def _mean_of_week(views: Known, day: date) -> float | None:
-    """The mean of the seven days up to ``day``; None unless all of them are known."""
-    week = [views[each] for each in Span(day - timedelta(days=6), day).each() if each in views]
-    return float(sum(week)) / 7 if len(week) == 7 else None
 
 
 def _move(now: Number | None, before: Number | None) -> Cell:

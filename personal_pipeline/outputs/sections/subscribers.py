@@ -29,6 +29,7 @@ from personal_pipeline.outputs.page import (
     Move,
     Section,
     Table,
+    as_of,
     cells,
     columns,
     month_name,
@@ -54,7 +55,7 @@ def subscribers_section(figures: Figures, board: Sequence[StreamState]) -> Secti
     return Section(
         anchor="subscribers",
         title="Subscribers",
-        as_of=f"As of {plain_day(until)}" if until else "",
+        as_of=as_of(until),
         notes=notes_about(board, "kit"),
         blocks=tuple(block for block in blocks if block is not None),
     )

@@ -1,0 +1,407 @@
+"""The body: how it slept, moved and weighed, and how its heart went."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TypeAlias
+
+from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.outputs.charts import (
+    Picture,
+    amounts_by_day,
+    amounts_by_week,
+    readings_by_day,
+    sleep_by_stage,
+    trend,
+)
+from personal_pipeline.outputs.comparison import Known, Span, mean_of_days
+from personal_pipeline.outputs.figures import BodyDay, Figures, MeasuredTwice, Workout
+from personal_pipeline.outputs.formats import (
+    UNKNOWN,
+    Number,
+    count,
+    duration,
+    number,
+    plain_day,
+    relative_change,
+    short_day,
+    span,
+)
+from personal_pipeline.outputs.page import (
+    Block,
+    Cell,
+    Move,
+    Section,
+    Table,
+    as_of,
+    cells,
+    columns,
+    tone_of,
+)
+from personal_pipeline.outputs.standing import notes_about
+
+MART = "marts.health_daily"
+WORKOUTS = "staging.stg_apple_health__workouts"
+NIGHTS_DRAWN = 28
+DAYS_SHOWN = 91
+WEIGHT_DAYS_SHOWN = 731
+WEEKS_SHOWN = 26
+WORKOUTS_SHOWN = 20
+_DAY = timedelta(days=1)
+_WEEK = timedelta(days=7)
+_FOUR_WEEKS = timedelta(days=28)
+
+_Row: TypeAlias = tuple[date, Number | None, float | None]
+"""A day, what was measured on it, and the mean of some days up to it."""
+_KnownOf: TypeAlias = Mapping["_Measure", Known]
+"""The days on which each figure is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A figure of a body. ``column`` is its field in ``BodyDay``; minutes are written as hours."""
+
+    column: str
+    title: str
+    unit: str = ""
+    decimals: int = 0
+    more_is_better: bool | None = True
+    now_and_then: bool = False
+    """It is not measured every day: a mean is that of the days on which it was."""
+
+    def written(self, value: Number | None) -> str:
+        """The figure with its unit."""
+        if value is None:
+            return UNKNOWN
+        if self.unit == "min":
+            return duration(value)
+        return f"{number(value, self.decimals)} {self.unit}".rstrip()
+
+
+STEPS = _Measure("steps", "Steps")
+DISTANCE = _Measure("distance_km", "On foot", "km", 1)
+ENERGY = _Measure("active_energy_kcal", "Active energy", "kcal")
+EXERCISE = _Measure("exercise_minutes", "Exercise", "min")
+ASLEEP = _Measure("asleep_minutes", "Asleep", "min")
+STAGES = (
+    _Measure("deep_minutes", "Deep", "min"),
+    _Measure("core_minutes", "Core", "min"),
+    _Measure("rem_minutes", "REM", "min"),
+    _Measure("unspecified_minutes", "No stage told", "min"),
+)
+AWAKE = _Measure("awake_minutes", "Awake", "min", more_is_better=False)
+IN_BED = _Measure("in_bed_minutes", "In bed", "min")
+RESTING = _Measure("resting_heart_rate", "Resting heart rate", "bpm", 1, more_is_better=False)
+LOWEST = _Measure("heart_rate_lowest", "Lowest", "bpm", more_is_better=None)
+HIGHEST = _Measure("heart_rate_highest", "Highest", "bpm", more_is_better=None)
+VARIABILITY = _Measure("heart_rate_variability_ms", "Heart rate variability", "ms", 1)
+WEIGHT = _Measure("weight_kg", "Weight", "kg", 1, more_is_better=None, now_and_then=True)
+
+OF_THE_WEEK = (STEPS, DISTANCE, ENERGY, EXERCISE, ASLEEP, RESTING, VARIABILITY, WEIGHT)
+MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
+
+
+def body_section(figures: Figures, board: Sequence[StreamState]) -> Section:
+    """All that phone, watch and scale have told: a week, then each figure day by day."""
+    known = {measure: _known(figures.body_days, measure) for measure in MEASURES}
+    until = max((day for values in known.values() for day in values), default=None)
+    blocks = [
+        _week(known, until),
+        _sleep(known),
+        _by_day(known, RESTING, readings_by_day, beside=(LOWEST, HIGHEST)),
+        _by_day(known, VARIABILITY, readings_by_day),
+        _by_day(known, STEPS, amounts_by_day, beside=(DISTANCE,)),
+        _by_day(known, ENERGY, amounts_by_day, beside=(EXERCISE,)),
+        _by_day(known, WEIGHT, readings_by_day, shown=WEIGHT_DAYS_SHOWN, mean_of=28),
+        _workouts(figures.workouts, until),
+        _measured_twice(figures.measured_twice),
+    ]
+    return Section(
+        anchor="body",
+        title="Body",
+        as_of=as_of(until),
+        notes=notes_about(board, "apple_health"),
+        blocks=tuple(block for block in blocks if block is not None),
+    )
+
+
+def _known(days: Sequence[BodyDay], measure: _Measure) -> Known:
+    return {
+        each.day: value for each in days if (value := getattr(each, measure.column)) is not None
+    }
+
+
+def _said(measure: _Measure, value: Number) -> str:
+    """A figure within a sentence: ``steps 8,412``."""
+    title = measure.title if measure.title.isupper() else measure.title.lower()
+    return f"{title} {measure.written(value)}"
+
+
+def _mean(values: Known, measure: _Measure, last: date, days: int) -> float | None:
+    """The mean of so many days; None when fewer than half of them are known."""
+    least = 1 if measure.now_and_then else (days + 1) // 2
+    return mean_of_days(values, last, days=days, least=least)
+
+
+def _week(known: _KnownOf, until: date | None) -> Block | None:
+    """Each figure on its newest day, and its last seven days against the 28 before them."""
+    if until is None:
+        return None
+    rows = []
+    for measure in OF_THE_WEEK:
+        values = known[measure]
+        if not values:
+            continue
+        newest = max(values)
+        week = _mean(values, measure, newest, 7)
+        before = _mean(values, measure, newest - _WEEK, 28)
+        change = relative_change(week, before)
+        recent = Span(newest - timedelta(days=27), newest)
+        rows.append(
+            (
+                Cell(text=measure.title),
+                Cell(trend=trend([values.get(day) for day in recent.each()])),
+                *cells(
+                    measure.written(values[newest])
+                    + ("" if newest == until else f" ({short_day(newest)})"),
+                    measure.written(week),
+                    measure.written(before),
+                ),
+                Cell(move=Move(change, tone_of(change, measure.more_is_better))),
+            )
+        )
+    said = [
+        _said(measure, known[measure][until]) for measure in OF_THE_WEEK if until in known[measure]
+    ]
+    return Block(
+        title="The last week against the four before",
+        text=f"On {plain_day(until)}: {', '.join(said)}." if said else "",
+        tables=(
+            Table(
+                caption="The newest day, and the mean of a day in the week up to it",
+                columns=(
+                    *columns("Figure", "28 days", words=2),
+                    *columns(short_day(until), "7 days", "28 days before", "Change", words=0),
+                ),
+                rows=tuple(rows),
+                marts=(MART,),
+                folded=False,
+                cards=True,
+            ),
+        ),
+    )
+
+
+def _sleep(known: _KnownOf) -> Block | None:
+    """The nights of which more is told than that somebody lay in bed."""
+    asleep = known[ASLEEP]
+    if not asleep:
+        return None
+    newest = max(asleep)
+    drawn = Span(max(newest - timedelta(days=NIGHTS_DRAWN - 1), min(asleep)), newest)
+    parts = [
+        measure
+        for measure in (ASLEEP, *STAGES, AWAKE, IN_BED)
+        if any(known[measure].get(day) for day in asleep)
+    ]
+    means = [(measure, _mean(known[measure], measure, newest, 7)) for measure in parts]
+    told = [_said(measure, mean) for measure, mean in means if mean]
+    return Block(
+        title=f"Sleep by night, {span(drawn.first, drawn.last)}",
+        text=f"A night of the last seven: {', '.join(told)}." if told else "",
+        chart=sleep_by_stage(
+            [(day, [known[stage].get(day) for stage in STAGES]) for day in drawn.each()]
+        ),
+        tables=(
+            Table(
+                caption="Nights, by the day that they led into",
+                columns=columns("Day", *(measure.title for measure in parts)),
+                rows=tuple(
+                    cells(
+                        short_day(day),
+                        *(measure.written(known[measure].get(day)) for measure in parts),
+                    )
+                    for day in sorted(asleep, reverse=True)
+                    if (newest - day).days < DAYS_SHOWN
+                ),
+                marts=(MART,),
+            ),
+        ),
+    )
+
+
+def _by_day(
+    known: _KnownOf,
+    measure: _Measure,
+    draw: Callable[[Sequence[_Row], str, int], Picture],
+    *,
+    beside: Sequence[_Measure] = (),
+    shown: int = DAYS_SHOWN,
+    mean_of: int = 7,
+) -> Block | None:
+    """A measure on each of so many days, with the mean of some days; others ``beside`` it in the
+    table."""
+    values = known[measure]
+    if len(values) < 2:
+        return None
+    newest = max(values)
+    within = Span(max(newest - timedelta(days=shown - 1), min(values)), newest)
+    rows = [(day, values.get(day), _mean(values, measure, day, mean_of)) for day in within.each()]
+    title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
+    return Block(
+        title=f"{title}, {span(within.first, within.last)}",
+        chart=draw(rows, measure.title, mean_of),
+        tables=(
+            Table(
+                caption=f"{measure.title} by day",
+                columns=columns(
+                    "Day",
+                    measure.title,
+                    f"Mean of {mean_of} days",
+                    *(each.title for each in beside),
+                ),
+                rows=tuple(
+                    cells(
+                        short_day(day),
+                        measure.written(value),
+                        measure.written(mean),
+                        *(each.written(known[each].get(day)) for each in beside),
+                    )
+                    for day, value, mean in reversed(rows)
+                    if value is not None
+                ),
+                marts=(MART,),
+            ),
+        ),
+    )
+
+
+def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
+    if not workouts or until is None:
+        return None
+    last = _monday(until)
+    first = max(last - (WEEKS_SHOWN - 1) * _WEEK, _monday(workouts[-1].day))
+    weeks: dict[date, list[Workout]] = {
+        day: [] for day in Span(first, last).each() if day == _monday(day)
+    }
+    for each in workouts:
+        if (monday := _monday(each.day)) in weeks:
+            weeks[monday].append(each)
+    running = last if until < last + 6 * _DAY else None
+    recent = [each for each in workouts if each.day > until - _FOUR_WEEKS]
+    return Block(
+        title="Hours of workouts by week",
+        text=(
+            f"In the 28 days to {plain_day(until)}: {count(len(recent))} "
+            f"{'workout' if len(recent) == 1 else 'workouts'}, "
+            f"{duration(_minutes(recent))}, {DISTANCE.written(_kilometres(recent))}."
+            + (" A pale last week is not finished." if running else "")
+        ),
+        chart=amounts_by_week(
+            [(monday, _minutes(each) / 60) for monday, each in weeks.items()],
+            "hours of workouts",
+            running,
+        ),
+        tables=(
+            Table(
+                caption="Workouts by week",
+                columns=columns("Week from", "Workouts", "Time", "Distance"),
+                rows=tuple(
+                    cells(
+                        short_day(monday),
+                        count(len(each)),
+                        duration(_minutes(each)),
+                        DISTANCE.written(_kilometres(each)),
+                    )
+                    for monday, each in reversed(weeks.items())
+                ),
+                marts=(WORKOUTS,),
+            ),
+            _newest_workouts(workouts[:WORKOUTS_SHOWN]),
+        ),
+    )
+
+
+def _newest_workouts(workouts: Sequence[Workout]) -> Table:
+    return Table(
+        caption=f"The newest {count(len(workouts))} workouts",
+        columns=columns(
+            "Activity", "Day", "Time", "Distance", "Energy", "Mean pulse", "Highest pulse"
+        ),
+        rows=tuple(
+            cells(
+                _in_words(each.activity),
+                short_day(each.day),
+                duration(each.minutes),
+                DISTANCE.written(each.distance_km),
+                ENERGY.written(each.active_energy_kcal),
+                HIGHEST.written(each.heart_rate_average),
+                HIGHEST.written(each.heart_rate_highest),
+            )
+            for each in workouts
+        ),
+        marts=(WORKOUTS,),
+        cards=True,
+    )
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _minutes(workouts: Sequence[Workout]) -> float:
+    return sum(each.minutes or 0 for each in workouts)
+
+
+def _kilometres(workouts: Sequence[Workout]) -> float:
+    return sum(each.distance_km or 0 for each in workouts)
+
+
+def _in_words(name: str) -> str:
+    """``TraditionalStrengthTraining`` as Apple has it, ``heart_rate`` as tables have it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).capitalize()
+
+
+_AMOUNTS: Mapping[str, Callable[[Number | None], str]] = {
+    "count": count,
+    "kcal": ENERGY.written,
+    "m": lambda metres: DISTANCE.written(None if metres is None else metres / 1000),
+    "min": duration,
+}
+
+
+def _measured_twice(found: Sequence[MeasuredTwice]) -> Block | None:
+    """What of several devices does not count, so that nothing counts twice."""
+    if not found:
+        return None
+    return Block(
+        title="Measured twice, counted once",
+        text=(
+            "Where two devices measured the same time one of them counts, in the order of "
+            "sql/macros/health_priority.sql; of a night the one that tells its stages."
+        ),
+        tables=(
+            Table(
+                caption="What was left out in 28 days",
+                columns=columns("Figure", "Left out of", "Counted of", "Days", "Left out", words=3),
+                rows=tuple(
+                    cells(
+                        _in_words(each.metric),
+                        each.source,
+                        each.counted_source,
+                        count(each.days),
+                        "readings"
+                        if each.left_out is None
+                        else _AMOUNTS.get(each.unit, count)(each.left_out),
+                    )
+                    for each in found
+                ),
+                marts=("marts.health_overlaps",),
+                folded=False,
+                cards=True,
+            ),
+        ),
+    )
