@@ -47,7 +47,9 @@ def digest(table: Table, volatile: tuple[str, ...]) -> str:
         for column, kind in table.columns.items()
         if column not in volatile
     )
-    rows = f"bit_xor(hash({', '.join(each)}))"
+    # hashed twice: the first hash only combines those of the columns, so two rows that exchange a
+    # value would cancel each other out
+    rows = f"bit_xor(hash(hash({', '.join(each)})))"
     return f"coalesce(md5(count(*) || ' ' || {rows}), '{EMPTY}')"
 
 

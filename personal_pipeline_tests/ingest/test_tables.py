@@ -27,6 +27,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.parquet import digest_of_parquet
 from personal_pipeline.ingest.tables import Spool
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -111,6 +112,22 @@ def test_a_newer_picture_changes_the_months_that_differ(home: Home) -> None:
     assert values(home, source) == {"09-01": 1, "10-02": 9}
     # what was replaced is in the archive
     assert len(list((home.archive / "lake" / "toy" / "points").rglob("*.parquet"))) == 1
+
+
+def test_rows_that_exchange_their_values_are_a_change(tmp_path: Path) -> None:
+    """A digest that only adds up what stands in the columns would not see it."""
+    path = tmp_path / "points.parquet"
+    digests = set()
+    for values in itertools.permutations(["null", "0", "1", "2.5", "-1"]):
+        rows = ", ".join(
+            f"(timestamp '2026-11-0{day} 06:00', {value}::double, 'a')"
+            for day, value in enumerate(values, start=1)
+        )
+        duckdb.execute(
+            f"copy (from (values {rows}) as t(seen_at, value, address)) to '{path}'"
+        )
+        digests.add(digest_of_parquet(path, POINTS, ("address",))[0])
+    assert len(digests) == 120
 
 
 def test_the_same_export_again_is_not_read(home: Home) -> None:
