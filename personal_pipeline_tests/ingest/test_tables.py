@@ -123,9 +123,7 @@ def test_rows_that_exchange_their_values_are_a_change(tmp_path: Path) -> None:
             f"(timestamp '2026-11-0{day} 06:00', {value}::double, 'a')"
             for day, value in enumerate(values, start=1)
         )
-        duckdb.execute(
-            f"copy (from (values {rows}) as t(seen_at, value, address)) to '{path}'"
-        )
+        duckdb.execute(f"copy (from (values {rows}) as t(seen_at, value, address)) to '{path}'")
         digests.add(digest_of_parquet(path, POINTS, ("address",))[0])
     assert len(digests) == 120
 
