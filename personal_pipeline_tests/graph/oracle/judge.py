@@ -136,6 +136,6 @@ def wrong_contents(
     }
 
 
-def held_back(tables: Tables, failures: Mapping[str, object]) -> set[str]:
+def held_back(tables: Tables, failures: Collection[str]) -> set[str]:
     """The tables that failed, and all that read them."""
     return downstream_of(tables, failures)

@@ -161,6 +161,7 @@ class Life:
         # by table, what its SQL says; and what cannot be built, until when, and how it fails
         self._variants: dict[str, int] = {}
         self._broken: dict[str, tuple[date, str]] = {}
+        self._not_made: set[str] = set()
         self._mistaken: tuple[str, int] | None = None
         self._queue: list[Run] = []
         self._quiet_run = ""
@@ -229,7 +230,7 @@ class Life:
             self._automation()
         if self._at_rest:
             self.judged.settled += 1
-            held = held_back(self._tables, self._warehouse.failures)
+            held = self._held_back()
             self.judged.lost += sum(name not in held for name, _ in self._wrong())
         self._morning()
 
@@ -252,8 +253,12 @@ class Life:
         if self._mistaken and self._dice.random() < 0.5:
             self._put_right()
         self._reconcile()
-        failed = held_back(self._tables, self._warehouse.failures)
-        self._judge.morning(self._today, self._wrong(), failed)
+        self._judge.morning(self._today, self._wrong(), self._held_back())
+
+    def _held_back(self) -> set[str]:
+        """The tables that failed or could not be made at all, which is told in every pass, and what
+        reads them."""
+        return held_back(self._tables, self._warehouse.failures.keys() | self._not_made)
 
     def _now(self) -> datetime:
         return datetime.combine(self._today, time(6), UTC) + timedelta(minutes=self._minutes)
@@ -609,7 +614,10 @@ class Life:
             elif kind == "error":
                 bad.add(table.name)
                 results.append(_result("model", table.model, "error"))
+                if command == "run":
+                    self._not_made.add(table.name)
             else:
+                self._not_made.discard(table.name)
                 self._write(table, windows[table.model], anew=anew)
                 results.append(_result("model", table.model, "success"))
                 if command == "build":
