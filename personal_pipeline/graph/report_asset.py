@@ -13,7 +13,6 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER
 from personal_pipeline.graph.tables import Tables
 from personal_pipeline.outputs.board import StreamState
-from personal_pipeline.outputs.figures import BESIDE_MARTS
 from personal_pipeline.outputs.morning import is_current, write_morning_report
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
@@ -21,7 +20,7 @@ REPORT = dg.AssetKey(["outputs", "daily_report"])
 
 def report_asset(tables: Tables) -> dg.AssetsDefinition:
     """The morning report."""
-    shown = sorted(each for each in tables if each.startswith("marts/") or each in BESIDE_MARTS)
+    shown = sorted(each for each in tables if each.startswith("marts/"))
 
     @dg.multi_asset(
         name="write_report",

@@ -19,9 +19,6 @@ import duckdb
 
 _Row = TypeVar("_Row")
 
-BESIDE_MARTS = ("staging/stg_apple_health__workouts",)
-"""What the figures are read from beside the marts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Day:
@@ -282,8 +279,27 @@ class MeasuredTwice:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingWeek:
+    """A week, by its Monday. ``load`` is the sum of the minutes in each heart rate zone, times the
+    number of the zone."""
+
+    week: date
+    activities: int
+    distance_km: float
+    elevation_m: float
+    load: float
+    zone_1_minutes: float
+    zone_2_minutes: float
+    zone_3_minutes: float
+    zone_4_minutes: float
+    zone_5_minutes: float
+    resting_heart_rate: float | None
+    sleep_hours: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Workout:
-    """One workout."""
+    """One activity, whatever it was recorded with."""
 
     day: date
     activity: str
@@ -329,6 +345,7 @@ class Figures:
     body_days: list[BodyDay]
     measured_twice: list[MeasuredTwice]
     workouts: list[Workout]
+    training_weeks: list[TrainingWeek]
 
 
 def read_figures(database: Path, day: date) -> Figures:
@@ -342,7 +359,7 @@ def read_figures(database: Path, day: date) -> Figures:
     with duckdb.connect(str(database), read_only=True) as connection:
         # else a timestamp becomes the date of the machine's own zone
         connection.execute("set TimeZone = 'UTC'")
-        tables = {row.table_name for row in _rows(connection, "tables", _Table)}
+        tables = {row.table_name for row in _rows(connection, "mart_tables", _Table)}
         return _figures(connection, tables, day)
 
 
@@ -376,7 +393,8 @@ def _figures(
         largest_spending=read("largest_spending", Spending, "transactions", "accounts_daily"),
         body_days=read("body_days", BodyDay, "health_daily"),
         measured_twice=read("measured_twice", MeasuredTwice, "health_overlaps"),
-        workouts=read("workouts", Workout, "stg_apple_health__workouts"),
+        workouts=read("workouts", Workout, "activities"),
+        training_weeks=read("training_weeks", TrainingWeek, "athletic_performance_weekly"),
     )
 
 

@@ -13,7 +13,6 @@ from personal_pipeline.graph import warehouse
 from personal_pipeline.graph.house import House
 from personal_pipeline.home import write_atomically
 from personal_pipeline.outputs.board import StreamState
-from personal_pipeline.outputs.figures import BESIDE_MARTS
 from personal_pipeline.outputs.report import build_report, write_report
 
 
@@ -37,8 +36,7 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
         with warehouse.reading(house.home) as opened:
             rows = opened.execute(
                 "select asset, partition, digest from pipeline.ledger "
-                "where asset like 'marts/%' or list_contains(?, asset) order by all",
-                [list(BESIDE_MARTS)],
+                "where asset like 'marts/%' order by all"
             ).fetchall()
         digest.update(repr(rows).encode())
     for each in board:

@@ -22,7 +22,7 @@ from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
 from personal_pipeline.outputs.figures import Figures, read_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
 from personal_pipeline.outputs.page import Section
-from personal_pipeline.outputs.sections.body import body_section
+from personal_pipeline.outputs.sections.body import BODY_SOURCES, body_section
 from personal_pipeline.outputs.sections.money import money_section
 from personal_pipeline.outputs.sections.overview import Money, overview
 from personal_pipeline.outputs.sections.revenue import revenue_section
@@ -145,7 +145,7 @@ def _sections(
         sections.append(revenue_section(figures, known, board, sources, currency.stripe))
     if "bank" in sources:
         sections.append(money_section(figures, board))
-    if "apple_health" in sources:
+    if sources & BODY_SOURCES:
         sections.append(body_section(figures, board))
     return sections
 

@@ -1,4 +1,4 @@
-"""A published warehouse with invented tables, for tests: of the types that dbt makes."""
+"""A published warehouse with invented marts, for tests: the tables and types that dbt makes."""
 
 from __future__ import annotations
 
@@ -72,29 +72,30 @@ TABLES = {
     "health_overlaps": """
         month date, day date, metric varchar, source_name varchar, priority integer,
         left_out double, unit varchar, counted_source varchar""",
-    "stg_apple_health__workouts": """
-        month date, record_key varchar, activity varchar, start_at timestamp,
-        duration_minutes double, distance_m double, active_energy_kcal double,
-        heart_rate_average double, heart_rate_highest double""",
+    "activities": """
+        activity_id varchar, day date, kind varchar, name varchar, start_at timestamp,
+        end_at timestamp, moving_seconds double, distance_m double, heart_rate_average double,
+        heart_rate_highest double, calories double""",
+    "athletic_performance_weekly": """
+        week date, activities bigint, distance_km double, elevation_m double, moving_hours double,
+        load double, zone_1_minutes double, zone_2_minutes double, zone_3_minutes double,
+        zone_4_minutes double, zone_5_minutes double, resting_heart_rate double,
+        sleep_hours double, notes varchar""",
 }
-
-
-def _place(table: str) -> str:
-    return f"{'staging' if table.startswith('stg_') else 'marts'}.{table}"
 
 
 Rows = Iterable[dict[str, Any]]
 
 
 def write_marts(database: Path, **rows: Rows) -> Path:
-    """Write a warehouse in which every table exists and holds the given rows; the rest are empty.
+    """Write a warehouse in which every mart exists and holds the given rows; the rest are empty.
 
     A column that a row does not name is null.
     """
     with duckdb.connect(str(database)) as connection:
-        connection.execute("create schema marts; create schema staging")
+        connection.execute("create schema marts")
         for table, columns in TABLES.items():
-            connection.execute(f"create table {_place(table)} ({columns})")
+            connection.execute(f"create table marts.{table} ({columns})")
         for table, given in rows.items():
             for names, alike in groupby(given, key=tuple):
                 _copy(connection, table, names, alike)
@@ -109,7 +110,7 @@ def _copy(
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-    connection.execute(f"copy {_place(table)} ({', '.join(names)}) from '{file.name}' (header)")
+    connection.execute(f"copy marts.{table} ({', '.join(names)}) from '{file.name}' (header)")
     Path(file.name).unlink()
 
 

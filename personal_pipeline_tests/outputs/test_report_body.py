@@ -68,15 +68,16 @@ DAYS = [
 ]  # fmt: skip
 
 
-def workout(start: str, activity: str, minutes: float, **more: Any) -> dict[str, Any]:
+def activity(start: str, kind: str, minutes: float | None, **more: Any) -> dict[str, Any]:
     return {
-        "month": f"{start[:8]}01",
-        "record_key": start,
-        "activity": activity,
+        "activity_id": start,
+        "kind": kind,
+        "name": None,
         "start_at": start,
-        "duration_minutes": minutes,
+        "end_at": None,
+        "moving_seconds": None if minutes is None else minutes * 60,
         "distance_m": None,
-        "active_energy_kcal": None,
+        "calories": None,
         "heart_rate_average": None,
         "heart_rate_highest": None,
         **more,
@@ -84,12 +85,29 @@ def workout(start: str, activity: str, minutes: float, **more: Any) -> dict[str,
 
 
 WORKOUTS = [
-    workout("2026-11-21 05:00:00", "Running", 20),
-    workout("2026-11-20 07:00:00", "Running", 29.6, distance_m=5000, active_energy_kcal=330.4,
+    activity("2026-11-21 05:00:00", "run", 20),
+    activity("2026-11-20 07:00:00", "run", 29.6, distance_m=5000, calories=330.4,
             heart_rate_average=150.2, heart_rate_highest=172),
-    workout("2026-10-24 23:30:00", "Cycling", 90, distance_m=30_300),
-    workout("2026-10-23 17:00:00", "TraditionalStrengthTraining", 40),
-    workout("2026-05-20 17:00:00", "Running", 40),
+    activity("2026-10-24 23:30:00", "ride", 90, name="Tour de Parc", distance_m=30_300),
+    activity("2026-10-23 17:00:00", "strength", None, end_at="2026-10-23 17:40:00"),
+    activity("2026-05-20 17:00:00", "run", 40),
+]  # fmt: skip
+
+
+def training(week: date, load: float, **more: Any) -> dict[str, Any]:
+    zones = {f"zone_{zone}_minutes": 0 for zone in range(1, 6)}
+    nothing = {"activities": 0, "distance_km": 0, "elevation_m": 0}
+    return {"week": week, "load": load, "resting_heart_rate": None, "sleep_hours": None,
+            **nothing, **zones, **more}  # fmt: skip
+
+
+TRAINING = [
+    # one that is not over
+    training(date(2026, 11, 16), 999),
+    training(date(2026, 11, 9), 210.4, activities=2, distance_km=35.3, elevation_m=412,
+             zone_2_minutes=90, zone_3_minutes=10, resting_heart_rate=53.4, sleep_hours=7.5),
+    training(date(2026, 10, 19), 60, activities=1, zone_1_minutes=60),
+    training(date(2026, 5, 11), 60),
 ]  # fmt: skip
 
 
@@ -123,7 +141,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tmp_path_factory.mktemp("body") / "warehouse.duckdb",
         health_daily=DAYS,
         health_overlaps=OVERLAPS,
-        stg_apple_health__workouts=WORKOUTS,
+        activities=WORKOUTS,
+        athletic_performance_weekly=TRAINING,
     )
 
 
@@ -197,9 +216,9 @@ def test_days_with_their_means(page: HtmlElement) -> None:
 
 def test_workouts(page: HtmlElement) -> None:
     assert table(page, "The newest 3 workouts")[1:] == [
-        ["Running", "20 Nov 2026", "30 min", "5.0 km", "330 kcal", "150 bpm", "172 bpm"],
-        ["Cycling", "24 Oct 2026", "1 h 30 min", "30.3 km", "—", "—", "—"],
-        ["Traditional strength training", "23 Oct 2026", "40 min", "—", "—", "—", "—"],
+        ["Run", "20 Nov 2026", "30 min", "5.0 km", "330 kcal", "150 bpm", "172 bpm"],
+        ["Tour de Parc", "24 Oct 2026", "1 h 30 min", "30.3 km", "—", "—", "—"],
+        ["Strength", "23 Oct 2026", "40 min", "—", "—", "—", "—"],
     ]
     text = words(section(page, "body"))
     assert "In the 28 days to 20 November 2026: 2 workouts, 2 h 0 min, 35.3 km." in text
@@ -214,6 +233,24 @@ def test_workouts(page: HtmlElement) -> None:
     ]
 
 
+def test_training_of_the_weeks_that_are_over(page: HtmlElement) -> None:
+    assert table(page, "Training by week")[1:] == [
+        ["9 Nov 2026", "210", "0 min", "1 h 30 min", "10 min", "0 min", "0 min", "35.3 km", "412 m",
+         "53.4 bpm", "7 h 30 min"],
+        ["19 Oct 2026", "60", "1 h 0 min", "0 min", "0 min", "0 min", "0 min", "0.0 km", "0 m",
+         "—", "—"],
+    ]  # fmt: skip
+    assert "In the week from 9 November 2026: 210." in words(section(page, "body"))
+
+
+def test_who_only_rides_has_a_body_too(tables: Path, tmp_path: Path) -> None:
+    database = write_marts(tmp_path / "warehouse.duckdb", activities=WORKOUTS)
+    board = [*fresh_board(), stream_state("strava", "activities", route="drop")]
+    page = page_of(build(database, board))
+    assert len(table(page, "The newest 3 workouts")) == 4
+    assert "As of 20 November 2026" in words(section(page, "body"))
+
+
 def test_says_what_was_measured_twice(page: HtmlElement) -> None:
     assert table(page, "What was left out") == [
         ["Figure", "Left out of", "Counted of", "Days", "Left out"],
@@ -226,8 +263,8 @@ def test_says_what_was_measured_twice(page: HtmlElement) -> None:
 
 def test_every_chart_has_its_table_below_it(page: HtmlElement) -> None:
     charts = section(page, "body").xpath(".//figure")
-    # sleep, resting heart rate, variability, steps, weight, workouts; no energy was measured
-    assert len(charts) == 6
+    # sleep, resting heart rate, variability, steps, weight, workouts, training; no energy
+    assert len(charts) == 7
     for chart in charts:
         assert chart.xpath("./following-sibling::*//table")
         assert len(chart.xpath(".//*[name()='svg']")) == 2

@@ -1,16 +1,15 @@
--- The workouts of the newest 26 weeks, the last one first.
+-- The activities of the newest 26 weeks, the last one first.
 select
     cast(start_at as date) as day,
-    activity,
-    duration_minutes as minutes,
+    coalesce(name, upper(kind[1]) || kind[2:], 'Activity') as activity,
+    coalesce(moving_seconds, epoch(end_at - start_at)) / 60 as minutes,
     distance_m / 1000 as distance_km,
-    active_energy_kcal,
+    calories as active_energy_kcal,
     heart_rate_average,
     heart_rate_highest
-from staging.stg_apple_health__workouts
+from marts.activities
 where
     start_at < $day
-    and start_at > (
-        select max(start_at) from staging.stg_apple_health__workouts where start_at < $day
-    ) - interval 26 week
-order by start_at desc, record_key
+    and start_at > (select max(start_at) from marts.activities where start_at < $day)
+    - interval 26 week
+order by start_at desc, activity_id

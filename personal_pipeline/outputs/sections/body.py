@@ -18,7 +18,7 @@ from personal_pipeline.outputs.charts import (
     trend,
 )
 from personal_pipeline.outputs.comparison import Known, Span, mean_of_days
-from personal_pipeline.outputs.figures import BodyDay, Figures, MeasuredTwice, Workout
+from personal_pipeline.outputs.figures import BodyDay, Figures, MeasuredTwice, TrainingWeek, Workout
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     Number,
@@ -44,7 +44,9 @@ from personal_pipeline.outputs.page import (
 from personal_pipeline.outputs.standing import notes_about
 
 MART = "marts.health_daily"
-WORKOUTS = "staging.stg_apple_health__workouts"
+ACTIVITIES = "marts.activities"
+TRAINING = "marts.athletic_performance_weekly"
+BODY_SOURCES = frozenset({"apple_health", "strava", "fit"})
 NIGHTS_DRAWN = 28
 DAYS_SHOWN = 91
 WEIGHT_DAYS_SHOWN = 731
@@ -107,9 +109,11 @@ MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
 def body_section(figures: Figures, board: Sequence[StreamState]) -> Section:
     """All that phone, watch and scale have told: a week, then each figure day by day."""
     known = {measure: _known(figures.body_days, measure) for measure in MEASURES}
-    until = max((day for values in known.values() for day in values), default=None)
+    measured = max((day for values in known.values() for day in values), default=None)
+    told = [day for day in (measured, *(each.day for each in figures.workouts)) if day]
+    until = max(told, default=None)
     blocks = [
-        _week(known, until),
+        _week(known, measured),
         _sleep(known),
         _by_day(known, RESTING, readings_by_day, beside=(LOWEST, HIGHEST)),
         _by_day(known, VARIABILITY, readings_by_day),
@@ -117,13 +121,14 @@ def body_section(figures: Figures, board: Sequence[StreamState]) -> Section:
         _by_day(known, ENERGY, amounts_by_day, beside=(EXERCISE,)),
         _by_day(known, WEIGHT, readings_by_day, shown=WEIGHT_DAYS_SHOWN, mean_of=28),
         _workouts(figures.workouts, until),
+        _training(figures.training_weeks),
         _measured_twice(figures.measured_twice),
     ]
     return Section(
         anchor="body",
         title="Body",
         as_of=as_of(until),
-        notes=notes_about(board, "apple_health"),
+        notes=notes_about(board, *sorted(BODY_SOURCES)),
         blocks=tuple(block for block in blocks if block is not None),
     )
 
@@ -318,9 +323,63 @@ def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
                     )
                     for monday, each in reversed(weeks.items())
                 ),
-                marts=(WORKOUTS,),
+                marts=(ACTIVITIES,),
             ),
             _newest_workouts(workouts[:WORKOUTS_SHOWN]),
+        ),
+    )
+
+
+def _training(found: Sequence[TrainingWeek]) -> Block | None:
+    if not any(each.load for each in found):
+        return None
+    weeks = {each.week: each for each in found}
+    every = [day for day in Span(found[0].week, found[-1].week).each() if day == _monday(day)]
+    newest = found[-1]
+    return Block(
+        title="Training load by week",
+        text=(
+            f"In the week from {plain_day(newest.week)}: {number(newest.load, 0)}. The load is the "
+            "sum of the minutes in each of five heart rate zones, times the number of the zone."
+        ),
+        chart=amounts_by_week(
+            [(day, weeks[day].load if day in weeks else 0) for day in every], "training load", None
+        ),
+        tables=(
+            Table(
+                caption="Training by week",
+                columns=columns(
+                    "Week from",
+                    "Load",
+                    *(f"Zone {zone}" for zone in range(1, 6)),
+                    "Distance",
+                    "Climbed",
+                    "Resting heart rate",
+                    "Asleep",
+                ),
+                rows=tuple(
+                    cells(
+                        short_day(each.week),
+                        number(each.load, 0),
+                        *(
+                            duration(minutes)
+                            for minutes in (
+                                each.zone_1_minutes,
+                                each.zone_2_minutes,
+                                each.zone_3_minutes,
+                                each.zone_4_minutes,
+                                each.zone_5_minutes,
+                            )
+                        ),
+                        DISTANCE.written(each.distance_km),
+                        f"{number(each.elevation_m, 0)} m",
+                        RESTING.written(each.resting_heart_rate),
+                        duration(each.sleep_hours and each.sleep_hours * 60),
+                    )
+                    for each in reversed(found)
+                ),
+                marts=(TRAINING,),
+            ),
         ),
     )
 
@@ -333,7 +392,7 @@ def _newest_workouts(workouts: Sequence[Workout]) -> Table:
         ),
         rows=tuple(
             cells(
-                _in_words(each.activity),
+                each.activity,
                 short_day(each.day),
                 duration(each.minutes),
                 DISTANCE.written(each.distance_km),
@@ -343,7 +402,7 @@ def _newest_workouts(workouts: Sequence[Workout]) -> Table:
             )
             for each in workouts
         ),
-        marts=(WORKOUTS,),
+        marts=(ACTIVITIES,),
         cards=True,
     )
 

@@ -1,4 +1,0 @@
--- The tables that this warehouse has.
-select table_name
-from information_schema.tables
-where table_schema in ('staging', 'marts')
