@@ -159,7 +159,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Money]:
     money = Money(home, duckdb.connect(), {})
     money.empty()
     warehouse = Warehouse(root, root / "target")
-    warehouse.build("staging.bank", "marts.money", "pipeline.merges")
+    warehouse.build("staging.bank", "marts.money", "+pipeline.merges")
     names = [*(f"staging.stg_bank__{name}" for name in STAGING), *(f"marts.{n}" for n in MODELS)]
     folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
     places = {"staging": "staging/bank", "marts": "marts/money", "pipeline": "pipeline"}
@@ -209,7 +209,7 @@ def test_a_csv_and_an_ofx_of_one_account_count_once(money: Money) -> None:
     assert money.query(
         "select name, linked_by from marts.accounts join marts.account_links"
         " using (account_id) order by all"
-    ) == [("B1 …5678", "itself"), ("B1 …5678", "last digits")]
+    ) == [("Chase …5678", "itself"), ("Chase …5678", "last digits")]
 
 
 def test_two_equal_coffees_of_a_day_are_two(money: Money) -> None:
