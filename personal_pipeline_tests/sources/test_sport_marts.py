@@ -248,6 +248,24 @@ def test_a_workout_without_a_file_has_its_heart_rate_from_the_watch(sport: Sport
     assert (found["heart_rate"], found["seconds"]) == (150, 119 * 5 + 1)
 
 
+def test_time_without_a_reading_counts_at_the_average(sport: Sport) -> None:
+    told = workout(START, 600, "Running").replace(
+        "/>",
+        '><WorkoutStatistics type="HKQuantityTypeIdentifierHeartRate" average="130" '
+        'maximum="200" unit="count/min"/></Workout>',
+    )
+    beats = [
+        record("HeartRate", at, at, "200", device=WATCH)
+        for n in range(0, 60, 10)
+        for at in [f"{START + timedelta(minutes=2, seconds=n):%Y-%m-%d %H:%M:%S}"]
+    ]
+    sport.of(health(told, *beats))
+    [week] = sport.rows("select * from marts.athletic_performance_weekly where week > '2000-01-01'")
+    # five times ten seconds and one, and the rest of ten minutes
+    assert week["zone_5_minutes"] == pytest.approx(51 / 60, abs=0.001)
+    assert week["zone_2_minutes"] == pytest.approx((600 - 51) / 60, abs=0.001)
+
+
 def test_neighbours_other_kinds_and_a_second_lap_are_not_merged(sport: Sport) -> None:
     hour = timedelta(hours=1)
     sport.of(

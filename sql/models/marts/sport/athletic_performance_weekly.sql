@@ -25,15 +25,26 @@ maximum as (
         ) as heart_rate
 ),
 
--- 2. Time in zones: of an activity of which only the average is known, all its time is in one.
+-- 2. Time in zones. The time without a reading counts at the average, which the device knows better:
+-- some keep a reading every few minutes, and of others only the average came.
+covered as (
+    select activity_id, sum(seconds) as seconds
+    from {{ ref('activity_heart_rate') }}
+    group by activity_id
+),
+
 measured as (
     select activity_id, heart_rate, seconds from {{ ref('activity_heart_rate') }}
     union all
-    select activity_id, heart_rate_average, seconds
+    select
+        activities.activity_id,
+        activities.heart_rate_average,
+        activities.seconds - coalesce(covered.seconds, 0)
     from activities
+    left join covered using (activity_id)
     where
-        heart_rate_average is not null
-        and activity_id not in (select activity_id from {{ ref('activity_heart_rate') }})
+        activities.heart_rate_average is not null
+        and activities.seconds > coalesce(covered.seconds, 0)
 ),
 
 zoned as (
