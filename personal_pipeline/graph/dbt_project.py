@@ -174,7 +174,7 @@ def _call(
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
             **more,
         },
-        cwd=home.dbt_target,
+        cwd=_copied(home),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
