@@ -19,7 +19,7 @@ from personal_pipeline.ingest.archives import (
     zip_folder,
 )
 from personal_pipeline.ingest.contract import Source, UnreadableFile
-from personal_pipeline.ingest.inbox import complete_files, drop_file
+from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, complete_files, drop_file
 from personal_pipeline.ingest.recognition import claims_of, unknown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
@@ -81,12 +81,14 @@ def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> li
         if entry.is_file():
             files.append(entry)
             continue
-        inside = complete_files(entry)
-        whole = _packed(home, sources, entry) if inside == files_below(entry) else None
-        if whole:
-            for path in inside:
-                path.unlink()
-            _remove_empty([entry, *entry.rglob("*")])
+        # another process may be packing it, or taking its files
+        with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+            inside = complete_files(entry)
+            whole = _packed(home, sources, entry) if inside == files_below(entry) else None
+            if whole:
+                for path in inside:
+                    path.unlink()
+                _remove_empty([entry, *entry.rglob("*")])
         files += [whole] if whole else inside
     return files
 

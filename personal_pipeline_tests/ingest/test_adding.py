@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +117,31 @@ def test_an_unpacked_export_in_the_inbox_becomes_one_zip(home: Home, files: Path
     (home.inbox / "album" / "2.jpg.part").write_text("3")
     packed(home, [SOURCE], [home.inbox / "album"])
     assert "album/album.txt" in in_inbox(home)
+
+
+PACK = """
+import sys
+from pathlib import Path
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.adding import packed
+home = Home(Path(sys.argv[1]))
+print("ready", flush=True)
+print(len(packed(home, [], [home.inbox / "album"])))
+"""
+
+
+def test_a_folder_that_another_process_takes_is_waited_for(home: Home, files: Path) -> None:
+    shutil.copytree(files / "album", home.inbox / "album")
+    with home.lock("inbox", wait_seconds=5):
+        other = subprocess.Popen(
+            [sys.executable, "-c", PACK, str(home.root)], stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(0.5)
+        shutil.rmtree(home.inbox / "album")
+    assert other.communicate(timeout=60)[0] == "0\n"
 
 
 def test_a_folder_is_named_even_when_it_is_given_as_a_dot(
