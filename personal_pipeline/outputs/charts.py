@@ -172,7 +172,7 @@ def _weeks(narrow: bool, weeks: Sequence[date]) -> alt.X:
     """Weeks by their first day: the newest, and every so many back from it."""
     step = max(1, round(len(weeks) / (4 if narrow else 9)))
     labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in weeks[::-1][::step]}
-    return _bands("day", labels, 0.2)
+    return _bands("week", labels, 0.2)
 
 
 def _bands(field: str, labels: Mapping[date, list[str]], padding: float) -> alt.X:
@@ -596,60 +596,48 @@ def amounts_by_month(
     months: Sequence[tuple[date, Number]], what: str, unfinished: date | None
 ) -> Picture:
     """One amount a month as bars."""
-    rows = [
-        {
-            "month": str(month),
-            "amount": float(amount),
-            "opacity": _paleness(month, unfinished),
-        }
-        for month, amount in months
-    ]
-    axis = _numbers_axis(amount for _, amount in months)
-
-    def build(narrow: bool) -> AnyChart:
-        chart: alt.Chart = (
-            alt.Chart(_data(rows))
-            .mark_bar(color=FIRST)
-            .encode(
-                x=_months(narrow, [month for month, _ in months]),
-                y=alt.Y("amount:Q", axis=axis),
-                opacity=alt.Opacity("opacity:Q", scale=None),
-            )
-        )
-        return chart
-
-    return _picture(
-        build, description=f"Bars of {what} for each of {len(rows)} months.", height=170
-    )
+    return _amounts(months, what, unfinished, "month", _months)
 
 
 def amounts_by_week(
     weeks: Sequence[tuple[date, Number | None]], what: str, unfinished: date | None
 ) -> Picture:
     """One amount a week as bars; weeks by their first day, oldest first."""
+    return _amounts(weeks, what, unfinished, "week", _weeks)
+
+
+def _amounts(
+    periods: Sequence[tuple[date, Number | None]],
+    what: str,
+    unfinished: date | None,
+    period: str,
+    axis_of: Callable[[bool, Sequence[date]], alt.X],
+) -> Picture:
+    """One amount a period as bars; ``axis_of`` makes the axis of the field of that name."""
     rows = [
         {
-            "day": str(day),
+            period: str(first),
             "amount": None if amount is None else float(amount),
-            "opacity": _paleness(day, unfinished),
+            "opacity": _paleness(first, unfinished),
         }
-        for day, amount in weeks
+        for first, amount in periods
     ]
-    axis = _numbers_axis(amount for _, amount in weeks)
+    axis = _numbers_axis(amount for _, amount in periods)
 
     def build(narrow: bool) -> AnyChart:
         chart: alt.Chart = (
             alt.Chart(_data(rows))
             .mark_bar(color=FIRST)
             .encode(
-                x=_weeks(narrow, [day for day, _ in weeks]),
+                x=axis_of(narrow, [first for first, _ in periods]),
                 y=alt.Y("amount:Q", axis=axis),
                 opacity=alt.Opacity("opacity:Q", scale=None),
             )
         )
         return chart
 
-    return _picture(build, description=f"Bars of {what} for each of {len(rows)} weeks.", height=170)
+    description = f"Bars of {what} for each of {len(rows)} {period}s."
+    return _picture(build, description=description, height=170)
 
 
 LINES = ((FIRST, "--first"), (SECOND, "--second"), (THIRD, "--third"), (INK, "--ink"))

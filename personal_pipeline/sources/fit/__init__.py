@@ -115,9 +115,8 @@ def rows_of(files: Iterable[ReadFile]) -> Iterator[DropRow | Unreadable]:
         for key, month, record in each.rows:
             yield DropRow("recordings", month, key, record)
         if each.problems:
-            said = f"{'; '.join(each.problems)}. What could be read of it was taken"
-            yield Unreadable(f"{said}." if each.rows else "; ".join(each.problems) + ".",
-                             {"file": each.name})  # fmt: skip
+            rest = " What could be read of it was taken." if each.rows else ""
+            yield Unreadable(f"{'; '.join(each.problems)}.{rest}", {"file": each.name})
         elif not each.rows:
             others[each.other or "empty"] += 1
     if others:

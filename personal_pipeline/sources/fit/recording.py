@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from personal_pipeline.ingest.contract import EARLIEST, Record
 from personal_pipeline.sources.fit.messages import (
@@ -75,23 +76,23 @@ class Samples:
     def __len__(self) -> int:
         return len(self.time)
 
-    def where(self, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> Samples:
-        """Some of them."""
+    def at(self, places: npt.NDArray[np.int64]) -> Samples:
+        """Those at some places, in that order."""
 
-        def cut(found: dict[str, Column]) -> dict[str, Column]:
-            kept = chosen.tolist()
+        def pick(found: dict[str, Column]) -> dict[str, Column]:
+            chosen = places.tolist()
             return {
-                name: column[chosen]
+                name: column[places]
                 if isinstance(column, np.ndarray)
-                else [each for each, is_kept in zip(column, kept, strict=True) if is_kept]
+                else [column[each] for each in chosen]
                 for name, column in found.items()
             }
 
         return Samples(
-            self.time[chosen],
-            {name: column[chosen] for name, column in self.measures.items()},
-            cut(self.more),
-            cut(self.developer),
+            self.time[places],
+            {name: column[places] for name, column in self.measures.items()},
+            pick(self.more),
+            pick(self.developer),
         )
 
 
@@ -189,7 +190,7 @@ def _recordings(
     made_of: list[Recording] = []
     for number, (start, session) in enumerate(sessions):
         after = sessions[number + 1][0] if number + 1 < len(sessions) else math.inf
-        own = samples if len(sessions) == 1 else samples.where(belongs == number)
+        own = samples if len(sessions) == 1 else samples.at(np.flatnonzero(belongs == number))
         record = {
             **common,
             "is_summed_up": not is_told,
@@ -304,10 +305,10 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
     whole = pieces[0]
     if len(pieces) > 1:
         order = np.argsort(np.array(places), kind="stable")
-        whole = _ordered(joined(pieces), order)
+        whole = joined(pieces).at(order)
     there = ~np.isnan(whole.time)
     lost = int(len(there) - there.sum())
-    return _plausible(whole.where(there) if lost else whole), lost
+    return _plausible(whole.at(np.flatnonzero(there)) if lost else whole), lost
 
 
 def _unpacked(packed: list[Any]) -> dict[str, Number]:
@@ -364,23 +365,6 @@ def joined(pieces: Sequence[Samples]) -> Samples:
         {name: column for name, column in measures.items() if isinstance(column, np.ndarray)},
         join([each.more for each in pieces]),
         join([each.developer for each in pieces]),
-    )
-
-
-def _ordered(samples: Samples, order: np.ndarray[Any, np.dtype[np.int64]]) -> Samples:
-    def arrange(found: dict[str, Column]) -> dict[str, Column]:
-        return {
-            name: column[order]
-            if isinstance(column, np.ndarray)
-            else [column[each] for each in order.tolist()]
-            for name, column in found.items()
-        }
-
-    return Samples(
-        samples.time[order],
-        {name: column[order] for name, column in samples.measures.items()},
-        arrange(samples.more),
-        arrange(samples.developer),
     )
 
 

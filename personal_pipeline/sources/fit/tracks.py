@@ -168,7 +168,6 @@ def _told(track: Any, is_gpx: bool) -> Record:
         known = [n for each in laps if np.isfinite(n := _number(each.findtext(f"{{*}}{tag}")))]
         if known:
             told[name] = round(float(sum(known)), 3)
-    for text in (track.findtext("{*}Creator/{*}Name"),):
-        if text and text.strip():
-            told["device"] = text.strip()
+    if device := (track.findtext("{*}Creator/{*}Name") or "").strip():
+        told["device"] = device
     return told
