@@ -47,17 +47,23 @@ _END64 = struct.Struct("<4sQ2H2L4Q")
 _MEMBER = struct.Struct("<4s5H3L2H")
 _STORED, _DEFLATED = 0, 8
 
-_DAMAGED = (
+_NONSENSE = (
     zipfile.BadZipFile,
-    tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
     struct.error,
     EOFError,
     NotImplementedError,
+    ValueError,
+)
+DAMAGED_ZIP = (*_NONSENSE, RuntimeError)
+"""What zipfile raises for bytes that are nonsense or not all there, or for want of a password."""
+
+_DAMAGED = (
+    *_NONSENSE,
+    tarfile.TarError,
     gzip.BadGzipFile,
     OverflowError,
-    ValueError,
     # tarfile and the decompressors, of bytes that are nonsense
     TypeError,
     IndexError,

@@ -3,11 +3,8 @@ are those of the phone's language, so the main file is known by its root."""
 
 from __future__ import annotations
 
-import lzma
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -15,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personal_pipeline.ingest.archives import (
+    DAMAGED_ZIP,
     kind_of,
     members_of_cut_zip,
     mend_zip,
@@ -29,17 +27,9 @@ LARGEST_SMALL_FILE_BYTES = 200_000_000
 
 ROOT = re.compile(rb"<HealthData(?=[\s/>])")
 
-DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,  # a member with a password
-    ValueError,
-)
-"""What zipfile raises for bytes that are nonsense, or not all there."""
+MOST_LOOKED_AT_BYTES = 100_000_000
+MOST_LOOKED_AT = 50
+"""Of the XML files in a zip: an archive of something else may hold a hundred thousand."""
 
 
 @dataclass
@@ -65,7 +55,7 @@ class Export:
         try:
             with self.archive.open(name) as stream:
                 content = stream.read(LARGEST_SMALL_FILE_BYTES + 1)
-        except DAMAGED:
+        except DAMAGED_ZIP:
             return None
         return content if len(content) <= LARGEST_SMALL_FILE_BYTES else None
 
@@ -85,7 +75,7 @@ def head_of_main(path: Path) -> bytes | None:
     try:
         with zipfile.ZipFile(path) as archive:
             found = _main_of(archive)
-    except DAMAGED:
+    except DAMAGED_ZIP:
         return None
     return found[1] if found else None
 
@@ -124,16 +114,11 @@ def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
         try:
             with archive.open(member) as stream:
                 head = stream.read(HEAD_BYTES)
-        except DAMAGED:
+        except DAMAGED_ZIP:
             continue
         if _is_main(head):
             return member, head
     return None
-
-
-MOST_LOOKED_AT_BYTES = 100_000_000
-MOST_LOOKED_AT = 50
-"""Of the XML files in a zip: an archive of something else may hold a hundred thousand."""
 
 
 @contextmanager
@@ -183,5 +168,5 @@ def _main_blocks(
             while block := following.result():
                 following = pool.submit(stream.read, BLOCK_BYTES)
                 yield block
-    except DAMAGED:
+    except DAMAGED_ZIP:
         export.problem = "the zip is damaged inside its main file"

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from personal_pipeline.ingest.archives import kind_of
+from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
 from personal_pipeline.ingest.contract import (
     Claim,
     Drop,
@@ -77,7 +77,7 @@ def members_of(file: DropFile) -> list[Member]:
                 with archive.open(each) as stream:
                     if format_of(stream.read(4_096)) is None:
                         return []
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
+    except DAMAGED_ZIP:
         return []
     return [Member(each.filename, each.compress_size) for each in members]
 

@@ -8,7 +8,6 @@ import os
 import re
 import threading
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from personal_pipeline.ingest.archives import DAMAGED_ZIP
 from personal_pipeline.ingest.contract import DropFile, Record
 from personal_pipeline.ingest.tables import Spool
 from personal_pipeline.sources.fit.formats import (
@@ -47,8 +47,6 @@ BATCH_FILES = 500
 WORTH_PROCESSES_BYTES = 4_000_000
 """A process takes about a second to start."""
 MOST_PROCESSES = 4
-
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Contents:
     try:
         with archive.open(name) as stream:
             content = stream.read(LARGEST_FILE_BYTES + 1)
-    except _DAMAGED:
+    except DAMAGED_ZIP:
         return Contents(problems=("it is damaged in the zip",))
     if len(content) > LARGEST_FILE_BYTES:
         return Contents(problems=(f"it is larger than {LARGEST_FILE_BYTES // 10**6} MB",))

@@ -12,19 +12,17 @@ never read. Nothing is unpacked to disk.
 from __future__ import annotations
 
 import re
-import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from lzma import LZMAError
 from typing import Any
 
 import lxml.etree
 import lxml.html
 
+from personal_pipeline.ingest.archives import DAMAGED_ZIP
 from personal_pipeline.ingest.contract import (
     Claim,
     Coverage,
@@ -39,18 +37,7 @@ from personal_pipeline.ingest.contract import (
 
 LARGEST_PAGE_BYTES = 50_000_000
 
-_ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    LZMAError,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OSError,
-    OverflowError,
-    RuntimeError,  # an encrypted member
-    ValueError,
-)
+_ZIP_ERRORS = (*DAMAGED_ZIP, OSError, OverflowError)
 
 _MEDIUM_NAME = re.compile(rb"(?:posts|claps|bookmarks|profile|highlights)/[^/\x00]{1,200}\.html")
 _ID_IN_NAME = re.compile(r"(?:^|[-_])([0-9a-f]{10,12})$")

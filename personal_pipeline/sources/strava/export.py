@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import islice
 
-from personal_pipeline.ingest.archives import kind_of
+from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
 from personal_pipeline.ingest.contract import (
     Claim,
     DropFile,
@@ -26,7 +26,7 @@ FOLDER = "activities/"
 _HEAD_LINES = 30
 _HEAD_BYTES = 262_144
 LARGEST_TABLE_BYTES = 500_000_000
-_DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_DAMAGED = (*DAMAGED_ZIP, OSError)
 
 
 def recognise_export(file: DropFile) -> Claim | None:
