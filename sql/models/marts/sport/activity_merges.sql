@@ -1,10 +1,13 @@
+{% set told = {'strava': 'stg_strava__activities', 'strava_api': 'stg_strava__activity_details'} %}
+{% set recorded = {'fit': 'stg_fit__recordings', 'strava_file': 'stg_strava__recordings'} -%}
 -- Everything that tells of an activity, and the activity that it is. A person does one thing at a
 -- time, so what overlaps in time is one. No rule looks at when a file was dropped, so the order of
 -- drops changes nothing.
 with recursive records as (
+    {%- for feed, table in told.items() %}
     select
-        'strava/' || record_key as record,
-        'strava' as feed,
+        '{{ feed }}/' || record_key as record,
+        '{{ feed }}' as feed,
         1 as place,
         month,
         record_key,
@@ -13,31 +16,20 @@ with recursive records as (
         start_at
         + to_seconds(least(coalesce(elapsed_seconds, moving_seconds, 0), 30 * 86400)) as end_at,
         {{ activity_kind('activity') }} as kind,
-        file,
+        {{ 'file' if feed == 'strava' else 'null' }} as file,
         null as moment,
         null as format,
         0 as samples,
         false as has_heart_rate,
         false as has_power
-    from {{ ref('stg_strava__activities') }}
+    from {{ ref(table) }}
     union all by name
+    {%- endfor %}
+    {%- for feed, table in recorded.items() %}
     select
-        'strava_api/' || record_key as record,
-        'strava_api' as feed,
-        1 as place,
-        month,
-        record_key,
-        lake_file,
-        start_at,
-        start_at
-        + to_seconds(least(coalesce(elapsed_seconds, moving_seconds, 0), 30 * 86400)) as end_at,
-        {{ activity_kind('activity') }} as kind
-    from {{ ref('stg_strava__activity_details') }}
-    union all by name
-    select
-        'fit/' || record_key as record,
-        'fit' as feed,
-        2 as place,
+        '{{ feed }}/' || record_key as record,
+        '{{ feed }}' as feed,
+        {{ loop.index + 1 }} as place,
         month,
         record_key,
         lake_file,
@@ -50,26 +42,9 @@ with recursive records as (
         samples,
         heart_rate_average is not null or heart_rate_highest is not null as has_heart_rate,
         power_average is not null as has_power
-    from {{ ref('stg_fit__recordings') }}
+    from {{ ref(table) }}
     union all by name
-    select
-        'strava_file/' || record_key as record,
-        'strava_file' as feed,
-        3 as place,
-        month,
-        record_key,
-        lake_file,
-        start_at,
-        end_at,
-        {{ activity_kind("concat_ws(' ', sport, sub_sport)") }} as kind,
-        file,
-        serial_number || ' ' || made_at || ' ' || number as moment,
-        format,
-        samples,
-        heart_rate_average is not null or heart_rate_highest is not null as has_heart_rate,
-        power_average is not null as has_power
-    from {{ ref('stg_strava__recordings') }}
-    union all by name
+    {%- endfor %}
     select
         'apple_health/' || record_key as record,
         'apple_health' as feed,
