@@ -13,18 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from personal_pipeline_tests.sources.apple_health_exports import PROLOG
+
 EXPORTED = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 ROOT = "apple_health_export"
 
-_PROLOG = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE HealthData [
-<!-- HealthKit Export Version: 14 -->
-<!ELEMENT HealthData (ExportDate,Me,(Record|Correlation|Workout|ActivitySummary)*)>
-<!ATTLIST HealthData
-  locale CDATA #REQUIRED
->
-]>
-<HealthData locale="en_GB">
+_HEAD = f"""{PROLOG}<HealthData locale="en_GB">
  <ExportDate value="2026-11-20 10:00:00 +0100"/>
  <Me HKCharacteristicTypeIdentifierDateOfBirth="1988-03-04" \
 HKCharacteristicTypeIdentifierBiologicalSex="HKBiologicalSexFemale" \
@@ -86,7 +80,7 @@ def write_export(path: Path, records: int, *, years: float = 5, seed: int = 4) -
 
 
 def _elements(records: int, years: float, chance: Random) -> Iterator[str]:
-    yield _PROLOG
+    yield _HEAD
     seconds = years * 365 * 86_400
     start = EXPORTED - timedelta(seconds=seconds)
     for kind in _KINDS:

@@ -199,6 +199,13 @@ def with_state(
     ]
 
 
+def never_dropped(source: str, stream: str) -> StreamState:
+    """A stream of which nobody has ever dropped a file."""
+    return stream_state(
+        source, stream, State.WAITING, route="drop", looked=None, newest=None, expected=None
+    )
+
+
 def never_connected(board: Sequence[StreamState], *sources: str) -> list[StreamState]:
     """The board without some sources: nothing ever came of them."""
     return [

@@ -58,6 +58,17 @@ def table(page: HtmlElement, caption: str) -> list[list[str]]:
     return [[words(cell) for cell in row.xpath("./th|./td")] for row in found[0].xpath(".//tr")]
 
 
+def charts_above_tables(element: HtmlElement) -> list[HtmlElement]:
+    """The charts, each of which has its table below it, a picture for either width, and colours of
+    the page."""
+    charts: list[HtmlElement] = element.xpath(".//figure")
+    for chart in charts:
+        assert chart.xpath("./following-sibling::*//table")
+        assert len(chart.xpath(".//*[name()='svg']")) == 2
+        assert chart.xpath(".//@stroke[. = 'var(--first)'] | .//@fill[. = 'var(--first)']")
+    return charts
+
+
 def tile(page: HtmlElement, title: str) -> str:
     return words(
         next(

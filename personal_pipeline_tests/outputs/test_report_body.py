@@ -13,6 +13,7 @@ from lxml.html import HtmlElement
 from personal_pipeline.outputs.board import State
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
+    never_dropped,
     stream_state,
     with_health,
     with_state,
@@ -22,6 +23,7 @@ from personal_pipeline_tests.outputs.report_page import (
     SECTIONS,
     anchors,
     build,
+    charts_above_tables,
     page_of,
     section,
     table,
@@ -262,13 +264,9 @@ def test_says_what_was_measured_twice(page: HtmlElement) -> None:
 
 
 def test_every_chart_has_its_table_below_it(page: HtmlElement) -> None:
-    charts = section(page, "body").xpath(".//figure")
+    charts = charts_above_tables(section(page, "body"))
     # sleep, resting heart rate, variability, steps, weight, workouts, training; no energy
     assert len(charts) == 7
-    for chart in charts:
-        assert chart.xpath("./following-sibling::*//table")
-        assert len(chart.xpath(".//*[name()='svg']")) == 2
-        assert chart.xpath(".//@stroke[. = 'var(--first)'] | .//@fill[. = 'var(--first)']")
 
 
 def test_a_report_of_the_past_knows_its_own_days_only(tables: Path) -> None:
@@ -288,16 +286,7 @@ def test_says_when_an_export_is_due(tables: Path) -> None:
 
 
 def test_is_left_out_when_no_export_was_ever_dropped(tables: Path) -> None:
-    waiting = stream_state(
-        "apple_health",
-        "records",
-        State.WAITING,
-        route="drop",
-        looked=None,
-        newest=None,
-        expected=None,
-    )
-    for board in (fresh_board(), [*fresh_board(), waiting]):
+    for board in (fresh_board(), [*fresh_board(), never_dropped("apple_health", "records")]):
         assert anchors(page_of(build(tables, board))) == SECTIONS
 
 
