@@ -24,10 +24,10 @@ from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
 
-MEMORY_MB = 128
+MEMORY_MB = 112
 """What DuckDB may hold while a file is loaded; what is more goes to disk, into the spool."""
 
-ROWS_AT_ONCE = 150_000
+ROWS_AT_ONCE = 200_000
 """Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
 
 WORKERS = 4

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from personal_pipeline.sources.apple_health.elements import Element, parse
 
 Integers: TypeAlias = npt.NDArray[np.int64]
-Texts: TypeAlias = npt.NDArray[np.object_]
+Octets: TypeAlias = npt.NDArray[np.uint8]
 
 _TEXT = rb'[^"]*'
 _HEAD = (
@@ -27,41 +27,82 @@ _HEAD = (
     + rb'")?(?: device="' + _TEXT + rb'")?(?: unit="' + _TEXT + rb'")?)'
 )  # fmt: skip
 _METADATA = rb'(?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*'
+# text that needs no escaping, neither in XML nor in JSON
+_PLAIN = rb'[^"&<\\\x00-\x1f]*'
+_BEAT_FORM = rb'<InstantaneousBeatsPerMinute bpm="(' + _PLAIN + rb')" time="(' + _PLAIN + rb')"/>\s*'
+_BEATS = (
+    rb"\s*<HeartRateVariabilityMetadataList>\s*((?:" + re.sub(rb"[()]", rb"", _BEAT_FORM)
+    + rb")*)</HeartRateVariabilityMetadataList>"
+)  # fmt: skip
+_BEAT = re.compile(_BEAT_FORM)
+"""Groups: its rate, its time."""
 _FIRST = re.compile(rb"\s*" + _HEAD)
-_BETWEEN = re.compile(rb"(?:/>|>(" + _METADATA + rb")\s*</Record>)\s*(?:" + _HEAD + rb")?")
+_BETWEEN = re.compile(
+    rb"(?:/>|>(" + _METADATA + rb")(?:" + _BEATS + rb")?\s*</Record>)\s*(?:" + _HEAD + rb")?"
+)
 """From behind the value of one record to the first time of the next. Groups: the metadata of the
-one, who measured the next."""
+one, its heartbeats, who measured the next."""
 
 _VALUE = bytes({*range(0x20, 0x7F)} - {*b'"&<'})
 """What a value may hold: nothing that has to be unescaped, or that is not ASCII."""
 
-_CREATED, _STARTED, _ENDED, _VALUED = (
-    b' creationDate="', b'" startDate="', b'" endDate="', b'" value="'
-)  # fmt: skip
-_TIME_SIZE = len("2026-11-21 06:00:00 +0100")
-_WORD = 8
-_QUOTES = 7
+_TIME = b"0000-00-00 00:00:00 +0000"
+_FORM = (
+    b' creationDate="' + _TIME + b'" startDate="' + _TIME + b'" endDate="' + _TIME + b'" value="'
+)
+"""What stands in every record alike, but for digits and the sign of the offset."""
+_TIMES_AT = [match.start() for match in re.finditer(re.escape(_TIME), _FORM)]
+_SIGNS_AT = [place + _TIME.index(b"+") for place in _TIMES_AT]
+_QUOTES = _FORM.count(b'"')
 """From the one before a record's first time to the one behind its value."""
-_MARGIN = 2 * _WORD
-_SEPARATORS = {4: b"-", 7: b"-", 10: b" ", 13: b":", 16: b":", 19: b" "}
-_SIGN = 20
+_WORD = 8
+_ROW = -(-len(_FORM) // _WORD) * _WORD
+_MARGIN = _ROW
+_PATTERN = np.frombuffer(_FORM.ljust(_ROW, b"\0"), "<u8")
+_KEPT = np.frombuffer(b"\xff" * len(_FORM) + bytes(_ROW - len(_FORM)), "<u8")
+_MINUS_DIFFERS = ord("+") ^ ord("-")
+_MOST_DIFFERENT = np.array(
+    [9 if octet == ord("0") else _MINUS_DIFFERS if octet == ord("+") else 0 for octet in _FORM]
+    + [0] * (_ROW - len(_FORM)),
+    np.uint8,
+)
+"""An octet of a record differs from the form by at most so much: a digit from a zero by itself."""
+_BETWEEN_QUOTES = len(_TIME) + 1
+"""From the quote before a time to the one behind it."""
+
 _MINUS = 10_000
 _ZONES = 2 * _MINUS
 OFFSETS = _ZONES**3
 """More than any number of three offsets."""
-_YEARS = (1900, 9000)
-_MOST_KNOWN = 20_000
+_FIRST_YEAR, _LAST_YEAR = 1900, 8999
+_FIRST_DAYS = (
+    np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-02", dtype="datetime64[M]")
+    .astype("datetime64[D]")
+    .astype(np.int64)
+)
+"""Of each month, in days since 1970."""
+_MOST_KNOWN_BYTES = 5_000_000
+_MOST_ALIKE = 16
 _NONE = -1
+
+
+class Texts(NamedTuple):
+    """Texts that stand one behind the other, in UTF-8, with their sizes in octets."""
+
+    content: bytes
+    sizes: Integers
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records, a column each. Heads and metadata are what the ``Cutter``'s functions make of them.
-    Times are seconds since 1970 in UTC; ``offsets_of`` says with which offsets they are written."""
+    """Records, a column each. Heads, metadata and heartbeats are what the ``Cutter``'s functions
+    make of them; empty where there are none. Times are seconds since 1970 in UTC; ``offsets_of``
+    says with which offsets they are written."""
 
     heads: Integers
+    values: Texts
     metadata: Texts
-    values: list[str]
+    beats: Texts
     created: Integers
     started: Integers
     ended: Integers
@@ -71,109 +112,127 @@ class Batch:
 class Cutter:
     """Cuts blocks into records.
 
-    ``head`` gets an element with what is said of who measured what, and ``metadata`` one with the
-    entries, once for each form; what they give stands in the batches. A block that holds something
-    for which they give None is not taken.
+    ``head`` gets an element with what is said of who measured what, ``metadata`` one with the
+    entries, and ``beats`` the rate and the time of each heartbeat, once for each form; what they
+    give stands in the batches. A block that holds something for which they give None is not taken.
     """
 
     def __init__(
         self,
         head: Callable[[Element], int | None],
-        metadata: Callable[[Element], str | None],
+        metadata: Callable[[Element], str],
+        beats: Callable[[list[tuple[bytes, bytes]]], bytes],
     ) -> None:
         self._head = head
         self._metadata = metadata
+        self._beats = beats
+        self._forget()
+
+    def _forget(self) -> None:
         self._heads: dict[bytes, int | None] = {}
         # what can stand between two records: its number, then what it says
         self._known: dict[bytes, int] = {}
-        self._metadata_of: list[str] = []
+        self._known_bytes = 0
+        self._metadata_of: list[bytes] = []
+        self._beats_of: list[bytes] = []
         self._following: list[int] = []
 
     def cut(self, block: bytes | memoryview) -> Batch | None:
         """The records of a block that holds them and nothing else; None when that is not so."""
         content = b"".join((bytes(_MARGIN), block, bytes(_MARGIN)))
         octets = np.frombuffer(content, np.uint8)
-        words = np.ndarray((len(content) - _WORD + 1,), "<u8", content, strides=(1,))
         quotes = np.flatnonzero(octets == ord('"'))
-        # hardly anything else ends like it
-        candidates = np.flatnonzero(words[quotes - _WORD + 1] == _word(_CREATED[-_WORD:]))
+        # hardly anything else has three texts, one behind the other, of the length of a time
+        timed = np.diff(quotes) == _BETWEEN_QUOTES
+        candidates = np.flatnonzero(timed[:-4] & timed[2:-2] & timed[4:])
         if not len(candidates) or candidates[-1] + _QUOTES >= len(quotes):
             return None
-        created = quotes[candidates] + 1
-        started = created + _TIME_SIZE + len(_STARTED)
-        ended = started + _TIME_SIZE + len(_ENDED)
-        values = ended + _TIME_SIZE + len(_VALUED)
-        if values[-1] > len(content) - _MARGIN:
+        forms = quotes[candidates] - _FORM.index(b'"')
+        times = _times(_rows(content, forms, _ROW))
+        if times is None:
             return None
-        for start, text in (
-            (created, _CREATED), (started, _STARTED), (ended, _ENDED), (values, _VALUED)
-        ):  # fmt: skip
-            if not _stands(words, start - len(text), text):
-                return None
-        ends = quotes[candidates + _QUOTES]
-        texts = _slices(content, values.tolist(), ends.tolist())
-        if b"".join(texts).translate(None, _VALUE):
+        values, ends = forms + len(_FORM), quotes[candidates + _QUOTES]
+        sizes = ends - values
+        # of each octet of all values, where it stands
+        places = np.repeat(values - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
+        texts = octets[places].tobytes()
+        if texts.translate(None, _VALUE):
             return None
-        times = _times(words, np.concatenate((created, started, ended)))
-        between = self._between(content, (created - len(_CREATED)).tolist(), (ends + 1).tolist())
-        if times is None or between is None:
+        first = _FIRST.fullmatch(content, _MARGIN, int(forms[0]))
+        head = self._head_of(first[1]) if first else None
+        numbers = self._between(content, ends + 1, np.append(forms[1:], len(content) - _MARGIN))
+        if head is None or numbers is None:
             return None
-        seconds, zones = (each.reshape(3, -1) for each in times)
-        heads, metadata = between
+        following = np.array(self._following)[numbers]
+        # the last one of a block has no other behind it
+        if following[-1] != _NONE or (following[:-1] == _NONE).any():
+            return None
+        seconds, zones = times
         return Batch(
-            heads=heads,
-            metadata=metadata,
-            values=b"\n".join(texts).decode().split("\n"),
+            heads=np.append(head, following[:-1]),
+            values=Texts(texts, sizes),
+            metadata=_taken(self._metadata_of, numbers),
+            beats=_taken(self._beats_of, numbers),
             created=seconds[0],
             started=seconds[1],
             ended=seconds[2],
             offsets=(zones[0] * _ZONES + zones[1]) * _ZONES + zones[2],
         )
 
-    def _between(
-        self, content: bytes, ends: list[int], starts: list[int]
-    ) -> tuple[Integers, Texts] | None:
-        """Heads, which end at ``ends``, and metadata, which begin at ``starts``."""
-        first = _FIRST.fullmatch(content, _MARGIN, ends[0])
-        head = self._head_of(first[1]) if first else None
-        if head is None:
+    def _between(self, content: bytes, starts: Integers, ends: Integers) -> Integers | None:
+        """The numbers of what stands between the records; None when something else does."""
+        if self._known_bytes > _MOST_KNOWN_BYTES:
+            self._forget()
+        sizes = ends - starts
+        if sizes.min() <= 0:
             return None
-        ends = [*ends[1:], len(content) - _MARGIN]
-        numbers = self._numbers(_slices(content, starts, ends))
-        if numbers is None:
-            return None
-        following = np.array(self._following)[numbers]
-        # the last one of a block has no other behind it
-        if following[-1] != _NONE or (following[:-1] == _NONE).any():
-            return None
-        return np.append(head, following[:-1]), np.array(self._metadata_of, object)[numbers]
-
-    def _numbers(self, texts: list[bytes]) -> Integers | None:
-        if len(self._known) > _MOST_KNOWN:
-            self._heads, self._known, self._metadata_of, self._following = {}, {}, [], []
-        known = self._known.get
-        numbers = np.fromiter((known(text, _NONE) for text in texts), np.int64, len(texts))
-        for place in np.flatnonzero(numbers == _NONE).tolist():
-            number = known(texts[place], _NONE)
-            if number == _NONE:
-                read = self._read(texts[place])
-                if read is None:
+        numbers = np.empty(len(sizes), np.int64)
+        for size in np.unique(sizes).tolist():
+            left = np.flatnonzero(sizes == size)
+            texts = _rows(content, starts[left], size)
+            # most are the same as some other, and are compared all at once
+            for _ in range(_MOST_ALIKE):
+                number = self._number(texts[0].tobytes())
+                if number is None:
                     return None
-                number = self._known[texts[place]] = len(self._known)
-                self._metadata_of.append(read[0])
-                self._following.append(read[1])
-            numbers[place] = number
+                same = (texts == texts[0]).all(axis=1)
+                numbers[left[same]] = number
+                left, texts = left[~same], texts[~same]
+                if not len(left):
+                    break
+            for place, text in zip(left.tolist(), texts, strict=True):
+                number = self._number(text.tobytes())
+                if number is None:
+                    return None
+                numbers[place] = number
         return numbers
 
-    def _read(self, text: bytes) -> tuple[str, int] | None:
-        """Metadata of one record, and the head of the next, if there is one."""
+    def _number(self, text: bytes) -> int | None:
+        number = self._known.get(text)
+        if number is None:
+            read = self._read(text)
+            if read is None:
+                return None
+            number = self._known[text] = len(self._known)
+            self._known_bytes += len(text)
+            for known, each in zip(
+                (self._metadata_of, self._beats_of, self._following), read, strict=True
+            ):
+                known.append(each)
+        return number
+
+    def _read(self, text: bytes) -> tuple[bytes, bytes, int] | None:
+        """Metadata and heartbeats of one record, and the head of the next, if there is one."""
         match = _BETWEEN.fullmatch(text)
-        element = parse(b"<Record>%b</Record>" % (match[1] or b"")) if match else None
-        if match is None or element is None:
+        if match is None:
             return None
-        metadata = self._metadata(element)
-        head = self._head_of(match[2]) if match[2] else _NONE
-        return None if metadata is None or head is None else (metadata, head)
+        entries, heartbeats, attributes = match.groups()
+        element = parse(b"<Record>%b</Record>" % (entries or b""))
+        head = self._head_of(attributes) if attributes else _NONE
+        if element is None or head is None:
+            return None
+        beats = b"" if heartbeats is None else self._beats(_BEAT.findall(heartbeats))
+        return self._metadata(element).encode(), beats, head
 
     def _head_of(self, attributes: bytes) -> int | None:
         if attributes not in self._heads:
@@ -182,55 +241,53 @@ class Cutter:
         return self._heads[attributes]
 
 
-def _slices(content: bytes, starts: list[int], ends: list[int]) -> list[bytes]:
-    return [content[start:end] for start, end in zip(starts, ends, strict=True)]
+def _taken(known: list[bytes], numbers: Integers) -> Texts:
+    sizes = np.array([len(each) for each in known])[numbers]
+    return Texts(b"".join([known[each] for each in numbers.tolist()] if sizes.any() else ()), sizes)
 
 
-def _word(text: bytes) -> int:
-    return int.from_bytes(text, "little")
+def _rows(content: bytes, starts: Integers, size: int) -> Octets:
+    """So many octets from each of the places on, a row each."""
+    found = np.ndarray((len(content) - size + 1,), f"V{size}", content, strides=(1,))[starts]
+    return found.view(np.uint8).reshape(-1, size)
 
 
-def _stands(words: npt.NDArray[np.uint64], at: Integers, text: bytes) -> bool:
-    """Whether the text, of 8 to 16 octets, stands at all of the places."""
-    first, last = words[at], words[at + len(text) - _WORD]
-    return bool((first == _word(text[:_WORD])).all() and (last == _word(text[-_WORD:])).all())
+def _times(rows: Octets) -> tuple[Integers, Integers] | None:
+    """Of rows in the form: seconds since 1970, and offsets: hours and minutes as a number, and
+    10,000 more for a minus. Three of each, as the form has them, by the number of the row. None
+    when one row is not in the form, or has something that is no time.
 
-
-def _times(words: npt.NDArray[np.uint64], at: Integers) -> tuple[Integers, Integers] | None:
-    """Seconds since 1970, and offsets, of the times that stand at the places: hours and minutes as
-    a number, and 10,000 more for a minus. None when one of them is no time."""
-    each = np.stack([words[at + step] for step in (0, 8, 16, _TIME_SIZE - _WORD)], axis=1)
-    octets = np.ascontiguousarray(each.view(np.uint8).T)
-    # the last word overlaps the one before it
-    octets = np.concatenate((octets[: 3 * _WORD], octets[-1:]))
-    minus = octets[_SIGN] == ord("-")
-    if not (minus | (octets[_SIGN] == ord("+"))).all() or any(
-        (octets[place] != ord(mark)).any() for place, mark in _SEPARATORS.items()
-    ):
+    Three words hold the digits of a time but for the last, each digit as an octet; ten times the
+    word and the word moved by one octet give two digits as a number.
+    """
+    digits = ((rows.view("<u8") ^ _PATTERN) & _KEPT).view(np.uint8)
+    signs = digits[:, _SIGNS_AT].T
+    if (digits > _MOST_DIFFERENT).any() or ((signs != 0) & (signs != _MINUS_DIFFERS)).any():
         return None
-    digits = octets - ord("0")
-    if (np.delete(digits, [*_SEPARATORS, _SIGN], axis=0) > 9).any():
-        return None
+    last = [place + len(_TIME) - 1 for place in _TIMES_AT]
+    words = np.stack([digits[:, place - 3 * _WORD : place] for place in last]).view("<u8")
+    pairs = (words * np.uint64(10) + (words >> np.uint64(8))).view(np.uint8)
 
-    def pair(place: int) -> Integers:
-        both: Integers = digits[place] * np.int64(10) + digits[place + 1]
-        return both
+    def pair(at: int) -> Integers:
+        return pairs[:, :, at].astype(np.int64)
 
     year, month, day = pair(0) * 100 + pair(2), pair(5), pair(8)
     hour, minute, second = pair(11), pair(14), pair(17)
-    zone_hour, zone_minute = pair(21), pair(23)
-    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    first, following = (
-        each.astype("datetime64[D]").astype(np.int64) for each in (months, months + 1)
-    )
+    zone_hour, zone_minute = pair(21), digits[:, [place - 1 for place in last]].T * np.int64(10)
+    zone_minute += digits[:, last].T
     if (
-        (year < _YEARS[0]) | (year > _YEARS[1]) | (month < 1) | (month > 12)
-        | (day < 1) | (day > following - first) | (hour > 23) | (minute > 59) | (second > 59)
-        | (zone_hour > 19) | (zone_minute > 59)
-    ).any():  # fmt: skip
+        year.min() < _FIRST_YEAR or year.max() > _LAST_YEAR or month.min() < 1 or month.max() > 12
+        or day.min() < 1 or hour.max() > 23 or minute.max() > 59 or second.max() > 59
+        or zone_hour.max() > 19 or zone_minute.max() > 59
+    ):  # fmt: skip
         return None
+    months = (year - _FIRST_YEAR) * 12 + month - 1
+    days = _FIRST_DAYS[months] + day - 1
+    if (days >= _FIRST_DAYS[months + 1]).any():
+        return None
+    minus = signs != 0
     offset = (zone_hour * 60 + zone_minute) * 60
-    seconds = (first + day - 1) * 86_400 + hour * 3600 + minute * 60 + second
+    seconds = days * 86_400 + (hour * 60 + minute) * 60 + second
     zone = zone_hour * 100 + zone_minute
     return seconds - np.where(minus, -offset, offset), zone + minus * np.int64(_MINUS)
 

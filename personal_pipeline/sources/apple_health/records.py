@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from personal_pipeline.ingest import arrow
+from personal_pipeline.ingest.arrow import ArrowTable, Columns
 from personal_pipeline.ingest.contract import Table, Unreadable
 from personal_pipeline.ingest.tables import Spool
 from personal_pipeline.sources.apple_health.bulk import OFFSETS, Batch, Cutter, offsets_of
@@ -52,7 +54,6 @@ _ADDRESS = re.compile(r"(?<=<<HKDevice): 0x[0-9a-fA-F]+")
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _EARLIEST = int(EARLIEST.timestamp())
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-_NO_TIME = -(2**62)
 
 STATE_OF_MIND = "HKDataTypeStateOfMind"
 
@@ -60,16 +61,15 @@ Head = tuple[str | None, ...]
 """Type, source, its version, device, unit, and the offsets of the times."""
 
 _KNOWN = ("type", "sourceName", "sourceVersion", "device", "unit")
-_TIMES = ("creationDate", "startDate", "endDate")
+_TIMES = {"created_at": "creationDate", "start_at": "startDate", "end_at": "endDate"}
 _USUAL_TIME = re.compile(
     r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d [+-](?:[01]\d|2[0-3])[0-5]\d"
 )
 
-_NOTHING = "\x03"
-"""Stands for null on the way to DuckDB; no text has it, as control characters become blanks."""
 _TEXTS = ("value", "metadata", "more")
 _MOST_WAITING = 2
-_ROWS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 40_000
+"""That DuckDB takes in: a statement for a few thousand costs more than they do."""
 _LARGEST_WAITING_BYTES = 4_000_000
 
 
@@ -92,9 +92,11 @@ class Records:
         self._waiting: deque[Future[None]] = deque()
         self._numbers: dict[Head, int] = {}
         self._usual: list[Head] = []
-        self._cutter = Cutter(self._number_of, _metadata_of_usual)
+        self._cutter = Cutter(self._number_of, _metadata_of_usual, _more_of_beats)
         self._rows: list[dict[str, Any]] = []
         self._size = 0
+        self._batches: list[Columns] = []
+        self._batches_rows = self._batches_size = 0
         self._found: list[Element | Unreadable] = []
         spool.connection.execute(_sql("setup"))
 
@@ -105,12 +107,17 @@ class Records:
             self._latest.timestamp()
         ):
             return False
-        texts = {name: np.full(len(batch.values), _NOTHING, object) for name in _TEXTS}
-        texts["value"][:] = batch.values
-        texts["metadata"][:] = batch.metadata
-        numbers = {"head": self._heads_of(batch), "created": batch.created,
-                   "started": batch.started, "ended": batch.ended}  # fmt: skip
-        self._submit(numbers | texts)
+        columns = {
+            "head": arrow.integers(self._heads_of(batch)),
+            "value": arrow.texts(*batch.values),
+            "start_at": arrow.timestamps(batch.started),
+            "end_at": arrow.timestamps(batch.ended),
+            "created_at": arrow.timestamps(batch.created),
+            "metadata": arrow.texts(*batch.metadata, empty_is_null=True),
+            "more": arrow.texts(*batch.beats, empty_is_null=True),
+        }
+        texts = (batch.values, batch.metadata, batch.beats)
+        self._put(columns, sum(len(each.content) for each in texts))
         return True
 
     def add(self, element: Element) -> None:
@@ -125,7 +132,7 @@ class Records:
         self._rows.append(row)
         self._size += sum(len(row[name] or "") for name in _TEXTS)
         if len(self._rows) >= _ROWS_AT_ONCE or self._size > _LARGEST_WAITING_BYTES:
-            self._submit_rows()
+            self._put_rows()
 
     def found(self) -> Iterator[Element | Unreadable]:
         """What turned up so far that is no usual record."""
@@ -134,45 +141,55 @@ class Records:
 
     def finish(self) -> None:
         """Wait until everything that was added is in the view."""
-        self._submit_rows()
+        self._put_rows()
+        self._submit()
         while self._waiting:
             self._waiting.popleft().result()
         self._pool.shutdown()
-        if self._numbers:
-            self._spool.connection.executemany(
-                "insert into heads values (?, ?, ?, ?, ?, ?, ?)",
-                [[number, *head] for head, number in self._numbers.items()],
-            )
-        self._spool.connection.execute(_sql("finish"))
+        columns: Columns = {"head": arrow.integers(np.fromiter(self._numbers.values(), np.int64))}
+        for place, name in enumerate((*_KNOWN, "offsets")):
+            columns[name] = arrow.texts_of([head[place] for head in self._numbers])
+        with self._spool.connection.cursor() as cursor:
+            cursor.register("heads", ArrowTable([columns]))
+            cursor.execute(_sql("finish"))
 
     def close(self) -> None:
         """Drop what was not yet begun."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _submit_rows(self) -> None:
+    def _put_rows(self) -> None:
         if not self._rows:
             return
         heads = [
             self._number(tuple(row[name] for name in (*_KNOWN, "offsets"))) for row in self._rows
         ]
-        columns: dict[str, npt.NDArray[Any]] = {"head": np.array(heads)}
-        for name, time in zip(("created", "started", "ended"), _TIMES, strict=True):
-            columns[name] = np.array([_seconds(row[time]) for row in self._rows])
+        columns: Columns = {"head": arrow.integers(np.array(heads))}
+        for name, time in _TIMES.items():
+            columns[name] = arrow.timestamps_of([_seconds(row[time]) for row in self._rows])
         for name in _TEXTS:
-            texts = np.empty(len(self._rows), object)
-            texts[:] = [_NOTHING if row[name] is None else row[name] for row in self._rows]
-            columns[name] = texts
-        self._rows, self._size = [], 0
-        self._submit(columns)
+            columns[name] = arrow.texts_of([row[name] for row in self._rows])
+        size, self._rows, self._size = self._size, [], 0
+        self._put(columns, size)
 
-    def _submit(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    def _put(self, columns: Columns, size: int) -> None:
+        self._batches.append(columns)
+        self._batches_rows += len(columns["head"])
+        self._batches_size += size
+        if self._batches_rows >= _ROWS_AT_ONCE or self._batches_size > _LARGEST_WAITING_BYTES:
+            self._submit()
+
+    def _submit(self) -> None:
+        if not self._batches:
+            return
+        rows = ArrowTable(self._batches)
+        self._batches, self._batches_rows, self._batches_size = [], 0, 0
         while len(self._waiting) >= _MOST_WAITING:
             self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._insert, columns))
+        self._waiting.append(self._pool.submit(self._insert, rows))
 
-    def _insert(self, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    def _insert(self, rows: ArrowTable) -> None:
         with self._spool.connection.cursor() as cursor:
-            cursor.register("taken", columns)
+            cursor.register("taken", rows)
             cursor.execute(_sql("take"))
 
     def _number_of(self, element: Element) -> int | None:
@@ -198,11 +215,20 @@ class Records:
 
 def _metadata_of_usual(element: Element) -> str:
     metadata, _ = _within(element, {})
-    return metadata or _NOTHING
+    return metadata or ""
 
 
-def _seconds(moment: datetime | None) -> int:
-    return _NO_TIME if moment is None else int(moment.timestamp())
+def _more_of_beats(beats: list[tuple[bytes, bytes]]) -> bytes:
+    """As ``_within`` tells them; written out, as a record has some fifty."""
+    written = b",".join(
+        [b'{"bpm":"%b","tag":"InstantaneousBeatsPerMinute","time":"%b"}' % beat for beat in beats]
+    )
+    children = b'"children":[%b],' % written if beats else b""
+    return b'{"children":[{%b"tag":"HeartRateVariabilityMetadataList"}]}' % children
+
+
+def _seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp())
 
 
 def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
@@ -210,7 +236,7 @@ def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
     attributes = element.attributes
     if "type" not in attributes:
         return Unreadable("Record: expected an attribute type", generic(element))
-    times = {name: time_of(attributes[name]) for name in _TIMES if name in attributes}
+    times = {name: time_of(attributes[name]) for name in _TIMES.values() if name in attributes}
     for name in ("startDate", *times):
         if times.get(name) is None:
             return Unreadable(
@@ -221,15 +247,15 @@ def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
     if not EARLIEST <= start <= latest:
         reason = "Record: startDate: expected a day from 1990 to the export"
         return Unreadable(reason, generic(element))
-    usual = {*_KNOWN, *_TIMES, "value"}
+    usual = {*_KNOWN, *_TIMES.values(), "value"}
     others = {name: text for name, text in attributes.items() if name not in usual}
     metadata, more = _within(element, others)
     return {
         **{name: attributes.get(name) for name in (*_KNOWN, "value")},
-        **{name: times.get(name) for name in _TIMES},
+        **{name: times.get(name) for name in _TIMES.values()},
         "metadata": metadata,
         "more": more,
-        "offsets": _offsets([attributes[name] for name in _TIMES if name in times]),
+        "offsets": _offsets([attributes[name] for name in _TIMES.values() if name in times]),
     }
 
 
