@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -50,28 +48,11 @@ def run(what: str, command: Sequence[str]) -> Run:
     return Run(what, seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
-def take_export(export: Path, folder: Path) -> None:
-    """In a process of its own: drop the export, and ask the lake how many records it has."""
-    import duckdb
-
-    from personal_pipeline.home import Home
-    from personal_pipeline.ingest.inbox import take
-    from personal_pipeline.sources.apple_health import APPLE_HEALTH
-
-    home = Home(folder).ensure()
-    dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
-    receipt = take(home, [APPLE_HEALTH], dropped, datetime.now(UTC)).receipt
-    assert receipt.problem is None, receipt.problem
-    files = f"{home.lake}/apple_health/records/*/part.parquet"
-    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
-    assert count > 0
-
-
 def measure(records: int, years: float, against: str | None, folder: Path) -> list[Run]:
     """Write an export, and let each program read it; the baseline comes first."""
     export = folder / "export.zip"
     write_export(export, records, years=years)
-    ours = [sys.executable, "-m", "benchmarks.apple_health", "--take", str(export)]
+    ours = [sys.executable, "-m", "benchmarks.apple_health_take", str(export)]
     home = str(folder / "home")
     runs = []
     if against:
@@ -109,11 +90,7 @@ def main() -> None:
     parser.add_argument("--years", type=float, default=5, help="that the records are spread over")
     parser.add_argument("--against", help="the program healthkit-to-sqlite", default=None)
     parser.add_argument("--folder", type=Path, help="where to write; a temporary one by default")
-    parser.add_argument("--take", nargs=2, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.take:
-        take_export(*arguments.take)
-        return
     for records in arguments.records:
         with TemporaryDirectory(dir=arguments.folder) as folder:
             runs = measure(records, arguments.years, arguments.against, Path(folder))

@@ -16,10 +16,11 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
-from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
+from personal_pipeline.graph.partitions import first_day, partitions_from
+from personal_pipeline.graph.raw import inbox_assets, inbox_job
 from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Progress, Source
@@ -76,6 +77,8 @@ def refresh(
         except Exception as error:  # the pass goes on without this source
             failures.append(f"{source.title}: {_sentence(error)}")
 
+    from personal_pipeline.graph.definitions import definitions_of
+
     # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
     threads = [Thread(target=look, args=(source,), daemon=True) for source in chosen]
     for thread in threads:
@@ -99,13 +102,22 @@ def refresh(
 def take_inbox(house: House) -> list[str]:
     """Take what waits in the inbox, and nothing else. Returns what failed."""
     home = house.home.ensure()
+    # of the graph only what this needs: a person waits, and dbt's part takes seconds to load
+    partitions = partitions_from(first_day(home, house.settings, house.sources, house.today))
+    taken = inbox_assets(house.sources, partitions, house)
+    definitions = dg.Definitions(
+        assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
+        executor=dg.in_process_executor,
+    )  # fmt: skip
     with instance_of(home) as instance, quiet_dagster():
-        return _run(house, definitions_of(house), instance, "take_inbox_job")
+        return _run(house, definitions, instance, "take_inbox_job")
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
     """Send what is new on the board, among the checks and of failed runs, as the daemon does.
     Returns a line for each message, and for each that could not be sent."""
+    from personal_pipeline.graph.definitions import definitions_of
+
     home = house.home.ensure()
     with instance_of(home) as instance, quiet_dagster():
         keys = check_keys_of(definitions_of(house).assets or ())

@@ -11,7 +11,7 @@ from personal_pipeline.graph.checks import board_asset, checks_job, checks_sched
 from personal_pipeline.graph.derived import derived_assets
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day, partitions_from
-from personal_pipeline.graph.raw import api_assets, inbox_assets
+from personal_pipeline.graph.raw import api_assets, inbox_assets, inbox_job
 from personal_pipeline.graph.report_asset import morning_job, report_asset
 
 
@@ -39,14 +39,12 @@ def definitions_of(house: House) -> dg.Definitions:
     assets = [*fetches, taken, *built, report, board]
     connected = [source for source in fetched if house.connected(source)]
     # the checks of the streams judge all of them, in a job of their own
-    inbox_job = dg.define_asset_job(
-        "take_inbox_job", dg.AssetSelection.assets(taken).without_checks()
-    )
+    taking = inbox_job(taken)
     check_job = checks_job(checks, board)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[*jobs.values(), inbox_job, check_job, morning_job],
+        jobs=[*jobs.values(), taking, check_job, morning_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
             *(automation.month_schedule(source, jobs[source.name], house) for source in connected),
@@ -54,7 +52,7 @@ def definitions_of(house: House) -> dg.Definitions:
             checks_schedule(check_job, house),
         ],
         sensors=[
-            automation.inbox_sensor(inbox_job),
+            automation.inbox_sensor(taking),
             automation.automation_sensor(dg.AssetSelection.assets(*built, report).without_checks()),
             alert_sensor(check_keys_of(assets)),
             failed_run_sensor(),

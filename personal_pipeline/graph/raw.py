@@ -9,6 +9,7 @@ with the digest of its content as data version. A range run then triggers only w
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -295,3 +296,8 @@ def receipt_line(receipt: inbox.Receipt) -> str:
             odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
     unreadable = f"{receipt.unreadable} unreadable"
     return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"
+
+
+def inbox_job(taken: dg.AssetsDefinition) -> Any:
+    """The job that takes what waits in the inbox."""
+    return dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken).without_checks())

@@ -1,5 +1,4 @@
-"""Columns that DuckDB reads where they are, as Arrow tables: no value becomes an object of Python on
-the way.
+"""Columns that DuckDB reads where they are, as Arrow tables: no value becomes an object of Python.
 
 The layout of each kind of column is that of the Arrow Columnar Format, version 1.
 """
@@ -63,9 +62,7 @@ def texts(content: bytes, sizes: npt.NDArray[np.int64], *, empty_is_null: bool =
     ends = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=ends[1:])
     valid = np.packbits(sizes > 0, bitorder="little") if empty_is_null else None
-    return nanoarrow.c_array_from_buffers(
-        nanoarrow.string(), len(sizes), [valid, ends, content]
-    )
+    return nanoarrow.c_array_from_buffers(nanoarrow.string(), len(sizes), [valid, ends, content])
 
 
 def timestamps_of(seconds: Sequence[int | None]) -> Column:

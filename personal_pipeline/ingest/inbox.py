@@ -477,6 +477,8 @@ def _merged_into_lake(
             count = sum(result.version.rows for result in results)
         else:
             results = list((_whole_picture if whole else _added)(lake, months)) if months else []
+            # saves reading them for their versions
+            lake.note({result.partition: result.version for result in results})
             count = sum(len(month) for month in months.values())
         written[source.name, stream.name] = results
         new, altered = sum(w.new for w in results), sum(w.altered for w in results)

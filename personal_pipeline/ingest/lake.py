@@ -68,9 +68,12 @@ class Written:
     vanished: int
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def canonical(value: object) -> str:
     """JSON with sorted names and no spaces. Raises ``ValueError`` on NaN and infinities."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def storable(record: Record) -> Record:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,16 +24,18 @@ from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
 
-MEMORY_MB = 112
+MEMORY_MB = 80
 """What DuckDB may hold while a file is loaded; what is more goes to disk, into the spool."""
 
 ROWS_AT_ONCE = 200_000
 """Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
 
+ROWS_TOGETHER = 50_000
+"""Small months are looked at together, up to so many rows: each look goes through all rows."""
+
 WORKERS = 4
-"""Months that are written side by side: what takes long is the disk as much as the processor. Each
-query has one thread: it is short, and one of many, so that sharing it out costs more than it
-brings."""
+"""That write months side by side: what takes long is the disk as much as the processor. Each query
+has one thread: it is short, and one of many, so that sharing it out costs more than it brings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +82,41 @@ def replace_months(
     Raises ``DamagedPartition``.
     """
     noted = lake.versions()
-    offered = dict(
-        spool.connection.execute(
-            f"select month, count(*) from {parquet.names([lake.stream])} group by month"
-        ).fetchall()
-    )
-    months = sorted({*offered, *noted} if whole else offered)
+    rows_of_months = f"select month, count(*) from {parquet.names([lake.stream])} group by month"
+    offered: dict[date, int] = dict(spool.connection.execute(rows_of_months).fetchall())
+    sizes = dict.fromkeys(noted, 0) | offered if whole else offered
+    if not whole:
+        sizes = {m: rows + noted[m].rows if m in noted else rows for m, rows in sizes.items()}
 
-    def replace(month: date) -> Written:
+    def replace(months: Sequence[date]) -> list[Written]:
         # the tables of a cursor are its own, and go with it
         with spool.connection.cursor() as cursor:
-            _offer(cursor, lake, month, as_of, origin, merged=not whole)
-            return _replace(cursor, spool.folder, lake, month, noted.get(month))
+            _offer(cursor, lake, months, as_of, origin, merged=not whole)
+            versions = _versions_of_offered(cursor, lake, months)
+            return [
+                _replace(cursor, spool.folder, lake, month, versions[month], noted.get(month))
+                for month in months
+            ]
 
-    largest = max(offered.values(), default=1)
-    with ThreadPoolExecutor(min(max(ROWS_AT_ONCE // largest, 1), WORKERS)) as pool:
-        written = list(pool.map(replace, months))
+    workers = ROWS_AT_ONCE // max([ROWS_TOGETHER, *sizes.values()])
+    with ThreadPoolExecutor(min(max(workers, 1), WORKERS)) as pool:
+        written = [each for some in pool.map(replace, _together(sizes)) for each in some]
     lake.note({each.partition: each.version for each in written if each.changed})
     return written
+
+
+def _together(sizes: Mapping[date, int]) -> Iterator[list[date]]:
+    """The months in order, those together that are small."""
+    months: list[date] = []
+    rows = 0
+    for month, size in sorted(sizes.items()):
+        if months and rows + size > ROWS_TOGETHER:
+            yield months
+            months, rows = [], 0
+        months.append(month)
+        rows += size
+    if months:
+        yield months
 
 
 def months_of(spool: Spool, stream: str) -> list[date]:
@@ -116,52 +135,70 @@ def _table(lake: StreamLake) -> Table:
 def _offer(
     cursor: duckdb.DuckDBPyConnection,
     lake: StreamLake,
-    month: date,
+    months: Sequence[date],
     as_of: str,
     origin: str,
     *,
     merged: bool,
 ) -> None:
-    """Make the table ``offered``: the spooled rows of a month, and those that the lake has when
-    they are to be merged; one of a key."""
-    table = _table(lake)
+    """Make the table ``offered``: the spooled rows of the months, and those that the lake has when
+    they are to be merged."""
+    columns = _table(lake).columns
+    if merged:
+        selected = ", ".join(
+            f"cast({parquet.names([name])} as {kind}) as {parquet.names([name])}"
+            for name, kind in columns.items()
+        )
+    else:
+        selected = parquet.names(columns)
     # what is the same in every row is held once, unless rows of other files come beside it
     kinds = ("varchar", "varchar") if merged else (f"enum ('{as_of}')", f"enum ('{origin}')")
+    within = ", ".join(f"date '{month}'" for month in months)
     cursor.execute(
-        f"create temp table offered as select {parquet.names(table.columns)},"
+        f"create temp table offered as select month, {selected},"
         f" cast('{as_of}' as {kinds[0]}) as as_of, cast('{origin}' as {kinds[1]}) as origin"
-        f" from {parquet.names([lake.stream])} where month = date '{month}'"
+        f" from {parquet.names([lake.stream])} where month in ({within})"
     )
-    path = lake.path(month)
-    if merged and path.exists():
-        columns = ", ".join(
-            f"cast({parquet.names([name])} as {kind}) as {parquet.names([name])}"
-            for name, kind in table.columns.items()
-        )
-        try:
-            cursor.execute(
-                f"create or replace temp table offered as"
-                f" select {columns}, as_of, origin from offered"
-                f" union all by name select * from {parquet.FILE}",
-                [str(path)],
-            )
-        except duckdb.Error as error:
-            raise lake.damaged(month, error) from error
-    _keep_one_of_a_key(cursor, table, lake.volatile)
+    for month in months:
+        path = lake.path(month)
+        if merged and path.exists():
+            try:
+                cursor.execute(
+                    "insert into offered by name"
+                    f" select date '{month}' as month, * from {parquet.FILE}",
+                    [str(path)],
+                )
+            except duckdb.Error as error:
+                raise lake.damaged(month, error) from error
+
+
+def _versions_of_offered(
+    cursor: duckdb.DuckDBPyConnection, lake: StreamLake, months: Sequence[date]
+) -> dict[date, Version]:
+    """The versions that the months will have. Afterwards one offered row of a key is left."""
+    table = _table(lake)
+    key = parquet.names(("month", *table.key))
+    found = cursor.execute(
+        f"select month, {parquet.digest(table, lake.volatile)}, count(*),"
+        f" count(distinct hash({key})) from offered group by month"
+    ).fetchall()
+    if any(rows != keys for _, _, rows, keys in found):
+        _keep_one_of_a_key(cursor, table, lake.volatile)
+        return _versions_of_offered(cursor, lake, months)
+    none = dict.fromkeys(months, Version(parquet.EMPTY, 0))
+    return none | {month: Version(digest, rows) for month, digest, rows, _ in found}
 
 
 def _keep_one_of_a_key(
     cursor: duckdb.DuckDBPyConnection, table: Table, volatile: tuple[str, ...]
 ) -> None:
     """Of offered rows with the same key the one captured last stays; equal times are settled by
-    content, not by order. Hardly any key occurs twice, so few rows are looked at closely."""
-    key = parquet.names(table.key)
+    content, not by order. Few keys occur twice, so few rows are looked at closely."""
+    key = parquet.names(("month", *table.key))
     cursor.execute(
         "create temp table doubled as"
         f" select hash({key}) as hash from offered group by all having count(*) > 1"
     )
-    if not cursor.execute("select count(*) from doubled").fetchall()[0][0]:
-        return
     cursor.execute(
         f"""
         create temp table chosen as
@@ -182,21 +219,18 @@ def _replace(
     folder: Path,
     lake: StreamLake,
     month: date,
+    version: Version,
     noted: Version | None,
 ) -> Written:
     """Let a partition hold the offered rows, if it does not hold them already."""
-    table = _table(lake)
-    found = cursor.execute(
-        f"select {parquet.digest(table, lake.volatile)}, count(*) from offered"
-    ).fetchall()
-    version = Version(*found[0])
     if version == noted:
         return Written(month, version, True, False, 0, 0, 0)
     path, piece = lake.path(month), folder / f"{lake.stream}-{month}.parquet"
     place = str(piece).replace("'", "''")
     cursor.execute(
-        f"copy (from offered order by {parquet.names(table.key)})"
-        f" to '{place}' (format parquet, compression zstd, compression_level 1,"
+        f"copy (select * exclude (month) from offered where month = date '{month}'"
+        f" order by {parquet.names(_table(lake).key)})"
+        f" to '{place}' (format parquet, parquet_version v2, compression zstd, compression_level 1,"
         " row_group_size 20480)"
     )
     existed = path.exists()

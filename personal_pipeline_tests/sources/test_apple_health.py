@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from personal_pipeline.ingest.tables import Spool, spooling
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.apple_health.elements import Element, parts
 from personal_pipeline.sources.apple_health.export import load_export, recognise_export
-from personal_pipeline.sources.apple_health.records import Records
+from personal_pipeline.sources.apple_health.records import RECORDS, Records
 from personal_pipeline_tests.sources.apple_health_exports import (
     PROLOG_OF_IOS_16,
     WATCH,
@@ -403,6 +403,40 @@ def moments(draw: st.DrawFn) -> str:
     return f"{text}{'' if '-' not in text else ' '}{draw(zones)}"
 
 
+ODD_RATES = ["6&amp;2", "é", "a\\b"]
+
+
+@st.composite
+def usual_records(draw: st.DrawFn) -> str:
+    """A record that is cut in bulk, also with heartbeats and with some metadata."""
+    zone = draw(st.sampled_from(["+0000", "-0700", "+0545"]))
+    times = [
+        f"{datetime.fromtimestamp(draw(st.integers(640_000_000, 1_700_000_000)), UTC):%Y-%m-%d %X}"
+        for _ in range(3)
+    ]
+    created, started, ended = (f"{time} {zone}" for time in times)
+    kind = draw(st.sampled_from(["HKQuantityTypeIdentifierStepCount", "A&amp;B"]))
+    source = draw(st.sampled_from(["Robin’s iPhone", "Uhr &lt;1&gt;"]))
+    value = draw(st.text(st.characters(codec="ascii", categories=["L", "N"]), max_size=30))
+    texts = st.sampled_from(["1", "", "a&#8217;b", "“é”", "&amp;&quot;"])
+    entries = draw(st.lists(st.tuples(st.sampled_from(["a", "&lt;"]), texts), max_size=2))
+    inside = "".join(f'\n  <MetadataEntry key="{key}" value="{text}"/>' for key, text in entries)
+    if draw(st.booleans()):
+        odd = draw(st.integers(0, 60)) == 0
+        rates = st.sampled_from(ODD_RATES if odd else ["62", "", "'"])
+        times_of_day = st.sampled_from(["6:00:00.34\u202fAM", "06:00:00,34"])
+        beats = draw(st.lists(st.tuples(rates, times_of_day), max_size=4))
+        inside += "\n  <HeartRateVariabilityMetadataList>" + "".join(
+            f'\n   <InstantaneousBeatsPerMinute bpm="{rate}" time="{time}"/>'
+            for rate, time in beats
+        ) + "\n  </HeartRateVariabilityMetadataList>"  # fmt: skip
+    head = (
+        f'<Record type="{kind}" sourceName="{source}" creationDate="{created}"'
+        f' startDate="{started}" endDate="{ended}" value="{value}"'
+    )
+    return f"{head}>{inside}\n </Record>" if inside or draw(st.booleans()) else head + "/>"
+
+
 @st.composite
 def records(draw: st.DrawFn) -> str:
     """A record as a phone could write it, or nearly."""
@@ -493,6 +527,61 @@ def test_reading_tells_how_far_it_is(home: Home) -> None:
     [(done, total)] = set(told[-1:])
     assert len(told) > 1
     assert done == total == len(xml(*[STEPS] * 10_000).encode())
+
+
+def cut(home: Home, lines: Sequence[str]) -> list[Any] | None:
+    """Rows of records that are taken as one block; None when they are not."""
+    with spooling(home) as spool:
+        reader = Records(spool, NOW)
+        if not reader.take("\n ".join(lines).encode()):
+            return None
+        reader.finish()
+        return spool.connection.execute("select * from records order by all").fetchall()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(usual_records(), min_size=1, max_size=40))
+def test_what_is_cut_in_bulk_is_what_the_parser_reads(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str]
+) -> None:
+    home = Home(tmp_path_factory.getbasetemp() / "agree").ensure()
+    found = cut(home, lines)
+    parsed, others, _ = loaded(home, xml(*lines).encode(), 1, fast=False)
+    # heartbeats that need escaping are left to the parser
+    odd = any(f'bpm="{rate}"' in line for rate in ODD_RATES for line in lines)
+    assert found == (None if odd else parsed)
+    assert others == []
+
+
+def test_metadata_that_differs_everywhere_is_read_in_bulk(home: Home) -> None:
+    """Texts of the same size, of which hardly two are the same."""
+    lines = [
+        record("BodyMass", f"2026-10-01 10:{n:02}:00", f"2026-10-01 10:{n:02}:00", "61", unit="kg",
+               within=f'<MetadataEntry key="HKExternalUUID" value="{n // 2:06}"/>')
+        for n in range(60)
+    ]  # fmt: skip
+    found = cut(home, lines)
+    assert found is not None
+    assert len(found) == 60
+    assert found == loaded(home, xml(*lines).encode(), 2, fast=False)[0]
+
+
+def test_heartbeats_are_read_in_bulk(home: Home) -> None:
+    beats = "".join(
+        f'\n<InstantaneousBeatsPerMinute bpm="{60 + n}" time="6:00:0{n}.34\u202fAM"/>'
+        for n in range(3)
+    )
+    line = record(
+        "HeartRateVariabilitySDNN", "2026-11-01 06:30:00", "2026-11-01 06:31:00", "51", unit="ms",
+        within=f"<HeartRateVariabilityMetadataList>{beats}\n</HeartRateVariabilityMetadataList>",
+    )  # fmt: skip
+    found = cut(home, [line])
+    assert found == loaded(home, xml(line).encode(), 2, fast=False)[0]
+    assert found is not None
+    more = json.loads(found[0][1 + [*RECORDS.columns].index("more")])
+    assert more["children"][0]["children"][2] == {
+        "tag": "InstantaneousBeatsPerMinute", "bpm": "62", "time": "6:00:02.34\u202fAM"
+    }  # fmt: skip
 
 
 def test_a_usual_export_is_read_in_bulk(home: Home) -> None:

@@ -27,11 +27,13 @@ _HEAD = (
     + rb'")?(?: device="' + _TEXT + rb'")?(?: unit="' + _TEXT + rb'")?)'
 )  # fmt: skip
 _METADATA = rb'(?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*'
-# text that needs no escaping, neither in XML nor in JSON
-_PLAIN = rb'[^"&<\\\x00-\x1f]*'
-_BEAT_FORM = rb'<InstantaneousBeatsPerMinute bpm="(' + _PLAIN + rb')" time="(' + _PLAIN + rb')"/>\s*'
+# text that needs no escaping, neither in XML nor in JSON; U+202F stands before AM and PM
+_PLAIN = rb"(?:[ !#-%'-;=-\[\]-~]|\xe2\x80\xaf)*"
+_BEAT_FORM = (
+    rb'<InstantaneousBeatsPerMinute bpm="(' + _PLAIN + rb')" time="(' + _PLAIN + rb')"/>\s*'
+)
 _BEATS = (
-    rb"\s*<HeartRateVariabilityMetadataList>\s*((?:" + re.sub(rb"[()]", rb"", _BEAT_FORM)
+    rb"\s*<HeartRateVariabilityMetadataList>\s*((?:" + re.sub(rb"\((?!\?)", rb"(?:", _BEAT_FORM)
     + rb")*)</HeartRateVariabilityMetadataList>"
 )  # fmt: skip
 _BEAT = re.compile(_BEAT_FORM)
@@ -74,7 +76,7 @@ _MINUS = 10_000
 _ZONES = 2 * _MINUS
 OFFSETS = _ZONES**3
 """More than any number of three offsets."""
-_FIRST_YEAR, _LAST_YEAR = 1900, 8999
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _FIRST_DAYS = (
     np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-02", dtype="datetime64[M]")
     .astype("datetime64[D]")
@@ -215,10 +217,10 @@ class Cutter:
                 return None
             number = self._known[text] = len(self._known)
             self._known_bytes += len(text)
-            for known, each in zip(
-                (self._metadata_of, self._beats_of, self._following), read, strict=True
-            ):
-                known.append(each)
+            metadata, beats, following = read
+            self._metadata_of.append(metadata)
+            self._beats_of.append(beats)
+            self._following.append(following)
         return number
 
     def _read(self, text: bytes) -> tuple[bytes, bytes, int] | None:

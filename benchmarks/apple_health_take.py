@@ -1,0 +1,29 @@
+"""The process that ``benchmarks.apple_health`` measures: an export is dropped, taken, and asked."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.inbox import take
+from personal_pipeline.sources.apple_health import APPLE_HEALTH
+
+
+def take_export(export: Path, folder: Path) -> None:
+    """Drop the export into a home, and ask the lake how many records it has."""
+    home = Home(folder).ensure()
+    dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
+    receipt = take(home, [APPLE_HEALTH], dropped, datetime.now(UTC)).receipt
+    assert receipt.problem is None, receipt.problem
+    files = f"{home.lake}/apple_health/records/*/part.parquet"
+    [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
+    assert count > 0
+
+
+if __name__ == "__main__":
+    take_export(Path(sys.argv[1]), Path(sys.argv[2]))
