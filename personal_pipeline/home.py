@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from personal_pipeline.settings import Settings
+if TYPE_CHECKING:
+    from personal_pipeline.settings import Settings
 
 PRIVATE = 0o700
 READ_ONLY = 0o400

@@ -26,13 +26,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from enum import StrEnum
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-import requests
-from requests_ratelimiter import LimiterAdapter
-from urllib3.exceptions import InvalidHeader
-from urllib3.util.retry import Retry
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
@@ -40,18 +38,10 @@ ANSWER_TIMEOUT_SECONDS = 300.0
 """How long one try may take from the rate limit to the last byte."""
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest ``Retry-After`` that a client without a deadline waits for."""
-MOST_REDIRECTS = 5
 
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 _TRY_AGAIN = frozenset({408, 409, 429})
-_PASSING = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    TimeoutError,
-)
 
 
 class Failure(StrEnum):
@@ -105,10 +95,13 @@ class Client:
         self._retries = retries
         self._backoff_seconds = backoff_seconds
         self._sleep = sleep
-        self._session = _OwnHostSession(self._headers)
+        # here, because requests takes longer to load than all that most commands need of a source
+        from personal_pipeline.ingest import session
+
+        self._session = session.OwnHostSession(self._headers)
         # A proxy of the person's network cannot reach this machine's loopback.
         self._session.trust_env = urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1")
-        self._adapter = LimiterAdapter(per_second=per_second, limit_statuses=())
+        self._adapter = session.LimiterAdapter(per_second=per_second, limit_statuses=())
         self._session.mount("http://", self._adapter)
         self._session.mount("https://", self._adapter)
 
@@ -125,6 +118,8 @@ class Client:
         when the service rejects the request itself, SERVICE_DOWN when all tries are used up,
         OUT_OF_TIME when the deadline is reached or would be during the next pause.
         """
+        from personal_pipeline.ingest import session
+
         url = path if "://" in path else f"{self.base}{path}"
         place = self._place(path)
         problem = ""
@@ -132,15 +127,15 @@ class Client:
             pause = self._backoff_seconds * 2**attempt
             try:
                 response = self._send(url, query, place)
-            except _PASSING as error:
+            except session.PASSING as error:
                 problem = f"no answer ({type(error).__name__})"
-            except (requests.exceptions.InvalidHeader, UnicodeError):
+            except session.NOT_A_HEADER:
                 raise ServiceError(
                     Failure.CREDENTIAL_REFUSED,
                     f"{place}: the credential holds a character that no request may carry, "
                     f"such as a line break; copy it again. {self._refused}",
                 ) from None
-            except requests.RequestException as error:
+            except session.RequestException as error:
                 raise ServiceError(
                     Failure.SERVICE_DOWN,
                     f"{place}: the address cannot be used ({type(error).__name__}). "
@@ -156,7 +151,7 @@ class Client:
                     )
                 if not _worth_another_try(response):
                     raise _rejected(place, problem, response.status_code)
-                pause = max(pause, _retry_after(response))
+                pause = max(pause, session.retry_after(response))
             if attempt < self._retries:
                 self._pause(pause, place, problem)
         raise ServiceError(
@@ -243,29 +238,6 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
     return rows if isinstance(rows, list) else None
 
 
-class _OwnHostSession(requests.Session):
-    """A session that takes its source's headers away when a redirect leaves the host."""
-
-    def __init__(self, own_headers: Collection[str]) -> None:
-        super().__init__()
-        self.max_redirects = MOST_REDIRECTS
-        self._own_headers = tuple(own_headers)
-        # Without an auth of its own, requests puts one from ~/.netrc over our header.
-        self.auth = _as_it_is
-
-    def rebuild_auth(
-        self, prepared_request: requests.PreparedRequest, response: requests.Response
-    ) -> None:
-        old, new = str(response.request.url), str(prepared_request.url)
-        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
-            for name in self._own_headers:
-                prepared_request.headers.pop(name, None)
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
 def _within(seconds: float, work: Callable[[], requests.Response]) -> requests.Response:
     """What ``work`` returns or raises; ``TimeoutError`` when it takes longer than ``seconds``."""
     outcome: Future[requests.Response] = Future()
@@ -299,14 +271,6 @@ def _rejected(place: str, problem: str, status: int) -> ServiceError:
         f"{place}: {problem}: the service does not accept this request. Nothing was lost; check "
         "the base address in the settings, else the service has changed its API.",
     )
-
-
-def _retry_after(response: requests.Response) -> float:
-    """The pause in seconds that the service asks for; 0 when it says none that is understood."""
-    try:
-        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
-    except (InvalidHeader, ValueError, OverflowError):
-        return 0.0
 
 
 def _request_id(response: requests.Response) -> str:

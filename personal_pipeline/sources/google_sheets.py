@@ -22,6 +22,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
@@ -34,7 +35,9 @@ from personal_pipeline.ingest.delimited import (
     unique_names,
 )
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-from personal_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from personal_pipeline.settings import Settings
 
 ID_COLUMNS = ("story_id", "post_id")
 ADDRESS_COLUMNS = ("url", "link")

@@ -38,7 +38,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.ingest.contract import (
     ApiStream,
@@ -62,7 +62,9 @@ from personal_pipeline.ingest.delimited import (
     unique_names,
 )
 from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of
-from personal_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from personal_pipeline.settings import Settings
 
 MOST_ROWS = 1000
 """The largest page that Kit gives."""

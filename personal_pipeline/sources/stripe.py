@@ -25,10 +25,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.http import Client, Failure, ServiceError, rows_of
-from personal_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from personal_pipeline.settings import Settings
 
 API_VERSION = "2025-03-31.basil"
 MOST_ROWS = 100

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import BytesIO
 from time import struct_time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
-import feedparser
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Window
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-from personal_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from personal_pipeline.settings import Settings
 
 _POST_ID = re.compile(r"(?:/p/|-)([0-9a-f]{8,16})/?$")
 
@@ -55,6 +55,9 @@ def read_feed(content: bytes, content_type: str, place: str) -> list[Record]:
     ``published`` and ``updated`` are ISO 8601 UTC; what an item lacks is None. Raises
     ``ServiceError(FORMAT_CHANGED)``.
     """
+    # heavy, and nothing else needs it
+    import feedparser
+
     try:
         feed = feedparser.parse(
             # as a stream: given text, feedparser would take it for a file name or an address

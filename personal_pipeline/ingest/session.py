@@ -1,0 +1,65 @@
+"""What the client needs of requests: a session, and which of its exceptions mean what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import requests
+from requests import RequestException
+from requests_ratelimiter import LimiterAdapter
+from urllib3.exceptions import InvalidHeader
+from urllib3.util.retry import Retry
+
+MOST_REDIRECTS = 5
+
+PASSING = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+    TimeoutError,
+)
+"""No answer, this time."""
+
+NOT_A_HEADER = (requests.exceptions.InvalidHeader, UnicodeError)
+
+
+class OwnHostSession(requests.Session):
+    """A session that takes its source's headers away when a redirect leaves the host."""
+
+    def __init__(self, own_headers: Collection[str]) -> None:
+        super().__init__()
+        self.max_redirects = MOST_REDIRECTS
+        self._own_headers = tuple(own_headers)
+        # Without an auth of its own, requests puts one from ~/.netrc over our header.
+        self.auth = _as_it_is
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        old, new = str(response.request.url), str(prepared_request.url)
+        if self.should_strip_auth(old, new):  # type: ignore[no-untyped-call]
+            for name in self._own_headers:
+                prepared_request.headers.pop(name, None)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def retry_after(response: requests.Response) -> float:
+    """The pause in seconds that the service asks for; 0 when it says none that is understood."""
+    try:
+        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+    except (InvalidHeader, ValueError, OverflowError):
+        return 0.0
+
+
+__all__ = [
+    "NOT_A_HEADER",
+    "PASSING",
+    "LimiterAdapter",
+    "OwnHostSession",
+    "RequestException",
+    "retry_after",
+]
