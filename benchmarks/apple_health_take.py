@@ -11,14 +11,14 @@ import duckdb
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import take
-from personal_pipeline.sources.apple_health import APPLE_HEALTH
+from personal_pipeline.sources import SOURCES
 
 
 def take_export(export: Path, folder: Path) -> None:
     """Drop the export into a home, and ask the lake how many records it has."""
     home = Home(folder).ensure()
     dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
-    receipt = take(home, [APPLE_HEALTH], dropped, datetime.now(UTC)).receipt
+    receipt = take(home, SOURCES, dropped, datetime.now(UTC)).receipt
     assert receipt.problem is None, receipt.problem
     files = f"{home.lake}/apple_health/records/*/part.parquet"
     [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()
