@@ -18,6 +18,7 @@ from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
+from personal_pipeline.graph.warehouse import publish_receipts
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
@@ -242,6 +243,8 @@ def inbox_assets(
                         written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
         finally:
             house.outcome.receipts += receipts
+            if receipts:
+                publish_receipts(house.home)
             _log_streams(
                 context,
                 house,

@@ -1,7 +1,7 @@
 """``pipeline.receipts``: a row a dropped file, copied from ``archive/receipts/``.
 
-The files are the truth and the table can be dropped. It is filled before each publishing, so a
-receipt is there as soon as a pass or a build ended.
+The files are the truth and the table can be dropped. It is filled before each publishing, and once
+the first one is done also when files were taken.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -38,7 +39,7 @@ from personal_pipeline.graph.reconcile import (
     ReadPartitions,
 )
 from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.home import Home, sync_folder
+from personal_pipeline.home import Busy, Home, sync_folder
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
 
@@ -334,9 +335,34 @@ def publish(home: Home) -> None:
     # byte by byte: whatever a build, a kill or a person did to either file is noticed
     if home.published.exists() and filecmp.cmp(home.warehouse, home.published, shallow=False):
         return
+    _replace_published(home, _copied(home, home.warehouse))
+
+
+def publish_receipts(home: Home) -> None:
+    """Show new receipts to readers now, and nothing else of what changed.
+
+    When somebody else writes, or nothing can be read yet, this is left to the next publishing.
+    """
+    try:
+        with home.lock("warehouse", wait_seconds=0):
+            if home.published.exists():
+                copy = _copied(home, home.published)
+                with duckdb.connect(str(copy)) as opened:
+                    keep_receipts(opened, home)
+                    opened.execute("checkpoint")
+                _replace_published(home, copy)
+    except (Busy, duckdb.Error):
+        return
+
+
+def _copied(home: Home, database: Path) -> Path:
     home.published.parent.mkdir(parents=True, exist_ok=True)
-    temporary = home.published.with_name(f".{home.published.name}.tmp")
-    shutil.copyfile(home.warehouse, temporary)
+    copy = home.published.with_name(f".{home.published.name}.tmp")
+    shutil.copyfile(database, copy)
+    return copy
+
+
+def _replace_published(home: Home, temporary: Path) -> None:
     # for writing, because Windows refuses to sync what was opened for reading
     with temporary.open("r+b") as stream:
         os.fsync(stream.fileno())

@@ -178,13 +178,14 @@ def _versions_of_offered(
     """The versions that the months will have. Afterwards one offered row of a key is left."""
     table = _table(lake)
     key = parquet.names(("month", *table.key))
-    found = cursor.execute(
+    query = (
         f"select month, {parquet.digest(table, lake.volatile)}, count(*),"
         f" count(distinct hash({key})) from offered group by month"
-    ).fetchall()
+    )
+    found = cursor.execute(query).fetchall()
     if any(rows != keys for _, _, rows, keys in found):
         _keep_one_of_a_key(cursor, table, lake.volatile)
-        return _versions_of_offered(cursor, lake, months)
+        found = cursor.execute(query).fetchall()
     none = dict.fromkeys(months, Version(parquet.EMPTY, 0))
     return none | {month: Version(digest, rows) for month, digest, rows, _ in found}
 

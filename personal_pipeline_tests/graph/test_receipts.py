@@ -82,5 +82,32 @@ def test_receipts_are_copied_once_and_the_table_can_be_dropped(home: Home) -> No
     assert receipts(home) == {}
 
 
+def rows_to_read(home: Home) -> int:
+    with warehouse.reading(home) as opened:
+        return len(opened.execute("from pipeline.receipts").fetchall())
+
+
+def test_new_receipts_are_shown_without_what_is_being_built(home: Home) -> None:
+    statement(home, "discover.csv", "02/01/2024,02/02/2024,COFFEE,4.50,Restaurants")
+    warehouse.publish_receipts(home)
+    assert not home.published.exists()
+    receipts(home)
+    with warehouse.writing(home), warehouse.connection(home) as opened:
+        opened.execute("create table half_built (a int)")
+    statement(home, "more.csv", "02/01/2024,02/02/2024,COFFEE,4.50,Restaurants")
+    warehouse.publish_receipts(home)
+    assert rows_to_read(home) == 2
+    with warehouse.reading(home) as opened:
+        assert "half_built" not in {name for (name,) in opened.execute("show tables").fetchall()}
+
+    statement(home, "third.csv", "02/01/2024,02/02/2024,COFFEE,4.50,Restaurants")
+    with warehouse.writing(home):
+        warehouse.publish_receipts(home)
+    assert rows_to_read(home) == 2
+    home.published.write_bytes(b"damaged")
+    warehouse.publish_receipts(home)
+    assert receipts(home).keys() == {"discover.csv", "more.csv", "third.csv"}
+
+
 def damage(path: Path) -> None:
     path.write_text(path.read_text()[:40])
