@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
-from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services
+from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services, once
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story with the daemon first: it mostly waits, and others may run meanwhile."""
-    items.sort(key=lambda item: item.path.name != "test_live.py")
+    """The story with the daemon first: it mostly waits, and others may run meanwhile. Those that
+    use the built home where the share of the last process begins: it builds the home while all
+    others have tests that do not wait for it."""
+    live = [each for each in items if each.path.name == "test_live.py"]
+    built = [each for each in items if "built_home" in getattr(each, "fixturenames", ())]
+    others = [each for each in items if each not in live and each not in built]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    before = max(len(items) * (processes - 1) // processes - len(live), 0)
+    items[:] = [*live, *others[:before], *built, *others[before:]]
 
 
 @pytest.fixture(autouse=True)
@@ -53,29 +60,29 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture(scope="session")
-def built_home(
-    services: Services, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Home:
-    """The home of that life after its first refresh. It is expensive, and never changed: built
-    once for all processes of the test run."""
+def in_common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of the test run have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
+
+
+@pytest.fixture(scope="session")
+def built_home(services: Services, in_common: Path) -> Home:
+    """The home of that life after its first refresh."""
     from personal_pipeline.refresh import refresh
 
-    folder = tmp_path_factory.getbasetemp()
-    if worker_id != "master":
-        folder = folder.parent  # what the workers have in common
-    home = Home(folder / "built" / "home")
-    with FileLock(folder / "built.lock"):
-        if (folder / "built" / "whole").exists():
-            return home
-        drop_exports(services.life, home.ensure())
+    def build(folder: Path) -> Home:
+        home = Home(folder / "home").ensure()
+        drop_exports(services.life, home)
         with pytest.MonkeyPatch.context() as patched:
             # what importing the definitions looks at
             for name, text in services.environment(home).items():
                 patched.setenv(name, text)
             passed = refresh(services.house(home))
         assert not passed.failures
-        (folder / "built" / "whole").touch()
-    return home
+        return home
+
+    return once(in_common, "built", build)
 
 
 @pytest.fixture

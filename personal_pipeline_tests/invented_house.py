@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import duckdb
 import requests
+from filelock import FileLock
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
@@ -41,6 +43,7 @@ START = UNTIL - timedelta(days=40)
 DROPS = 13
 """So many of the newest exports lie in the inbox; all of them would cost much and show no more."""
 
+Made = TypeVar("Made")
 Usual: TypeAlias = Callable[[], Answer]
 Instead: TypeAlias = Callable[[Request, Usual], Answer]
 
@@ -265,3 +268,16 @@ def end(process: subprocess.Popen[str], seconds: float = 100) -> Ended:
 def run(environment: Mapping[str, str], *arguments: str, now: datetime = NOW) -> Ended:
     """``personal-pipeline`` to its end."""
     return end(start(environment, *arguments, now=now))
+
+
+def once(in_common: Path, name: str, make: Callable[[Path], Made]) -> Made:
+    """What ``make`` gives, in a folder of its own: expensive, never changed, and made once for all
+    processes of the test run."""
+    folder = in_common / name
+    kept = in_common / f"{name}.pickle"
+    with FileLock(in_common / f"{name}.lock"):
+        if not kept.exists():
+            folder.mkdir()
+            kept.write_bytes(pickle.dumps(make(folder)))
+    made: Made = pickle.loads(kept.read_bytes())
+    return made

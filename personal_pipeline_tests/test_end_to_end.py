@@ -48,6 +48,7 @@ from personal_pipeline_tests.invented_house import (
     end,
     files,
     lake_of_source,
+    once,
     query,
     run,
     start,
@@ -375,22 +376,23 @@ MORE_REFUNDS = 999
 
 
 @pytest.fixture(scope="module")
-def bad_day(
-    services: Services, built_home: Home, tmp_path_factory: pytest.TempPathFactory
-) -> BadDay:
-    folder = tmp_path_factory.mktemp("bad-day")
-    home = Home(folder / "home")
-    shutil.copytree(built_home.root, home.root)
-    write_drops(services.life, folder / "exports")
-    for name, body in bad_files(folder / "exports").items():
-        (home.inbox / name).write_bytes(body)
-    known = set((home.archive / "receipts").iterdir())
-    with services.but(bad_answers):
-        ended = run(services.environment(home), "refresh", now=LATER)
-    receipts = [
-        json.loads(path.read_bytes()) for path in set((home.archive / "receipts").iterdir()) - known
-    ]
-    return BadDay(home, ended, {each["file"]: each for each in receipts})
+def bad_day(services: Services, built_home: Home, in_common: Path) -> BadDay:
+    def spend(folder: Path) -> BadDay:
+        home = Home(folder / "home")
+        shutil.copytree(built_home.root, home.root)
+        write_drops(services.life, folder / "exports")
+        for name, body in bad_files(folder / "exports").items():
+            (home.inbox / name).write_bytes(body)
+        known = set((home.archive / "receipts").iterdir())
+        with services.but(bad_answers):
+            ended = run(services.environment(home), "refresh", now=LATER)
+        receipts = [
+            json.loads(path.read_bytes())
+            for path in set((home.archive / "receipts").iterdir()) - known
+        ]
+        return BadDay(home, ended, {each["file"]: each for each in receipts})
+
+    return once(in_common, "bad-day", spend)
 
 
 def bad_files(exports: Path) -> dict[str, bytes]:
