@@ -65,8 +65,6 @@ def spooling(home: Home) -> Iterator[Spool]:
             }
         ) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            # arrays of objects hold nothing but text here: no need to look at many of them
-            connection.execute("set global pandas_analyze_sample = 10")
             yield Spool(connection, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
