@@ -11,7 +11,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -88,7 +88,8 @@ def main(home: Path, workspace: str, port: int, plain: bool) -> None:
         ) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MILLISECONDS)
             try:
-                with other_loopback_taken(port):
+                # the server ends in order, and then says once more that it was interrupted
+                with other_loopback_taken(port), suppress(KeyboardInterrupt):
                     server_of(guarded(app, door), port).run()
             except OSError as error:
                 sys.exit(f"port {port} cannot be used: {error.strerror}")
