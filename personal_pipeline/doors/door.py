@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.settings import Settings
 
 LOOPBACK = "127.0.0.1"
 
@@ -75,6 +76,12 @@ def door_of(home: Home, port: int, *, plain: bool = False) -> Door:
         name, token = f"pp-{secrets.token_hex(8)}.localhost", secrets.token_urlsafe(32)
         write_atomically(path, json.dumps({"name": name, "token": token}).encode())
     return Door(name, token, port, plain)
+
+
+def address_of(home: Home, settings: Settings, path: str = "") -> str:
+    """Where the person's browser finds the UI once it was let in: for messages, so without the
+    token."""
+    return door_of(home, settings.port, plain=settings.plain_address).address(path)
 
 
 def opening_page(door: Door) -> str:
