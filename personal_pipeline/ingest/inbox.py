@@ -7,11 +7,8 @@ written. Taking the same file again changes nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, free_name, sync_folder, write_atomically
+from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -52,6 +49,7 @@ from personal_pipeline.ingest.lake import (
     whole_text,
 )
 from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.originals import digest_of, keep_original
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
 from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
@@ -217,7 +215,7 @@ def _take(
     receipt = Receipt(
         file=inside or path.name,
         received_at=now.isoformat(),
-        digest=_digest_of(path),
+        digest=digest_of(path),
         size=stat.st_size,
         source=None,
         drop=None,
@@ -253,7 +251,7 @@ def _take(
             told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
 
         file = replace(file, progress=in_megabytes)
-    _archive(home, path, receipt.digest)
+    receipt = replace(receipt, warning=keep_original(home, path, receipt.digest))
     try:
         return _read_into_lake(home, source, drop, file, receipt, now)
     except UnreadableFile as error:
@@ -307,7 +305,7 @@ def _take_members(
                 + accepted(sources)
             )
             return _set_aside(home, path, receipt, problem)
-        _archive(home, path, receipt.digest)
+        replaced = keep_original(home, path, receipt.digest)
         taken = tuple(
             _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
             for each in members
@@ -317,7 +315,9 @@ def _take_members(
         source=UNPACKED[0],
         drop=UNPACKED[1],
         reason=f"no export by itself; {len(members):,} of the files in it are",
-        warning=f"Files in it of no known kind: {strangers:,}." if strangers else None,
+        warning=_sentences(
+            replaced, f"Files in it of no known kind: {strangers:,}." if strangers else None
+        ),
     )
     return replace(_receipted(home, receipt, {}), members=taken)
 
@@ -348,35 +348,6 @@ def _members(
         else:
             strangers += 1
     return known, strangers
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def original_path(home: Home, digest: str, name: str) -> Path:
-    """Where an original lies: by its digest, with the ending that it came with."""
-    ending = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", name)[-1:])
-    return home.archive / "originals" / digest[:2] / f"{digest}{ending}"
-
-
-def _archive(home: Home, path: Path, digest: str) -> None:
-    """Put the original into the archive, read-only, under its digest; once is enough."""
-    original = original_path(home, digest, path.name)
-    if not original.exists():
-        original.parent.mkdir(parents=True, exist_ok=True)
-        temporary = original.with_name(f".{digest}.tmp")
-        temporary.unlink(missing_ok=True)
-        shutil.copy2(path, temporary)
-        # it keeps the mode of the file that was dropped, which may be read-only
-        temporary.chmod(0o600)
-        # for writing, because Windows refuses to sync what was opened for reading
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(READ_ONLY)
-        temporary.replace(original)
-        sync_folder(original.parent)
 
 
 def _read_into_lake(
@@ -501,9 +472,16 @@ def _merged_into_lake(
             succeeded = memory.succeeded(now, unreadable=len(read.bad))
             remember(home, source.name, stream.name, succeeded)
     receipt = replace(
-        receipt, unreadable=len(read.bad), streams=tuple(receipts), warning=read.incomplete
+        receipt,
+        unreadable=len(read.bad),
+        streams=tuple(receipts),
+        warning=_sentences(receipt.warning, read.incomplete),
     )
     return _receipted(home, receipt, written)
+
+
+def _sentences(*sentences: str | None) -> str | None:
+    return " ".join(filter(None, sentences)) or None
 
 
 def _picture_path(home: Home, source: Source, drop: Drop) -> Path:
