@@ -198,7 +198,7 @@ def test_a_kill_between_archive_and_lake_is_repaired_by_taking_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("personal_pipeline.ingest.inbox._read_into_lake", killed)
+        patched.setattr("personal_pipeline.ingest.inbox.read_into_lake", killed)
         with pytest.raises(KeyboardInterrupt):
             take(home, [SOURCE], path, NOW)
     assert waiting(home) == [path]
