@@ -135,7 +135,8 @@ def rebuild(
     for source in [only] if only else house.sources:
         for drop in source.drops:
             read = read_again(home, house.sources, source, drop, progress=progress)
-            house.outcome.read_again.append(read)
+            if read.files or read.problems:
+                house.outcome.read_again.append(read)
     failures = [each for read in house.outcome.read_again for each in read.problems]
     with warehouse.writing(home):
         if only:

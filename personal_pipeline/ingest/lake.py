@@ -169,6 +169,9 @@ class StreamLake:
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
+            if not path.stat().st_size:
+                # to gzip nothing at all is an empty file; here even no rows have a header
+                raise EOFError
             with gzip.open(path, "rt", encoding="utf-8") as stream:
                 envelopes = [json.loads(line) for line in stream]
             return {

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.originals import (
     UNPACKED,
     Taking,
-    keep_taking,
+    keep_dialect,
     takings_of,
     without_sidecar,
     write_takings,
@@ -52,6 +52,15 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         _begin_ledgers(home, sources)
         home.note_version()
     return said
+
+
+def _with_dialect(
+    home: Home, drops: Mapping[tuple[str, str], tuple[Source, Drop]], taking: Taking
+) -> Taking:
+    if taking.dialect is None:
+        return taking
+    text = drops[taking.source, taking.drop][1].dialects(home.root).get(taking.dialect)
+    return replace(taking, dialect_digest=keep_dialect(home, text)) if text else taking
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +90,12 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         for kind in dict.fromkeys((each.source, each.drop) for each in takings):
             mine = [each for each in takings if (each.source, each.drop) == kind]
             if kind in drops and any(row.folder for row in rows[kind]):
-                placed = _placed(home, *drops[kind], original, digest, mine, rows[kind])
-                folderless += placed is None
-                mine = mine if placed is None else placed
+                mine, is_sure = _placed(home, *drops[kind], original, digest, mine, rows[kind])
+                folderless += not is_sure
             found += mine
-        write_takings(home, digest, [])
-        for each in sorted(found, key=lambda taking: taking.received_at):
-            source_and_drop = drops.get((each.source, each.drop))
-            text = None
-            if each.dialect and source_and_drop:
-                text = source_and_drop[1].dialects(home.root).get(each.dialect)
-            keep_taking(home, digest, each, text)
+        found.sort(key=lambda each: each.received_at)
+        # whole or not at all: one that is there is not looked into again
+        write_takings(home, digest, [_with_dialect(home, drops, each) for each in found])
     said = []
     if unreceipted:
         said.append(
@@ -175,27 +179,26 @@ def _placed(
     digest: str,
     takings: Sequence[Taking],
     rows: Sequence[_Row],
-) -> list[Taking] | None:
-    """The takings with their folders; None when no folder gives rows that are in the lake."""
+) -> tuple[list[Taking], bool]:
+    """The takings with their folders: those that give the rows which the lake has of this original;
+    and whether these are all."""
     there = {(row.stream, row.key) for row in rows}
     own = {(row.stream, row.key) for row in rows if row.origin == digest}
+    folders = sorted({row.folder for row in rows} | {""})
     placed: list[Taking] = []
-    for taking in takings:
-        if taking.inside:
-            placed.append(_with_claim(home, source, drop, original, taking, taking.folder)[0])
-            continue
-        tried = []
-        for folder in sorted({row.folder for row in rows} | {""}):
-            found, keys = _with_claim(home, source, drop, original, taking, folder)
-            if keys and not keys & there:
-                continue
-            whole = len(keys & there) / len(keys) if keys else 0
-            used = any(each.folder == folder and each.name == taking.name for each in placed)
-            tried.append(((whole, not used, len(keys & own)), found))
-        if not tried:
-            return None
-        placed.append(max(tried, key=lambda each: each[0])[1])
-    return placed
+    # of what came in an archive the folder is known, and leaves fewer for the others
+    for taking in sorted(takings, key=lambda each: not each.inside):
+        tried = [
+            _with_claim(home, source, drop, original, taking, folder)
+            for folder in ([taking.folder] if taking.inside else folders)
+        ]
+        best, keys = max(
+            tried,
+            key=lambda each: (len(each[1] & there) / max(len(each[1]), 1), len(each[1] & own)),
+        )
+        placed.append(best)
+        own -= keys
+    return placed, not own
 
 
 def _with_claim(

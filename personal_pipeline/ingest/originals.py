@@ -120,29 +120,29 @@ def keep_taking(home: Home, digest: str, taking: Taking, dialect: str | None = N
     """Write a taking into the sidecar of its original, before a row is read; one that is there
     already is brought up to date. ``dialect`` is the text by which the file is read."""
     if dialect is not None:
-        taking = replace(taking, dialect_digest=_keep_dialect(home, dialect))
-    kept = list(takings_of(home, digest) or ())
-    for place, before in enumerate(kept):
-        if before.id(digest) == taking.id(digest):
-            taking = replace(
-                taking,
-                received_at=before.received_at,
-                came_again_at=taking.received_at,
-                inside=before.inside,
-                accepted=before.accepted or taking.accepted,
-            )
-            kept[place] = taking
-            break
-    else:
-        kept.append(taking)
-    write_takings(home, digest, kept)
+        taking = replace(taking, dialect_digest=keep_dialect(home, dialect))
+    write_takings(home, digest, [*(takings_of(home, digest) or ()), taking])
     return taking
 
 
 def write_takings(home: Home, digest: str, takings: Sequence[Taking]) -> None:
-    """Replace the sidecar of an original."""
-    content = json.dumps([asdict(each) for each in takings], indent=1)
+    """Replace the sidecar of an original; of takings that are the same, one is kept."""
+    kept: dict[str, Taking] = {}
+    for taking in takings:
+        before = kept.get(taking.id(digest))
+        kept[taking.id(digest)] = taking if before is None else _again(before, taking)
+    content = json.dumps([asdict(each) for each in kept.values()], indent=1)
     write_atomically(_folder(home, digest) / f"{digest}{SIDECAR}", content.encode())
+
+
+def _again(before: Taking, taking: Taking) -> Taking:
+    return replace(
+        taking,
+        received_at=before.received_at,
+        came_again_at=taking.came_again_at or taking.received_at,
+        inside=before.inside,
+        accepted=before.accepted or taking.accepted,
+    )
 
 
 def takings_of(home: Home, digest: str) -> tuple[Taking, ...] | None:
@@ -194,7 +194,8 @@ def folder_in_inbox(home: Home, path: Path) -> str:
     return ""
 
 
-def _keep_dialect(home: Home, text: str) -> str:
+def keep_dialect(home: Home, text: str) -> str:
+    """Keep the text of a declaration; returns its digest."""
     content = text.encode("utf-8", "replace")
     digest = hashlib.sha256(content).hexdigest()
     place = _dialect_path(home, digest)
