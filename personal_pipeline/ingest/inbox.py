@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, free_name, sync_folder, write_atomically
+from personal_pipeline.home import (
+    READ_ONLY,
+    Home,
+    free_name,
+    scratch,
+    sync_folder,
+    write_atomically,
+)
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -290,10 +296,9 @@ def _take_members(
     An archive in it is opened too, one in that is not. What no source knows stays in the archive,
     which is kept whole; if no source knows any of it, the archive itself is set aside.
     """
-    home.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.state, prefix="unpacked-") as scratch:
+    with scratch(home, "unpacked") as place:
         # as if the folders of the archive lay in the inbox: they may name an account
-        folder = Path(scratch) / "inbox"
+        folder = place / "inbox"
         try:
             members, strangers = _members(home, sources, path, folder, Budget.of(path))
         except UnreadableFile as error:
@@ -366,7 +371,7 @@ def _archive(home: Home, path: Path, digest: str) -> None:
     original = original_path(home, digest, path.name)
     if not original.exists():
         original.parent.mkdir(parents=True, exist_ok=True)
-        temporary = original.with_name(f".{digest}.tmp")
+        temporary = original.with_name(f".{os.getpid()}-{digest}.tmp")
         temporary.unlink(missing_ok=True)
         shutil.copy2(path, temporary)
         # it keeps the mode of the file that was dropped, which may be read-only
