@@ -179,6 +179,7 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
         ],
         "dbt_calls": passed.outcome.dbt_calls,
         "report": passed.outcome.report,
+        "notes": passed.outcome.notes,
         "failures": list(passed.failures),
     }
 
@@ -218,6 +219,8 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
         CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+    for note in outcome.notes:
+        CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 

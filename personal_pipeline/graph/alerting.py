@@ -21,7 +21,7 @@ from personal_pipeline.graph.house import House
 ROUND_INTERVAL_SECONDS = 60
 
 _OWN_ERRORS = frozenset(
-    "Busy DamagedPartition OSError PermissionError ServiceError UnreadableFile".split()  # noqa: SIM905
+    "Busy DamagedPartition DamagedWarehouse OSError PermissionError ServiceError UnreadableFile".split()  # noqa: SIM905
 )
 """Errors whose text is known to hold no value of a row. Of any other only the name is told."""
 

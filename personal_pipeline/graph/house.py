@@ -38,6 +38,8 @@ class Outcome:
     built: list[BuiltTable] = field(default_factory=list)
     dbt_calls: int = 0
     report: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What was found damaged and was mended by itself, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ def build_and_report(
     """The level-triggered half of exact rebuilding (see ``reconcile``), and the report."""
     try:
         work = reconcile(house, retry=config.retry)
+        for note in house.outcome.notes:
+            context.log.warning(note)
         tell(context, house, work)
     finally:
         board = board_of(house)
