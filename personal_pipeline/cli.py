@@ -35,9 +35,9 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
-from personal_pipeline.home import Busy, Home
+from personal_pipeline.home import Busy, Home, keep_private
 from personal_pipeline.ingest.lake import DamagedPartition
-from personal_pipeline.settings import Settings, load_settings
+from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House
@@ -62,8 +62,8 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition) as error:
-            ERRORS.print(f"[red]{escape(str(error))}[/]")
+        except (Busy, FileNotFoundError, DamagedPartition, OpenToOthers) as error:
+            ERRORS.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
             sys.exit(1)
 
 
@@ -75,6 +75,7 @@ def main() -> None:
     Data lies under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
     from the environment or from .env in the current folder.
     """
+    keep_private()
 
 
 def _house(settings: Settings, **more: Any) -> House:
@@ -259,11 +260,12 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
     Of a folder every file is taken, or the whole of it when it is one export, unpacked.
     """
     from personal_pipeline import refresh as passes
+    from personal_pipeline.home import sweep
     from personal_pipeline.ingest import adding
     from personal_pipeline.outputs.receipts import explanation, receipts_table
 
     house = _house(load_settings())
-    house.home.ensure()
+    sweep(house.home.ensure())
     if not adding.count(files):
         raise click.UsageError("there is no file in what was given")
     if explain:
@@ -289,6 +291,8 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
+    for note in house.outcome.notes:
+        ERRORS.print(f"[yellow]{escape(note)}[/]")
     for failure in failures:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)

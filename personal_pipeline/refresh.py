@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +17,13 @@ import dagster as dg
 
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
 from personal_pipeline.graph.house import House, Outcome
-from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph import storage
+from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.home import Busy
+from personal_pipeline.graph.storage import TOLD
+from personal_pipeline.home import Busy, sweep
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.fetch import Pulled, pull_source
@@ -57,6 +59,7 @@ def refresh(
     what they brought follow one after the other.
     """
     home = house.home.ensure()
+    sweep(home)
     chosen = [source for source in only or house.sources if house.connected(source)]
 
     failures: list[str] = []
@@ -87,16 +90,21 @@ def refresh(
         thread.join()
     found = {source.name: looks[source.name] for source in chosen}
     house = replace(house, looks=found, progress=progress)
-    with instance_of(home) as instance, quiet_dagster():
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
         definitions = definitions_of(house)
+        failed: list[str] = []
+        # a storage that was begun anew must be told of what was dropped
+        is_new = not (home.dagster / TOLD).exists()
         for source in chosen:
-            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
-        if only is None and inbox.waiting(home):
-            failures += _run(house, definitions, instance, "take_inbox_job")
-        failures += _run(house, definitions, instance, "morning", retry=retry)
-        failures += _run(house, definitions, instance, "check_sources")
-    return Passed(house.looks, house.outcome, failures)
+            failed += _run(house, definitions, instance, f"fetch_{source.name}_job")
+        if is_new or (only is None and inbox.waiting(home)):
+            failed += _run(house, definitions, instance, "take_inbox_job")
+        failed += _run(house, definitions, instance, "morning", retry=retry)
+        return failed + _run(house, definitions, instance, "check_sources")
+
+    return Passed(house.looks, house.outcome, failures + _recorded(house, record))
 
 
 def take_inbox(house: House) -> list[str]:
@@ -109,8 +117,52 @@ def take_inbox(house: House) -> list[str]:
         assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
         executor=dg.in_process_executor,
     )  # fmt: skip
-    with instance_of(home) as instance, quiet_dagster():
-        return _run(house, definitions, instance, "take_inbox_job")
+    return _recorded(
+        house, lambda instance: _run(house, definitions, instance, "take_inbox_job")
+    )
+
+
+def tell_anew(house: House) -> list[str]:
+    """Tell a storage of Dagster that was begun anew what there is. Returns what failed."""
+    from personal_pipeline.graph.definitions import definitions_of
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
+        definitions = definitions_of(house)
+        failed = _run(house, definitions, instance, "take_inbox_job")
+        return failed + _run(house, definitions, instance, "morning")
+
+    return _recorded(house, record)
+
+
+def _recorded(
+    house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]
+) -> list[str]:
+    """Do work that Dagster records, and return what it returns: what failed. If its storage turns
+    out to be damaged, once more with a new one: every step may be taken twice."""
+    home, note = house.home, house.outcome.notes.append
+    failed: Sequence[str] = ()
+    try:
+        with instance_of(home, note) as instance, quiet_dagster():
+            failed = work(instance)
+        if not failed:
+            return []
+    except Exception:
+        if not _set_aside(house):
+            raise
+    else:
+        if not _set_aside(house):
+            return list(failed)
+    with instance_of(home, note) as instance, quiet_dagster():
+        return list(work(instance))
+
+
+def _set_aside(house: House) -> bool:
+    """Whether the storage of Dagster was damaged; then it no longer is."""
+    with house.home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
+        said = storage.mend(house.home, thorough=True)
+    if said:
+        house.outcome.notes.append(said)
+    return said is not None
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
@@ -118,10 +170,16 @@ def tell_what_is_new(house: House) -> tuple[str, ...]:
     Returns a line for each message, and for each that could not be sent."""
     from personal_pipeline.graph.definitions import definitions_of
 
-    home = house.home.ensure()
-    with instance_of(home) as instance, quiet_dagster():
+    house.home.ensure()
+    lines: list[str] = []
+
+    def tell(instance: dg.DagsterInstance) -> list[str]:
         keys = check_keys_of(definitions_of(house).assets or ())
-        return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines
+        lines.extend(make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines)
+        return []
+
+    _recorded(house, tell)
+    return (*house.outcome.notes, *lines)
 
 
 def _run(

@@ -10,11 +10,14 @@ from datetime import date
 
 import requests
 
+from personal_pipeline.graph import storage
 from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of, prepare
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day
+from personal_pipeline.home import sweep
+from personal_pipeline.refresh import tell_anew
 
 LOOK_SECONDS = 20.0
 """How often it is looked whether data came that is older than all partitions that Dagster knows."""
@@ -31,9 +34,20 @@ def serve(house: House, port: int) -> int:
     reads definitions once, so it is told to read them again.
     """
     with house.home.lock("up", wait_seconds=0):
-        with instance_of(house.home) as instance:
-            end_lost_runs(instance)
+        sweep(house.home.ensure())
+        _ready(house)
         return _serve(house, port)
+
+
+def _ready(house: House) -> None:
+    """End what was lost, and tell a storage that was begun anew what there is."""
+    notes: list[str] = []
+    with instance_of(house.home, notes.append) as instance:
+        end_lost_runs(instance)
+    for note in notes:
+        print(note, file=sys.stderr, flush=True)
+    if notes:
+        tell_anew(house)
 
 
 def _serve(house: House, port: int) -> int:
@@ -47,11 +61,19 @@ def _serve(house: House, port: int) -> int:
         *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)),
         *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
     ]
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+        # Ctrl-C reaches the child by itself; a service manager tells only this process
+        process.send_signal(signal.SIGINT)
+
     # handlers before the child starts: started in the background, both would ignore Ctrl-C for ever
     signal.signal(signal.SIGINT, lambda *_: None)
     process = subprocess.Popen(command, env=environment)
-    # Ctrl-C reaches the child by itself; a service manager tells only this process
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, end)
+    known = storage.identity(house.home)
     while True:
         try:
             return process.wait(timeout=LOOK_SECONDS)
@@ -59,6 +81,18 @@ def _serve(house: House, port: int) -> int:
             earliest = _first_day(house)
             if earliest != defined and _reload(port):
                 defined = earliest
+            if not ended and (storage.identity(house.home) != known or _is_damaged(house)):
+                # what runs holds the old files open
+                process.send_signal(signal.SIGINT)
+                process.wait()
+                _ready(house)
+                known = storage.identity(house.home)
+                if not ended:
+                    process = subprocess.Popen(command, env=environment)
+
+
+def _is_damaged(house: House) -> bool:
+    return next(storage.damaged(house.home, thorough=False), None) is not None
 
 
 def _first_day(house: House) -> date:

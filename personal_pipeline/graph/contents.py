@@ -15,6 +15,7 @@ from dagster._core.events import DagsterEventType
 
 from personal_pipeline.graph.event_log import batched
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.storage import TOLD
 from personal_pipeline.graph.tables import WHOLE
 from personal_pipeline.home import write_atomically
 
@@ -89,7 +90,7 @@ def _digest(partitions: Mapping[str, str]) -> str:
 
 def _path(house: House) -> Path:
     # beside Dagster's own files, so that it goes when they are deleted
-    return house.home.dagster / "told.json"
+    return house.home.dagster / TOLD
 
 
 def _told(house: House) -> dict[str, str]:
