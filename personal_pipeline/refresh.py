@@ -16,13 +16,13 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
+from personal_pipeline.graph.contents import was_told
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph import storage
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.graph.storage import TOLD
 from personal_pipeline.home import Busy, sweep
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Progress, Source
@@ -91,15 +91,18 @@ def refresh(
     found = {source.name: looks[source.name] for source in chosen}
     house = replace(house, looks=found, progress=progress)
 
+    dropped = [
+        f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
+    ]
+
     def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
         definitions = definitions_of(house)
         failed: list[str] = []
-        # a storage that was begun anew must be told of what was dropped
-        is_new = not (home.dagster / TOLD).exists()
         for source in chosen:
             failed += _run(house, definitions, instance, f"fetch_{source.name}_job")
-        if is_new or (only is None and inbox.waiting(home)):
+        # a storage that was begun anew must be told of what was dropped earlier
+        if only is None and (inbox.waiting(home) or not was_told(house, dropped)):
             failed += _run(house, definitions, instance, "take_inbox_job")
         failed += _run(house, definitions, instance, "morning", retry=retry)
         return failed + _run(house, definitions, instance, "check_sources")

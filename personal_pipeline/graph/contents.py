@@ -72,6 +72,11 @@ def log_contents(
             write_atomically(_path(house), json.dumps(now, indent=1).encode())
 
 
+def was_told(house: House, names: Collection[str]) -> bool:
+    """Whether Dagster was told of these tables, in whichever state they were."""
+    return set(names) <= _told(house).keys()
+
+
 def _known(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     """The digest of each partition as Dagster last heard it."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
