@@ -365,6 +365,7 @@ def status(as_json: bool, tell: bool) -> None:
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.board import State, board_with_advice
 
     house = _house(load_settings())
@@ -380,7 +381,11 @@ def status(as_json: bool, tell: bool) -> None:
         pass  # what cron mails is what could not be sent otherwise
     else:
         CONSOLE.print(board_with_advice(board))
-    sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
+    troubles = troubles_of(house.home)
+    for trouble in troubles:
+        ERRORS.print(f"[red]{escape(trouble)}[/]", soft_wrap=True)
+    wrong = any(each.state in (State.LATE, State.FAILING) for each in board)
+    sys.exit(1 if wrong or troubles else 0)
 
 
 def _iso(value: Any) -> str:
@@ -399,12 +404,16 @@ def _iso(value: Any) -> str:
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
     if day is not None and day.date() > house.today:
         raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
     house.home.ensure()
+    if troubles := troubles_of(house.home):
+        ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
+        sys.exit(1)
     written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
@@ -494,12 +503,24 @@ def _own_name() -> str:
 
 
 @main.command(short_help="Check settings, folders, versions and the port.")
+@click.option("--verify", is_flag=True, help="Read every file and table: is it as it was written?")
+@click.option("--repair", is_flag=True, help="Verify, and put back what can be had.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def doctor(as_json: bool) -> None:
-    """Check settings, credentials' presence, folder modes, versions and the port."""
-    from personal_pipeline.doctor import examine
+def doctor(verify: bool, repair: bool, as_json: bool) -> None:
+    """Check settings, credentials' presence, folder modes, versions and the port.
 
-    findings = examine(_house(load_settings()))
+    --verify reads all that is kept instead; --repair then mends what is damaged: from copies, from
+    the originals, or by letting the next refresh fetch it again. It names what it cannot.
+    """
+    from personal_pipeline import doctor as examination
+
+    house = _house(load_settings())
+    if verify or repair:
+        with _progress(shown=not as_json) as progress:
+            look = examination.repair if repair else examination.verify
+            findings = look(house, progress)
+    else:
+        findings = examination.examine(house)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:

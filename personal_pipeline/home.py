@@ -29,7 +29,7 @@ SURELY_LEFT_SECONDS = 86_400
 """After a day a temporary file is nobody's whose name tells no process, or one that was begun later
 and happens to have the same number. Not at once: clocks are set."""
 
-_SCRATCH = re.compile(r"(?:unpacked|spool|adding)-(?:(\d+)-)?.+")
+_SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair)-(?:(\d+)-)?.+")
 _TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp|\.(\d+)-.*\.part")
 
 
@@ -218,9 +218,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     A reader, or a run after a kill, sees either the old content or the new.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp"
-    )
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)

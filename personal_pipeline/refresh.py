@@ -15,12 +15,13 @@ from typing import Any
 
 import dagster as dg
 
+from personal_pipeline.graph import storage
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
 from personal_pipeline.graph.contents import was_told
 from personal_pipeline.graph.house import House, Outcome
-from personal_pipeline.graph import storage
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
+from personal_pipeline.graph.mending import mend_dropped
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
 from personal_pipeline.home import Busy, sweep
@@ -60,6 +61,8 @@ def refresh(
     """
     home = house.home.ensure()
     sweep(home)
+    # before files are taken that belong into the same months
+    mend_dropped(house)
     chosen = [source for source in only or house.sources if house.connected(source)]
 
     failures: list[str] = []
@@ -120,9 +123,7 @@ def take_inbox(house: House) -> list[str]:
         assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
         executor=dg.in_process_executor,
     )  # fmt: skip
-    return _recorded(
-        house, lambda instance: _run(house, definitions, instance, "take_inbox_job")
-    )
+    return _recorded(house, lambda instance: _run(house, definitions, instance, "take_inbox_job"))
 
 
 def tell_anew(house: House) -> list[str]:
@@ -137,9 +138,7 @@ def tell_anew(house: House) -> list[str]:
     return _recorded(house, record)
 
 
-def _recorded(
-    house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]
-) -> list[str]:
+def _recorded(house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]) -> list[str]:
     """Do work that Dagster records, and return what it returns: what failed. If its storage turns
     out to be damaged, once more with a new one: every step may be taken twice."""
     home, note = house.home, house.outcome.notes.append
@@ -177,7 +176,8 @@ def tell_what_is_new(house: House) -> tuple[str, ...]:
     lines: list[str] = []
 
     def tell(instance: dg.DagsterInstance) -> list[str]:
-        keys = check_keys_of(definitions_of(house).assets or ())
+        graph = definitions_of(house)
+        keys = check_keys_of([*(graph.assets or ()), *(graph.asset_checks or ())])
         lines.extend(make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines)
         return []
 

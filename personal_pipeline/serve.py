@@ -45,7 +45,7 @@ def _ready(house: House) -> None:
     with instance_of(house.home, notes.append) as instance:
         end_lost_runs(instance)
     for note in notes:
-        print(note, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{note}\n")
     if notes:
         tell_anew(house)
 

@@ -160,9 +160,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     }
     # what failed its tests is in its table, and nothing may be built from it
     bad = {
-        name
-        for name, parts in before.failures.items()
-        if parts.keys() & stale.get(name, {}).keys()
+        name for name, parts in before.failures.items() if parts.keys() & stale.get(name, {}).keys()
     }
     held = downstream_of(tables, bad - asked.keys())
     failed = broken.keys() | held

@@ -54,7 +54,7 @@ def definitions_of(house: House) -> dg.Definitions:
         sensors=[
             automation.inbox_sensor(taking),
             automation.automation_sensor(dg.AssetSelection.assets(*built, report).without_checks()),
-            alert_sensor(check_keys_of(assets)),
+            alert_sensor(check_keys_of([*assets, *checks])),
             failed_run_sensor(),
         ],
         resources={"house": house},

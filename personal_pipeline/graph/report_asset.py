@@ -10,6 +10,7 @@ from personal_pipeline.graph.build import reconcile
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.derived import raise_failures, tell
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.mending import mend_dropped
 from personal_pipeline.graph.raw import OWNER
 from personal_pipeline.graph.tables import Tables
 from personal_pipeline.outputs.board import StreamState
@@ -93,6 +94,7 @@ def build_and_report(
 ) -> None:
     """The level-triggered half of exact rebuilding (see ``reconcile``), and the report."""
     try:
+        mend_dropped(house)
         work = reconcile(house, retry=config.retry)
         for note in house.outcome.notes:
             context.log.warning(note)

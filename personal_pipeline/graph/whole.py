@@ -32,7 +32,6 @@ _SIGNS = (
 _READ = f"""
 import sys
 import duckdb
-duckdb_error = ""
 try:
     with duckdb.connect(sys.argv[1], read_only=True) as opened:
         for schema, name in opened.execute(
@@ -52,7 +51,7 @@ except duckdb.IOException as error:
     sys.exit(f"{{type(error).__name__}}: {{str(error).splitlines()[0][:200]}}")
 except Exception as error:
     sys.exit(type(error).__name__)
-"""
+"""  # noqa: S608
 
 
 class CannotVerify(Exception):

@@ -233,7 +233,9 @@ def _replace(
     if existed:
         new, altered, vanished = _difference(cursor, lake, month, piece)
         lake.archive_partition(month)
-    write_atomically(path, piece.read_bytes())
+    content = piece.read_bytes()
+    lake.expect(month, content)
+    write_atomically(path, content)
     piece.unlink()
     return Written(month, version, existed, True, new, altered, vanished)
 

@@ -1,0 +1,368 @@
+"""Putting back what is damaged: from a copy of it, from the originals, or from the service.
+
+What is moved aside lies in ``quarantine/damaged/``. Nothing is said to be mended that does not hold
+again what it held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, scratch, write_atomically
+from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.contract import (
+    ApiStream,
+    Coverage,
+    Drop,
+    DropStream,
+    Source,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.damage import Damage, Kind, note_damage, receipts_of
+from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
+from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.quarantine import set_aside
+
+FOLDER = "damaged"
+"""Of the quarantine."""
+
+LOCK_WAIT_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What became of a damaged file, in a sentence. ``whole`` says that it holds again what it
+    held; ``lake`` that a partition was written or moved, so that no table built meanwhile is to be
+    believed."""
+
+    damage: Damage
+    said: str
+    whole: bool
+    lake: bool = False
+
+
+def repair(
+    home: Home,
+    sources: Sequence[Source],
+    damages: Sequence[Damage],
+    receipt_rows: Callable[[str], dict[str, Any] | None],
+) -> Iterator[Mended]:
+    """Mend what can be. ``receipt_rows`` gives what the tables know of a receipt, by its name."""
+    for damage in damages:
+        match damage.kind:
+            case Kind.ORIGINAL:
+                mended = _original(home, damage)
+            case Kind.SUPERSEDED:
+                mended = _superseded(home, sources, damage)
+            case Kind.RECEIPT:
+                mended = _receipt(home, damage, receipt_rows(Path(damage.path).name))
+            case Kind.LAKE:
+                mended = _partition(home, sources, damage)
+            case Kind.MISSING:
+                mended = _given_up(home, sources, damage)
+        if mended.whole or damage.kind is not Kind.ORIGINAL:
+            note_damage(home, [damage])
+        yield mended
+        if damage.kind is Kind.LAKE and not mended.whole:
+            note_damage(home, [], [replace(damage, kind=Kind.MISSING, found=mended.said)])
+
+
+def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Mended]:
+    """Mend what needs no person: partitions of dropped files, from the originals, if all of these
+    are whole. Also those that nobody looked for but that cannot be read."""
+    known = {(each.source, each.stream, each.partition) for each in damages}
+    wanted = [each for each in damages if each.kind is Kind.LAKE]
+    for source in sources:
+        for stream in source.drop_streams:
+            lake = lake_of(home, source.name, stream)
+            with suppress(DamagedPartition):
+                lake.versions()
+                continue
+            wanted += [
+                _damage_of(home, lake, partition)
+                for partition in lake.verify(lake.partitions())
+                if (source.name, stream.name, partition.isoformat()) not in known
+            ]
+    done = []
+    for damage in wanted:
+        source, stream = _stream(sources, damage)
+        if not isinstance(stream, DropStream):
+            continue
+        originals = _originals(home, source, stream, damage.partition)
+        if originals and all(each.is_whole for each in originals):
+            done += repair(home, sources, [damage], lambda _: None)
+    return done
+
+
+def _damage_of(home: Home, lake: StreamLake, partition: date) -> Damage:
+    version = lake.noted(partition)
+    return Damage(
+        Kind.LAKE,
+        str(lake.path(partition).relative_to(home.root)),
+        "it cannot be read",
+        lake.source,
+        lake.stream,
+        partition=partition.isoformat(),
+        rows=version.rows if version else 0,
+    )
+
+
+def _stream(sources: Sequence[Source], damage: Damage) -> tuple[Source, ApiStream | DropStream]:
+    return next(
+        (source, stream)
+        for source in sources
+        if source.name == damage.source
+        for stream in source.streams
+        if stream.name == damage.stream
+    )
+
+
+def _original(home: Home, damage: Damage) -> Mended:
+    path = home.root / damage.path
+    digest = path.name.split(".")[0]
+    for copy in (*home.quarantine.rglob("*"), *home.inbox.rglob("*")):
+        if copy.is_file() and not copy.is_symlink() and digest_of(copy) == digest:
+            _put_back(path, copy.read_bytes())
+            return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
+    return Mended(
+        damage,
+        f"{damage.path}: {damage.found}. There is no other copy here. If you have the file still, "
+        "give it to `personal-pipeline add` again: the good one takes its place.",
+        whole=False,
+    )
+
+
+def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+    path = home.root / damage.path
+    with suppress(StopIteration, FileNotFoundError):
+        source, stream = _stream(sources, damage)
+        now = lake_of(home, source.name, stream).path(date.fromisoformat(damage.partition))
+        if digest_of(now).startswith(path.name.split(".")[0]):
+            _put_back(path, now.read_bytes())
+            return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
+    _aside(home, path, "an earlier content of a partition; no other copy of it is known")
+    return Mended(
+        damage,
+        f"{damage.path}, an earlier content of {damage.source}/{damage.stream} {damage.partition}, "
+        f"is lost: there is no other copy. What is left of it lies in {_folder(home)}. The present "
+        "content is not touched by that.",
+        whole=False,
+    )
+
+
+def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
+    path = home.root / damage.path
+    if row is not None:
+        write_atomically(path, json.dumps(row, indent=1).encode())
+        return Mended(damage, f"{damage.path} was put back from the tables.", whole=True)
+    _aside(home, path, "a receipt that cannot be read")
+    return Mended(
+        damage,
+        f"{damage.path} is lost: the tables do not know it. What is left of it lies in "
+        f"{_folder(home)}. The file that it spoke of is in the archive all the same.",
+        whole=False,
+    )
+
+
+def _partition(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+    source, stream = _stream(sources, damage)
+    lake = lake_of(home, source.name, stream)
+    day = date.fromisoformat(damage.partition)
+    what = f"{source.name}/{stream.name} {day}"
+    # the lock under which it is written
+    lock = "inbox" if isinstance(stream, DropStream) else source.name
+    with home.lock(lock, wait_seconds=LOCK_WAIT_SECONDS):
+        was = lake.noted(day)
+        if was and (copy := _copy_of(home, lake, day, was)):
+            path = lake.path(day)
+            if lake.table:
+                lake.expect(day, copy)
+            write_atomically(path, copy)
+            lake.note({day: was})
+            return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True)
+        _aside(home, lake.path(day), f"{what}, which held {damage.rows} rows when it was whole")
+        if isinstance(stream, ApiStream):
+            _forget(home, source.name, stream.name)
+    if isinstance(stream, ApiStream):
+        again = (
+            "A service gives no snapshot of a day that is over, so it stays missing."
+            if stream.coverage is Coverage.SNAPSHOT
+            else f"`personal-pipeline refresh --source {source.name}` fetches it again."
+        )
+        said = (
+            f"{what} was damaged and moved to {_folder(home)}; it held {damage.rows:,} rows, and "
+            f"is missing now. {again}"
+        )
+        return Mended(damage, said, whole=False, lake=True)
+    problems = _read_again(home, source, stream, day)
+    now = lake.versions().get(day)
+    if was is None or now == was:
+        said = f"{what} was read again from the originals."
+        return Mended(damage, said, whole=was is not None, lake=True)
+    why = " ".join(problems) or "The originals do not say the same any more."
+    said = (
+        f"{what} held {was.rows:,} rows, and {now.rows if now else 0:,} could be read again from "
+        f"the originals. {why} What is left of the damaged file lies in {_folder(home)}."
+    )
+    return Mended(damage, said, whole=False, lake=True)
+
+
+def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
+    """The bytes of a file that holds what the partition held: the archive may have it, or the
+    damage is where it does not matter."""
+    copies = [
+        copy
+        for copy in sorted(lake.superseded(day).glob("*"))
+        if digest_of(copy).startswith(copy.name.split(".")[0])
+    ]
+    # the digest of a table does not cover all of its columns
+    if not lake.table and lake.path(day).exists():
+        copies.append(lake.path(day))
+    with scratch(home, "repair") as place:
+        for number, copy in enumerate(copies):
+            trial = replace(lake, lake=place / str(number))
+            trial.path(day).parent.mkdir(parents=True)
+            shutil.copyfile(copy, trial.path(day))
+            with suppress(DamagedPartition):
+                if trial.versions()[day] == was:
+                    return copy.read_bytes()
+    return None
+
+
+def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Damage]:
+    """Of damage that is known, what is not mended meanwhile: a partition that was moved aside is,
+    when it is there again with as many rows."""
+    left = []
+    for damage in damages:
+        if damage.kind is Kind.MISSING:
+            now = _rows_now(home, sources, damage)
+            if now is not None and now >= damage.rows:
+                note_damage(home, [damage])
+                continue
+        left.append(damage)
+    return left
+
+
+def _rows_now(home: Home, sources: Sequence[Source], damage: Damage) -> int | None:
+    """None when the partition is not there."""
+    with suppress(StopIteration, DamagedPartition):
+        source, stream = _stream(sources, damage)
+        found = lake_of(home, source.name, stream).versions()
+        version = found.get(date.fromisoformat(damage.partition))
+        return version.rows if version else None
+    return None
+
+
+def _given_up(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+    now = _rows_now(home, sources, damage) or 0
+    said = (
+        f"{damage.source}/{damage.stream} {damage.partition} held {damage.rows:,} rows and has "
+        f"{now:,} now: the others could not be had again. What is left of the damaged file lies in "
+        f"{_folder(home)}. This is not said again."
+    )
+    return Mended(damage, said, whole=False)
+
+
+def _forget(home: Home, source: str, stream: str) -> None:
+    """Let the next look ask for a day again. A day of which the file is missing is asked for
+    anyway; of a stream without windows everything is. The caller holds the lock of the source."""
+    memory = recall(home, source, stream)
+    remember(home, source, stream, replace(memory, full_pass_at=None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    path: Path
+    file: str
+    captured_at: str
+    received_at: str
+
+    @property
+    def is_whole(self) -> bool:
+        return self.path.is_file() and digest_of(self.path) == self.path.name.split(".")[0]
+
+
+def _originals(home: Home, source: Source, stream: DropStream, partition: str) -> list[_Original]:
+    """The originals that may have rows of a month, the newest first; of exports that each hold
+    everything only the newest."""
+    drop = _drop(source, stream)
+    found: dict[str, _Original] = {}
+    for _, receipt in receipts_of(home):
+        if not receipt or (receipt["source"], receipt["drop"]) != (source.name, drop.name):
+            continue
+        spans = [
+            (each.get("first_month"), each.get("last_month"))
+            for each in receipt["streams"]
+            if each["stream"] == stream.name
+        ]
+        if receipt["problem"] or not any(a and b and a <= partition <= b for a, b in spans):
+            continue
+        path = inbox.original_path(home, receipt["digest"], Path(receipt["file"]).name)
+        captured = receipt["captured_at"] or ""
+        found[receipt["digest"]] = _Original(
+            path, receipt["file"], captured, receipt["received_at"]
+        )
+    newest = sorted(found.values(), key=lambda each: each.captured_at, reverse=True)
+    is_picture = all(each.coverage is Coverage.PICTURE for each in drop.streams)
+    return newest[:1] if is_picture else newest
+
+
+def _drop(source: Source, stream: DropStream) -> Drop:
+    return next(drop for drop in source.drops if stream in drop.streams)
+
+
+def _read_again(home: Home, source: Source, stream: DropStream, month: date) -> list[str]:
+    """Read the originals of a month again, as if they were dropped again. Returns what could not
+    be, in sentences."""
+    problems = []
+    for original in _originals(home, source, stream, month.isoformat()):
+        if not original.is_whole:
+            day = original.received_at[:10]
+            problems.append(
+                f"The original `{original.file}`, received on {day}, is damaged or missing."
+            )
+            continue
+        place = home.inbox / Path(original.file).name
+        # out of an archive it came with its folders, which may name an account
+        if "/" in original.file:
+            place = home.inbox / Path(*Path(original.file).parts[1:])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_name(f".{os.getpid()}-{place.name}.part")
+        shutil.copy2(original.path, partial)
+        partial.chmod(PRIVATE_FILE)
+        partial.rename(place)
+        try:
+            taken = inbox.take(home, [source], place, datetime.now(UTC))
+            if taken.receipt.problem:
+                problems.append(f"`{original.file}`: {taken.receipt.problem}")
+        except UnreadableFile as error:
+            problems.append(f"`{original.file}`: {error}")
+    return problems
+
+
+def _put_back(path: Path, content: bytes) -> None:
+    if path.exists():
+        # because Windows refuses to replace what is read-only
+        path.chmod(PRIVATE_FILE)
+    write_atomically(path, content)
+    path.chmod(READ_ONLY)
+
+
+def _folder(home: Home) -> Path:
+    return home.quarantine / FOLDER
+
+
+def _aside(home: Home, path: Path, reason: str) -> None:
+    """Move a damaged file into the quarantine, under its whole path."""
+    if path.exists():
+        named = path.with_name("-".join(path.relative_to(home.root).parts))
+        path.rename(named)
+        set_aside(home, named, FOLDER, reason)
