@@ -20,6 +20,7 @@ from personal_pipeline.home import OTHERS, PRIVATE, Busy, Home
 from personal_pipeline.ingest.contract import Progress
 
 FREE_SPACE_WANTED = 2 * 1024**3
+MENDED_BY = "personal-pipeline doctor --repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
     findings = [Finding("archive and lake", "ok", read)] if not looked.damages else []
     known = {each.path: each for each in [*looked.damages, *damage.known_damage(house.home)]}
     findings += [
-        Finding(path, "problem", each.found, "personal-pipeline doctor --repair")
+        Finding(path, "problem", each.found, "" if each.kind is damage.Kind.MISSING else MENDED_BY)
         for path, each in known.items()
     ]
     for name, tables in (("warehouse", house.home.warehouse), ("tables", house.home.published)):
@@ -68,7 +69,7 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
             findings.append(Finding(name, "note", str(error)))
             continue
         findings.append(
-            Finding(name, "problem", trouble, "personal-pipeline doctor --repair")
+            Finding(name, "problem", trouble, MENDED_BY)
             if trouble
             else Finding(name, "ok", "every table can be read")
         )
@@ -172,7 +173,7 @@ def _folders(house: House) -> Iterator[Finding]:
             "modes",
             "note",
             f"{wide:,} files and folders in it would be open to others without that mode",
-            "personal-pipeline doctor --repair",
+            MENDED_BY,
         )
     aside = sum(1 for path in house.home.quarantine.rglob("*") if path.is_file())
     if aside:

@@ -91,12 +91,12 @@ def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage])
                 for partition in lake.verify(lake.partitions())
                 if (source.name, stream.name, partition.isoformat()) not in known
             ]
-    done = []
+    done: list[Mended] = []
     for damage in wanted:
-        source, stream = _stream(sources, damage)
-        if not isinstance(stream, DropStream):
+        owner, fed = _stream(sources, damage)
+        if not isinstance(fed, DropStream):
             continue
-        originals = _originals(home, source, stream, damage.partition)
+        originals = _originals(home, owner, fed, damage.partition)
         if originals and all(each.is_whole for each in originals):
             done += repair(home, sources, [damage], lambda _: None)
     return done
@@ -189,6 +189,9 @@ def _partition(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
             lake.note({day: was})
             return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True)
         _aside(home, lake.path(day), f"{what}, which held {damage.rows} rows when it was whole")
+        if was and not was.rows and not lake.table:
+            lake.write(day, ())
+            return Mended(damage, f"{what} held no rows, and does so again.", whole=True, lake=True)
         if isinstance(stream, ApiStream):
             _forget(home, source.name, stream.name)
     if isinstance(stream, ApiStream):
