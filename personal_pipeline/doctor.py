@@ -51,6 +51,8 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
     from personal_pipeline.graph import whole
     from personal_pipeline.ingest import damage
 
+    if not house.home.root.exists():
+        return list(_folders(house))
     looked = damage.verify(house.home, house.sources, house.today, progress)
     rate = looked.bytes / 1e9 / max(looked.seconds, 1e-9)
     read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB a second"

@@ -32,7 +32,8 @@ NIGHTLY_SECONDS = 120
 """After so long a night's look begins no further slice."""
 
 THREADS = max(2, os.cpu_count() or 1)
-_TOGETHER = 200
+_TOGETHER = 4
+"""Files a thread takes at once: few, because some originals are very large."""
 
 _ORIGINAL = re.compile(r"([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,8})?")
 _SUPERSEDED = re.compile(r"([0-9a-f]{16})\..+")
