@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -405,8 +405,10 @@ def damage_of_published(home: Home) -> str | None:
     if not home.published.exists() or whole.is_noted(home, home.published):
         return None
     damage = whole.damage_of(home.published)
-    if damage is None and home.state.is_dir():
-        whole.note(home, home.published)
+    if damage is None:
+        # on a disk that cannot be written it is read again the next time
+        with suppress(OSError):
+            whole.note(home, home.published)
     return damage
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.contract import Progress, Source
+from personal_pipeline.ingest.inbox import original_path
 from personal_pipeline.ingest.lake import StreamLake, digest_of, lake_of
 
 SLICES = 30
@@ -54,8 +55,8 @@ class Kind(StrEnum):
 class Damage:
     """A damaged file. ``path`` is relative to the home, ``found`` a sentence without advice.
 
-    ``source`` with ``stream`` or ``drop`` says where it shows on the board; ``rows`` are those of a
-    partition when it was whole. ``stamp`` is the file as it was found.
+    ``source`` with ``stream`` or ``drop`` says where it shows on the board; ``rows`` and ``digest``
+    are those of a partition when it was whole. ``stamp`` is the file as it was found.
     """
 
     kind: Kind
@@ -66,6 +67,7 @@ class Damage:
     drop: str = ""
     partition: str = ""
     rows: int = 0
+    digest: str = ""
     stamp: tuple[int, ...] = ()
 
 
@@ -92,6 +94,8 @@ def verify(
 ) -> Looked:
     """Read every file of archive and lake, and remember what is damaged."""
     looked = _look(home, list(_units(home, sources)), progress)
+    gone = tuple(_named(home, list(_originals_gone(home))))
+    looked = replace(looked, damages=(*looked.damages, *gone))
     missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
     looks = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
     _keep(home, looks, [*missing, *looked.damages])
@@ -139,7 +143,10 @@ def known_damage(home: Home) -> list[Damage]:
 def sentence(damage: Damage) -> str:
     """What is damaged, and what to do."""
     if damage.kind is Kind.MISSING:
-        return f"{damage.found} `personal-pipeline doctor --repair` gives up what cannot be had."
+        return (
+            f"{damage.found} Run `personal-pipeline refresh`; what that does not bring back, "
+            "`personal-pipeline doctor --repair` gives up."
+        )
     return (
         f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it puts back "
         "what can be had, and says what cannot."
@@ -222,6 +229,7 @@ def _check(units: Sequence[_Unit]) -> list[Damage]:
                     lake.stream,
                     partition=partition.isoformat(),
                     rows=version.rows if version else 0,
+                    digest=version.digest if version else "",
                 )
             )
         return damages
@@ -271,6 +279,21 @@ def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
             )
         else:
             yield each
+
+
+def _originals_gone(home: Home) -> Iterator[Damage]:
+    """Originals that a receipt says were taken, and that are not there."""
+    folder = home.archive / "originals"
+    there = {path.name.split(".")[0] for path in folder.glob("*/*")}
+    for _, receipt in receipts_of(home):
+        if receipt and receipt["drop"] and not receipt.get("problem"):
+            digest = receipt["digest"]
+            if digest not in there:
+                there.add(digest)
+                path = original_path(home, digest, Path(receipt["file"]).name)
+                yield Damage(
+                    Kind.ORIGINAL, str(path.relative_to(home.root)), "it is not in the archive"
+                )
 
 
 def _slice(home: Home, path: Path) -> str:

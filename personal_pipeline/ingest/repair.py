@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -24,7 +25,6 @@ from personal_pipeline.ingest.contract import (
     Drop,
     DropStream,
     Source,
-    UnreadableFile,
 )
 from personal_pipeline.ingest.damage import Damage, Kind, note_damage, receipts_of
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
@@ -56,6 +56,7 @@ def repair(
     receipt_rows: Callable[[str], dict[str, Any] | None],
 ) -> Iterator[Mended]:
     """Mend what can be. ``receipt_rows`` gives what the tables know of a receipt, by its name."""
+    groups: dict[tuple[str, str], list[Damage]] = defaultdict(list)
     for damage in damages:
         match damage.kind:
             case Kind.ORIGINAL:
@@ -64,22 +65,23 @@ def repair(
                 mended = _superseded(home, sources, damage)
             case Kind.RECEIPT:
                 mended = _receipt(home, damage, receipt_rows(Path(damage.path).name))
-            case Kind.LAKE:
-                mended = _partition(home, sources, damage)
-            case Kind.MISSING:
-                mended = _given_up(home, sources, damage)
+            case Kind.LAKE | Kind.MISSING:
+                source, stream = _stream(sources, damage)
+                drop = _drop(source, stream).name if isinstance(stream, DropStream) else ""
+                groups[source.name, drop].append(damage)
+                continue
         if mended.whole or damage.kind is not Kind.ORIGINAL:
             note_damage(home, [damage])
         yield mended
-        if damage.kind is Kind.LAKE and not mended.whole:
-            note_damage(home, [], [replace(damage, kind=Kind.MISSING, found=mended.said)])
+    for group in groups.values():
+        yield from _partitions(home, sources, group)
 
 
 def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Mended]:
     """Mend what needs no person: partitions of dropped files, from the originals, if all of these
     are whole. Also those that nobody looked for but that cannot be read."""
     known = {(each.source, each.stream, each.partition) for each in damages}
-    wanted = [each for each in damages if each.kind is Kind.LAKE]
+    wanted = [each for each in damages if each.kind in (Kind.LAKE, Kind.MISSING)]
     for source in sources:
         for stream in source.drop_streams:
             lake = lake_of(home, source.name, stream)
@@ -91,15 +93,14 @@ def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage])
                 for partition in lake.verify(lake.partitions())
                 if (source.name, stream.name, partition.isoformat()) not in known
             ]
-    done: list[Mended] = []
+    mendable = []
     for damage in wanted:
         owner, fed = _stream(sources, damage)
-        if not isinstance(fed, DropStream):
-            continue
-        originals = _originals(home, owner, fed, damage.partition)
-        if originals and all(each.is_whole for each in originals):
-            done += repair(home, sources, [damage], lambda _: None)
-    return done
+        if isinstance(fed, DropStream):
+            originals = _originals(home, owner, fed, damage.partition)
+            if originals and all(each.is_whole for each in originals.values()):
+                mendable.append(damage)
+    return list(repair(home, sources, mendable, lambda _: None))
 
 
 def _damage_of(home: Home, lake: StreamLake, partition: date) -> Damage:
@@ -112,6 +113,7 @@ def _damage_of(home: Home, lake: StreamLake, partition: date) -> Damage:
         lake.stream,
         partition=partition.isoformat(),
         rows=version.rows if version else 0,
+        digest=version.digest if version else "",
     )
 
 
@@ -172,50 +174,114 @@ def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
     )
 
 
-def _partition(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) -> list[Mended]:
+    """Mend partitions of one service, or of one kind of drop: together, because to read an original
+    again all months have to be readable."""
+    source, first = _stream(sources, group[0])
+    done: list[Mended] = []
+    left: list[Damage] = []
+    # the lock under which they are written
+    lock = "inbox" if isinstance(first, DropStream) else source.name
+    with home.lock(lock, wait_seconds=LOCK_WAIT_SECONDS):
+        for damage in group:
+            if damage.kind is Kind.MISSING:
+                left.append(damage)
+                continue
+            mended, missing = _put_back_or_aside(home, sources, damage)
+            if mended:
+                done.append(mended)
+            else:
+                left.append(missing)
+    again: dict[str, _Original] = {}
+    for damage in left:
+        _, stream = _stream(sources, damage)
+        if isinstance(stream, DropStream):
+            again |= _originals(home, source, stream, damage.partition)
+    problems = _read_again(home, source, again.values())
+    for damage in left:
+        _, stream = _stream(sources, damage)
+        now = _version_now(home, sources, damage)
+        if isinstance(stream, ApiStream):
+            mended = _fetched_again(home, damage, stream, now)
+        else:
+            mended = _read(home, damage, problems, now)
+        if mended.whole:
+            note_damage(home, [damage])
+        done.append(mended)
+    return done
+
+
+def _put_back_or_aside(
+    home: Home, sources: Sequence[Source], damage: Damage
+) -> tuple[Mended | None, Damage]:
+    """What mended a damaged partition; or what is missing after it was moved aside."""
     source, stream = _stream(sources, damage)
     lake = lake_of(home, source.name, stream)
     day = date.fromisoformat(damage.partition)
-    what = f"{source.name}/{stream.name} {day}"
-    # the lock under which it is written
-    lock = "inbox" if isinstance(stream, DropStream) else source.name
-    with home.lock(lock, wait_seconds=LOCK_WAIT_SECONDS):
-        was = lake.noted(day)
-        if was and (copy := _copy_of(home, lake, day, was)):
-            path = lake.path(day)
-            if lake.table:
-                lake.expect(day, copy)
-            write_atomically(path, copy)
-            lake.note({day: was})
-            return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True)
-        _aside(home, lake.path(day), f"{what}, which held {damage.rows} rows when it was whole")
-        if was and not was.rows and not lake.table:
-            lake.write(day, ())
-            return Mended(damage, f"{what} held no rows, and does so again.", whole=True, lake=True)
-        if isinstance(stream, ApiStream):
-            _forget(home, source.name, stream.name)
-    if isinstance(stream, ApiStream):
-        again = (
-            "A service gives no snapshot of a day that is over, so it stays missing."
-            if stream.coverage is Coverage.SNAPSHOT
-            else f"`personal-pipeline refresh --source {source.name}` fetches it again."
-        )
-        said = (
-            f"{what} was damaged and moved to {_folder(home)}; it held {damage.rows:,} rows, and "
-            f"is missing now. {again}"
-        )
-        return Mended(damage, said, whole=False, lake=True)
-    problems = _read_again(home, source, stream, day)
-    now = lake.versions().get(day)
-    if was is None or now == was:
-        said = f"{what} was read again from the originals."
-        return Mended(damage, said, whole=was is not None, lake=True)
-    why = " ".join(problems) or "The originals do not say the same any more."
-    said = (
-        f"{what} held {was.rows:,} rows, and {now.rows if now else 0:,} could be read again from "
-        f"the originals. {why} What is left of the damaged file lies in {_folder(home)}."
+    what = _what(damage)
+    was = Version(damage.digest, damage.rows) if damage.digest else None
+    if was and (copy := _copy_of(home, lake, day, was)):
+        if lake.table:
+            lake.expect(day, copy)
+        write_atomically(lake.path(day), copy)
+        lake.note({day: was})
+        note_damage(home, [damage])
+        return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True), damage
+    folder = _folder(home)
+    missing = replace(
+        damage,
+        kind=Kind.MISSING,
+        found=f"{what} was damaged and moved to {folder}; it held {damage.rows:,} rows, and is "
+        f"missing until it was {'read' if isinstance(stream, DropStream) else 'fetched'} again.",
+        stamp=(),
     )
+    # noted first: it must not be forgotten when this is killed
+    note_damage(home, [], [missing])
+    _aside(home, lake.path(day), f"{what}, which held {damage.rows:,} rows when it was whole")
+    if was and not was.rows and not lake.table:
+        lake.write(day, ())
+        note_damage(home, [damage, missing])
+        said = f"{what} held no rows, and does so again."
+        return Mended(damage, said, whole=True, lake=True), damage
+    if isinstance(stream, ApiStream):
+        _forget(home, source.name, stream.name)
+    note_damage(home, [damage])
+    return None, missing
+
+
+def _what(damage: Damage) -> str:
+    return f"{damage.source}/{damage.stream} {damage.partition}"
+
+
+def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version | None) -> Mended:
+    """Of a partition of a service that was moved aside."""
+    if now is None and stream.coverage is not Coverage.SNAPSHOT:
+        command = f"`personal-pipeline refresh --source {damage.source}`"
+        return Mended(damage, f"{damage.found} Run {command}.", whole=False, lake=True)
+    note_damage(home, [damage])
+    why = "a service gives no snapshot of a day that is over" if now is None else ""
+    said = _lost(home, damage, now, why or "the service did not give the others again")
     return Mended(damage, said, whole=False, lake=True)
+
+
+def _read(home: Home, damage: Damage, problems: Sequence[str], now: Version | None) -> Mended:
+    """Of a partition of a drop, after its originals were read again."""
+    is_same = now is not None and (
+        now.digest == damage.digest if damage.digest else now.rows >= damage.rows
+    )
+    if is_same:
+        said = f"{_what(damage)} was read again from the originals."
+        return Mended(damage, said, whole=True, lake=True)
+    note_damage(home, [damage])
+    why = " ".join(problems) or "the originals do not say the same any more"
+    return Mended(damage, _lost(home, damage, now, why), whole=False, lake=True)
+
+
+def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
+    return (
+        f"{_what(damage)} held {damage.rows:,} rows and has {now.rows if now else 0:,} now: {why}. "
+        f"What is left of the damaged file lies in {_folder(home)}. This is not said again."
+    )
 
 
 def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
@@ -243,35 +309,27 @@ def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | N
 def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Damage]:
     """Of damage that is known, what is not mended meanwhile: a partition that was moved aside is,
     when it is there again with as many rows."""
+    damaged = {each.path for each in damages if each.kind is Kind.LAKE}
     left = []
     for damage in damages:
-        if damage.kind is Kind.MISSING:
-            now = _rows_now(home, sources, damage)
-            if now is not None and now >= damage.rows:
-                note_damage(home, [damage])
+        if damage.kind is Kind.MISSING and damage.path not in damaged:
+            now = _version_now(home, sources, damage)
+            if now is not None and now.rows >= damage.rows:
+                # on a disk that cannot be written it is found out again
+                with suppress(OSError):
+                    note_damage(home, [damage])
                 continue
         left.append(damage)
     return left
 
 
-def _rows_now(home: Home, sources: Sequence[Source], damage: Damage) -> int | None:
-    """None when the partition is not there."""
+def _version_now(home: Home, sources: Sequence[Source], damage: Damage) -> Version | None:
+    """None when the partition is not there, or cannot be read."""
     with suppress(StopIteration, DamagedPartition):
         source, stream = _stream(sources, damage)
         found = lake_of(home, source.name, stream).versions()
-        version = found.get(date.fromisoformat(damage.partition))
-        return version.rows if version else None
+        return found.get(date.fromisoformat(damage.partition))
     return None
-
-
-def _given_up(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
-    now = _rows_now(home, sources, damage) or 0
-    said = (
-        f"{damage.source}/{damage.stream} {damage.partition} held {damage.rows:,} rows and has "
-        f"{now:,} now: the others could not be had again. What is left of the damaged file lies in "
-        f"{_folder(home)}. This is not said again."
-    )
-    return Mended(damage, said, whole=False)
 
 
 def _forget(home: Home, source: str, stream: str) -> None:
@@ -293,9 +351,11 @@ class _Original:
         return self.path.is_file() and digest_of(self.path) == self.path.name.split(".")[0]
 
 
-def _originals(home: Home, source: Source, stream: DropStream, partition: str) -> list[_Original]:
-    """The originals that may have rows of a month, the newest first; of exports that each hold
-    everything only the newest."""
+def _originals(
+    home: Home, source: Source, stream: DropStream, partition: str
+) -> dict[str, _Original]:
+    """The originals that may have rows of a month, by digest, the newest first; of exports that
+    each hold everything only the newest."""
     drop = _drop(source, stream)
     found: dict[str, _Original] = {}
     for _, receipt in receipts_of(home):
@@ -313,25 +373,23 @@ def _originals(home: Home, source: Source, stream: DropStream, partition: str) -
         found[receipt["digest"]] = _Original(
             path, receipt["file"], captured, receipt["received_at"]
         )
-    newest = sorted(found.values(), key=lambda each: each.captured_at, reverse=True)
+    newest = sorted(found.items(), key=lambda each: each[1].captured_at, reverse=True)
     is_picture = all(each.coverage is Coverage.PICTURE for each in drop.streams)
-    return newest[:1] if is_picture else newest
+    return dict(newest[:1] if is_picture else newest)
 
 
 def _drop(source: Source, stream: DropStream) -> Drop:
     return next(drop for drop in source.drops if stream in drop.streams)
 
 
-def _read_again(home: Home, source: Source, stream: DropStream, month: date) -> list[str]:
-    """Read the originals of a month again, as if they were dropped again. Returns what could not
-    be, in sentences."""
+def _read_again(home: Home, source: Source, originals: Iterable[_Original]) -> list[str]:
+    """Read originals again, as if they were dropped again. Returns what could not be, in
+    sentences."""
     problems = []
-    for original in _originals(home, source, stream, month.isoformat()):
+    for original in originals:
         if not original.is_whole:
             day = original.received_at[:10]
-            problems.append(
-                f"The original `{original.file}`, received on {day}, is damaged or missing."
-            )
+            problems.append(f"the original `{original.file}`, received on {day}, is damaged")
             continue
         place = home.inbox / Path(original.file).name
         # out of an archive it came with its folders, which may name an account
@@ -344,10 +402,11 @@ def _read_again(home: Home, source: Source, stream: DropStream, month: date) -> 
         partial.rename(place)
         try:
             taken = inbox.take(home, [source], place, datetime.now(UTC))
-            if taken.receipt.problem:
-                problems.append(f"`{original.file}`: {taken.receipt.problem}")
-        except UnreadableFile as error:
-            problems.append(f"`{original.file}`: {error}")
+        except DamagedPartition as error:
+            problems.append(str(error))
+            continue
+        if taken.receipt.problem:
+            problems.append(f"`{original.file}`: {taken.receipt.problem}")
     return problems
 
 
