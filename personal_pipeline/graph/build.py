@@ -267,10 +267,16 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
                 f"The warehouse was damaged ({damage}). It was deleted and built again from the "
                 "lake; until then readers had the copy that was published last."
             )
-        if not builds_all:
-            house.outcome.built += _reconcile(house).built
-        done = work()
-        warehouse.publish(home)
+        try:
+            if not builds_all:
+                house.outcome.built += _reconcile(house).built
+            done = work()
+            warehouse.publish(home)
+        except warehouse.DamagedWarehouse as damage:
+            raise warehouse.DamagedWarehouse(
+                f"The warehouse was built anew and is damaged again ({damage}): the disk may be "
+                "failing. What was published last stays."
+            ) from damage
     house.outcome.built += done.built
     return done
 

@@ -94,10 +94,10 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
             remember_columns(house.home, remembered)
         yield from results
 
-    return [check_streams, _files_check(sources)]
+    return [check_streams]
 
 
-def _files_check(sources: Sequence[Source]) -> dg.AssetChecksDefinition:
+def files_check(sources: Sequence[Source]) -> dg.AssetChecksDefinition:
     """Whether what lies on the disk is what was written there."""
 
     @dg.asset_check(
