@@ -36,9 +36,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from personal_pipeline.doors.door import Door, opening_page
-from personal_pipeline.home import Busy, Home, NewerHome, write_atomically
+from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
-from personal_pipeline.settings import Settings, load_settings
+from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House, Outcome
@@ -64,8 +64,8 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition, NewerHome) as error:
-            ERRORS.print(f"[red]{escape(str(error))}[/]")
+        except (Busy, FileNotFoundError, DamagedPartition, NewerHome, OpenToOthers) as error:
+            ERRORS.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
             sys.exit(1)
 
 
@@ -77,6 +77,7 @@ def main() -> None:
     Data lies under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
     from the environment or from .env in the current folder.
     """
+    keep_private()
 
 
 def _house(settings: Settings, **more: Any) -> House:
@@ -134,7 +135,6 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
-    _say(house.outcome.said)
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
@@ -193,6 +193,7 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
         "built": _built_json(passed.outcome),
         "dbt_calls": passed.outcome.dbt_calls,
         "report": passed.outcome.report,
+        "notes": passed.outcome.notes,
         "failures": list(passed.failures),
     }
 
@@ -274,6 +275,8 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
         CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+    for note in outcome.notes:
+        CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
@@ -315,7 +318,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
     source = _source_named(house, only) if only is not None else None
     with _progress(shown=not as_json) as progress:
         rebuilt = passes.rebuild(house, only=source, progress=progress)
-    _say(house.outcome.said)
+    _say(house.outcome.notes)
     if as_json:
         done = {
             "read_again": _read_again_json(rebuilt.outcome),
@@ -395,6 +398,8 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
+    for note in house.outcome.notes:
+        ERRORS.print(f"[yellow]{escape(note)}[/]")
     for failure in failures:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)
@@ -467,6 +472,7 @@ def status(as_json: bool, tell: bool) -> None:
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.board import State, board_with_advice
 
     house = _house(load_settings())
@@ -482,7 +488,11 @@ def status(as_json: bool, tell: bool) -> None:
         pass  # what cron mails is what could not be sent otherwise
     else:
         CONSOLE.print(board_with_advice(board))
-    sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
+    troubles = troubles_of(house.home)
+    for trouble in troubles:
+        ERRORS.print(f"[red]{escape(trouble)}[/]", soft_wrap=True)
+    wrong = any(each.state in (State.LATE, State.FAILING) for each in board)
+    sys.exit(1 if wrong or troubles else 0)
 
 
 def _iso(value: Any) -> str:
@@ -501,12 +511,16 @@ def _iso(value: Any) -> str:
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
     if day is not None and day.date() > house.today:
         raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
     _open(house)
+    if troubles := troubles_of(house.home):
+        ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
+        sys.exit(1)
     written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
@@ -640,12 +654,24 @@ def _own_name() -> str:
 
 
 @main.command(short_help="Check settings, folders, versions and the port.")
+@click.option("--verify", is_flag=True, help="Read every file and table: is it as it was written?")
+@click.option("--repair", is_flag=True, help="Verify, and put back what can be had.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def doctor(as_json: bool) -> None:
-    """Check settings, credentials' presence, folder modes, versions and the port."""
-    from personal_pipeline.doctor import examine
+def doctor(verify: bool, repair: bool, as_json: bool) -> None:
+    """Check settings, credentials' presence, folder modes, versions and the port.
 
-    findings = examine(_house(load_settings()))
+    --verify reads all that is kept instead; --repair then mends what is damaged: from copies, from
+    the originals, or by letting the next refresh fetch it again. It names what it cannot.
+    """
+    from personal_pipeline import doctor as examination
+
+    house = _house(load_settings())
+    if verify or repair:
+        with _progress(shown=not as_json) as progress:
+            look = examination.repair if repair else examination.verify
+            findings = look(house, progress)
+    else:
+        findings = examination.examine(house)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:

@@ -47,6 +47,7 @@ _LAST_SECOND = timedelta(seconds=1)
 FILE_UNREADABLE = "file unreadable"
 FORMAT_CHANGED = "format changed"
 LAKE_DAMAGED = "lake file damaged"
+ARCHIVE_DAMAGED = "file in the archive damaged"
 
 
 class State(StrEnum):
@@ -86,7 +87,7 @@ class Verdict:
     drop. None when nothing tells."""
     cause: str | None = None
     """Why it is failing: a word of ``ingest.http.Failure``, or one of ``FILE_UNREADABLE``,
-    ``FORMAT_CHANGED`` and ``LAKE_DAMAGED``. None unless it is failing."""
+    ``FORMAT_CHANGED``, ``LAKE_DAMAGED`` and ``ARCHIVE_DAMAGED``. None unless it is failing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from personal_pipeline.graph import warehouse
+from personal_pipeline.graph import storage, warehouse
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
+from personal_pipeline.graph.contents import was_told
 from personal_pipeline.graph.house import House, Outcome
-from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
@@ -94,16 +95,24 @@ def refresh(
         thread.join()
     found = {source.name: looks[source.name] for source in chosen}
     house = replace(house, looks=found, progress=progress)
-    with instance_of(home) as instance, quiet_dagster():
+
+    dropped = [
+        f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
+    ]
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
         definitions = definitions_of(house)
+        failed: list[str] = []
         for source in chosen:
-            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
-        if only is None and inbox.waiting(home):
-            failures += _run(house, definitions, instance, "take_inbox_job")
-        failures += _run(house, definitions, instance, "morning", retry=retry)
-        failures += _run(house, definitions, instance, "check_sources")
-    return Passed(house.looks, house.outcome, failures)
+            failed += _run(house, definitions, instance, f"fetch_{source.name}_job")
+        # a storage that was begun anew must be told of what was dropped earlier
+        if only is None and (inbox.waiting(home) or not was_told(house, dropped)):
+            failed += _run(house, definitions, instance, "take_inbox_job")
+        failed += _run(house, definitions, instance, "morning", retry=retry)
+        return failed + _run(house, definitions, instance, "check_sources")
+
+    return Passed(house.looks, house.outcome, failures + _recorded(house, record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +157,12 @@ def rebuild(
         else:
             for path in home.root.glob(f"{home.warehouse.name}*"):
                 path.unlink()
-    with instance_of(home) as instance, quiet_dagster():
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
-        failures += _run(house, definitions_of(house), instance, "morning", retry=True)
+        return _run(house, definitions_of(house), instance, "morning", retry=True)
+
+    failures += _recorded(house, record)
     return Rebuilt(house.outcome, _differences(before, _published(house)), failures)
 
 
@@ -182,7 +194,7 @@ def _differences(
 
 def _opened(house: House) -> Home:
     """The home, in the layout of this version."""
-    house.outcome.said += opened(house.home, house.sources)
+    house.outcome.notes += opened(house.home, house.sources)
     return house.home
 
 
@@ -196,8 +208,48 @@ def take_inbox(house: House) -> list[str]:
         assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
         executor=dg.in_process_executor,
     )  # fmt: skip
-    with instance_of(home) as instance, quiet_dagster():
-        return _run(house, definitions, instance, "take_inbox_job")
+    return _recorded(house, lambda instance: _run(house, definitions, instance, "take_inbox_job"))
+
+
+def tell_anew(house: House) -> list[str]:
+    """Tell a storage of Dagster that was begun anew what there is. Returns what failed."""
+    from personal_pipeline.graph.definitions import definitions_of
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
+        definitions = definitions_of(house)
+        failed = _run(house, definitions, instance, "take_inbox_job")
+        return failed + _run(house, definitions, instance, "morning")
+
+    return _recorded(house, record)
+
+
+def _recorded(house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]) -> list[str]:
+    """Do work that Dagster records, and return what it returns: what failed. If its storage turns
+    out to be damaged, once more with a new one: every step may be taken twice."""
+    home, note = house.home, house.outcome.notes.append
+    failed: Sequence[str] = ()
+    try:
+        with instance_of(home, note) as instance, quiet_dagster():
+            failed = work(instance)
+        if not failed:
+            return []
+    except Exception:
+        if not _set_aside(house):
+            raise
+    else:
+        if not _set_aside(house):
+            return list(failed)
+    with instance_of(home, note) as instance, quiet_dagster():
+        return list(work(instance))
+
+
+def _set_aside(house: House) -> bool:
+    """Whether the storage of Dagster was damaged; then it no longer is."""
+    with house.home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
+        said = storage.mend(house.home, thorough=True)
+    if said:
+        house.outcome.notes.append(said)
+    return said is not None
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
@@ -205,10 +257,17 @@ def tell_what_is_new(house: House) -> tuple[str, ...]:
     Returns a line for each message, and for each that could not be sent."""
     from personal_pipeline.graph.definitions import definitions_of
 
-    home = _opened(house)
-    with instance_of(home) as instance, quiet_dagster():
-        keys = check_keys_of(definitions_of(house).assets or ())
-        return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines
+    _opened(house)
+    lines: list[str] = []
+
+    def tell(instance: dg.DagsterInstance) -> list[str]:
+        graph = definitions_of(house)
+        keys = check_keys_of([*(graph.assets or ()), *(graph.asset_checks or ())])
+        lines.extend(make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines)
+        return []
+
+    _recorded(house, tell)
+    return (*house.outcome.notes, *lines)
 
 
 def _run(

@@ -31,12 +31,15 @@ import yaml
 
 from personal_pipeline.doors import kept
 from personal_pipeline.doors.door import LOOPBACK, Door, door_of
+from personal_pipeline.graph import storage
 from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of, prepare
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.opening import opened
+from personal_pipeline.refresh import tell_anew
 
 LOOK_SECONDS = 20.0
 """How often it is looked whether data came that is older than all partitions that Dagster knows."""
@@ -67,9 +70,28 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
     """
     with house.home.lock("up", wait_seconds=0):
         end_left_over(house.home)
-        with instance_of(house.home) as instance:
-            end_lost_runs(instance)
-        return _serve(house, door_of(house.home, port, plain=house.settings.plain_address), tell)
+        _say(opened(house.home, house.sources))
+        door = door_of(house.home, port, plain=house.settings.plain_address)
+        _make_ready(house)
+        while _serve(house, door, tell):
+            # its storage was damaged, and what ran had the old files open
+            _make_ready(house)
+        return 0
+
+
+def _make_ready(house: House) -> None:
+    """End what was lost, and tell a storage that was begun anew what there is."""
+    notes: list[str] = []
+    with instance_of(house.home, notes.append) as instance:
+        end_lost_runs(instance)
+    _say(notes)
+    if notes:
+        tell_anew(house)
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        sys.stderr.write(f"{sentence}\n")
 
 
 def ask(door: Door, query: str, **variables: Any) -> Any:
@@ -210,21 +232,25 @@ class _Children:
                 process.wait()
 
 
-def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
+def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
+    """Run all three until somebody ends them; says whether they must begin again, because Dagster's
+    storage is damaged or another one now."""
     # a gql.py or dagster.py in the folder where this is started must not be imported
     environment = {**os.environ, **prepare(house.home), "PYTHONSAFEPATH": "1"}
     manifest_path(house.home)
     defined = _first_day(house)
+    known = storage.identity(house.home)
     looked = time.monotonic()
 
-    def older_data() -> bool:
+    def look() -> bool:
         nonlocal defined, looked
-        if time.monotonic() - looked >= LOOK_SECONDS:
-            earliest = _first_day(house)
-            if earliest != defined and _reloaded(door):
-                defined = earliest
-            looked = time.monotonic()
-        return False
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return False
+        earliest = _first_day(house)
+        if earliest != defined and _reloaded(door):
+            defined = earliest
+        looked = time.monotonic()
+        return storage.identity(house.home) != known or _is_damaged(house.home)
 
     with _children(house.home, door.port, environment) as (children, folder):
         place = _place(folder)
@@ -237,7 +263,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
             *("--module-name", MODULE, "--location-name", MODULE, "--log-level", "warning"),
         )
         if not children.wait(lambda: _code_server_listens(place)):
-            return 0
+            return False
         children.start(
             *("web server", "personal_pipeline.doors.dagster_ui", "--home", str(house.home.root)),
             *("--workspace", str(workspace), "--port", str(door.port)),
@@ -249,8 +275,12 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
         )
         if children.wait(lambda: _listens(door.port)):
             tell(door)
-            children.wait(older_data)
-    return 0
+            return children.wait(look)
+    return False
+
+
+def _is_damaged(home: Home) -> bool:
+    return next(storage.damaged(home, thorough=False), None) is not None
 
 
 @contextmanager

@@ -175,6 +175,7 @@ def test_a_malformed_setting_is_a_sentence_that_names_it(
     given = {variable: value, "STRIPE_API_KEY": SECRET}
     if where == ".env":
         (tmp_path / ".env").write_text("".join(f"{n}={v}\n" for n, v in given.items()))
+        (tmp_path / ".env").chmod(0o600)
     else:
         for name, text in given.items():
             monkeypatch.setenv(name, text)
@@ -207,6 +208,7 @@ def test_a_blank_variable_overrules_the_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text(f"STRIPE_API_KEY={SECRET}\n")
+    (tmp_path / ".env").chmod(0o600)
     assert load_settings().is_set("STRIPE_API_KEY")
     monkeypatch.setenv("STRIPE_API_KEY", "")
     assert not load_settings().is_set("STRIPE_API_KEY")

@@ -11,10 +11,13 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.freshness import State
+from personal_pipeline.graph import whole
 from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER, asset_key
+from personal_pipeline.graph.warehouse import damage_of_published
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.columns import (
     Columns,
     looked,
@@ -23,6 +26,7 @@ from personal_pipeline.ingest.columns import (
     remember_columns,
 )
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.damage import known_damage, sentence, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.outputs.board import (
     StreamState,
@@ -91,6 +95,50 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
         yield from results
 
     return [check_streams]
+
+
+def files_check(sources: Sequence[Source]) -> dg.AssetChecksDefinition:
+    """Whether what lies on the disk is what was written there."""
+
+    @dg.asset_check(
+        asset=BOARD,
+        name="files_are_whole",
+        description=(
+            "Reads a thirtieth of archive and lake each day, and the published tables: are they as "
+            "they were written? What belongs to a stream is on its line of the board."
+        ),
+    )
+    def files_are_whole(
+        context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]
+    ) -> dg.AssetCheckResult:
+        looked = verify_some(house.home, sources, house.today)
+        if looked is not None:
+            whole.forget(house.home, house.home.published)
+            context.log.info(
+                f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB read in "
+                f"{looked.seconds:.1f} s; {len(looked.damages)} damaged."
+            )
+        found = troubles_of(house.home)
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=" ".join(found) or None,
+        )
+
+    return files_are_whole
+
+
+def troubles_of(home: Home) -> list[str]:
+    """What is damaged and has no line on the board, with what to do, a sentence each."""
+    found = []
+    if damage := damage_of_published(home):
+        found.append(
+            f"The published tables cannot be read ({damage}). Run `personal-pipeline refresh`: it "
+            "publishes them anew."
+        )
+    return found + [
+        sentence(each) for each in known_damage(home) if not each.stream and not each.drop
+    ]
 
 
 def checked(

@@ -17,6 +17,7 @@ from pydantic import Field
 from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.mending import mend_dropped
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.warehouse import publish_receipts
 from personal_pipeline.ingest import adding, fetch, inbox
@@ -235,7 +236,7 @@ def inbox_assets(
                 allow_retries=False,
             ) from None
         # a damaged partition stands in the way of the files that are to go into it
-        _read_again(context, house, only_damaged=True)
+        mend_dropped(house)
         entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
         files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
@@ -285,14 +286,12 @@ def read_originals_again(
 
 
 def _read_again(
-    context: dg.OpExecutionContext | dg.AssetExecutionContext,
-    house: House,
-    *,
-    only_damaged: bool = False,
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, house: House
 ) -> list[str]:
+    mend_dropped(house)
     for sentence in opened(house.home, house.sources):
         context.log.warning(sentence)
-    done = read_outdated_again(house.home, house.sources, house.progress, only_damaged=only_damaged)
+    done = read_outdated_again(house.home, house.sources, house.progress)
     house.outcome.read_again += done
     for each in done:
         changed = sum(map(len, each.changed.values()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import Home, free_name, write_atomically
+from personal_pipeline.home import Home, free_name, scratch, write_atomically
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -44,6 +43,7 @@ from personal_pipeline.ingest.lake import (
     StreamLake,
     Written,
     canonical,
+    digest_of,
     lake_of,
     storable,
     whole_text,
@@ -52,7 +52,6 @@ from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.originals import (
     UNPACKED,
     Taking,
-    digest_of,
     folder_in_inbox,
     keep_original,
     keep_taking,
@@ -316,10 +315,9 @@ def _take_members(
     An archive in it is opened too, one in that is not. What no source knows stays in the archive,
     which is kept whole; if no source knows any of it, the archive itself is set aside.
     """
-    home.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.state, prefix="unpacked-") as scratch:
+    with scratch(home, "unpacked") as place:
         # as if the folders of the archive lay in the inbox: they may name an account
-        folder = Path(scratch) / "inbox"
+        folder = place / "inbox"
         try:
             members, strangers = _members(home, sources, path, folder, Budget.of(path))
         except UnreadableFile as error:

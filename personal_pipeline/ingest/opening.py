@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import VERSION, Home
+from personal_pipeline.home import VERSION, Home, sweep
 from personal_pipeline.ingest.contract import Drop, DropRow, Source
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
@@ -41,12 +41,13 @@ from personal_pipeline.ingest.shown import (
 
 
 def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Make a home ready for this version. Returns sentences about what a migration could not find
-    out. Raises ``NewerHome``. May be killed, and called again."""
-    if home.version() == VERSION:
-        home.ensure()
+    """Make a home ready for this version, and sweep what killed processes left. Returns sentences
+    about what a migration could not find out. Raises ``NewerHome``. May be killed, and called
+    again."""
+    version = home.version()
+    sweep(home.ensure())
+    if version == VERSION:
         return ()
-    home.ensure()
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         said = give_sidecars(home, sources)
         _begin_ledgers(home, sources)

@@ -8,8 +8,6 @@ goes to the archive, and a partition of the same content keeps its file untouche
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, scratch, write_atomically
 from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
@@ -52,10 +50,9 @@ class Spool:
 @contextmanager
 def spooling(home: Home) -> Iterator[Spool]:
     """A spool inside the home, because a folder for temporary files may be small."""
-    home.state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.state, prefix="spool-"))
-    try:
-        with duckdb.connect(
+    with (
+        scratch(home, "spool") as folder,
+        duckdb.connect(
             config={
                 "memory_limit": f"{MEMORY_MB}MB",
                 "threads": 1,
@@ -63,11 +60,10 @@ def spooling(home: Home) -> Iterator[Spool]:
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
             }
-        ) as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            yield Spool(connection, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        ) as connection,
+    ):
+        connection.execute("set TimeZone = 'UTC'")
+        yield Spool(connection, folder)
 
 
 def replace_months(
@@ -237,7 +233,9 @@ def _replace(
     if existed:
         new, altered, vanished = _difference(cursor, lake, month, piece)
         lake.archive_partition(month)
-    write_atomically(path, piece.read_bytes())
+    content = piece.read_bytes()
+    lake.expect(month, content)
+    write_atomically(path, content)
     piece.unlink()
     return Written(month, version, existed, True, new, altered, vanished)
 
