@@ -22,6 +22,7 @@ from pathlib import Path
 from personal_pipeline.home import Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import (
     Claim,
+    Coverage,
     Drop,
     DropFile,
     Progress,
@@ -277,7 +278,8 @@ def _read_all(
     unread: dict[str, str] = {}
     problems: list[str] = []
     sound: set[str] = set()
-    events = _in_order(kept)
+    is_picture = any(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
             progress(f"{source.name} {drop.name}, read again", number, len(events))
@@ -306,12 +308,14 @@ def _read_all(
     return read, unread, problems
 
 
-def _in_order(kept: Sequence[_Kept]) -> list[_Kept]:
-    """The takings as they came; one that came again, after others did, once more."""
+def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
+    """The takings as they came; one that came again once more, where it may count: of two pictures
+    of the same time the later one shows."""
     events = []
     for each in kept:
         taking = each.taking
-        for at in {taking.received_at, taking.came_again_at or taking.received_at}:
+        again = taking.came_again_at if with_repetitions else None
+        for at in {taking.received_at, again or taking.received_at}:
             received = datetime.fromisoformat(at)
             now = replace(taking, received_at=at)
             # files of one archive came at once, in the order of their names
