@@ -98,9 +98,11 @@ def read_outdated_again(
     ``only_damaged`` leaves alone what does not stand in the way of new files: what the lake lacks
     may still be in the inbox, after a kill, and then the receipts tell of it.
     """
-    done = []
+    done: list[ReadAgain] = []
     # a file that another drop claims now is read in the second round
-    for _ in range(1 if only_damaged else 2):
+    for rounds in range(2):
+        if rounds and not done:
+            break
         takings = None if only_damaged else _takings(home)
         for source in sources:
             for drop in source.drops:
