@@ -35,7 +35,8 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
-from personal_pipeline.home import Busy, Home, NewerHome
+from personal_pipeline.doors.door import Door, opening_page
+from personal_pipeline.home import Busy, Home, NewerHome, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.settings import Settings, load_settings
 
@@ -517,8 +518,12 @@ def report(day: datetime | None, show: bool) -> None:
 
 @main.command(short_help="Start the lineage UI and the daemon.")
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
-def up(port: int | None) -> None:
-    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
+@click.option("--open", "show", is_flag=True, help="Open the UI in the browser.")
+def up(port: int | None, show: bool) -> None:
+    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends them.
+
+    The address that it prints lets one browser in; `open` gives it again.
+    """
     from personal_pipeline import serve
 
     settings = load_settings()
@@ -534,9 +539,48 @@ def up(port: int | None) -> None:
             f"Nothing was fetched yet from {', '.join(never)}: `personal-pipeline refresh` fetches "
             "the whole history now; otherwise it comes with the next morning.",
         )
-    number = port or settings.port
-    CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
-    sys.exit(serve.serve(house, number))
+
+    def tell(door: Door) -> None:
+        click.echo(f"The graph (Ctrl-C ends it): {door.opening()}")
+        if show:
+            _open_in_browser(house.home, door)
+
+    try:
+        sys.exit(serve.serve(house, port or settings.port, tell))
+    except serve.Ended as error:
+        ERRORS.print(f"[red]{escape(str(error))}[/]")
+        sys.exit(1)
+
+
+@main.command("open", short_help="Open the lineage UI in the browser.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON; open nothing.")
+def open_(as_json: bool) -> None:
+    """Open the UI of a running `up` in the browser, and print its address.
+
+    The address holds the token that lets a browser in: keep it to yourself.
+    """
+    from personal_pipeline import serve
+
+    settings = load_settings()
+    home = Home.of(settings)
+    door = serve.door_of_running(home, plain=settings.plain_address)
+    if door is None:
+        ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")
+        sys.exit(1)
+    if as_json:
+        shown = {"address": door.opening(), "without_token": door.address(), "port": door.port}
+        click.echo(json.dumps(shown, indent=1))
+        return
+    click.echo(door.opening())
+    _open_in_browser(home, door)
+
+
+def _open_in_browser(home: Home, door: Door) -> None:
+    """By way of a file: the arguments of the browser are for all users of the machine to read."""
+    page = home.state / "open.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(page, opening_page(door).encode())
+    click.launch(page.as_uri())
 
 
 # --------------------------------------------------------------------------------------- demo

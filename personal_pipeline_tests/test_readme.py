@@ -146,6 +146,7 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline rebuild": is_understood,
     "personal-pipeline rebuild --source bank": is_understood,
     "personal-pipeline up": is_understood,
+    "personal-pipeline open": is_understood,
     "personal-pipeline refresh": is_understood,
     "personal-pipeline refresh --since 2026-11-01": is_understood,
     "personal-pipeline add ~/Downloads/medium-stats-2026-11-01.json": is_understood,

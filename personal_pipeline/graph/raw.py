@@ -23,6 +23,7 @@ from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.again import read_outdated_again
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
+from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
 
 OWNER = "team:owner"
@@ -201,7 +202,10 @@ def _window_of(asked: Sequence[str]) -> Window:
 class InboxConfig(dg.Config):
     """What to take; nothing named means everything that waits in the inbox."""
 
-    files: list[str] = Field(default=[], description="Names of files and folders in inbox/")
+    files: list[str] = Field(
+        default=[],
+        description="Names of files and folders inside inbox/; paths elsewhere are refused.",
+    )
 
 
 def inbox_assets(
@@ -223,9 +227,15 @@ def inbox_assets(
     def take_inbox(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
+        try:
+            named = [inside(house.home.inbox, name) for name in config.files]
+        except NotInside as error:
+            raise dg.Failure(
+                f"{error} The files to take are names in inbox/; nothing was taken.",
+                allow_retries=False,
+            ) from None
         # a damaged partition stands in the way of the files that are to go into it
         _read_again(context, house, only_damaged=True)
-        named = [house.home.inbox / name for name in config.files]
         entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
         files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
