@@ -153,6 +153,8 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline sources": does_it_with_nothing_connected,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
+    "personal-pipeline rebuild": is_understood,
+    "personal-pipeline rebuild --source bank": is_understood,
     "personal-pipeline up": is_understood,
     "personal-pipeline open": is_understood,
     "personal-pipeline refresh": is_understood,

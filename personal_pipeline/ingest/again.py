@@ -21,6 +21,7 @@ from pathlib import Path
 from personal_pipeline.home import Home, scratch, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import (
     Claim,
+    Coverage,
     Drop,
     DropFile,
     Progress,
@@ -88,9 +89,11 @@ def read_outdated_again(
     progress: Progress | None = None,
 ) -> list[ReadAgain]:
     """Read again what the lake does not show as the archive and the readers say it should."""
-    done = []
+    done: list[ReadAgain] = []
     # a file that another drop claims now is read in the second round
-    for _ in range(2):
+    for rounds in range(2):
+        if rounds and not done:
+            break
         takings = _takings(home)
         for source in sources:
             for drop in source.drops:
@@ -264,7 +267,8 @@ def _read_all(
     unread: dict[str, str] = {}
     problems: list[str] = []
     sound: set[str] = set()
-    events = _in_order(kept)
+    is_picture = any(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
             progress(f"{source.name} {drop.name}, read again", number, len(events))
@@ -293,12 +297,14 @@ def _read_all(
     return read, unread, problems
 
 
-def _in_order(kept: Sequence[_Kept]) -> list[_Kept]:
-    """The takings as they came; one that came again, after others did, once more."""
+def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
+    """The takings as they came; one that came again once more, where it may count: of two pictures
+    of the same time the later one shows."""
     events = []
     for each in kept:
         taking = each.taking
-        for at in {taking.received_at, taking.came_again_at or taking.received_at}:
+        again = taking.came_again_at if with_repetitions else None
+        for at in {taking.received_at, again or taking.received_at}:
             received = datetime.fromisoformat(at)
             now = replace(taking, received_at=at)
             # files of one archive came at once, in the order of their names

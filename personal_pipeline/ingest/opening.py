@@ -80,7 +80,7 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         return ()
     receipts = _receipts(home)
     drops = {(each.name, drop.name): (each, drop) for each in sources for drop in each.drops}
-    rows = {kind: _rows(home, *each) for kind, each in drops.items()}
+    rows: dict[tuple[str, str], list[_Row]] = {}
     unreceipted = folderless = 0
     for original in originals:
         digest = original.name.partition(".")[0]
@@ -90,7 +90,9 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         found: list[Taking] = []
         for kind in dict.fromkeys((each.source, each.drop) for each in takings):
             mine = [each for each in takings if (each.source, each.drop) == kind]
-            if kind in drops and any(row.folder for row in rows[kind]):
+            if kind in drops and kind not in rows:
+                rows[kind] = _rows(home, *drops[kind])
+            if rows.get(kind):
                 mine, is_sure = _placed(home, *drops[kind], original, digest, mine, rows[kind])
                 folderless += not is_sure
             found += mine
