@@ -554,7 +554,7 @@ def up(environment: dict[str, str], home: Home) -> Iterator[tuple[subprocess.Pop
         return door if door and listening(port) else None
 
     try:
-        yield process, until(opened, "the UI can be opened", seconds=90)
+        yield process, until(opened, "the UI can be opened", seconds=200)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -562,6 +562,7 @@ def up(environment: dict[str, str], home: Home) -> Iterator[tuple[subprocess.Pop
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_up_runs_everything_and_leaves_nothing_behind(services: Services, home: Home) -> None:
     environment = services.environment(home)
@@ -642,6 +643,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(services: Services, home: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_what_is_killed_takes_the_rest_with_it_and_starts_again(home: Home) -> None:
     environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
