@@ -168,7 +168,11 @@ class _Children:
         """Start ``python -m module``, named so in what is told."""
         command = [sys.executable, "-P", "-m", kept.__name__, module, *arguments]
         self._started[name] = subprocess.Popen(
-            command, env=self._environment, stdin=subprocess.PIPE
+            command,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            # what is wrong, wherever they say it: our own output is the address alone
+            stdout=2,
         )
         numbers = [os.getpid(), *(each.pid for each in self._started.values())]
         written = {
