@@ -575,9 +575,8 @@ def open_(as_json: bool) -> None:
     """
     from personal_pipeline import serve
 
-    settings = load_settings()
-    home = Home.of(settings)
-    door = serve.door_of_running(home, plain=settings.plain_address)
+    home = Home.of(load_settings())
+    door = serve.door_of_running(home)
     if door is None:
         ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")
         sys.exit(1)

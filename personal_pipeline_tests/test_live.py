@@ -75,7 +75,7 @@ class Up:
 
     def ask(self, query: str, **variables: str) -> Any:
         """As the person's own browser asks: through the guard, with the token."""
-        door = serve.door_of_running(self.home, plain=False)
+        door = serve.door_of_running(self.home)
         if door is None:
             raise requests.ConnectionError("it does not run yet")
         return serve.ask(door, query, **variables)
