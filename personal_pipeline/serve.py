@@ -59,11 +59,12 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
     Ctrl-C and SIGTERM end them.
 
     Raises ``Busy`` when they run over this home already: each daemon would start every schedule.
-    Raises ``Ended`` when one of them ends by itself, or the port is taken.
+    Raises ``NewerHome``, and ``Ended`` when one of them ends by itself, or the port is taken.
 
     A first fetch reaches back behind the partitions that were defined when this started. Dagster
     reads definitions once, so it is told to read them again.
     """
+    house.home.version()
     with house.home.lock("up", wait_seconds=0):
         end_left_over(house.home)
         if _listens(port):
