@@ -20,12 +20,13 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
@@ -301,6 +302,16 @@ class StreamLake:
         if not kept.exists():
             write_atomically(kept, content)
             kept.chmod(READ_ONLY)
+
+    def remove(self, partition: date) -> None:
+        """Take a partition away that should not be; what it held is kept in the archive."""
+        path = self.path(partition)
+        if self.versions()[partition].rows:
+            self.archive_partition(partition)
+        path.unlink()
+        with suppress(OSError):  # somebody else's file lies beside it
+            path.parent.rmdir()
+        sync_folder(self.folder)
 
 
 def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:
