@@ -57,6 +57,12 @@ def check_clock(home: Home, client: Client, now: datetime) -> None:
         write_atomically(_path(home), json.dumps({"agreed": now.isoformat()}).encode())
 
 
+def check_beginning(beginning: date, now: datetime) -> None:
+    """Raises ``ServiceError(CLOCK_WRONG)`` when the first day that is wanted has not come yet."""
+    if beginning > (now + APART).date():
+        raise _wrong(now, f"the first day that is wanted is {beginning}")
+
+
 def _wrong(now: datetime, other: str) -> ServiceError:
     return ServiceError(
         Failure.CLOCK_WRONG,

@@ -18,7 +18,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.clocks import asked_at, believable, check_clock, jumped, take_back
+from personal_pipeline.ingest.clocks import (
+    asked_at,
+    believable,
+    check_beginning,
+    check_clock,
+    jumped,
+    take_back,
+)
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     ApiStream,
@@ -305,6 +312,7 @@ def _look(
     if stream.fetch is not None and stream.coverage is Coverage.WINDOW:
         if window is None:
             begin = _beginning(look, source, beginning)
+            check_beginning(begin, look.now)
             windows = windows_due(look.memory.settled, look.lake.partitions(), begin, look.today)
         else:
             windows = list(spans([day for day in window.days() if day <= look.today]))
