@@ -93,18 +93,30 @@ def _house(settings: Settings, **more: Any) -> House:
     "--since", type=DAY, metavar=A_DAY, help="Fetch from this day on, where days are missing."
 )
 @click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
+@click.option(
+    "--accept",
+    metavar="SOURCE",
+    help="Take what was set aside of this source because it makes most rows vanish.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
+def refresh(
+    only: str | None, since: datetime | None, retry: bool, accept: str | None, as_json: bool
+) -> None:
     """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
+    from personal_pipeline.ingest.doubtful import bring_back
 
     house = _house(load_settings(), beginning=since.date() if since else None)
     chosen = None
+    for named in filter(None, (only, accept)):
+        if named not in {source.name for source in house.sources}:
+            names = ", ".join(source.name for source in house.sources)
+            raise click.UsageError(f"there is no source {named}; there are: {names}")
+    if accept is not None:
+        house = replace(house, accept=frozenset({accept}))
+        bring_back(house.home.ensure(), accept)
     if only is not None:
         chosen = [source for source in house.sources if source.name == only]
-        if not chosen:
-            names = ", ".join(source.name for source in house.sources)
-            raise click.UsageError(f"there is no source {only}; there are: {names}")
         if not house.connected(chosen[0]):
             missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
             what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
@@ -198,6 +210,9 @@ def _print_passed(passed: Passed) -> None:
                 f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
             )
         CONSOLE.print(grid)
+        for pulled in looks:
+            for said in pulled.notes:
+                CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
     if outcome.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
@@ -342,7 +357,13 @@ def sources(as_json: bool) -> None:
 
 
 def _state(state: Any) -> str:
-    colour = {"fresh": "green", "due": "yellow", "late": "red", "failing": "red"}
+    colour = {
+        "fresh": "green",
+        "due": "yellow",
+        "late": "red",
+        "failing": "red",
+        "action required": "red",
+    }
     return f"[{colour.get(str(state), 'dim')}]{state}[/]"
 
 
@@ -354,7 +375,8 @@ def _state(state: Any) -> str:
 def status(as_json: bool, tell: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
 
-    Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    Exit code 1 when anything is late or failing, or waits for you. Right with the daemon running or
+    stopped.
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
@@ -373,7 +395,8 @@ def status(as_json: bool, tell: bool) -> None:
         pass  # what cron mails is what could not be sent otherwise
     else:
         CONSOLE.print(board_with_advice(board))
-    sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
+    unwell = (State.LATE, State.FAILING, State.ACTION_REQUIRED)
+    sys.exit(1 if any(each.state in unwell for each in board) else 0)
 
 
 def _iso(value: Any) -> str:

@@ -4,12 +4,10 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -24,7 +22,8 @@ from personal_pipeline.graph.raw import inbox_assets, inbox_job
 from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled, pull_source
+from personal_pipeline.ingest.fetch import Pulled, defect, pull_source
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition
 
 ROUND_WAIT_SECONDS = 30
@@ -61,6 +60,7 @@ def refresh(
 
     failures: list[str] = []
     looks: dict[str, Sequence[Pulled]] = {}
+    broken: dict[str, Exception] = {}
 
     def look(source: Source) -> None:
         looks[source.name] = ()
@@ -73,9 +73,10 @@ def refresh(
                 clock=house.clock,
                 beginning=house.beginning,
                 progress=progress,
+                accept=source.name in house.accept,
             )
-        except Exception as error:  # the pass goes on without this source
-            failures.append(f"{source.title}: {_sentence(error)}")
+        except Exception as error:  # the pass goes on without this source, whose run fails
+            broken[source.name] = error
 
     from personal_pipeline.graph.definitions import definitions_of
 
@@ -86,12 +87,21 @@ def refresh(
     for thread in threads:
         thread.join()
     found = {source.name: looks[source.name] for source in chosen}
-    house = replace(house, looks=found, progress=progress)
+    house = replace(house, looks=found, broken=broken, progress=progress)
     with instance_of(home) as instance, quiet_dagster():
         end_lost_runs(instance)
         definitions = definitions_of(house)
         for source in chosen:
-            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
+            failed = _run(house, definitions, instance, f"fetch_{source.name}_job")
+            if source.name in broken:
+                failed = [f"{source.title}: {_sentence(broken[source.name])}"]
+            failures += failed
+            # their runs are not red each day, but whoever runs this by hand wants to hear it
+            failures += dict.fromkeys(
+                f"Action required: {each.failure}"
+                for each in found[source.name]
+                if each.failure and each.failure.failure in NEEDS_A_PERSON
+            )
         if only is None and inbox.waiting(home):
             failures += _run(house, definitions, instance, "take_inbox_job")
         failures += _run(house, definitions, instance, "morning", retry=retry)
@@ -148,13 +158,7 @@ def _run(
 def _sentence(error: Exception) -> str:
     """What went wrong. Of an error that is not ours only its kind and place: its message may hold
     what was read."""
-    if isinstance(error, (Busy, DamagedPartition)):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
-        "This is a defect of personal_pipeline; nothing that was there is lost."
-    )
+    return str(error) if isinstance(error, (Busy, DamagedPartition)) else defect(error)
 
 
 def _cause(event: Any) -> str:

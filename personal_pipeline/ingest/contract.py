@@ -263,6 +263,8 @@ class UnreadableFile(Exception):
     """A dropped file of a known kind of which nothing can be read. The message is a sentence
     that says what was expected and what to do; it holds no row of the file."""
 
+    cause = "file unreadable"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Source:

@@ -27,6 +27,9 @@ FEW_ROWS = 20
 BELIEVED_AFTER = timedelta(hours=20)
 """A daily look that wanders by some hours confirms; a second try of the same morning does not."""
 
+TAKES_AWAY = "would take away"
+"""By these words the reason beside a file says that it only waits to be accepted."""
+
 MOST_KEPT = 3
 """Of answers of a stream that were set aside so many are kept, the newest."""
 
@@ -99,6 +102,6 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
 def what_would_vanish(what: str, gone: int, of: int, source: str) -> str:
     """What to say, with counts; ``what`` is the answer or the file."""
     return (
-        f"{what} would take away {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
+        f"{what} {TAKES_AWAY} {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
         f"quarantine/. If that is right, run `personal-pipeline refresh --accept {source}`."
     )

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
-from personal_pipeline.home import Home
+from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest import fetch, lake
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.coverage import (
@@ -156,7 +156,7 @@ def happens(service: Service, step: Step, refetch: int, first: date, *, deletes:
 
 
 def killed_after(writes: int) -> mock._patch:  # type: ignore[type-arg]
-    real, left = lake.write_atomically, [writes]
+    real, left = write_atomically, [writes]
 
     def write(path: Path, content: bytes) -> None:
         if left[0] == 0:

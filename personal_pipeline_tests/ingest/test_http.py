@@ -79,13 +79,16 @@ def test_nobody_there_is_a_service_that_is_down() -> None:
         assert failure_of(client).failure is Failure.SERVICE_DOWN
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_credential_stops_at_once(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(401, Failure.CREDENTIAL_REFUSED), (403, Failure.PERMISSION_MISSING)],
+)
+def test_a_refused_credential_stops_at_once(status: int, failure: Failure) -> None:
     headers = {"Retry-After": "0", "Stripe-Should-Retry": "true", "Request-Id": "req_1"}
     answer = Answer(status=status, headers=headers)
     with loopback(in_turn(answer)) as server, client_of(server) as client:
         error = failure_of(client, query={"email": SECRET})
-    assert error.failure is Failure.CREDENTIAL_REFUSED
+    assert error.failure is failure
     assert len(server.asked) == 1
     assert str(error) == f"test: GET /v1/things: HTTP {status} (request req_1). Make a new key."
 
