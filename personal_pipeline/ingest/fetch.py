@@ -291,7 +291,7 @@ def pull(
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
-        failure = ServiceError(Failure.DEFECT, defect(error))
+        failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
     if failure is not None:
         # of a look that the clock or the service ended before it began, nothing is believed
         memory = look.memory if look.trusted else before
@@ -559,7 +559,8 @@ def pull_source(
         try:
             client = source.client(settings)
         except Exception as error:
-            now, failure = clock(), ServiceError(Failure.DEFECT, defect(error))
+            now = clock()
+            failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
             for stream in wanted:
                 memory = recall(home, source.name, stream.name)
                 failed = memory.failed(now, failure.failure.value, str(failure))
