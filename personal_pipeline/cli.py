@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -401,6 +401,46 @@ def status(as_json: bool, tell: bool) -> None:
 
 def _iso(value: Any) -> str:
     return str(value.isoformat())
+
+
+@main.command(short_help="Bring back what was replaced in the lake.")
+@click.argument("source")
+@click.option(
+    "--before",
+    "day",
+    type=DAY,
+    metavar=A_DAY,
+    required=True,
+    help="Bring back what was there at the beginning of this day, UTC.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing: show what would come back.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
+    """Bring back the days and months of SOURCE that newer answers or files replaced.
+
+    What is there now is kept in the archive. A fetched day that was restored is not replaced again
+    before `refresh --accept SOURCE`.
+    """
+    from personal_pipeline.ingest.restoring import held_before
+    from personal_pipeline.ingest.restoring import restore as bring
+
+    house = _house(load_settings())
+    chosen = next((each for each in house.sources if each.name == source), None)
+    if chosen is None:
+        names = ", ".join(each.name for each in house.sources)
+        raise click.UsageError(f"there is no source {source}; there are: {names}")
+    moment = day.replace(tzinfo=UTC)
+    found = (held_before if dry_run else bring)(house.home.ensure(), chosen, moment)
+    if as_json:
+        listed = [{"stream": e.stream, "partition": e.partition, "until": e.until} for e in found]
+        click.echo(json.dumps(listed, default=_iso, indent=1))
+        return
+    grid = _grid("Would come back" if dry_run else "Restored", "stream", "partition", "held until")
+    for each in found:
+        grid.add_row(each.stream, f"{each.partition}", f"{each.until:%Y-%m-%d %H:%M} UTC")
+    CONSOLE.print(grid if found else f"Nothing of {chosen.title} was replaced since {day.date()}.")
+    if found and not dry_run:
+        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed.")
 
 
 @main.command(short_help="Write the report of a day.")

@@ -49,6 +49,7 @@ from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
     Written,
+    content_digest,
     lake_of,
     storable,
     whole_text,
@@ -341,6 +342,7 @@ def _look(
             full_pass=full_pass,
         ),
         asked_until=look.asked_at,
+        restored=() if look.accept else look.memory.restored,
         present=_present(look),
     )
 
@@ -433,6 +435,28 @@ def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> 
     )
 
 
+def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
+    """Raises ``ServiceError(LOST_ROWS)`` when a day would change that a person has restored."""
+    restored = {day for window in look.memory.restored for day in window.days()}.intersection(days)
+    changed = [day for day in sorted(restored) if _differs(look, day, answer)]
+    if changed and not look.accept:
+        source = look.pulled.source
+        raise ServiceError(
+            Failure.LOST_ROWS,
+            f"{look.stream.name}: the answer would replace {len(changed):,} days that were "
+            f"restored, from {changed[0]}. Nothing was changed. If the service is right again, run "
+            f"`personal-pipeline refresh --accept {source}`.",
+        )
+
+
+def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
+    rows, volatile = _with_kept(look.lake, day, answer), look.stream.volatile
+    there = look.lake.read(day)
+    if look.stream.coverage is Coverage.PART:
+        rows = {**there, **answer.days.get(day, {})}.values()
+    return content_digest(rows, volatile) != content_digest(there.values(), volatile)
+
+
 def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress | None) -> None:
     """Ask for windows one after the other, and replace their days.
 
@@ -451,6 +475,7 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
         reason = "its day lies outside the days that were asked for"
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
         answer.bad_keys |= {key for day in outside for key in day} - answer.rows.keys()
+        _spare_restored(look, asked, answer)
         gone = _loss(look, answer, asked)
         if gone.is_most(look.stream.may_vanish):
             held.append((window, answer, look.asked_at))
@@ -481,6 +506,7 @@ def _replace_window(
 def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> None:
     answer = look.answer_of(records)
     present = look.lake.partitions()
+    _spare_restored(look, present, answer)
     _believe(look, _loss(look, answer, present), lambda: answer.rows)
     first = min([*answer.days, *present[:1], beginning or look.today, look.today])
     days = {*Window(first, look.today + timedelta(days=1)).days(), *present, *answer.days}
@@ -494,6 +520,7 @@ def _merge(look: _Look, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
     # today is written even when nothing came: known to be empty is not the same as missing
     days = sorted({*answer.days, look.today})
+    _spare_restored(look, answer.days, answer)
     lake = look.lake
     look.landed(
         answer,

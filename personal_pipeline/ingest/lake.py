@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Reco
 PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
+REPLACED = "replaced.json"
+"""In the archive beside what a partition held: when it was replaced, and the name of the file."""
 
 
 class DamagedPartition(Exception):
@@ -302,6 +304,36 @@ class StreamLake:
         if not kept.exists():
             write_atomically(kept, content)
             kept.chmod(READ_ONLY)
+        # the time of the file is that of its first replacing, and copying loses it
+        noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
+        write_atomically(self._superseded(partition) / REPLACED, canonical(noted).encode())
+
+    def superseded(self) -> list[date]:
+        """Partitions of which the archive has what they held before, oldest first."""
+        folder = self.archive / "lake" / self.source / self.stream
+        if not folder.is_dir():
+            return []
+        return sorted(date.fromisoformat(each.name) for each in folder.iterdir() if each.is_dir())
+
+    def replaced(self, partition: date) -> list[tuple[datetime, Path]]:
+        """When the partition was replaced (UTC), and the file with what it held until then. Of one
+        that was replaced before this was noted, the time of the file tells."""
+        folder = self._superseded(partition)
+        noted = [
+            (datetime.fromisoformat(at), folder / name) for at, name in self._replaced(partition)
+        ]
+        known = {kept for _, kept in noted}
+        ending = self._part.removeprefix("part")
+        older = [each for each in folder.glob(f"*{ending}") if each not in known]
+        times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
+        return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
+
+    def _replaced(self, partition: date) -> list[list[str]]:
+        try:
+            noted = json.loads((self._superseded(partition) / REPLACED).read_bytes())
+        except (OSError, ValueError):
+            return []
+        return noted if isinstance(noted, list) else []
 
     def remove(self, partition: date) -> None:
         """Take a partition away that should not be; what it held is kept in the archive."""

@@ -49,6 +49,9 @@ class StreamMemory:
     """The partitions that the lake had after the last look: one that is gone must come again. Not
     of a stream with windows, and not of snapshots."""
 
+    restored: tuple[Window, ...] = ()
+    """Partitions that a person brought back: no answer replaces them before it is accepted."""
+
     def failed(self, at: datetime, failure: str, message: str) -> StreamMemory:
         return replace(self, looked_at=at, failure=failure, failure_message=message)
 
@@ -79,7 +82,7 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
             kept[name] = datetime.fromisoformat(kept[name]) if kept.get(name) else None
         for name in ("beginning", "newest"):
             kept[name] = date.fromisoformat(kept[name]) if kept.get(name) else None
-        for name in ("settled", "present"):
+        for name in ("settled", "present", "restored"):
             kept[name] = tuple(
                 Window(date.fromisoformat(start), date.fromisoformat(end))
                 for start, end in kept.get(name, ())
@@ -93,7 +96,7 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
 def remember(home: Home, source: str, stream: str, memory: StreamMemory) -> None:
     """Replace the memory of a stream."""
     kept: dict[str, Any] = asdict(memory)
-    for name in ("settled", "present"):
+    for name in ("settled", "present", "restored"):
         kept[name] = [[window.start, window.end] for window in getattr(memory, name)]
     content = json.dumps(kept, default=lambda value: value.isoformat(), indent=1)
     write_atomically(_path(home, source, stream), content.encode())
