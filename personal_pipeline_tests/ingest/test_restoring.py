@@ -80,13 +80,15 @@ def test_what_was_there_at_a_moment_comes_back(
         assert (held.stream, held.partition) == ("things", DAY)
         # to look changes nothing
         assert amount(home, source) == 1000
+        Clock.moment += timedelta(hours=1)
         restore(home, source, midnight)
         assert amount(home, source) == value
-        restore(home, source, Clock.moment + timedelta(seconds=1))
-        Clock.moment += timedelta(minutes=1)
-        restore(home, source, Clock.moment - timedelta(minutes=1))
+        # and the restoring is taken back
+        restored_at = Clock.moment
+        Clock.moment += timedelta(hours=1)
+        restore(home, source, restored_at)
         assert amount(home, source) == 1000
-        Clock.moment += timedelta(minutes=1)
+    Clock.moment += timedelta(hours=1)
     restore(home, source, datetime(2026, 11, 23, tzinfo=UTC))
     assert held_before(home, source, Clock.moment + timedelta(days=1)) == []
     # no answer replaces it without a word
