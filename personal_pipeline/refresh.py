@@ -98,7 +98,7 @@ def refresh(
             failures += failed
             # their runs are not red each day, but whoever runs this by hand wants to hear it
             failures += dict.fromkeys(
-                f"Action required: {each.failure}"
+                str(each.failure)
                 for each in found[source.name]
                 if each.failure and each.failure.failure in NEEDS_A_PERSON
             )

@@ -270,15 +270,12 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                     return changed_json(answer, more)
 
                 with services.but(revised):
-                    run, failing = served.launch("fetch_stripe_job"), served.launch("fetch_kit_job")
-                    until(
-                        lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
-                        "the fetch succeeds",
-                    )
-                    until(
-                        lambda: recorded.status(failing) is dg.DagsterRunStatus.FAILURE,
-                        "the fetch fails",
-                    )
+                    # a key that is refused waits for the person: no run is red for it
+                    for run in [served.launch(f"fetch_{n}_job") for n in ("stripe", "kit")]:
+                        until(
+                            lambda run=run: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
+                            "the fetch succeeds",
+                        )
                 until(
                     lambda: (
                         recorded.version("marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}")

@@ -127,22 +127,39 @@ def take_back(
     """
     present = lake.partitions()
     to_come = [day for day in present if day > today + APART]
-    for day in to_come:
-        lake.remove(day)
     said = []
     if to_come:
+        lake.remove(to_come)
         said.append(
             f"{len(to_come):,} days to come, until {to_come[-1]}, were there from a look under a "
             "clock that was ahead: taken back, and asked for again."
         )
     if stream.coverage is not Coverage.SNAPSHOT and (early := _too_early(lake, beginning, memory)):
-        for day in early:
-            lake.remove(day)
+        lake.remove(early)
         said.append(
             f"{len(early):,} empty days before the beginning, from {early[0]}, were there from a "
             "look under a clock that was behind: taken back."
         )
     return said
+
+
+def to_read_again(home: Home) -> list[str]:
+    """Digests of originals that were taken by a clock that was behind, and of which rows counted as
+    unreadable because they lay in its future. Whoever reads originals again begins with these; a
+    later receipt of the same file by a clock that is right takes it off the list."""
+    behind: dict[str, bool] = {}
+    for path in sorted((home.archive / "receipts").glob("*.json")):
+        try:
+            receipt = json.loads(path.read_bytes())
+            received, captured = (
+                datetime.fromisoformat(receipt[name]) for name in ("received_at", "captured_at")
+            )
+            is_behind = captured - received > APART
+            digest = str(receipt["digest"])
+            behind[digest] = behind.get(digest, True) and is_behind and bool(receipt["unreadable"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return [digest for digest, wrong in behind.items() if wrong]
 
 
 def _too_early(lake: StreamLake, beginning: date | None, memory: StreamMemory) -> list[date]:

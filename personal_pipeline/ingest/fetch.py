@@ -508,7 +508,9 @@ def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> 
     present = look.lake.partitions()
     _spare_restored(look, present, answer)
     _believe(look, _loss(look, answer, present), lambda: answer.rows)
-    first = min([*answer.days, *present[:1], beginning or look.today, look.today])
+    # empty days do not count: a clock that was behind may have left thousands
+    with_rows = [day for day, version in look.lake.versions().items() if version.rows]
+    first = min([*answer.days, *with_rows, beginning or look.today, look.today])
     days = {*Window(first, look.today + timedelta(days=1)).days(), *present, *answer.days}
     look.landed(
         answer,

@@ -335,14 +335,16 @@ class StreamLake:
             return []
         return noted if isinstance(noted, list) else []
 
-    def remove(self, partition: date) -> None:
-        """Take a partition away that should not be; what it held is kept in the archive."""
-        path = self.path(partition)
-        if self.versions()[partition].rows:
-            self.archive_partition(partition)
-        path.unlink()
-        with suppress(OSError):  # somebody else's file lies beside it
-            path.parent.rmdir()
+    def remove(self, partitions: Iterable[date]) -> None:
+        """Take partitions away that should not be; what they held is kept in the archive."""
+        versions = self.versions()
+        for partition in partitions:
+            path = self.path(partition)
+            if versions[partition].rows:
+                self.archive_partition(partition)
+            path.unlink()
+            with suppress(OSError):  # somebody else's file lies beside it
+                path.parent.rmdir()
         sync_folder(self.folder)
 
 
