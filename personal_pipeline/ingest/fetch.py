@@ -534,6 +534,7 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
     lake, today = look.lake, look.today
     until_today = [day for day in lake.partitions() if day <= today]
+    _spare_restored(look, [today], answer)
     _believe(look, _loss(look, answer, until_today[-1:]), lambda: answer.rows)
     earlier = [day for day in until_today if day < today]
     rows = list(_with_kept(lake, today, answer))

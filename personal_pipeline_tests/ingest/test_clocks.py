@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 
@@ -49,9 +50,8 @@ class House:
 
     def answer(self, _request: Request) -> Answer:
         self.asked += 1
-        return as_json(
-            self.rows, **({"Date": format_datetime(self.true, True)} if self.told else {})
-        )
+        dated = {"Date": format_datetime(self.true, usegmt=True)} if self.told else {}
+        return replace(as_json(self.rows), headers=dated)
 
     def look(self, ahead: timedelta = timedelta(), beginning: date | None = BEGIN) -> Pulled:
         source = Source(name="test", title="Test", description="", api=(self.stream,))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -192,14 +193,14 @@ def _load(file: DropFile, spool: Spool) -> Iterator[DropRow]:
 def source_of(kind: str) -> Source:
     table = Table(columns={"id": "varchar"}, key=("id",)) if kind == "table" else None
     stream = DropStream(name="rows", description="One row.", coverage=Coverage.PICTURE, table=table)
-    reader = {"load": _load} if kind == "table" else {"read": _read}
+    reader: dict[str, Any] = {"load": _load} if kind == "table" else {"read": _read}
     drop = Drop(
         name="export",
         description="an export",
         how_to="Export.",
         recognise=lambda file: Claim(1, "it is"),
         streams=(stream,),
-        **reader,  # type: ignore[arg-type]
+        **reader,
     )
     return Source(name="test", title="Test", description="", drops=(drop,))
 
