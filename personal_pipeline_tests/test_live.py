@@ -271,11 +271,13 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
                 with services.but(revised):
                     # a key that is refused waits for the person: no run is red for it
-                    for run in [served.launch(f"fetch_{n}_job") for n in ("stripe", "kit")]:
-                        until(
-                            lambda run=run: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
-                            "the fetch succeeds",
-                        )
+                    runs = [served.launch(f"fetch_{name}_job") for name in ("stripe", "kit")]
+                    until(
+                        lambda: all(
+                            recorded.status(each) is dg.DagsterRunStatus.SUCCESS for each in runs
+                        ),
+                        "the fetches succeed",
+                    )
                 until(
                     lambda: (
                         recorded.version("marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}")
