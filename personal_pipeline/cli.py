@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,13 +119,24 @@ def _source_named(house: House, name: str) -> Source:
     "--since", type=DAY, metavar=A_DAY, help="Fetch from this day on, where days are missing."
 )
 @click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
+@click.option(
+    "--accept",
+    metavar="SOURCE",
+    help="Take what was set aside of this source because it makes most rows vanish.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
+def refresh(
+    only: str | None, since: datetime | None, retry: bool, accept: str | None, as_json: bool
+) -> None:
     """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
+    from personal_pipeline.ingest.doubtful import bring_back
 
     house = _house(load_settings(), beginning=since.date() if since else None)
     chosen = None
+    if accept is not None:
+        house = replace(house, accept=frozenset({_source_named(house, accept).name}))
+        bring_back(house.home.ensure(), accept)
     if only is not None:
         chosen = [_source_named(house, only)]
         if not house.connected(chosen[0]):
@@ -254,6 +265,9 @@ def _print_passed(passed: Passed) -> None:
                 f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
             )
         CONSOLE.print(grid)
+        for pulled in looks:
+            for said in pulled.notes:
+                CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
     if outcome.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
@@ -456,7 +470,13 @@ def sources(as_json: bool) -> None:
 
 
 def _state(state: Any) -> str:
-    colour = {"fresh": "green", "due": "yellow", "late": "red", "failing": "red"}
+    colour = {
+        "fresh": "green",
+        "due": "yellow",
+        "late": "red",
+        "failing": "red",
+        "action required": "red",
+    }
     return f"[{colour.get(str(state), 'dim')}]{state}[/]"
 
 
@@ -468,7 +488,8 @@ def _state(state: Any) -> str:
 def status(as_json: bool, tell: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
 
-    Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    Exit code 1 when anything is late or failing, or waits for you. Right with the daemon running or
+    stopped.
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
@@ -491,12 +512,52 @@ def status(as_json: bool, tell: bool) -> None:
     troubles = troubles_of(house.home)
     for trouble in troubles:
         ERRORS.print(f"[red]{escape(trouble)}[/]", soft_wrap=True)
-    wrong = any(each.state in (State.LATE, State.FAILING) for each in board)
-    sys.exit(1 if wrong or troubles else 0)
+    unwell = (State.LATE, State.FAILING, State.ACTION_REQUIRED)
+    sys.exit(1 if troubles or any(each.state in unwell for each in board) else 0)
 
 
 def _iso(value: Any) -> str:
     return str(value.isoformat())
+
+
+@main.command(short_help="Bring back what was replaced in the lake.")
+@click.argument("source")
+@click.option(
+    "--before",
+    "day",
+    type=DAY,
+    metavar=A_DAY,
+    required=True,
+    help="Bring back what was there at the beginning of this day, UTC.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing: show what would come back.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
+    """Bring back the days and months of SOURCE that newer answers or files replaced.
+
+    What is there now is kept in the archive. A fetched day that was restored is not replaced again
+    before `refresh --accept SOURCE`.
+    """
+    from personal_pipeline.ingest.restoring import held_before
+    from personal_pipeline.ingest.restoring import restore as bring
+
+    house = _house(load_settings())
+    chosen = next((each for each in house.sources if each.name == source), None)
+    if chosen is None:
+        names = ", ".join(each.name for each in house.sources)
+        raise click.UsageError(f"there is no source {source}; there are: {names}")
+    moment = day.replace(tzinfo=UTC)
+    found = (held_before if dry_run else bring)(house.home.ensure(), chosen, moment)
+    if as_json:
+        listed = [{"stream": e.stream, "partition": e.partition, "until": e.until} for e in found]
+        click.echo(json.dumps(listed, default=_iso, indent=1))
+        return
+    grid = _grid("Would come back" if dry_run else "Restored", "stream", "partition", "held until")
+    for each in found:
+        grid.add_row(each.stream, f"{each.partition}", f"{each.until:%Y-%m-%d %H:%M} UTC")
+    CONSOLE.print(grid if found else f"Nothing of {chosen.title} was replaced since {day.date()}.")
+    if found and not dry_run:
+        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed.")
 
 
 @main.command(short_help="Write the report of a day.")

@@ -4,12 +4,10 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -31,7 +29,8 @@ from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled, pull_source
+from personal_pipeline.ingest.fetch import Pulled, defect, pull_source
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.ingest.opening import opened
 
@@ -67,8 +66,8 @@ def refresh(
     home = _opened(house)
     chosen = [source for source in only or house.sources if house.connected(source)]
 
-    failures: list[str] = []
     looks: dict[str, Sequence[Pulled]] = {}
+    broken: dict[str, Exception] = {}
 
     def look(source: Source) -> None:
         looks[source.name] = ()
@@ -81,9 +80,10 @@ def refresh(
                 clock=house.clock,
                 beginning=house.beginning,
                 progress=progress,
+                accept=source.name in house.accept,
             )
-        except Exception as error:  # the pass goes on without this source
-            failures.append(f"{source.title}: {_sentence(error)}")
+        except Exception as error:  # the pass goes on without this source, whose run fails
+            broken[source.name] = error
 
     from personal_pipeline.graph.definitions import definitions_of
 
@@ -94,7 +94,7 @@ def refresh(
     for thread in threads:
         thread.join()
     found = {source.name: looks[source.name] for source in chosen}
-    house = replace(house, looks=found, progress=progress)
+    house = replace(house, looks=found, broken=broken, progress=progress)
 
     dropped = [
         f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
@@ -105,14 +105,23 @@ def refresh(
         definitions = definitions_of(house)
         failed: list[str] = []
         for source in chosen:
-            failed += _run(house, definitions, instance, f"fetch_{source.name}_job")
+            mine = _run(house, definitions, instance, f"fetch_{source.name}_job")
+            if source.name in broken:
+                mine = [f"{source.title}: {_sentence(broken[source.name])}"]
+            failed += mine
+            # their runs are not red each day, but whoever runs this by hand wants to hear it
+            failed += dict.fromkeys(
+                str(each.failure)
+                for each in found[source.name]
+                if each.failure and each.failure.failure in NEEDS_A_PERSON
+            )
         # a storage that was begun anew must be told of what was dropped earlier
         if only is None and (inbox.waiting(home) or not was_told(house, dropped)):
             failed += _run(house, definitions, instance, "take_inbox_job")
         failed += _run(house, definitions, instance, "morning", retry=retry)
         return failed + _run(house, definitions, instance, "check_sources")
 
-    return Passed(house.looks, house.outcome, failures + _recorded(house, record))
+    return Passed(house.looks, house.outcome, _recorded(house, record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +303,7 @@ def _run(
 def _sentence(error: Exception) -> str:
     """What went wrong. Of an error that is not ours only its kind and place: its message may hold
     what was read."""
-    if isinstance(error, (Busy, DamagedPartition)):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
-        "This is a defect of personal_pipeline; nothing that was there is lost."
-    )
+    return str(error) if isinstance(error, (Busy, DamagedPartition)) else defect(error)
 
 
 def _cause(event: Any) -> str:

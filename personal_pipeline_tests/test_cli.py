@@ -459,7 +459,7 @@ def test_a_refused_key_is_told_by_refresh_and_by_status(services: Services, copi
     assert "KIT_API_KEY" in passed.out
     status, told = (run(environment, "status", *more, now=LATER) for more in ([], ["--json"]))
     assert (status.code, told.code) == (1, 1)
-    assert states(told)["kit"] == {"failing"}
+    assert states(told)["kit"] == {"action required"}
     assert "KIT_API_KEY" in status.out
     everything = "".join(each.out + each.err for each in (passed, status, told))
     assert SECRET not in everything

@@ -29,7 +29,7 @@ from personal_pipeline.ingest.memory import StreamMemory, recall
 from personal_pipeline.ingest.repair import missing_still
 from personal_pipeline.outputs.board import StreamState
 
-_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
+_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 """After these the other streams of the source are not even asked."""
 
 CAUSES = {
@@ -98,6 +98,7 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
             last_looked=memory.looked_at,
             records=memory.records,
             unreadable=memory.unreadable,
+            asked_until=memory.asked_until,
         )
 
 
@@ -151,6 +152,7 @@ def _line(
     last_looked: datetime | None,
     records: int | None,
     unreadable: int,
+    asked_until: datetime | None = None,
 ) -> StreamState:
     if kept.damage:
         verdict = Verdict(State.FAILING, kept.damage, cause=LAKE_DAMAGED)
@@ -163,6 +165,7 @@ def _line(
         state=verdict.state,
         cause=verdict.cause,
         last_looked=last_looked,
+        asked_until=asked_until,
         newest_data=kept.newest,
         next_expected=verdict.next_expected,
         rows=kept.rows,

@@ -146,7 +146,7 @@ def checked(
 ) -> dg.AssetCheckResult:
     """What the check of a stream says: counts, days and names of fields, never a value."""
     sentences = []
-    if line.state in (State.FAILING, State.LATE, State.DUE):
+    if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
     if line.unreadable:
         sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
@@ -159,6 +159,7 @@ def checked(
         "state": str(line.state),
         "cause": line.cause,
         "last looked": (dg.MetadataValue.timestamp(line.last_looked) if line.last_looked else None),
+        "asked until": (dg.MetadataValue.timestamp(line.asked_until) if line.asked_until else None),
         "newest event": newest_words(line) or None,
         "next expected": line.next_expected.isoformat() if line.next_expected else None,
         "rows": line.rows,
@@ -173,7 +174,7 @@ def checked(
         passed=not sentences,
         severity=(
             dg.AssetCheckSeverity.ERROR
-            if line.state in (State.FAILING, State.LATE)
+            if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE)
             else dg.AssetCheckSeverity.WARN
         ),
         description=" ".join(sentences) or line.detail or None,

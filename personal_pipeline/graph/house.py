@@ -61,6 +61,11 @@ class House:
     """By source, what this process has just fetched, for its run to record: a pass fetches all
     sources side by side in threads, and Dagster can only run one job at a time in a process."""
 
+    broken: Mapping[str, Exception] = field(default_factory=dict)
+    """By source, what ended the fetching of this process before it could say of which stream."""
+    accept: frozenset[str] = frozenset()
+    """Sources whose answers are taken also when they make most rows vanish: the person said so."""
+
     @property
     def today(self) -> date:
         """The current UTC day."""

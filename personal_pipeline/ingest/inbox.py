@@ -38,6 +38,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
+from personal_pipeline.ingest.doubtful import believe_export
 from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
@@ -115,6 +116,8 @@ class Receipt:
     unreadable: int = 0
     streams: tuple[StreamReceipt, ...] = ()
     problem: str | None = None
+    cause: str | None = None
+    """In two words why it was set aside, of a file of a known kind."""
     warning: str | None = None
     """What is odd about a file that was taken all the same: it breaks off."""
     also_claimed: tuple[str, ...] = ()
@@ -286,8 +289,9 @@ def _take(
                 home,
                 source.name,
                 stream.name,
-                memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
+                memory.failed(now, error.cause, f"{receipt.file}: {error}"),
             )
+        receipt = replace(receipt, cause=error.cause)
         taken = _set_aside(home, path, receipt, str(error), source.name)
     note_shown(home, source, drop, [taking.id(receipt.digest)], taken.written)
     return taken
@@ -416,7 +420,8 @@ def read_into_lake(
     with spooling(home) as spool:
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
-    if not read.incomplete:
+    # an older picture changed nothing, and is not what the lake shows
+    if not read.incomplete and any(taken.written.values()):
         # the same one again need not be read
         note_shown(home, source, drop, (), taken.written, Picture(digest, file.captured_at))
     return taken
@@ -477,6 +482,9 @@ def _merged_into_lake(
     spool: Spool | None,
 ) -> Taken:
     keep_records(home, source.name, drop.name, read.bad)
+    if read.incomplete is None:
+        as_of = file.captured_at.isoformat()
+        believe_export(home, source, drop, read.rows, spool, as_of, receipt.digest, now)
     written: dict[tuple[str, str], Sequence[Written]] = {}
     receipts: list[StreamReceipt] = []
     for stream in drop.streams:

@@ -27,17 +27,19 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 WRITTEN = ".written"
+REPLACED = "replaced.json"
+"""In the archive beside what a partition held: when it was replaced, and the name of the file."""
 
 
 class DamagedPartition(Exception):
@@ -367,7 +369,7 @@ class StreamLake:
             return {}
         return noted if isinstance(noted, dict) else {}
 
-    def superseded(self, partition: date) -> Path:
+    def superseded_folder(self, partition: date) -> Path:
         """The folder of what a partition held before, each named by the hash of its bytes."""
         return self.archive / "lake" / self.source / self.stream / partition.isoformat()
 
@@ -376,10 +378,56 @@ class StreamLake:
         path = self.path(partition)
         content = path.read_bytes()
         ending = self._part.removeprefix("part")
-        kept = self.superseded(partition) / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
+        kept = (
+            self.superseded_folder(partition)
+            / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
+        )
         if not kept.exists():
             write_atomically(kept, content)
             kept.chmod(READ_ONLY)
+        # the time of the file is that of its first replacing, and copying loses it
+        noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
+        write_atomically(self.superseded_folder(partition) / REPLACED, canonical(noted).encode())
+
+    def superseded(self) -> list[date]:
+        """Partitions of which the archive has what they held before, oldest first."""
+        folder = self.archive / "lake" / self.source / self.stream
+        if not folder.is_dir():
+            return []
+        return sorted(date.fromisoformat(each.name) for each in folder.iterdir() if each.is_dir())
+
+    def replaced(self, partition: date) -> list[tuple[datetime, Path]]:
+        """When the partition was replaced (UTC), and the file with what it held until then. Of one
+        that was replaced before this was noted, the time of the file tells."""
+        folder = self.superseded_folder(partition)
+        noted = [
+            (datetime.fromisoformat(at), folder / name) for at, name in self._replaced(partition)
+        ]
+        known = {kept for _, kept in noted}
+        ending = self._part.removeprefix("part")
+        older = [each for each in folder.glob(f"*{ending}") if each not in known]
+        times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
+        return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
+
+    def _replaced(self, partition: date) -> list[list[str]]:
+        try:
+            noted = json.loads((self.superseded_folder(partition) / REPLACED).read_bytes())
+        except (OSError, ValueError):
+            return []
+        return noted if isinstance(noted, list) else []
+
+    def remove(self, partitions: Iterable[date]) -> None:
+        """Take partitions away that should not be; what they held is kept in the archive."""
+        versions = self.versions()
+        for partition in partitions:
+            path = self.path(partition)
+            if versions[partition].rows:
+                self.archive_partition(partition)
+            path.unlink()
+            path.with_name(WRITTEN).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else's file lies beside it
+                path.parent.rmdir()
+        sync_folder(self.folder)
 
 
 def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:

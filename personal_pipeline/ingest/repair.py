@@ -283,7 +283,7 @@ def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | N
     damage is where it does not matter."""
     copies = [
         copy
-        for copy in sorted(lake.superseded(day).glob("*"))
+        for copy in sorted(lake.superseded_folder(day).glob("*"))
         if digest_of(copy).startswith(copy.name.split(".")[0])
     ]
     # the digest of a table does not cover all of its columns
