@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -37,7 +38,9 @@ from rich.text import Text
 
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.outputs.terminal import escape
 from personal_pipeline.settings import Settings, load_settings
+from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House
@@ -54,6 +57,10 @@ class Group(click.Group):
     """Turns the errors that a person can do something about into a sentence and exit code 1."""
 
     def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # the name of a file need not be text, and no name may end a command
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(context)
         except ValidationError as error:
@@ -65,6 +72,27 @@ class Group(click.Group):
         except (Busy, FileNotFoundError, DamagedPartition) as error:
             ERRORS.print(f"[red]{escape(str(error))}[/]")
             sys.exit(1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            ERRORS.print(f"[red]{escape(_last_word(error))}[/]", soft_wrap=True)
+            sys.exit(1)
+
+
+def _last_word(error: Exception) -> str:
+    """A full disk in a sentence. Of a defect the places that led to it, and not its text, which
+    may hold what was read."""
+    if trouble := disk_trouble(error, _home_of_settings()):
+        return trouble
+    places = "".join(traceback.format_tb(error.__traceback__))
+    return f"{places}{sentence_of(error)}"
+
+
+def _home_of_settings() -> Path | None:
+    try:
+        return Home.of(load_settings()).root
+    except (ValidationError, OSError):
+        return None
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -144,7 +172,7 @@ def _progress(*, shown: bool) -> Iterator[Told]:
 
     def advance(stream: str, done: int, total: int) -> None:
         if stream not in tasks:
-            tasks[stream] = bars.add_task(stream, total=total or None)
+            tasks[stream] = bars.add_task(escape(stream), total=total or None)
         bars.update(tasks[stream], completed=done, total=total or None)
 
     with bars:
@@ -217,7 +245,7 @@ def _print_passed(passed: Passed) -> None:
     else:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
-        CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+        CONSOLE.print(f"Report: {escape(outcome.report)}", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
@@ -466,13 +494,13 @@ def demo(years: int, seed: int, folder: Path) -> None:
     except NotADemo as refusal:
         raise click.UsageError(str(refusal)) from None
     started = time.monotonic()
-    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {folder}/ …")
+    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {escape(str(folder))}/ …")
     with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
         passed = passes.refresh(house, progress=progress)
     _print_passed(passed)
     CONSOLE.print(
         f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
-        f"[bold]PERSONAL_PIPELINE_HOME={folder} {_own_name()} up[/]",
+        f"[bold]PERSONAL_PIPELINE_HOME={escape(str(folder))} {escape(_own_name())} up[/]",
         soft_wrap=True,
     )
     sys.exit(1 if passed.failures else 0)

@@ -4,12 +4,10 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -21,11 +19,10 @@ from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.home import Busy
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.fetch import Pulled, pull_source
-from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.troubles import sentence_of
 
 ROUND_WAIT_SECONDS = 30
 """How long a round of alerts that another process makes is waited for."""
@@ -75,7 +72,7 @@ def refresh(
                 progress=progress,
             )
         except Exception as error:  # the pass goes on without this source
-            failures.append(f"{source.title}: {_sentence(error)}")
+            failures.append(f"{source.title}: {sentence_of(error, home.root)}")
 
     from personal_pipeline.graph.definitions import definitions_of
 
@@ -145,24 +142,13 @@ def _run(
     return [_cause(event) for event in failed]
 
 
-def _sentence(error: Exception) -> str:
-    """What went wrong. Of an error that is not ours only its kind and place: its message may hold
-    what was read."""
-    if isinstance(error, (Busy, DamagedPartition)):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
-        "This is a defect of personal_pipeline; nothing that was there is lost."
-    )
-
-
 def _cause(event: Any) -> str:
     data = event.event_specific_data
     if data.user_failure_data is not None:
         return str(data.user_failure_data.description)
+    # of an error that did not pass our hands only the kind: its text may hold what was read
     error = data.error.cause or data.error
-    return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+    return f"{event.step_key}: {error.cls_name}"
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+QUIET_HOURS = "PERSONAL_PIPELINE_QUIET_HOURS"
+
 
 def _zone(name: str) -> str:
     # ValueError: an absolute path or a folder; the others: unknown to the system and to tzdata
@@ -29,10 +31,10 @@ def _words(value: Any) -> Any:
 
 
 def _hours(value: Any) -> Any:
-    """``22-7`` as two hours; ``none`` as None."""
+    """``22-7`` as two hours; nothing, or ``none``, as None."""
     if not isinstance(value, str):
         return value
-    if value.strip().lower() == "none":
+    if value.strip().lower() in ("", "none"):
         return None
     begin, _, end = (part.strip() for part in value.partition("-"))
     if not (begin.isdecimal() and end.isdecimal() and int(begin) < 24 and int(end) < 24):
@@ -67,7 +69,7 @@ class Settings(BaseSettings):
     )
     """Where messages go: apprise addresses. They hold credentials."""
     quiet_hours: Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_hours)] = Field(
-        default=(22, 7), alias="PERSONAL_PIPELINE_QUIET_HOURS"
+        default=(22, 7), alias=QUIET_HOURS
     )
     """From the first hour until the second, in the person's zone, nothing is sent."""
     reminder_days: int = Field(default=3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
@@ -85,11 +87,12 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A variable that is there and empty, as in a copied .env.example, says nothing."""
+        """A variable that is there and empty, as in a copied .env.example, says nothing; but of
+        the quiet hours it says that there are none."""
         return {
             name: value
             for name, value in values.items()
-            if not (isinstance(value, str) and not value.strip())
+            if not (isinstance(value, str) and not value.strip()) or name == QUIET_HOURS
         }
 
     def is_set(self, variable: str) -> bool:

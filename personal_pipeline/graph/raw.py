@@ -22,6 +22,8 @@ from personal_pipeline.graph.warehouse import publish_receipts
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
+from personal_pipeline.shown import shown
+from personal_pipeline.troubles import told_without_values
 
 OWNER = "team:owner"
 
@@ -149,6 +151,7 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @told_without_values
     def fetch_source(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
         if not house.connected(source):
             missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
@@ -218,6 +221,7 @@ def inbox_assets(
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @told_without_values
     def take_inbox(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
@@ -264,7 +268,7 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
     return [
         dg.TableRecord(
             {
-                "file": receipt.file,
+                "file": shown(receipt.file),
                 "new": each.new,
                 "changed": each.altered,
                 "vanished": each.vanished,
@@ -272,8 +276,8 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
                 "unreadable in the file": receipt.unreadable,
                 "from": each.first_month or "",
                 "to": each.last_month or "",
-                "columns unknown": ", ".join(each.columns_unknown),
-                "columns gone": ", ".join(each.columns_gone),
+                "columns unknown": shown(", ".join(each.columns_unknown)),
+                "columns gone": shown(", ".join(each.columns_gone)),
             }
         )
         for receipt in receipts
@@ -285,7 +289,7 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
 def receipt_line(receipt: inbox.Receipt) -> str:
     """A receipt in one line, for the log of the run."""
     if receipt.problem:
-        return f"{receipt.file}: set aside. {receipt.problem}"
+        return shown(f"{receipt.file}: set aside. {receipt.problem}")
     counts = ", ".join(
         f"{each.stream} {each.new} new {each.altered} changed {each.vanished} vanished "
         f"{each.unchanged} unchanged"
@@ -298,7 +302,8 @@ def receipt_line(receipt: inbox.Receipt) -> str:
         for words, names in (("new", each.columns_unknown), ("gone", each.columns_gone)):
             odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
     unreadable = f"{receipt.unreadable} unreadable"
-    return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"
+    told = "; ".join(filter(None, [kind, counts, unreadable, *also, *odd]))
+    return shown(f"{receipt.file}: {told}", 4_000)
 
 
 def inbox_job(taken: dg.AssetsDefinition) -> Any:

@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from personal_pipeline.shown import shown_lines
+
 if TYPE_CHECKING:
     from personal_pipeline.ingest.http import Client
     from personal_pipeline.ingest.tables import Spool
@@ -254,6 +256,9 @@ class Drop:
 class UnreadableFile(Exception):
     """A dropped file of a known kind of which nothing can be read. The message is a sentence
     that says what was expected and what to do; it holds no row of the file."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown_lines(message))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ from personal_pipeline.ingest.lake import (
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
 from personal_pipeline.settings import Settings
+from personal_pipeline.shown import shown
 
 CHUNK_DAYS = 31
 """How much of a long history is one durable piece: small enough that a kill costs a minute,
@@ -44,6 +45,9 @@ large enough that ten years are some hundred requests."""
 
 LOCK_WAIT_SECONDS = 60
 """Beyond the time budget that the run which holds the lock has itself."""
+
+LONGEST_NAME = 60
+"""So much of a field's name stands in a reason."""
 
 _FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
 
@@ -157,7 +161,7 @@ def _why_impossible(days: Collection[date], today: date) -> str:
 def reason_of(error: Exception) -> str:
     """A reason that names the field of a ``KeyError`` and otherwise holds no value."""
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        return f"{error.args[0]}: missing"
+        return f"{shown(error.args[0], LONGEST_NAME)}: missing"
     return f"could not be read ({type(error).__name__})"
 
 

@@ -1,0 +1,148 @@
+"""What to say of an error: a sentence that a person can act on, and that holds nobody's data.
+
+The text of an error that is not ours may quote what was read (``could not convert string to float:
+'…'``), and Dagster keeps what it is told for ever. So of such an error only its kind and its place
+are said. A disk that is full or cannot be written is nobody's defect: it is recognised whoever met
+it, the system, SQLite, DuckDB or dbt, and said in one way.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from personal_pipeline.shown import shown
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+# of SQLite, DuckDB, dbt; matched in the text of those errors only
+_SAYS_FULL = re.compile(
+    r"no space left on device|database or disk is full|disk quota exceeded|file too large"
+    r"|out of disk|disk I/O error",
+    re.IGNORECASE,
+)
+_SAYS_CLOSED = re.compile(
+    r"read-only file ?system|readonly database|unable to open database file|permission denied"
+    r"|operation not permitted",
+    re.IGNORECASE,
+)
+_OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
+_OWN = frozenset(
+    "Busy DamagedPartition DbtFailed ServiceError UnreadableFile BadDeclaration".split()  # noqa: SIM905
+)
+"""Our errors whose text is a sentence for people, without a value of a row."""
+
+UNEXPECTED = "unexpected"
+"""In the metadata of a failure that was an error, and not the answer of a service."""
+
+FULL = "The disk is full{place}. Make room, and run the same again: nothing that was there is lost."
+CLOSED = (
+    "Nothing can be written{place}: it is read-only, or belongs to somebody else. Make it writable "
+    "for this user, and run the same again: nothing that was there is lost."
+)
+
+
+def disk_trouble(error: BaseException, home: Path | None = None) -> str | None:
+    """The sentence for a disk that is full, or a folder that cannot be written, when that is why
+    this was raised, or what it was raised from; else None."""
+    for each in _chain(error):
+        kind = _kind_of_disk_trouble(each)
+        if kind:
+            named = getattr(each, "filename2", None) or getattr(each, "filename", None) or home
+            place = f" ({shown(str(named), 300)})" if isinstance(named, str | Path) else ""
+            return kind.format(place=place)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _kind_of_disk_trouble(error: BaseException) -> str | None:
+    if isinstance(error, OSError):
+        if error.errno in _FULL:
+            return FULL
+        return CLOSED if error.errno in _CLOSED else None
+    kind = type(error)
+    if kind.__module__.partition(".")[0] in _OF_A_DATABASE or kind.__name__ == "DbtFailed":
+        text = str(error)
+        if _SAYS_FULL.search(text):
+            return FULL
+        return CLOSED if _SAYS_CLOSED.search(text) else None
+    return None
+
+
+def sentence_of(error: BaseException, home: Path | None = None) -> str:
+    """What went wrong, in a sentence."""
+    if sentence := disk_trouble(error, home):
+        return sentence
+    if type(error).__name__ in _OWN:
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = f" ({shown(str(error.filename), 300)})" if error.filename else ""
+        return f"{error.strerror}{named}."
+    return f"{type(error).__name__} in {place_of(error)}. {DEFECT}"
+
+
+DEFECT = "This is a defect of personal_pipeline; nothing that was there is lost."
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where it was raised, after the line of ours that led there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "an unknown place"
+    ours = [each for each in frames if "personal_pipeline" in Path(each.filename).parts]
+    places = dict.fromkeys((*ours[-1:], frames[-1]))
+    return ", ".join(f"{Path(each.filename).name}, line {each.lineno}" for each in places)
+
+
+def told_without_values(body: Callable[P, R]) -> Callable[P, R]:
+    """The body of an asset, an op, a check or a sensor, whose errors leave as ``dagster.Failure``
+    with their sentence alone: Dagster keeps the text and the whole chain of what is raised, for
+    ever and for whoever sees the UI."""
+    if inspect.isgeneratorfunction(body):
+
+        @functools.wraps(body)
+        def yielding(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+            with _only_sentences(kwargs.get("house")):
+                yield from body(*args, **kwargs)
+
+        return yielding  # type: ignore[return-value]
+
+    @functools.wraps(body)
+    def returning(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _only_sentences(kwargs.get("house")):
+            return body(*args, **kwargs)
+
+    return returning
+
+
+@contextmanager
+def _only_sentences(house: Any) -> Iterator[None]:
+    import dagster as dg
+
+    try:
+        yield
+        return
+    except dg.Failure:
+        raise
+    except Exception as error:
+        sentence = sentence_of(error, house.home.root if house else None)
+    # raised out here, where the error is no longer the context of anything
+    raise dg.Failure(sentence, metadata={UNEXPECTED: True}, allow_retries=False)
