@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import stat
@@ -73,6 +74,9 @@ def _folders(house: House) -> Iterator[Finding]:
     if not root.exists():
         yield Finding("home folder", "note", f"{root} is not there yet", "The first run makes it.")
         return
+    if not os.access(root, os.W_OK):
+        advice = "Make it writable for this user: its owner, its mode, or how its disk is mounted."
+        yield Finding("home folder", "problem", f"{root} cannot be written", advice)
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & 0o077:
         yield Finding(

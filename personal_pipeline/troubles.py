@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 # of SQLite, DuckDB, dbt; matched in the text of those errors only
 _SAYS_FULL = re.compile(
@@ -48,8 +48,12 @@ UNEXPECTED = "unexpected"
 
 FULL = "The disk is full{place}. Make room, and run the same again: nothing that was there is lost."
 CLOSED = (
-    "Nothing can be written{place}: it is read-only, or belongs to somebody else. Make it writable "
-    "for this user, and run the same again: nothing that was there is lost."
+    "Nothing can be written{place}: it is read-only. Make it writable, and run the same again: "
+    "nothing that was there is lost."
+)
+DENIED = (
+    "This user may not do that{place}: it belongs to somebody else, or its mode forbids it. Mend "
+    "owner or mode, and run the same again: nothing that was there is lost."
 )
 
 
@@ -77,7 +81,9 @@ def _kind_of_disk_trouble(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         if error.errno in _FULL:
             return FULL
-        return CLOSED if error.errno in _CLOSED else None
+        if error.errno in _DENIED:
+            return DENIED
+        return CLOSED if error.errno == errno.EROFS else None
     kind = type(error)
     if kind.__module__.partition(".")[0] in _OF_A_DATABASE or kind.__name__ == "DbtFailed":
         text = str(error)

@@ -55,6 +55,7 @@ from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
 from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
+from personal_pipeline.shown import shown
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
@@ -263,7 +264,7 @@ def _take(
                 home,
                 source.name,
                 stream.name,
-                memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
+                memory.failed(now, "file unreadable", f"{shown(receipt.file)}: {error}"),
             )
         return _set_aside(home, path, receipt, str(error), source.name)
 

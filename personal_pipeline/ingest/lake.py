@@ -20,6 +20,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -240,7 +241,9 @@ class StreamLake:
                 entry = [*stamp, version.digest, version.rows]
             current[name] = entry
         if current != noted:
-            write_atomically(self.folder / VERSIONS, canonical(current).encode())
+            # it only saves reading, and a look at the board must not need to write
+            with suppress(OSError):
+                write_atomically(self.folder / VERSIONS, canonical(current).encode())
         return {
             date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
         }
