@@ -36,6 +36,7 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
+from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import escape
@@ -69,7 +70,7 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition) as error:
+        except (Busy, FileNotFoundError, DamagedPartition, NoKeyring) as error:
             ERRORS.print(f"[red]{escape(str(error))}[/]")
             sys.exit(1)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -318,6 +319,47 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)
     sys.exit(1 if failures or problems else 0)
+
+
+# ------------------------------------------------------------------------------------ connect
+
+
+@main.command(short_help="Store the credential of a source.")
+@click.argument("name", metavar="SOURCE")
+@click.option(
+    "--env", "in_env", is_flag=True, help="Into .env of this folder, not into the keyring."
+)
+@click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
+def connect(name: str, in_env: bool, forget: bool) -> None:
+    """Ask for the credential of SOURCE, without showing it, and store it in the system's keyring.
+
+    Where there is no keyring it offers .env, which it makes readable by you only. The service is
+    asked once whether it takes the credential; one that it refuses is not stored.
+    """
+    from personal_pipeline import connecting
+    from personal_pipeline.sources import SOURCES
+
+    settings = load_settings()
+    by_name = {source.name: source for source in SOURCES if source.credentials}
+    source = by_name.get(name)
+    if source is None:
+        raise click.UsageError(
+            f"no source {name} has a credential; these have: {', '.join(by_name)}"
+        )
+    if forget:
+        for line in connecting.forgotten(settings, source):
+            CONSOLE.print(escape(line), soft_wrap=True)
+        return
+    CONSOLE.print(escape(source.connect), soft_wrap=True)
+    given = {each: connecting.asked_for(each) for each in source.credentials}
+    try:
+        accepted = connecting.tried(settings, source, given)
+    except connecting.Refused as refusal:
+        ERRORS.print(f"[red]{escape(str(refusal))}[/]", soft_wrap=True)
+        sys.exit(1)
+    CONSOLE.print(escape(accepted), soft_wrap=True)
+    for line in connecting.stored(settings, given, in_env=in_env):
+        CONSOLE.print(escape(line), soft_wrap=True)
 
 
 # --------------------------------------------------------------------- sources, status, report

@@ -19,6 +19,8 @@ from personal_pipeline.home import PRIVATE
 
 FREE_SPACE_WANTED = 2 * 1024**3
 
+_ORIGINS = {"environment": "the environment", ".env": ".env", "keyring": "the keyring"}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -45,8 +47,8 @@ def examine(house: House) -> list[Finding]:
 def _credentials(house: House) -> Iterator[Finding]:
     for source in house.sources:
         for name in source.credentials:
-            if house.settings.is_set(name):
-                yield Finding(name, "ok", "set")
+            if origin := house.settings.origin(name):
+                yield Finding(name, "ok", f"set, in {_ORIGINS[origin]}")
             else:
                 found = f"not set: {source.title} is not connected"
                 yield Finding(name, "note", found, source.connect)

@@ -1,20 +1,28 @@
 """Settings: from the environment, else from ``.env`` in the current folder, else the default.
+Credentials that neither has may be in the keyring of the system (see ``credentials``).
 
-Reading them touches no network and creates nothing. Credentials are ``SecretStr``: they show as
-stars wherever they are printed.
+Reading them touches no network and no keyring, and creates nothing. Credentials are ``SecretStr``:
+they show as stars wherever they are printed.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from personal_pipeline.credentials import names_in_keyring
+
 QUIET_HOURS = "PERSONAL_PIPELINE_QUIET_HOURS"
+
+Origin: TypeAlias = Literal["environment", ".env", "keyring"]
 
 
 def _zone(name: str) -> str:
@@ -81,8 +89,9 @@ class Settings(BaseSettings):
     kit_api_key: SecretStr | None = Field(default=None, alias="KIT_API_KEY")
     kit_api_base: str = Field(default="https://api.kit.com/v4", alias="KIT_API_BASE")
     kit_requests_per_minute: int = Field(default=120, ge=1, alias="KIT_REQUESTS_PER_MINUTE")
-    medium_feed_url: str | None = Field(default=None, alias="MEDIUM_FEED_URL")
-    story_sheet_url: str | None = Field(default=None, alias="STORY_SHEET_URL")
+    medium_feed_url: str | None = Field(default=None, repr=False, alias="MEDIUM_FEED_URL")
+    story_sheet_url: str | None = Field(default=None, repr=False, alias="STORY_SHEET_URL")
+    """Whoever has this address can read the sheet."""
 
     @model_validator(mode="before")
     @classmethod
@@ -96,11 +105,43 @@ class Settings(BaseSettings):
         }
 
     def is_set(self, variable: str) -> bool:
-        """Whether the setting behind an environment variable has a value."""
-        for name, info in type(self).model_fields.items():
-            if info.alias == variable:
-                return getattr(self, name) is not None
-        raise KeyError(f"{variable} is not a setting of personal_pipeline")
+        """Whether the setting behind an environment variable has a value, here or in the keyring.
+        The keyring itself is not asked."""
+        return self.origin(variable) is not None
+
+    def value_of(self, variable: str) -> Any:
+        """The value of the setting behind an environment variable, without the keyring's."""
+        return getattr(self, _field_of(variable))
+
+    def origin(self, variable: str) -> Origin | None:
+        """Where the value of a setting comes from; None when it has none."""
+        if self.value_of(variable) is None:
+            kept = names_in_keyring(self.home.expanduser())
+            return "keyring" if variable in kept else None
+        # names of variables are read in any case
+        given = {name.upper(): text for name, text in os.environ.items()}
+        return "environment" if given.get(variable, "").strip() else ".env"
+
+    def with_values(self, values: Mapping[str, str]) -> Settings:
+        """A copy in which these variables have these values."""
+        secret = {name for name, info in Settings.model_fields.items() if _is_secret(info)}
+        return self.model_copy(
+            update={
+                field: SecretStr(value) if field in secret else value
+                for field, value in ((_field_of(name), text) for name, text in values.items())
+            }
+        )
+
+
+def _field_of(variable: str) -> str:
+    for name, info in Settings.model_fields.items():
+        if info.alias == variable:
+            return name
+    raise KeyError(f"{variable} is not a setting of personal_pipeline")
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return SecretStr in get_args(info.annotation)
 
 
 def load_settings() -> Settings:

@@ -39,7 +39,7 @@ _SAYS_CLOSED = re.compile(
 )
 _OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
 _OWN = frozenset(
-    "Busy DamagedPartition DbtFailed ServiceError UnreadableFile BadDeclaration".split()  # noqa: SIM905
+    "BadDeclaration Busy DamagedPartition DbtFailed NoKeyring ServiceError UnreadableFile".split()  # noqa: SIM905
 )
 """Our errors whose text is a sentence for people, without a value of a row."""
 

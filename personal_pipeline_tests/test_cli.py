@@ -313,7 +313,7 @@ def test_doctor_says_that_a_credential_is_there_and_not_what_it_is(
     monkeypatch.setenv("STRIPE_API_KEY", SECRET)
     text, as_json = call("doctor").output, call("doctor", "--json").output
     (finding,) = (each for each in json.loads(as_json) if each["what"] == "STRIPE_API_KEY")
-    assert (finding["verdict"], finding["found"]) == ("ok", "set")
+    assert (finding["verdict"], finding["found"]) == ("ok", "set, in the environment")
     assert SECRET not in text + as_json
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
+from personal_pipeline.credentials import with_keyring
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import (
     EARLIEST,
@@ -393,7 +394,7 @@ def pull_source(
     looks: list[Pulled] = []
     with (
         home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS),
-        source.client(settings) as client,
+        source.client(with_keyring(settings, source.credentials)) as client,
     ):
         client.deadline = time.monotonic() + settings.source_budget_seconds
         for stream in source.api:
