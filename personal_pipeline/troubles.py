@@ -114,8 +114,8 @@ def place_of(error: BaseException) -> str:
     if not frames:
         return "an unknown place"
     ours = [each for each in frames if "personal_pipeline" in Path(each.filename).parts]
-    places = dict.fromkeys((*ours[-1:], frames[-1]))
-    return ", ".join(f"{Path(each.filename).name}, line {each.lineno}" for each in places)
+    places = (f"{Path(f.filename).name}, line {f.lineno}" for f in (*ours[-1:], frames[-1]))
+    return ", ".join(dict.fromkeys(places))
 
 
 def told_without_values(body: Callable[P, R]) -> Callable[P, R]:

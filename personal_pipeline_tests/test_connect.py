@@ -19,7 +19,7 @@ import keyring
 import pytest
 from click.testing import CliRunner, Result
 from dotenv import dotenv_values
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 from keyring.backends import fail, null
@@ -262,6 +262,7 @@ def test_of_the_file_only_the_one_line_changes(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40))
 def test_every_key_comes_back_from_the_file_or_is_refused(value: str) -> None:
     import tempfile

@@ -279,7 +279,7 @@ def _set_aside(
     home: Home, path: Path, receipt: Receipt, problem: str, folder: str = "unknown"
 ) -> Taken:
     """``problem`` is told whole beside the file, and its first line in the receipt."""
-    set_aside(home, path, folder, f"{receipt.file}: {problem}")
+    set_aside(home, path, folder, f"{shown(receipt.file)}: {problem}")
     return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
 
 

@@ -121,7 +121,7 @@ def _coded(text: str) -> Markup:
     """Text in which what stands between backticks is shown as code; all of it is escaped."""
     return Markup().join(
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
-        for place, part in enumerate(text.split("`"))
+        for place, part in enumerate(shown_lines(text).split("`"))
     )
 
 
