@@ -141,6 +141,7 @@ COMMANDS: dict[str, Check] = {
     "pytest --numprocesses auto --dist worksteal": is_installed,
     "cp .env.example .env": works_in_a_fresh_folder,
     "personal-pipeline sources": does_it_with_nothing_connected,
+    "personal-pipeline connect stripe": is_understood,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
     "personal-pipeline up": is_understood,

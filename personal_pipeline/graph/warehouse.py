@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from personal_pipeline import duck
 from personal_pipeline.graph.receipts import keep_receipts
 from personal_pipeline.graph.reconcile import (
     EMPTY,
@@ -96,7 +97,8 @@ def writing(home: Home) -> Iterator[None]:
 def connection(home: Home) -> Iterator[DuckDBPyConnection]:
     """A connection for writing; the caller holds ``writing``. Closed whatever happens."""
     # the resource closes only when nothing was raised, which would leave the file locked
-    with DuckDBResource(database=str(home.warehouse)).get_connection() as opened:
+    resource = DuckDBResource(database=str(home.warehouse), connection_config=dict(duck.CONFIG))
+    with resource.get_connection() as opened:
         try:
             opened.execute(LEDGER)
             yield opened
@@ -347,7 +349,7 @@ def publish_receipts(home: Home) -> None:
         with home.lock("warehouse", wait_seconds=0):
             if home.published.exists():
                 copy = _copied(home, home.published)
-                with duckdb.connect(str(copy)) as opened:
+                with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
                     keep_receipts(opened, home)
                     opened.execute("checkpoint")
                 _replace_published(home, copy)
@@ -378,7 +380,7 @@ def reading(home: Home) -> Iterator[DuckDBPyConnection]:
         raise FileNotFoundError(
             f"{home.published}: nothing was built yet; run `personal-pipeline refresh` first"
         )
-    opened = duckdb.connect(str(home.published), read_only=True)
+    opened = duckdb.connect(str(home.published), read_only=True, config=duck.CONFIG)
     try:
         yield opened
     finally:
