@@ -14,7 +14,6 @@ import inspect
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -113,7 +112,11 @@ def place_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "an unknown place"
-    ours = [each for each in frames if "personal_pipeline" in Path(each.filename).parts]
+    ours = [
+        each
+        for each in frames
+        if "personal_pipeline" in Path(each.filename).parts and each.filename != __file__
+    ]
     places = (f"{Path(f.filename).name}, line {f.lineno}" for f in (*ours[-1:], frames[-1]))
     return ", ".join(dict.fromkeys(places))
 
@@ -122,33 +125,39 @@ def told_without_values(body: Callable[P, R]) -> Callable[P, R]:
     """The body of an asset, an op, a check or a sensor, whose errors leave as ``dagster.Failure``
     with their sentence alone: Dagster keeps the text and the whole chain of what is raised, for
     ever and for whoever sees the UI."""
+    import dagster as dg
+
     if inspect.isgeneratorfunction(body):
 
         @functools.wraps(body)
         def yielding(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-            with _only_sentences(kwargs.get("house")):
+            try:
                 yield from body(*args, **kwargs)
+                return
+            except dg.Failure:
+                raise
+            except Exception as error:
+                failure = _failure(error, kwargs.get("house"))
+            # out here, where the error is no longer the context of what is raised
+            raise failure from None
 
         return yielding  # type: ignore[return-value]
 
     @functools.wraps(body)
     def returning(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _only_sentences(kwargs.get("house")):
+        try:
             return body(*args, **kwargs)
+        except dg.Failure:
+            raise
+        except Exception as error:
+            failure = _failure(error, kwargs.get("house"))
+        raise failure from None
 
     return returning
 
 
-@contextmanager
-def _only_sentences(house: Any) -> Iterator[None]:
+def _failure(error: Exception, house: Any) -> Exception:
     import dagster as dg
 
-    try:
-        yield
-        return
-    except dg.Failure:
-        raise
-    except Exception as error:
-        sentence = sentence_of(error, house.home.root if house else None)
-    # raised out here, where the error is no longer the context of anything
-    raise dg.Failure(sentence, metadata={UNEXPECTED: True}, allow_retries=False)
+    sentence = sentence_of(error, house.home.root if house else None)
+    return dg.Failure(sentence, metadata={UNEXPECTED: True}, allow_retries=False)

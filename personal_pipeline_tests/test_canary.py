@@ -447,8 +447,11 @@ def _up(
 def _started(environment: Mapping[str, str], breaks: str, *arguments: str) -> subprocess.Popen[str]:
     if not breaks:
         return start(environment, *arguments)
+    program = Path(environment["PERSONAL_PIPELINE_HOME"]).with_name("breaking.py")
+    program.write_text(AT_WITH + AT)
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", AT_WITH + AT, breaks, NOW.isoformat(), *arguments],
+        # from a file, because what it plants would stand in the list of processes
+        [sys.executable, "-P", str(program), breaks, NOW.isoformat(), *arguments],
         env={**os.environ, "COLUMNS": "300", **environment},
         cwd=environment["PERSONAL_PIPELINE_HOME"],
         stdout=subprocess.PIPE,

@@ -110,14 +110,14 @@ def test_dagster_keeps_the_sentence_of_an_error_and_nothing_of_its_text(generato
 
         @dg.op(out=dg.DynamicOut())
         @told_without_values
-        def body(context: dg.OpExecutionContext):  # type: ignore[no-untyped-def]
+        def body():  # type: ignore[no-untyped-def]
             breaks()
             yield dg.DynamicOutput(1, "x")
     else:
 
         @dg.op
         @told_without_values
-        def body(context: dg.OpExecutionContext) -> None:
+        def body() -> None:
             breaks()
 
     @dg.job
