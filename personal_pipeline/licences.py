@@ -96,8 +96,8 @@ def _split(text: str, word: str) -> list[str]:
 def licence_of(package: Distribution) -> str:
     """What a package says of its licence, in the words of SPDX where they are known."""
     said = package.metadata
-    if expression := said.get("License-Expression"):
-        return str(expression)
+    if expression := said.get_all("License-Expression"):
+        return str(expression[0])
     classified = [
         name
         for each in said.get_all("Classifier") or ()
@@ -105,7 +105,8 @@ def licence_of(package: Distribution) -> str:
     ]
     if classified:
         return " OR ".join(_SPELT.get(name, name) for name in classified)
-    first = next(iter((said.get("License") or "").strip().splitlines()), "")
+    text = "\n".join(said.get_all("License") or ())
+    first = next(iter(text.strip().splitlines()), "")
     return _SPELT.get(first, first)
 
 

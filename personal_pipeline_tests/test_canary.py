@@ -138,11 +138,11 @@ class Search:
     """What was looked at, and what was found there."""
 
     files: int = 0
-    bytes: int = 0
+    size: int = 0
     found: list[str] = field(default_factory=list)
 
     def look(self, place: str, raw: bytes, *needles: str) -> None:
-        self.bytes += len(raw)
+        self.size += len(raw)
         for needle in needles:
             for how in hits(raw, needle):
                 at = raw.find(spellings(needle)[how])
@@ -376,7 +376,7 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
             needles = (SECRET,) if belongs(home, path) else (PRIVATE, SECRET)
             for raw in contents(path):
                 search.look(str(path.relative_to(tmp_path)), raw, *needles)
-    print(f"{search.files} files, {search.bytes:,} bytes, {len(listed)} command lines")  # noqa: T201
+    print(f"{search.files} files, {search.size:,} bytes, {len(listed)} command lines")  # noqa: T201
     assert search.found == [], "\n".join(search.found)
 
     # the search can find: what was planted is where it belongs

@@ -49,10 +49,10 @@ STRIPE = next(source for source in SOURCES if source.name == "stripe")
 class InMemory(KeyringBackend):
     """A keyring that keeps what it is given until the test is over."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
         self.asked = 0
 
