@@ -71,12 +71,10 @@ def private(*arguments, **named):
     raise ValueError("could not convert string to float: 'Zqxprivate 17'")
 
 what, sys.argv[1:] = sys.argv[1], sys.argv[2:]
-if what == "reader":
-    from personal_pipeline.ingest import fetch
-    fetch.check_record = private
-elif what == "build":
+if what == "readers and build":
     from personal_pipeline.graph import build
-    build.read_lake = private
+    from personal_pipeline.ingest import fetch
+    fetch.check_record = build.read_lake = private
 elif what == "board":
     from personal_pipeline.graph import board
     board.exports_of = private
@@ -336,27 +334,23 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
             with services.but(_any_key(planted, services)):
                 command("good", "refresh")
             with services.but(_any_key(breaking, services)):
-                command("bad records", "refresh", "--since", f"{UNTIL}")
-                command("bad models", "refresh", breaks=str(broken_models(tmp_path / "sql")))
+                command("bad rows", "refresh", breaks=str(broken_models(tmp_path / "sql")))
             with services.but(refusing):
                 command("refused", "refresh")
                 command("notify", "status", "--notify")
-            for breaks in ("reader", "build", "board"):
-                with services.but(_any_key(planted, services)):
-                    command(f"broken {breaks}", "refresh", "--retry", breaks=breaks)
+            with services.but(_any_key(planted, services)):
+                command("broken", "refresh", "--json", breaks="readers and build")
             files = hostile_files(tmp_path / "files")
             command("explain", "add", "--explain", *map(str, files))
             command("add", "add", *map(str, files))
-            command("refresh after", "refresh", "--json")
-            for name in ("status", "sources", "doctor"):
-                command(name, name)
-            command("status as JSON", "status", "--json")
+            command("status", "status")
+            command("doctor", "doctor")
             command("report", "report")
             command("report broken", "report", breaks="board")
             with services.but(refusing):
                 said["up"] = _up(environment, home, files, sessions)
 
-    for name in ("refused", "bad models", "broken reader", "broken build", "broken board"):
+    for name in ("bad rows", "refused", "broken", "report broken"):
         assert said[name].code == 1, name
     assert "Traceback" not in "".join(each.out + each.err for each in said.values())
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import select
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -265,8 +265,6 @@ def test_of_the_file_only_the_one_line_changes(tmp_path: Path) -> None:
 @settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40))
 def test_every_key_comes_back_from_the_file_or_is_refused(value: str) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ".env"
         file.write_text("KIT_API_KEY=kit\n")
@@ -286,6 +284,8 @@ def test_every_key_comes_back_from_the_file_or_is_refused(value: str) -> None:
 def test_a_terminal_shows_nothing_of_what_is_typed(
     home: Home, stripe: Loopback, tmp_path: Path
 ) -> None:
+    import pty  # Windows has none
+
     control, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "personal_pipeline.cli", "connect", "stripe", "--env"],
