@@ -296,7 +296,7 @@ def broken_models(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are listed in /proc")
 def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_path: Path) -> None:
     home = Home(tmp_path / "home").ensure()
@@ -328,7 +328,7 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
         def command(name: str, *arguments: str, breaks: str = "") -> None:
             process = _started(environment, breaks, *arguments)
             sessions.append(process.pid)
-            said[name] = end(process, 300)
+            said[name] = end(process, 1200)
 
         with process_lists(sessions) as listed:
             with services.but(_any_key(planted, services)):
@@ -428,11 +428,15 @@ def _up(
         # one more byte, so that it is not known
         (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
     try:
-        until(lambda: not list(home.inbox.iterdir()) or process.poll() is not None, "all is taken")
+        until(
+            lambda: not list(home.inbox.iterdir()) or process.poll() is not None,
+            "all is taken",
+            900,
+        )
         assert process.poll() is None
         time.sleep(2)
         process.send_signal(signal.SIGTERM)
-        return end(process)
+        return end(process, 300)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

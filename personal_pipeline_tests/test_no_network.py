@@ -99,7 +99,7 @@ def test_importing_everything_asks_nothing(denied: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_a_day_of_the_house_asks_its_services_only(
     denied: Path, tmp_path: Path, services: Services
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_day_of_the_house_asks_its_services_only(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_the_demo_and_tests_ask_nothing(denied: Path, tmp_path: Path) -> None:
     said = run("-m", "personal_pipeline.cli", "demo", "--years", "1", cwd=tmp_path)
     assert "Done in" in said

@@ -115,6 +115,7 @@ def command(home: Home, *arguments: str) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).decode("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file cannot have such a name")
 def test_names_of_files_columns_and_members_are_shown_written_out(
     home: Home, tmp_path: Path

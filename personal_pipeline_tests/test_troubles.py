@@ -165,7 +165,7 @@ def command(home: Home, folder: Path, *arguments: str) -> subprocess.CompletedPr
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=1200,
         check=False,
     )
 
@@ -198,6 +198,7 @@ def judged(home: Home, folder: Path, words: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_on_a_full_disk_every_command_says_so_and_status_works(
     small_disk: Home, tmp_path: Path
 ) -> None:
@@ -214,6 +215,7 @@ def test_on_a_full_disk_every_command_says_so_and_status_works(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_in_a_home_that_is_read_only_every_command_says_so_and_status_works(
     small_disk: Home, tmp_path: Path
 ) -> None:
