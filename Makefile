@@ -51,6 +51,10 @@ bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
 		oracle; do \
 		$(RUN)/python -m "benchmarks.$$name"; done
 
+.PHONY: licences
+licences: $(INSTALLED) ## Under which licences the packages of the lock are; fails on an unknown one
+	$(RUN)/python -m personal_pipeline.licences
+
 .PHONY: install
 install: $(INSTALLED) ## Make .venv from requirements.lock
 

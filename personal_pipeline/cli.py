@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -35,10 +36,13 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
+from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.doors.door import Door, opening_page
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.outputs.terminal import escape
 from personal_pipeline.settings import OpenToOthers, Settings, load_settings
+from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House, Outcome
@@ -56,6 +60,10 @@ class Group(click.Group):
     """Turns the errors that a person can do something about into a sentence and exit code 1."""
 
     def invoke(self, context: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # the name of a file need not be text, and no name may end a command
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(context)
         except ValidationError as error:
@@ -64,9 +72,32 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition, NewerHome, OpenToOthers) as error:
+        except (
+            Busy, FileNotFoundError, DamagedPartition, NewerHome, NoKeyring, OpenToOthers,
+        ) as error:  # fmt: skip
             ERRORS.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
             sys.exit(1)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            ERRORS.print(f"[red]{escape(_last_word(error))}[/]", soft_wrap=True)
+            sys.exit(1)
+
+
+def _last_word(error: Exception) -> str:
+    """A full disk in a sentence. Of a defect the places that led to it, and not its text, which
+    may hold what was read."""
+    if trouble := disk_trouble(error, _home_of_settings()):
+        return trouble
+    places = "".join(traceback.format_tb(error.__traceback__))
+    return f"{places}{sentence_of(error)}"
+
+
+def _home_of_settings() -> Path | None:
+    try:
+        return Home.of(load_settings()).root
+    except (ValidationError, OSError):
+        return None
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -178,7 +209,7 @@ def _progress(*, shown: bool) -> Iterator[Told]:
 
     def advance(stream: str, done: int, total: int) -> None:
         if stream not in tasks:
-            tasks[stream] = bars.add_task(stream, total=total or None)
+            tasks[stream] = bars.add_task(escape(stream), total=total or None)
         bars.update(tasks[stream], completed=done, total=total or None)
 
     with bars:
@@ -288,7 +319,7 @@ def _print_passed(passed: Passed) -> None:
     else:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
-        CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+        CONSOLE.print(f"Report: {escape(outcome.report)}", soft_wrap=True)
     for note in outcome.notes:
         CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
@@ -418,6 +449,47 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)
     sys.exit(1 if failures or problems else 0)
+
+
+# ------------------------------------------------------------------------------------ connect
+
+
+@main.command(short_help="Store the credential of a source.")
+@click.argument("name", metavar="SOURCE")
+@click.option(
+    "--env", "in_env", is_flag=True, help="Into .env of this folder, not into the keyring."
+)
+@click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
+def connect(name: str, in_env: bool, forget: bool) -> None:
+    """Ask for the credential of SOURCE, without showing it, and store it in the system's keyring.
+
+    Where there is no keyring it offers .env, which it makes readable by you only. The service is
+    asked once whether it takes the credential; one that it refuses is not stored.
+    """
+    from personal_pipeline import connecting
+    from personal_pipeline.sources import SOURCES
+
+    settings = load_settings()
+    by_name = {source.name: source for source in SOURCES if source.credentials}
+    source = by_name.get(name)
+    if source is None:
+        raise click.UsageError(
+            f"no source {name} has a credential; these have: {', '.join(by_name)}"
+        )
+    if forget:
+        for line in connecting.forgotten(settings, source):
+            CONSOLE.print(escape(line), soft_wrap=True)
+        return
+    CONSOLE.print(escape(source.connect), soft_wrap=True)
+    given = {each: connecting.asked_for(each) for each in source.credentials}
+    try:
+        accepted = connecting.tried(settings, source, given)
+    except connecting.Refused as refusal:
+        ERRORS.print(f"[red]{escape(str(refusal))}[/]", soft_wrap=True)
+        sys.exit(1)
+    CONSOLE.print(escape(accepted), soft_wrap=True)
+    for line in connecting.stored(settings, given, in_env=in_env):
+        CONSOLE.print(escape(line), soft_wrap=True)
 
 
 # --------------------------------------------------------------------- sources, status, report
@@ -693,13 +765,13 @@ def demo(years: int, seed: int, folder: Path) -> None:
     except NotADemo as refusal:
         raise click.UsageError(str(refusal)) from None
     started = time.monotonic()
-    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {folder}/ …")
+    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {escape(str(folder))}/ …")
     with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
         passed = passes.refresh(house, progress=progress)
     _print_passed(passed)
     CONSOLE.print(
         f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
-        f"[bold]PERSONAL_PIPELINE_HOME={folder} {_own_name()} up[/]",
+        f"[bold]PERSONAL_PIPELINE_HOME={escape(str(folder))} {escape(_own_name())} up[/]",
         soft_wrap=True,
     )
     sys.exit(1 if passed.failures else 0)

@@ -22,6 +22,8 @@ from personal_pipeline.ingest.contract import Progress
 FREE_SPACE_WANTED = 2 * 1024**3
 MENDED_BY = "personal-pipeline doctor --repair"
 
+_ORIGINS = {"environment": "the environment", ".env": ".env", "keyring": "the keyring"}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -131,8 +133,8 @@ def _wide(home: Home) -> Iterator[Path]:
 def _credentials(house: House) -> Iterator[Finding]:
     for source in house.sources:
         for name in source.credentials:
-            if house.settings.is_set(name):
-                yield Finding(name, "ok", "set")
+            if origin := house.settings.origin(name):
+                yield Finding(name, "ok", f"set, in {_ORIGINS[origin]}")
             else:
                 found = f"not set: {source.title} is not connected"
                 yield Finding(name, "note", found, source.connect)
@@ -160,6 +162,9 @@ def _folders(house: House) -> Iterator[Finding]:
     if not root.exists():
         yield Finding("home folder", "note", f"{root} is not there yet", "The first run makes it.")
         return
+    if not os.access(root, os.W_OK):
+        advice = "Make it writable for this user: its owner, its mode, or how its disk is mounted."
+        yield Finding("home folder", "problem", f"{root} cannot be written", advice)
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & OTHERS:
         yield Finding(

@@ -25,14 +25,14 @@ from personal_pipeline.graph.raw import inbox_assets, inbox_job
 from personal_pipeline.graph.reconcile import EMPTY
 from personal_pipeline.graph.tables import downstream_of
 from personal_pipeline.graph.warehouse import Kept
-from personal_pipeline.home import Busy, Home
+from personal_pipeline.home import Home
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled, defect, pull_source
+from personal_pipeline.ingest.fetch import Pulled, pull_source
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
-from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.ingest.opening import opened
+from personal_pipeline.troubles import sentence_of
 
 ROUND_WAIT_SECONDS = 30
 """How long a round of alerts that another process makes is waited for."""
@@ -107,7 +107,7 @@ def refresh(
         for source in chosen:
             mine = _run(house, definitions, instance, f"fetch_{source.name}_job")
             if source.name in broken:
-                mine = [f"{source.title}: {_sentence(broken[source.name])}"]
+                mine = [f"{source.title}: {sentence_of(broken[source.name], home.root)}"]
             failed += mine
             # their runs are not red each day, but whoever runs this by hand wants to hear it
             failed += dict.fromkeys(
@@ -300,18 +300,13 @@ def _run(
     return [_cause(event) for event in failed]
 
 
-def _sentence(error: Exception) -> str:
-    """What went wrong. Of an error that is not ours only its kind and place: its message may hold
-    what was read."""
-    return str(error) if isinstance(error, (Busy, DamagedPartition)) else defect(error)
-
-
 def _cause(event: Any) -> str:
     data = event.event_specific_data
     if data.user_failure_data is not None:
         return str(data.user_failure_data.description)
+    # of an error that did not pass our hands only the kind: its text may hold what was read
     error = data.error.cause or data.error
-    return f"{event.step_key}: {error.message.strip().splitlines()[0]}"
+    return f"{event.step_key}: {error.cls_name}"
 
 
 @contextmanager

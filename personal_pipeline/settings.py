@@ -1,7 +1,8 @@
 """Settings: from the environment, else from ``.env`` in the current folder, else the default.
+Credentials that neither has may be in the keyring of the system (see ``credentials``).
 
-Reading them touches no network and creates nothing. Credentials are ``SecretStr``: they show as
-stars wherever they are printed.
+Reading them touches no network and no keyring, and creates nothing. Credentials are ``SecretStr``:
+they show as stars wherever they are printed.
 """
 
 from __future__ import annotations
@@ -9,15 +10,22 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from personal_pipeline.credentials import names_in_keyring
 from personal_pipeline.home import OTHERS, PRIVATE_FILE
+
+QUIET_HOURS = "PERSONAL_PIPELINE_QUIET_HOURS"
+
+Origin: TypeAlias = Literal["environment", ".env", "keyring"]
 
 
 def _zone(name: str) -> str:
@@ -34,10 +42,10 @@ def _words(value: Any) -> Any:
 
 
 def _hours(value: Any) -> Any:
-    """``22-7`` as two hours; ``none`` as None."""
+    """``22-7`` as two hours; nothing, or ``none``, as None."""
     if not isinstance(value, str):
         return value
-    if value.strip().lower() == "none":
+    if value.strip().lower() in ("", "none"):
         return None
     begin, _, end = (part.strip() for part in value.partition("-"))
     if not (begin.isdecimal() and end.isdecimal() and int(begin) < 24 and int(end) < 24):
@@ -75,7 +83,7 @@ class Settings(BaseSettings):
     )
     """Where messages go: apprise addresses. They hold credentials."""
     quiet_hours: Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_hours)] = Field(
-        default=(22, 7), alias="PERSONAL_PIPELINE_QUIET_HOURS"
+        default=(22, 7), alias=QUIET_HOURS
     )
     """From the first hour until the second, in the person's zone, nothing is sent."""
     reminder_days: int = Field(default=3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
@@ -87,25 +95,59 @@ class Settings(BaseSettings):
     kit_api_key: SecretStr | None = Field(default=None, alias="KIT_API_KEY")
     kit_api_base: str = Field(default="https://api.kit.com/v4", alias="KIT_API_BASE")
     kit_requests_per_minute: int = Field(default=120, ge=1, alias="KIT_REQUESTS_PER_MINUTE")
-    medium_feed_url: str | None = Field(default=None, alias="MEDIUM_FEED_URL")
-    story_sheet_url: str | None = Field(default=None, alias="STORY_SHEET_URL")
+    medium_feed_url: str | None = Field(default=None, repr=False, alias="MEDIUM_FEED_URL")
+    story_sheet_url: str | None = Field(default=None, repr=False, alias="STORY_SHEET_URL")
+    """Whoever has this address can read the sheet."""
 
     @model_validator(mode="before")
     @classmethod
     def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A variable that is there and empty, as in a copied .env.example, says nothing."""
+        """A variable that is there and empty, as in a copied .env.example, says nothing; but of
+        the quiet hours it says that there are none."""
         return {
             name: value
             for name, value in values.items()
-            if not (isinstance(value, str) and not value.strip())
+            if not (isinstance(value, str) and not value.strip()) or name == QUIET_HOURS
         }
 
     def is_set(self, variable: str) -> bool:
-        """Whether the setting behind an environment variable has a value."""
-        for name, info in type(self).model_fields.items():
-            if info.alias == variable:
-                return getattr(self, name) is not None
-        raise KeyError(f"{variable} is not a setting of personal_pipeline")
+        """Whether the setting behind an environment variable has a value, here or in the keyring.
+        The keyring itself is not asked."""
+        return self.origin(variable) is not None
+
+    def value_of(self, variable: str) -> Any:
+        """The value of the setting behind an environment variable, without the keyring's."""
+        return getattr(self, _field_of(variable))
+
+    def origin(self, variable: str) -> Origin | None:
+        """Where the value of a setting comes from; None when it has none."""
+        if self.value_of(variable) is None:
+            kept = names_in_keyring(self.home.expanduser())
+            return "keyring" if variable in kept else None
+        # names of variables are read in any case
+        given = {name.upper(): text for name, text in os.environ.items()}
+        return "environment" if given.get(variable, "").strip() else ".env"
+
+    def with_values(self, values: Mapping[str, str]) -> Settings:
+        """A copy in which these variables have these values."""
+        secret = {name for name, info in Settings.model_fields.items() if _is_secret(info)}
+        return self.model_copy(
+            update={
+                field: SecretStr(value) if field in secret else value
+                for field, value in ((_field_of(name), text) for name, text in values.items())
+            }
+        )
+
+
+def _field_of(variable: str) -> str:
+    for name, info in Settings.model_fields.items():
+        if info.alias == variable:
+            return name
+    raise KeyError(f"{variable} is not a setting of personal_pipeline")
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return SecretStr in get_args(info.annotation)
 
 
 class OpenToOthers(Exception):

@@ -199,7 +199,8 @@ def test_blank_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch, bl
     unset = load_settings()
     for variable in variables():
         monkeypatch.setenv(variable, blank)
-    assert load_settings() == unset
+    # of this one nothing is an answer: .env.example says "Empty: never quiet"
+    assert load_settings() == unset.model_copy(update={"quiet_hours": None})
     for variable in (name for source in SOURCES for name in source.credentials):
         assert not load_settings().is_set(variable)
 
@@ -316,7 +317,7 @@ def test_doctor_says_that_a_credential_is_there_and_not_what_it_is(
     monkeypatch.setenv("STRIPE_API_KEY", SECRET)
     text, as_json = call("doctor").output, call("doctor", "--json").output
     (finding,) = (each for each in json.loads(as_json) if each["what"] == "STRIPE_API_KEY")
-    assert (finding["verdict"], finding["found"]) == ("ok", "set")
+    assert (finding["verdict"], finding["found"]) == ("ok", "set, in the environment")
     assert SECRET not in text + as_json
 
 

@@ -151,6 +151,7 @@ COMMANDS: dict[str, Check] = {
     "cp .env.example .env": works_in_a_fresh_folder,
     "chmod 600 .env": works_on_a_copied_example,
     "personal-pipeline sources": does_it_with_nothing_connected,
+    "personal-pipeline connect stripe": is_understood,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
     "personal-pipeline rebuild": is_understood,

@@ -25,8 +25,11 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.settings import Settings
+from personal_pipeline.shown import shown, shown_lines
 
 LOG = logging.getLogger(__name__)
+
+LONGEST_TITLE = 200
 
 REPORT_PATIENCE = timedelta(hours=1)
 """So long after its hour the report of the day is awaited; then an earlier one of the day goes."""
@@ -110,9 +113,9 @@ def _post(home: Home, known: memory.Memory, settings: Settings) -> None:
 
 
 def _censored(message: memory.Message, settings: Settings) -> memory.Message:
-    """The message without any credential of the settings. None should be in it; this is the last
-    door before it leaves the machine."""
-    title, body = message.title, message.body
+    """The message without any credential of the settings, and with nothing in it that steers: a
+    title is one line. None should be in it; this is the last door before it leaves the machine."""
+    title, body = shown(message.title, LONGEST_TITLE), shown_lines(message.body)
     for value in (getattr(settings, name) for name in type(settings).model_fields):
         for secret in value if isinstance(value, tuple) else (value,):
             if isinstance(secret, SecretStr) and len(text := secret.get_secret_value()) > 5:

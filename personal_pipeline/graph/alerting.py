@@ -18,6 +18,7 @@ from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import checks as stream_checks
 from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.house import House
+from personal_pipeline.troubles import UNEXPECTED, told_without_values
 
 ROUND_INTERVAL_SECONDS = 60
 
@@ -113,6 +114,7 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
             "hand, and which run or check failed: docs/alerts.md."
         ),
     )
+    @told_without_values
     def alerts(
         context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
     ) -> dg.SkipReason:
@@ -136,6 +138,7 @@ def failed_run_sensor() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Notes runs that failed; the alerts sensor tells of them.",
     )
+    @told_without_values
     def failed_runs(
         context: dg.RunFailureSensorContext, house: dg.ResourceParam[House]
     ) -> dg.SkipReason:
@@ -165,9 +168,11 @@ def note_failures(house: House, run: dg.DagsterRun, failed: Sequence[dg.DagsterE
 
 
 def _is_on_the_board(event: dg.DagsterEvent) -> bool:
+    said = event.step_failure_data.user_failure_data
     return (
         str(event.step_key).startswith("fetch_")
-        and event.step_failure_data.user_failure_data is not None
+        and said is not None
+        and UNEXPECTED not in said.metadata
     )
 
 

@@ -13,6 +13,7 @@ import dagster as dg
 from personal_pipeline.graph.house import House
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.troubles import told_without_values
 
 _AC = dg.AutomationCondition
 
@@ -99,6 +100,7 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks into inbox/ and takes each file or folder once it stopped growing.",
     )
+    @told_without_values
     def watch(
         context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
     ) -> dg.SensorResult:

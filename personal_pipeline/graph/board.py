@@ -28,6 +28,7 @@ from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
 from personal_pipeline.ingest.repair import missing_still
 from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.shown import shown_lines
 
 _ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 """After these the other streams of the source are not even asked."""
@@ -171,5 +172,5 @@ def _line(
         rows=kept.rows,
         records=records,
         unreadable=unreadable,
-        detail=verdict.detail,
+        detail=shown_lines(verdict.detail),
     )

@@ -34,6 +34,8 @@ from personal_pipeline.outputs.board import (
     newest_words,
     share_unreadable,
 )
+from personal_pipeline.shown import shown
+from personal_pipeline.troubles import told_without_values
 
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
@@ -41,6 +43,7 @@ LOCK_WAIT_SECONDS = 60
 HOURS_BETWEEN_CHECKS = 4
 MOST_NAMES = 20
 """So many field names are told; a file of another kind may have hundreds."""
+LONGEST_NAME = 60
 
 
 def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
@@ -67,6 +70,7 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
         ],
         can_subset=True,
     )
+    @told_without_values
     def check_streams(  # type: ignore[no-untyped-def]
         context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]
     ):
@@ -183,9 +187,9 @@ def checked(
 
 
 def _named(names: Collection[str]) -> str:
-    shown = ", ".join(list(names)[:MOST_NAMES])
+    told = ", ".join(shown(name, LONGEST_NAME) for name in list(names)[:MOST_NAMES])
     more = len(names) - MOST_NAMES
-    return f"{shown} and {more} more" if more > 0 else shown
+    return f"{told} and {more} more" if more > 0 else told
 
 
 def board_asset() -> dg.AssetsDefinition:
@@ -209,6 +213,7 @@ def board_asset() -> dg.AssetsDefinition:
             )
         ],
     )
+    @told_without_values
     def write_source_board(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
     ):

@@ -21,6 +21,7 @@ from typing import Any
 from dagster_dbt import DbtProject
 
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.shown import shown_lines
 
 FOLDER = Path(__file__).parents[2] / "sql"
 PARSE_WAIT_SECONDS = 300
@@ -209,7 +210,7 @@ def without_values(message: str) -> str:
     quote, bracket or word that announces a value goes, and every line after that one: a value may
     hold quotes and line ends itself.
     """
-    message = message.strip()
+    message = shown_lines(message.strip())
     if any(kind in message for kind in _SPEAKS_OF_SQL):
         return message
     found = _VALUE.search(message)

@@ -17,6 +17,7 @@ from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
 from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.troubles import told_without_values
 
 
 class Translator(DagsterDbtTranslator):
@@ -194,6 +195,7 @@ def _dbt_assets(
         backfill_policy=dg.BackfillPolicy.single_run() if grain is not Grain.WHOLE else None,
         pool="warehouse",
     )
+    @told_without_values
     def build_group(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
     ):

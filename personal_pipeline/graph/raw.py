@@ -27,6 +27,8 @@ from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
+from personal_pipeline.shown import shown
+from personal_pipeline.troubles import told_without_values
 
 OWNER = "team:owner"
 
@@ -154,6 +156,7 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @told_without_values
     def fetch_source(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
         if not house.connected(source):
             missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
@@ -238,6 +241,7 @@ def inbox_assets(
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @told_without_values
     def take_inbox(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
@@ -320,7 +324,7 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
     return [
         dg.TableRecord(
             {
-                "file": receipt.file,
+                "file": shown(receipt.file),
                 "new": each.new,
                 "changed": each.altered,
                 "vanished": each.vanished,
@@ -328,8 +332,8 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
                 "unreadable in the file": receipt.unreadable,
                 "from": each.first_month or "",
                 "to": each.last_month or "",
-                "columns unknown": ", ".join(each.columns_unknown),
-                "columns gone": ", ".join(each.columns_gone),
+                "columns unknown": shown(", ".join(each.columns_unknown)),
+                "columns gone": shown(", ".join(each.columns_gone)),
             }
         )
         for receipt in receipts
@@ -341,7 +345,7 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
 def receipt_line(receipt: inbox.Receipt) -> str:
     """A receipt in one line, for the log of the run."""
     if receipt.problem:
-        return f"{receipt.file}: set aside. {receipt.problem}"
+        return shown(f"{receipt.file}: set aside. {receipt.problem}")
     counts = ", ".join(
         f"{each.stream} {each.new} new {each.altered} changed {each.vanished} vanished "
         f"{each.unchanged} unchanged"
@@ -354,7 +358,8 @@ def receipt_line(receipt: inbox.Receipt) -> str:
         for words, names in (("new", each.columns_unknown), ("gone", each.columns_gone)):
             odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
     unreadable = f"{receipt.unreadable} unreadable"
-    return f"{receipt.file}: {'; '.join(filter(None, [kind, counts, unreadable, *also, *odd]))}"
+    told = "; ".join(filter(None, [kind, counts, unreadable, *also, *odd]))
+    return shown(f"{receipt.file}: {told}", 4_000)
 
 
 def inbox_job(taken: dg.AssetsDefinition) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.home import Home
+from personal_pipeline.shown import shown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -98,7 +99,7 @@ def _row(path: Path) -> list[Any] | None:
         return [
             path.name,
             _utc(receipt["received_at"]),
-            receipt["file"],
+            shown(receipt["file"]),
             receipt["digest"],
             receipt["size"],
             receipt["source"],
@@ -112,13 +113,15 @@ def _row(path: Path) -> list[Any] | None:
             min(months, default=None),
             max(months, default=None),
             *(
-                sorted({column for each in streams for column in each.get(name, ())})
+                sorted({shown(column) for each in streams for column in each.get(name, ())})
                 for name in ("columns_unknown", "columns_gone")
             ),
-            receipt["reason"],
-            receipt.get("also_claimed", []),
-            receipt["problem"],
-            receipt.get("warning"),
+            shown(receipt["reason"]),
+            [shown(each) for each in receipt.get("also_claimed", [])],
+            *(
+                shown(each) if each else None
+                for each in (receipt["problem"], receipt.get("warning"))
+            ),
             json.dumps(streams),
         ]
     except (OSError, ValueError, KeyError, TypeError):

@@ -14,6 +14,7 @@ from personal_pipeline.graph.raw import OWNER, read_originals_again
 from personal_pipeline.graph.tables import Tables
 from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.morning import is_current, write_morning_report
+from personal_pipeline.troubles import told_without_values
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
 
@@ -40,6 +41,7 @@ def report_asset(tables: Tables) -> dg.AssetsDefinition:
             )
         ],
     )
+    @told_without_values
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
         board = board_of(house)
         if REBUILDS not in context.run.tags or not is_current(house, board):
@@ -89,6 +91,7 @@ class MorningConfig(dg.Config):
     # refresh would wait for ever; the lock of the warehouse ends with its process
     out=dg.Out(dg.Nothing),
 )
+@told_without_values
 def build_and_report(
     context: dg.OpExecutionContext, config: MorningConfig, house: dg.ResourceParam[House]
 ) -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from personal_pipeline import duck
 from personal_pipeline.graph import whole
 from personal_pipeline.graph.receipts import keep_receipts
 from personal_pipeline.graph.reconcile import (
@@ -103,7 +104,9 @@ def connection(home: Home) -> Iterator[DuckDBPyConnection]:
     ``DamagedWarehouse`` when that is why something in it failed."""
     try:
         # the resource closes only when nothing was raised, which would leave the file locked
-        with DuckDBResource(database=str(home.warehouse)).get_connection() as opened:
+        with DuckDBResource(
+            database=str(home.warehouse), connection_config=dict(duck.CONFIG)
+        ).get_connection() as opened:
             try:
                 opened.execute(LEDGER)
                 yield opened
@@ -422,7 +425,7 @@ def publish_receipts(home: Home) -> None:
             if home.published.exists():
                 was_whole = whole.is_noted(home, home.published)
                 copy = _copied(home, home.published)
-                with duckdb.connect(str(copy)) as opened:
+                with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
                     keep_receipts(opened, home)
                     opened.execute("checkpoint")
                 _replace_published(home, copy)
@@ -457,7 +460,7 @@ def reading(home: Home) -> Iterator[DuckDBPyConnection]:
         raise FileNotFoundError(
             f"{home.published}: nothing was built yet; run `personal-pipeline refresh` first"
         )
-    opened = duckdb.connect(str(home.published), read_only=True)
+    opened = duckdb.connect(str(home.published), read_only=True, config=duck.CONFIG)
     try:
         yield opened
     finally:

@@ -15,6 +15,7 @@ from typing import Any
 
 from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival, nothing_readable
 from personal_pipeline.home import Home
+from personal_pipeline.shown import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,13 @@ def _read(receipt: Mapping[str, Any]) -> _Read:
     rows = sum(each["new"] + each["altered"] + each["unchanged"] for each in receipt["streams"])
     unreadable = int(receipt["unreadable"])
     cause, problem = None, ""
+    file = shown(receipt["file"])
     if receipt["problem"] is not None:
         cause = receipt.get("cause") or FILE_UNREADABLE
-        problem = f"{receipt['file']}: {receipt['problem']}"
+        problem = f"{file}: {receipt['problem']}"
     elif unreadable and not rows:
         cause = FORMAT_CHANGED
-        problem = f"{receipt['file']}: {nothing_readable(unreadable)}"
+        problem = f"{file}: {nothing_readable(unreadable)}"
     arrival = Arrival(str(receipt["digest"]), captured_at, received_at, cause, problem)
     return _Read(arrival, rows, unreadable)
 

@@ -16,6 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from personal_pipeline.shown import shown_lines
+
 if TYPE_CHECKING:
     from personal_pipeline.ingest.http import Client
     from personal_pipeline.ingest.tables import Spool
@@ -273,6 +275,9 @@ class UnreadableFile(Exception):
     that says what was expected and what to do; it holds no row of the file."""
 
     cause = "file unreadable"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown_lines(message))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import errno
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
+from personal_pipeline.credentials import with_keyring
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.clocks import (
     asked_at,
@@ -66,11 +65,16 @@ from personal_pipeline.ingest.vanishing import (
     what_would_vanish,
 )
 from personal_pipeline.settings import Settings
+from personal_pipeline.shown import shown
+from personal_pipeline.troubles import sentence_of
 
 __all__ = ["CHUNK_DAYS", "Pulled", "check_record", "pull", "pull_source", "sort_into_days"]
 
 LOCK_WAIT_SECONDS = 60
 """Beyond the time budget that the run which holds the lock has itself."""
+
+LONGEST_NAME = 60
+"""So much of a field's name stands in a reason."""
 
 MANY_UNREADABLE = 5
 """So many records that cannot be read, when they are most of an answer, leave its days due."""
@@ -186,7 +190,7 @@ def _why_impossible(days: Collection[date], today: date) -> str:
 def reason_of(error: Exception) -> str:
     """A reason that names the field of a ``KeyError`` and otherwise holds no value."""
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        return f"{error.args[0]}: missing"
+        return f"{shown(error.args[0], LONGEST_NAME)}: missing"
     return f"could not be read ({type(error).__name__})"
 
 
@@ -292,7 +296,7 @@ def pull(
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
-        failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
+        failure = ServiceError(Failure.DEFECT, f"{source.title}: {sentence_of(error, home.root)}")
     if failure is not None:
         # of a look that the clock or the service ended before it began, nothing is believed
         memory = look.memory if look.trusted else before
@@ -553,16 +557,6 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
     look.landed(answer, [lake.write(today, rows)])
 
 
-def defect(error: Exception) -> str:
-    """What to say of an error that should not be: its kind and place, because its message may hold
-    what was read."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
-        "This is a defect of personal_pipeline; nothing that was there is lost."
-    )
-
-
 def pull_source(
     home: Home,
     settings: Settings,
@@ -587,10 +581,12 @@ def pull_source(
     looks: list[Pulled] = []
     with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
         try:
-            client = source.client(settings)
+            client = source.client(with_keyring(settings, source.credentials))
         except Exception as error:
             now = clock()
-            failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
+            failure = ServiceError(
+                Failure.DEFECT, f"{source.title}: {sentence_of(error, home.root)}"
+            )
             for stream in wanted:
                 memory = recall(home, source.name, stream.name)
                 failed = memory.failed(now, failure.failure.value, str(failure))

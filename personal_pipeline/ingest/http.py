@@ -37,6 +37,8 @@ from threading import Thread
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from personal_pipeline.shown import shown
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 ANSWER_TIMEOUT_SECONDS = 300.0
@@ -53,6 +55,12 @@ Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 _TRY_AGAIN = frozenset({408, 409, 429})
 _PIECE = 64 * 1024
+
+_KINDS = {
+    "application/json": "JSON that is broken",
+    "text/html": "a web page",
+    "text/plain": "plain text",
+}
 
 
 class Failure(StrEnum):
@@ -81,7 +89,7 @@ class ServiceError(Exception):
     """A service did not give what was asked. The message says what, and what to do about it."""
 
     def __init__(self, failure: Failure, message: str) -> None:
-        super().__init__(message)
+        super().__init__(shown(message))
         self.failure = failure
 
 
@@ -232,9 +240,8 @@ class Client:
         except (ValueError, RecursionError):
             raise ServiceError(
                 Failure.FORMAT_CHANGED,
-                f"{self._place(path)}: expected JSON, got "
-                f"{response.headers.get('Content-Type', 'no content type')}. Nothing was lost; see "
-                "docs/sources/ for the shape that is understood.",
+                f"{self._place(path)}: expected JSON, got {_kind_of(response)}. Nothing was lost; "
+                "see docs/sources/ for the shape that is understood.",
             ) from None
 
     def changed(self, path: str, expected: str) -> ServiceError:
@@ -367,6 +374,12 @@ def _rejected(place: str, problem: str, status: int) -> ServiceError:
 def _request_id(response: Answer) -> str:
     named = response.headers.get("Request-Id", "")
     return f" (request {named})" if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", named) else ""
+
+
+def _kind_of(response: Answer) -> str:
+    """What an answer seems to be. Its Content-Type is the server's own text, and not repeated."""
+    said = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return _KINDS.get(said, "something else")
 
 
 def _not_json(constant: str) -> Any:

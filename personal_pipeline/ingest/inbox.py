@@ -67,6 +67,7 @@ from personal_pipeline.ingest.shown import (
     read_shown,
 )
 from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
+from personal_pipeline.shown import shown
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
@@ -289,7 +290,7 @@ def _take(
                 home,
                 source.name,
                 stream.name,
-                memory.failed(now, error.cause, f"{receipt.file}: {error}"),
+                memory.failed(now, error.cause, f"{shown(receipt.file)}: {error}"),
             )
         receipt = replace(receipt, cause=error.cause)
         taken = _set_aside(home, path, receipt, str(error), source.name)
@@ -307,7 +308,7 @@ def _set_aside(
     home: Home, path: Path, receipt: Receipt, problem: str, folder: str = "unknown"
 ) -> Taken:
     """``problem`` is told whole beside the file, and its first line in the receipt."""
-    set_aside(home, path, folder, f"{receipt.file}: {problem}")
+    set_aside(home, path, folder, f"{shown(receipt.file)}: {problem}")
     return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
 
 

@@ -256,7 +256,9 @@ class StreamLake:
                 entry = [*stamp, *self._looked_at(partition, entry or ())]
             current[name] = entry
         if current != noted:
-            write_atomically(self.folder / VERSIONS, canonical(current).encode())
+            # it only saves reading, and a look at the board must not need to write
+            with suppress(OSError):
+                write_atomically(self.folder / VERSIONS, canonical(current).encode())
         return {
             date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
         }

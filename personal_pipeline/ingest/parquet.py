@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from personal_pipeline import duck
 from personal_pipeline.ingest.contract import Table
 
 EMPTY = "empty"
@@ -55,7 +56,7 @@ def digest(table: Table, volatile: tuple[str, ...]) -> str:
 
 def digest_of_parquet(path: Path, table: Table, volatile: tuple[str, ...]) -> tuple[str, int]:
     """Digest and count of the rows of a file. Raises ``duckdb.Error`` when it is damaged."""
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with duckdb.connect(config={**duck.CONFIG, "threads": 1}) as connection:
         found: tuple[str, int] = connection.execute(
             f"select {digest(table, volatile)}, count(*) from {FILE}", [str(path)]
         ).fetchall()[0]

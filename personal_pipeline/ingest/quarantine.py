@@ -10,6 +10,7 @@ from pathlib import Path
 from personal_pipeline.home import PRIVATE_FILE, Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Unreadable
 from personal_pipeline.ingest.lake import canonical
+from personal_pipeline.shown import shown_lines
 
 
 def keep_records(
@@ -45,7 +46,9 @@ def set_aside(home: Home, file: Path, folder: str, reason: str) -> Path:
     target = home.quarantine / folder
     target.mkdir(parents=True, exist_ok=True)
     place = free_name(target / file.name)
-    write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode())
+    write_atomically(
+        place.with_name(f"{place.name}.reason.txt"), f"{shown_lines(reason)}\n".encode()
+    )
     shutil.move(file, place)
     # it has the mode that it came with
     place.chmod(PRIVATE_FILE)

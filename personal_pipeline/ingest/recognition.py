@@ -16,6 +16,7 @@ from typing import TypeVar
 from personal_pipeline.ingest.archives import kind_of
 from personal_pipeline.ingest.contract import Claim, Drop, DropFile, Source
 from personal_pipeline.ingest.delimited import DELIMITERS, rows
+from personal_pipeline.shown import shown
 
 _Answer = TypeVar("_Answer")
 
@@ -133,6 +134,8 @@ def _text_looks_like(text: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [json.dumps(name[:LONGEST_NAME], ensure_ascii=False) for name in names[:MOST_NAMES]]
-    more = len(names) - len(shown)
-    return f"{', '.join(shown)} and {more} more" if more else ", ".join(shown)
+    told = [
+        shown(json.dumps(name[:LONGEST_NAME], ensure_ascii=False)) for name in names[:MOST_NAMES]
+    ]
+    more = len(names) - len(told)
+    return f"{', '.join(told)} and {more} more" if more else ", ".join(told)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from personal_pipeline import duck
 from personal_pipeline.home import Home, scratch, write_atomically
 from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
@@ -58,7 +59,7 @@ def spooling(home: Home) -> Iterator[Spool]:
                 "threads": 1,
                 "temp_directory": str(folder / "overflow"),
                 "preserve_insertion_order": False,
-                "autoinstall_known_extensions": False,
+                **duck.CONFIG,
             }
         ) as connection,
     ):

@@ -6,6 +6,7 @@ show it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -181,7 +182,7 @@ def board_markdown(board: Sequence[StreamState]) -> str:
     table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
     advice = [
         f"**{_escaped(state_words(lines[0]).capitalize())}** {_escaped(_named(lines))}\n\n"
-        f"{lines[0].detail}"
+        f"{_inert(lines[0].detail)}"
         for lines in _troubles(board)
     ]
     return "\n\n".join([table, *advice])
@@ -222,4 +223,9 @@ def _named(lines: Sequence[StreamState]) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("_", "\\_")
+    return _inert(cell).replace("_", "\\_")
+
+
+def _inert(text: str) -> str:
+    """Markdown in which nothing that others wrote becomes a link, a picture, HTML or a column."""
+    return re.sub(r"[\\<>\[\]|]", r"\\\g<0>", text)

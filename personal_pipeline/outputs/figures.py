@@ -17,6 +17,8 @@ from typing import TypeVar
 
 import duckdb
 
+from personal_pipeline import duck
+
 _Row = TypeVar("_Row")
 
 
@@ -356,7 +358,7 @@ def read_figures(database: Path, day: date) -> Figures:
     """
     if not database.exists():
         return _figures(None, frozenset(), day)
-    with duckdb.connect(str(database), read_only=True) as connection:
+    with duckdb.connect(str(database), read_only=True, config=duck.CONFIG) as connection:
         # else a timestamp becomes the date of the machine's own zone
         connection.execute("set TimeZone = 'UTC'")
         tables = {row.table_name for row in _rows(connection, "mart_tables", _Table)}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table as Grid
 from rich.text import Text
 
 from personal_pipeline.ingest.adding import Explained
 from personal_pipeline.ingest.inbox import Receipt
+from personal_pipeline.outputs.terminal import escape_line as escape
+from personal_pipeline.shown import shown, shown_lines
 
 MOST_FILES_SHOWN = 20
 
@@ -90,10 +91,10 @@ def _count(number: int) -> str:
 
 def explanation(explained: Explained) -> RenderableType:
     """Who claims a file, the one that takes it first; or what the file looks like."""
-    name = Text(f"{explained.file}\n", style="bold")
+    name = Text(f"{shown(explained.file)}\n", style="bold")
     if explained.unknown is not None:
         # not wrapped by the terminal's width: a part of it may be a file to copy
-        return name.append(f"{explained.unknown}\n", style="not bold")
+        return name.append(f"{shown_lines(explained.unknown)}\n", style="not bold")
     grid = Grid(show_header=True, header_style="dim")
     grid.add_column("claimed by", overflow="fold")
     grid.add_column("sure", justify="right")

@@ -29,6 +29,7 @@ from personal_pipeline.outputs.sections.revenue import revenue_section
 from personal_pipeline.outputs.sections.stories import stories_section
 from personal_pipeline.outputs.sections.subscribers import subscribers_section
 from personal_pipeline.outputs.standing import in_use, is_connected, looked_until, words
+from personal_pipeline.shown import shown_lines
 
 LATEST = "latest.html"
 
@@ -81,6 +82,10 @@ def build_report(
         loader=PackageLoader("personal_pipeline.outputs"),
         autoescape=True,
         undefined=StrictUndefined,
+        # what is Markup is ours: pictures, and text that was escaped
+        finalize=lambda value: (
+            value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -116,7 +121,7 @@ def _coded(text: str) -> Markup:
     """Text in which what stands between backticks is shown as code; all of it is escaped."""
     return Markup().join(
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
-        for place, part in enumerate(text.split("`"))
+        for place, part in enumerate(shown_lines(text).split("`"))
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.originals import REPLACED, digest_of, keep_original, original_path
+from personal_pipeline.ingest.lake import digest_of
+from personal_pipeline.ingest.originals import REPLACED, keep_original, original_path
 
 
 def truncated(content: bytes) -> bytes:

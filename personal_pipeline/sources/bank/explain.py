@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from personal_pipeline.ingest.contract import DropFile
 from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
+from personal_pipeline.shown import shown
 from personal_pipeline.sources.bank.dialect import plain_column
 from personal_pipeline.sources.bank.statement_csv import HEADER_WITHIN_LINES
 from personal_pipeline.sources.bank.values import (
@@ -22,6 +23,8 @@ from personal_pipeline.sources.bank.values import (
     decoded,
     first_that_fits,
 )
+
+LONGEST_NAME = 60
 
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d.%m.%y")
 
@@ -61,8 +64,11 @@ class Explained:
     dialect: str
 
     def __str__(self) -> str:
-        understood = [f"  {field}: {column}" for field, column in self.columns.items()]
-        left = [f"Not understood: {', '.join(self.unknown)}."] if self.unknown else []
+        understood = [
+            f"  {field}: {shown(column, LONGEST_NAME)}" for field, column in self.columns.items()
+        ]
+        unknown = ", ".join(shown(column, LONGEST_NAME) for column in self.unknown)
+        left = [f"Not understood: {unknown}."] if self.unknown else []
         lacking = [f"Not found: {', '.join(self.missing)}."] if self.missing else []
         return "\n".join(
             [
@@ -161,7 +167,8 @@ def _numeric(texts: Sequence[str]) -> bool:
 def _declaration(
     names: Sequence[str], chosen: Mapping[str, str], date_format: str, mark: str
 ) -> str:
-    quoted = {name: json.dumps(name, ensure_ascii=False) for name in names}
+    # what is written out is an escape of YAML too, within its quotes
+    quoted = {name: shown(json.dumps(name, ensure_ascii=False), len(name) * 12) for name in names}
     order = [field for field in _WORDS if field in chosen]
     lines = [
         "name: my_bank            # the name of this file",

@@ -20,6 +20,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from personal_pipeline import duck
 from personal_pipeline.ingest.archives import DAMAGED_ZIP
 from personal_pipeline.ingest.contract import DropFile, Record
 from personal_pipeline.ingest.tables import Spool
@@ -238,7 +239,7 @@ def write_samples(recordings: Sequence[Recording], place: Path) -> None:
             ),
         }
     )
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with duckdb.connect(config={**duck.CONFIG, "threads": 1}) as connection:
         connection.register("frame", frame)
         connection.execute(_WRITE.format(place=str(place).replace("'", "''")))
 

@@ -45,7 +45,8 @@ def fetch_feed(client: Client, _window: Window) -> Iterator[Record]:
     Raises ``ServiceError``: FORMAT_CHANGED when the answer is not an RSS feed, or breaks off.
     """
     response = client.get("")
-    place = f"medium: GET {urlsplit(response.url).path}"
+    # not the path: it is what the person set, and may be an address that only they know
+    place = f"medium: GET {urlsplit(response.url).hostname}"
     yield from read_feed(response.content, response.headers.get("Content-Type", ""), place)
 
 

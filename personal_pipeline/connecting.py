@@ -1,0 +1,102 @@
+"""Connecting a source: its credential is asked for, tried at the service, and stored."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+
+from personal_pipeline import credentials
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.http import Failure, ServiceError
+from personal_pipeline.settings import Settings
+
+TRY_SECONDS = 20.0
+
+ENV = Path(".env")
+
+_PLACES = {"environment": "the environment", ".env": ".env"}
+
+
+class Refused(Exception):
+    """What was typed is no credential, or the service does not take it. Nothing was stored."""
+
+
+def asked_for(variable: str) -> str:
+    """What the person types, which no screen shows; or the line that a program pipes in."""
+    if sys.stdin.isatty():
+        value = click.prompt(variable, hide_input=True, err=True)
+    else:
+        value = sys.stdin.readline()
+    return str(value).strip()
+
+
+def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
+    """Ask the service once; a sentence that says what came of it. Raises ``Refused``."""
+    for variable, value in given.items():
+        if not value:
+            raise Refused(f"{variable}: nothing was given, so nothing was stored.")
+        if not value.isprintable() or " " in value:
+            raise Refused(
+                f"{variable}: it holds a blank or a character that cannot be printed; copy it "
+                "again. Nothing was stored."
+            )
+    if source.client is None or source.beginning is None:
+        return f"{source.title} is asked with the next `personal-pipeline refresh`."
+    try:
+        with source.client(settings.with_values(given)) as client:
+            client.deadline = time.monotonic() + TRY_SECONDS
+            source.beginning(client)
+    except ServiceError as error:
+        if error.failure is Failure.CREDENTIAL_REFUSED:
+            raise Refused(f"{error} Nothing was stored.") from None
+        return f"{source.title} could not be asked now ({error.failure}); the next refresh does."
+    return f"{source.title} accepts it."
+
+
+def stored(settings: Settings, given: Mapping[str, str], *, in_env: bool) -> Iterator[str]:
+    """Store the credentials; yields what is to be told. Raises ``Refused``."""
+    home = settings.home.expanduser()
+    for variable, value in given.items():
+        into_env = in_env
+        if not into_env:
+            try:
+                credentials.keep(home, variable, value)
+                yield f"{variable} is in the keyring of this system."
+            except credentials.NoKeyring as none:
+                yield str(none)
+                if not _wanted_in_env():
+                    raise click.exceptions.Exit(1) from None
+                into_env = True
+        if into_env:
+            try:
+                credentials.write_into_env(ENV.resolve(), variable, value)
+            except credentials.NotForEnv as error:
+                raise click.ClickException(str(error)) from None
+            yield f"{variable} is in {ENV.resolve()}, which only you can read."
+        elsewhere = settings.origin(variable)
+        if elsewhere == "environment" or (elsewhere == ".env" and not into_env):
+            yield f"{variable} is set in {_PLACES[elsewhere]} too, and that one is used."
+
+
+def _wanted_in_env() -> bool:
+    if not sys.stdin.isatty():
+        click.echo("`personal-pipeline connect SOURCE --env` writes it into .env.", err=True)
+        return False
+    return click.confirm(f"Write it into {ENV.resolve()}, readable by you only?", err=True)
+
+
+def forgotten(settings: Settings, source: Source) -> Iterator[str]:
+    """Take the credentials of a source out of the keyring; yields what is to be told."""
+    home = settings.home.expanduser()
+    for variable in source.credentials:
+        if credentials.forget(home, variable):
+            yield f"{variable} is no longer in the keyring."
+        else:
+            yield f"{variable} was not in the keyring."
+        if (left := settings.origin(variable)) and left != "keyring":
+            yield f"It is still set in {_PLACES[left]}; take it out there."
+    yield "What was fetched stays. To make the credential worthless, revoke it at the service."

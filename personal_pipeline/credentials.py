@@ -1,0 +1,170 @@
+"""Credentials in the keyring of the system, for whoever does not want them in ``.env``.
+
+A keyring may be locked, and then it asks the person, in a window that a daemon's machine may not
+even have, and answers when they do. So it is asked only by the run that is about to ask a service,
+and with a time limit. Which credentials it has stands in ``credentials/keyring.json`` of the home,
+names only: to know which sources are connected it need not be asked, and a home without that file
+never loads it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, TypeVar
+
+from personal_pipeline.home import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from personal_pipeline.settings import Settings
+
+SERVICE = "personal-pipeline"
+ANSWER_SECONDS = 30.0
+"""So long may a keyring take; within it a person can unlock it."""
+
+Answer = TypeVar("Answer")
+
+
+class NoKeyring(Exception):
+    """The keyring is not there, is locked, or does not keep what it is given. The message is a
+    sentence."""
+
+
+def names_file(home: Path) -> Path:
+    """Where the names of the credentials stand that the keyring has."""
+    return home / "credentials" / "keyring.json"
+
+
+def names_in_keyring(home: Path) -> frozenset[str]:
+    """The credentials that were put into the keyring for this home."""
+    try:
+        names = json.loads(names_file(home).read_bytes())
+    except (OSError, ValueError):
+        return frozenset()
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+
+
+def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
+    """The settings with those of the wanted credentials from the keyring that nothing else gives.
+
+    Raises ``NoKeyring`` when one that should be there cannot be had.
+    """
+    home = settings.home.expanduser()
+    missing = [n for n in wanted if settings.value_of(n) is None and n in names_in_keyring(home)]
+    values = {name: recalled(home, name) for name in missing}
+    return settings.with_values(values) if values else settings
+
+
+def recalled(home: Path, name: str) -> str:
+    """A credential from the keyring. Raises ``NoKeyring``."""
+    import keyring
+
+    value = _asked(lambda: keyring.get_password(SERVICE, _account(home, name)))
+    if value is None:
+        raise NoKeyring(
+            f"{name} is not in the keyring of this system any more: run `personal-pipeline "
+            "connect SOURCE` again, or set it in .env."
+        )
+    return value
+
+
+def keep(home: Path, name: str, value: str) -> None:
+    """Put a credential into the keyring. Raises ``NoKeyring`` when it is not kept there."""
+    import keyring
+
+    account = _account(home, name)
+    _asked(lambda: keyring.set_password(SERVICE, account, value))
+    # the backend that means "none" takes everything and keeps nothing
+    if _asked(lambda: keyring.get_password(SERVICE, account)) != value:
+        raise NoKeyring("This system has no keyring that keeps what it is given.")
+    _note(home, names_in_keyring(home) | {name})
+
+
+def forget(home: Path, name: str) -> bool:
+    """Take a credential out of the keyring; whether it was there. Raises ``NoKeyring``."""
+    import keyring
+
+    if name not in names_in_keyring(home):
+        return False
+    account = _account(home, name)
+    if _asked(lambda: keyring.get_password(SERVICE, account)) is not None:
+        _asked(lambda: keyring.delete_password(SERVICE, account))
+    _note(home, names_in_keyring(home) - {name})
+    return True
+
+
+def _account(home: Path, name: str) -> str:
+    # each home has accounts of its own
+    return f"{name} of {home.resolve()}"
+
+
+def _note(home: Path, names: Collection[str]) -> None:
+    path = names_file(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    write_atomically(path, json.dumps(sorted(names)).encode())
+
+
+def _asked(question: Callable[[], Answer]) -> Answer:
+    """The answer of the keyring. An error of a backend may quote what it was given, so only its
+    kind is told."""
+    from keyring.errors import NoKeyringError
+
+    answer: Future[Answer] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(question())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    # a daemon, so that one that never answers does not keep the process from ending
+    Thread(target=ask, name="personal-pipeline-keyring", daemon=True).start()
+    problem = ""
+    try:
+        return answer.result(ANSWER_SECONDS)
+    except TimeoutError:
+        problem = (
+            f"The keyring did not answer within {ANSWER_SECONDS:.0f} s: it is locked. Unlock it, "
+            "and run the same again."
+        )
+    except NoKeyringError:
+        problem = "This system has no keyring that can be used."
+    except Exception as error:
+        problem = f"The keyring cannot be used ({type(error).__name__})."
+    raise NoKeyring(problem)
+
+
+# ---------------------------------------------------------------------------------------- .env
+
+
+class NotForEnv(Exception):
+    """A credential that a line of ``.env`` cannot hold. The message is a sentence."""
+
+
+def write_into_env(path: Path, name: str, value: str) -> None:
+    """Set a variable in a ``.env``: its line is replaced or added, every other stays as it is. The
+    file is readable by its owner only afterwards. Raises ``NotForEnv``, and changes nothing then.
+    """
+    from io import StringIO
+
+    from dotenv import dotenv_values
+
+    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    line = f"{name}='{quoted}'"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    pattern = re.compile(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=.*$", re.MULTILINE)
+    if pattern.search(text):
+        text = pattern.sub(lambda _: line, text)
+    else:
+        text += ("" if not text or text.endswith("\n") else "\n") + f"{line}\n"
+    if dotenv_values(stream=StringIO(text)).get(name) != value:
+        raise NotForEnv(f"{name} holds characters that {path.name} cannot hold, such as ${{…}}.")
+    # the temporary file has mode 0600 from the start, and keeps it
+    write_atomically(path, text.encode())

@@ -1,0 +1,459 @@
+"""Secrets and private strings are planted everywhere, everything is run with everything failing,
+and every byte that is left is searched for them.
+
+A private string may be where it belongs: in the archive, the lake, the tables, the report, and the
+records and files that quarantine keeps. A credential may be nowhere at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+import requests
+
+from personal_pipeline.graph import dbt_project
+from personal_pipeline.home import Home
+from personal_pipeline_tests.alerts.sinks import web_hook
+from personal_pipeline_tests.invented_house import (
+    AT,
+    NOW,
+    UNTIL,
+    Ended,
+    Instead,
+    Services,
+    Usual,
+    changed_json,
+    drop_exports,
+    end,
+    start,
+)
+from personal_pipeline_tests.loopback import Answer, Request, free_port, until
+
+PRIVATE = "Zqxprivate"
+"""In names, memos, titles and addresses, and in what breaks readers."""
+SECRET = "Zqxsecret"
+"""In every credential."""
+
+_NAMED = frozenset(
+    re.findall(
+        r"\w+",
+        "first_name description subject title name content preview_text receipt_email nickname "
+        "statement_descriptor reason",
+    )
+)
+
+AT_WITH = """
+import sys
+from pathlib import Path
+from personal_pipeline.graph import dbt_project
+
+def private(*arguments, **named):
+    raise ValueError("could not convert string to float: 'Zqxprivate 17'")
+
+what, sys.argv[1:] = sys.argv[1], sys.argv[2:]
+if what == "readers and build":
+    from personal_pipeline.graph import build
+    from personal_pipeline.ingest import fetch
+    fetch.check_record = build.read_lake = private
+elif what == "board":
+    from personal_pipeline.graph import board
+    board.exports_of = private
+else:
+    dbt_project.FOLDER = Path(what)
+"""
+"""Breaks a part of the program in a way that quotes what it read, and then does as told."""
+
+
+def spellings(needle: str) -> dict[str, bytes]:
+    """The ways in which a text may stand in a file."""
+    plain = needle.encode()
+    found = {
+        "plain": plain,
+        "upper": needle.upper().encode(),
+        "lower": needle.lower().encode(),
+        "UTF-16": needle.encode("utf-16-le"),
+        "UTF-16 BE": needle.encode("utf-16-be"),
+        "URL": quote(needle).encode(),
+        "JSON": json.dumps(needle)[1:-1].encode(),
+        "hex": plain.hex().encode(),
+    }
+    for shift in range(3):
+        # what stands before it moves the letters; the outer ones depend on the neighbours
+        coded = base64.b64encode(b"\0" * shift + plain + b"\0" * (-(shift + len(plain)) % 3))
+        found[f"base64 {shift}"] = coded[4 if shift else 0 : -4]
+    return found
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, and what they hold when they are packed or are a database."""
+    raw = path.read_bytes()
+    yield raw
+    yield from unpacked(raw)
+    if raw.startswith(b"SQLite format 3"):
+        # a text may be cut by the pages of the file
+        with sqlite3.connect(path) as opened:
+            yield "\n".join(opened.iterdump()).encode(errors="replace")
+
+
+def unpacked(raw: bytes) -> Iterator[bytes]:
+    if raw.startswith(b"\x1f\x8b"):
+        with suppress(OSError, EOFError):
+            inner = gzip.decompress(raw)
+            yield inner
+            yield from unpacked(inner)
+    elif raw.startswith(b"PK"):
+        with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            for name in archive.namelist():
+                yield archive.read(name)
+
+
+def hits(raw: bytes, needle: str) -> list[str]:
+    return [how for how, spelt in spellings(needle).items() if spelt in raw]
+
+
+@dataclass
+class Search:
+    """What was looked at, and what was found there."""
+
+    files: int = 0
+    size: int = 0
+    found: list[str] = field(default_factory=list)
+
+    def look(self, place: str, raw: bytes, *needles: str) -> None:
+        self.size += len(raw)
+        for needle in needles:
+            for how in hits(raw, needle):
+                at = raw.find(spellings(needle)[how])
+                self.found.append(f"{place}: {needle} ({how}) …{raw[max(at - 150, 0) : at + 60]!r}")
+
+
+def belongs(home: Home, path: Path) -> bool:
+    """Whether a private string may be in this file."""
+    inside = (home.archive, home.lake, home.reports, home.published.parent)
+    if any(path.is_relative_to(each) for each in inside) or path == home.warehouse:
+        return True
+    return path.is_relative_to(home.quarantine) and not path.name.endswith(".reason.txt")
+
+
+def reasons(home: Home) -> Iterator[tuple[str, bytes]]:
+    """The reasons that lie beside the records in quarantine."""
+    for path in home.quarantine.rglob("unreadable-*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            yield f"{path.name}: reason", json.loads(line)["reason"].encode()
+    for path in (home.archive / "receipts").glob("*.json"):
+        yield f"receipt {path.name}", path.read_bytes()
+
+
+@contextmanager
+def process_lists(session: list[int]) -> Iterator[list[bytes]]:
+    """Within it, what `ps` would show of every process below these, several times a second."""
+    seen: set[bytes] = set()
+    over = Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for entry in Path("/proc").iterdir():
+                with suppress(OSError, ValueError, IndexError):
+                    stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                    if int(stat[3]) in session:
+                        seen.add((entry / "cmdline").read_bytes())
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    lines: list[bytes] = []
+    try:
+        yield lines
+    finally:
+        over.set()
+        thread.join()
+        lines += sorted(seen)
+
+
+# --------------------------------------------------------------------------------- what is planted
+
+
+def planted(request: Request, usual: Usual) -> Answer:
+    """The services, with a private string in every name and text that they give."""
+    answer = usual()
+    if answer.status != 200 or "json" not in answer.content_type:
+        return answer
+
+    def mark(value: Any) -> None:
+        if isinstance(value, dict):
+            for name, each in value.items():
+                if name in _NAMED and isinstance(each, str):
+                    value[name] = f"{each} {PRIVATE}"
+                elif name == "email_address":
+                    value[name] = f"{PRIVATE}.{each}"
+                mark(each)
+        elif isinstance(value, list):
+            for each in value:
+                mark(each)
+
+    return changed_json(answer, mark)
+
+
+def breaking(request: Request, usual: Usual) -> Answer:
+    """Records that no test of dbt and no reader takes."""
+    answer = planted(request, usual)
+
+    def spoil(page: Any) -> None:
+        for rows in page.values() if isinstance(page, dict) else ():
+            for each in rows[:2] if isinstance(rows, list) else ():
+                if isinstance(each, dict) and "state" in each:
+                    each["state"] = PRIVATE
+                if isinstance(each, dict) and "created" in each:
+                    each["created"] = PRIVATE
+                if isinstance(each, dict) and "currency" in each:
+                    each["currency"] = f"{PRIVATE}\x1b[31m"
+
+    return changed_json(answer, spoil) if "json" in answer.content_type else answer
+
+
+def refusing(request: Request, usual: Usual) -> Answer:
+    """Every way of failing, with private strings and the request's own secrets in the answer."""
+    said = f"{PRIVATE} {request.headers} {request.query} {request.path}".encode()
+    headers = {"Request-Id": f"req {PRIVATE}", "X-Error": PRIVATE}
+    if request.path.startswith("/v4/"):
+        return Answer(said, 500, headers, f"text/{PRIVATE}")
+    if request.path.startswith("/v1/charges"):
+        return Answer(b'{"' + said, 200, headers, f"text/{PRIVATE}")
+    if request.path.startswith("/v1/"):
+        return Answer(said, 401, headers, PRIVATE)
+    return Answer(b"<html>" + said, 200, headers, f"text/html; {PRIVATE}")
+
+
+def hostile_files(folder: Path) -> list[Path]:
+    """Files with private strings where readers stumble over them."""
+    folder.mkdir()
+    good = "Date,Description,Original Description,Category,Amount,Status\n"
+    files = {
+        "bank.csv": f"{good}2025-11-03,{PRIVATE},{PRIVATE},Food,{PRIVATE},Posted\n",
+        "cells.csv": f"{good}2025-11-03,{PRIVATE}\n2025-99-03,{PRIVATE},a,b,-1.00,Posted\n",
+        "unknown.csv": f"17.11.2025;{PRIVATE};{PRIVATE};-12,00\n18.11.2025;{PRIVATE};x;-1,00\n",
+        "unknown.txt": f"Dear diary, {PRIVATE}.\n" * 40,
+        "broken.json": f'{{"data": {{"post": {{"title": "{PRIVATE}", "dailyStats": ["{PRIVATE}"',
+        "wrong.json": json.dumps([{"data": {"post": {"id": PRIVATE, "dailyStats": PRIVATE}}}]),
+        "story.json": json.dumps(
+            [{"data": {"post": {"id": "a1", "title": PRIVATE, "dailyStats": [
+                {"periodStartedAt": PRIVATE, "views": PRIVATE}]}}}]
+        ),
+        "cut.ofx": f"OFXHEADER:100\n\n<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>{PRIVATE}"
+        f"<BANKTRANLIST><STMTTRN><TRNTYPE>{PRIVATE}<DTPOSTED>{PRIVATE}<TRNAMT>{PRIVATE}"
+        f"<FITID>1<NAME>{PRIVATE}</STMTTRN>",
+        "export.xml": f'<?xml version="1.0"?><HealthData locale="{PRIVATE}">'
+        f'<Record type="{PRIVATE}" startDate="{PRIVATE}" value="{PRIVATE}"/><Record <{PRIVATE}',
+        "subscribers.csv": f"email,first_name,created_at,status\n{PRIVATE}@x.y,{PRIVATE},"
+        f'{PRIVATE},active\n"{PRIVATE},\n',
+    }  # fmt: skip
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "ride.fit").write_bytes(b"\x0e\x10\x00\x00\xff\xff\x00\x00.FIT" + PRIVATE.encode())
+    with zipfile.ZipFile(folder / "strava.zip", "w") as archive:
+        archive.writestr(
+            "activities.csv",
+            f"Activity ID,Activity Date,Activity Name,Filename\n{PRIVATE},{PRIVATE},{PRIVATE},\n",
+        )
+    return sorted(folder.iterdir())
+
+
+def broken_models(folder: Path) -> Path:
+    """The SQL of the project, in which a name is converted to a number."""
+    shutil.copytree(dbt_project.FOLDER, folder, ignore=shutil.ignore_patterns("target", "logs"))
+    for path in folder.rglob("stg_kit__broadcasts.sql"):
+        text = path.read_text()
+        assert "try_cast(record ->> 'public' as boolean) as is_public" in text
+        path.write_text(
+            text.replace(
+                "try_cast(record ->> 'public' as boolean) as is_public",
+                "cast(record ->> 'subject' as integer) = 1 as is_public",
+            )
+        )
+    return folder
+
+
+# -------------------------------------------------------------------------------------------- test
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are listed in /proc")
+def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    drop_exports(services.life, home)
+    for path in sorted(home.inbox.iterdir())[:-4]:
+        path.unlink()
+    said: dict[str, Ended] = {}
+    sessions: list[int] = []
+
+    with web_hook() as hook:
+        hook.status = 500
+        environment = services.environment(
+            home,
+            PERSONAL_PIPELINE_START=UNTIL,
+            STRIPE_API_KEY=f"rk_live_{SECRET}1",
+            KIT_API_KEY=f"kit_{SECRET}2",
+            MEDIUM_FEED_URL=f"{services.server.base}/feed/@{SECRET}3?key={SECRET}3",
+            STORY_SHEET_URL=f"{services.server.base}/sheet/{SECRET}4?gid=0&key={SECRET}4",
+            PERSONAL_PIPELINE_ALERTS=(
+                f"mailto://me:{SECRET}5@127.0.0.1:9?to=me@example.com "
+                f"{hook.address.replace('a-secret-path', SECRET + '6')} nonsense://{SECRET}7"
+            ),
+            PERSONAL_PIPELINE_QUIET_HOURS="none",
+            TMPDIR=scratch,
+        )
+
+        def command(name: str, *arguments: str, breaks: str = "") -> None:
+            process = _started(environment, breaks, *arguments)
+            sessions.append(process.pid)
+            said[name] = end(process, 1200)
+
+        with process_lists(sessions) as listed:
+            with services.but(_any_key(planted, services)):
+                command("good", "refresh")
+            with services.but(_any_key(breaking, services)):
+                command("bad rows", "refresh", breaks=str(broken_models(tmp_path / "sql")))
+            with services.but(refusing):
+                command("refused", "refresh")
+                command("notify", "status", "--notify")
+            with services.but(_any_key(planted, services)):
+                command("broken", "refresh", "--json", breaks="readers and build")
+            files = hostile_files(tmp_path / "files")
+            command("explain", "add", "--explain", *map(str, files))
+            command("add", "add", *map(str, files))
+            command("status", "status")
+            command("doctor", "doctor")
+            command("report", "report")
+            command("report broken", "report", breaks="board")
+            with services.but(refusing):
+                said["up"] = _up(environment, home, files, sessions)
+
+    for name in ("bad rows", "refused", "broken", "report broken"):
+        assert said[name].code == 1, name
+    assert "Traceback" not in "".join(each.out + each.err for each in said.values())
+
+    search = Search()
+    for name, ended in said.items():
+        search.look(f"{name}, stdout", ended.out.encode(), PRIVATE, SECRET)
+        search.look(f"{name}, stderr", ended.err.encode(), PRIVATE, SECRET)
+    for line in listed:
+        search.look("process list", line, PRIVATE, SECRET)
+    for message in hook.messages:
+        search.look("message", json.dumps(message).encode(), PRIVATE, SECRET)
+    for place, raw in reasons(home):
+        search.look(place, raw, PRIVATE, SECRET)
+    for path in (*home.root.rglob("*"), *scratch.rglob("*")):
+        if path.is_file():
+            search.files += 1
+            needles = (SECRET,) if belongs(home, path) else (PRIVATE, SECRET)
+            for raw in contents(path):
+                search.look(str(path.relative_to(tmp_path)), raw, *needles)
+    print(f"{search.files} files, {search.size:,} bytes, {len(listed)} command lines")  # noqa: T201
+    assert search.found == [], "\n".join(search.found)
+
+    # the search can find: what was planted is where it belongs
+    kept = [path for path in home.root.rglob("*") if path.is_file() and belongs(home, path)]
+    there = {path for path in kept for raw in contents(path) if hits(raw, PRIVATE)}
+    for folder in (home.archive, home.lake, home.quarantine):
+        assert any(path.is_relative_to(folder) for path in there), folder
+    assert len(listed) > 5
+    assert hook.messages
+
+
+def _any_key(instead: Instead, services: Services) -> Instead:
+    """The invented services know their own keys and addresses only."""
+    known = services.behind
+
+    def usual(request: Request) -> Answer:
+        path, query = request.path, dict(request.query)
+        if path.startswith("/feed/"):
+            path, query = urlsplit(known.medium_feed_url).path, {}
+        if path.startswith("/sheet/"):
+            path, query = urlsplit(known.story_sheet_url).path, {"format": "csv", "gid": "0"}
+        key = known.kit_api_key if path.startswith("/v4/") else known.stripe_api_key
+        headers = {"Authorization": f"Bearer {key}", "X-Kit-Api-Key": key}
+        with requests.Session() as session:
+            session.trust_env = False
+            got = session.get(
+                f"{known.stripe_api_base}{path}",
+                params=query,
+                headers=headers,
+                allow_redirects=False,
+                timeout=30,
+            )
+        kept = {n: t for n, t in got.headers.items() if n == "Location"}
+        return Answer(got.content, got.status_code, kept, got.headers.get("Content-Type", ""))
+
+    return lambda request, _: instead(request, lambda: usual(request))
+
+
+def _up(
+    environment: Mapping[str, str], home: Home, files: list[Path], sessions: list[int]
+) -> Ended:
+    """The daemon takes the files again, and others like them; then it is ended."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
+        env={**os.environ, **environment},
+        cwd=environment["PERSONAL_PIPELINE_HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    sessions.append(process.pid)
+    for path in files:
+        # one more byte, so that it is not known
+        (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
+    try:
+        until(
+            lambda: not list(home.inbox.iterdir()) or process.poll() is not None,
+            "all is taken",
+            900,
+        )
+        assert process.poll() is None
+        time.sleep(2)
+        process.send_signal(signal.SIGTERM)
+        return end(process, 300)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _started(environment: Mapping[str, str], breaks: str, *arguments: str) -> subprocess.Popen[str]:
+    if not breaks:
+        return start(environment, *arguments)
+    program = Path(environment["PERSONAL_PIPELINE_HOME"]).with_name("breaking.py")
+    program.write_text(AT_WITH + AT)
+    return subprocess.Popen(
+        # from a file, because what it plants would stand in the list of processes
+        [sys.executable, "-P", str(program), breaks, NOW.isoformat(), *arguments],
+        env={**os.environ, "COLUMNS": "300", **environment},
+        cwd=environment["PERSONAL_PIPELINE_HOME"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
