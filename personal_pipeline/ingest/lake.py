@@ -33,7 +33,8 @@ PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 REPLACED = ".replaced.json"
-"""In the archive beside the folder of what a partition held: when it was replaced, and the name of the file."""
+"""In the archive beside the folder of what a partition held: when it was replaced, and which file
+that is."""
 
 
 class DamagedPartition(Exception):
