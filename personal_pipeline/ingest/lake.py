@@ -38,8 +38,9 @@ PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 WRITTEN = ".written"
-REPLACED = "replaced.json"
-"""In the archive beside what a partition held: when it was replaced, and the name of the file."""
+REPLACED = ".replaced.json"
+"""In the archive beside the folder of what a partition held: when it was replaced, and which file
+that is."""
 
 
 class DamagedPartition(Exception):
@@ -389,7 +390,7 @@ class StreamLake:
             kept.chmod(READ_ONLY)
         # the time of the file is that of its first replacing, and copying loses it
         noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
-        write_atomically(self.superseded_folder(partition) / REPLACED, canonical(noted).encode())
+        write_atomically(self._noted_replaced(partition), canonical(noted).encode())
 
     def superseded(self) -> list[date]:
         """Partitions of which the archive has what they held before, oldest first."""
@@ -411,9 +412,12 @@ class StreamLake:
         times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
         return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
 
+    def _noted_replaced(self, partition: date) -> Path:
+        return self.superseded_folder(partition).with_name(f"{partition}{REPLACED}")
+
     def _replaced(self, partition: date) -> list[list[str]]:
         try:
-            noted = json.loads((self.superseded_folder(partition) / REPLACED).read_bytes())
+            noted = json.loads(self._noted_replaced(partition).read_bytes())
         except (OSError, ValueError):
             return []
         return noted if isinstance(noted, list) else []
