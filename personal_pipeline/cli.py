@@ -166,6 +166,7 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
             for each in looks
         ],
         "taken": [asdict(receipt) for receipt in passed.outcome.receipts],
+        "left": passed.outcome.left,
         "built": [
             {
                 "table": each.name,
@@ -202,6 +203,8 @@ def _print_passed(passed: Passed) -> None:
         from personal_pipeline.outputs.receipts import receipts_table
 
         CONSOLE.print(receipts_table(outcome.receipts))
+    for left in outcome.left:
+        CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
     if outcome.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
         for built in outcome.built:
@@ -273,10 +276,11 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
             click.echo(json.dumps([asdict(each) for each in found], indent=1))
         sys.exit(0 if all(each.opinions for each in found) else 1)
     with (
-        adding.brought(house.home, house.sources, files),
+        adding.brought(house.home, house.sources, files) as late,
         _progress(shown=not as_json) as progress,
     ):
         failures = passes.take_inbox(replace(house, progress=progress))
+    left = [*map(str, late), *house.outcome.left]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
     else:
@@ -286,10 +290,10 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
-    for failure in failures:
-        ERRORS.print(f"[red]{escape(failure)}[/]")
+    for failure in [*failures, *left]:
+        ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
     problems = any(receipt.problem for receipt in house.outcome.receipts)
-    sys.exit(1 if failures or problems else 0)
+    sys.exit(1 if failures or problems or left else 0)
 
 
 # --------------------------------------------------------------------- sources, status, report

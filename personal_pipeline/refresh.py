@@ -92,7 +92,7 @@ def refresh(
         definitions = definitions_of(house)
         for source in chosen:
             failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
-        if only is None and inbox.waiting(home):
+        if only is None and (inbox.waiting(home) or inbox.oddities(home)):
             failures += _run(house, definitions, instance, "take_inbox_job")
         failures += _run(house, definitions, instance, "morning", retry=retry)
         failures += _run(house, definitions, instance, "check_sources")
