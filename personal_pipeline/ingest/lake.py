@@ -296,11 +296,11 @@ class StreamLake:
     def _version_of_file(self, partition: date) -> Version:
         if self.table is None:
             count = 0
-            digest = hashlib.sha256()
+            content = hashlib.sha256()
             for row in self.rows(partition):
                 count += 1
-                digest.update(_digested(row, self.volatile))
-            return Version(digest.hexdigest(), count)
+                content.update(_digested(row, self.volatile))
+            return Version(content.hexdigest(), count)
         # heavy, and hardly any stream is a table
         import duckdb
 

@@ -83,13 +83,17 @@ class Aside:
         if place.name != name:
             # as bytes: it may be no text, or hold what no terminal should be given
             told += f"Its name in the inbox, as bytes: {os.fsencode(name)!r}\n"
-        # the reason first: a file without one would say nothing
-        self._staged[staged(place, told.encode())] = self._reason_of(place)
         temporary = staged(place, b"")
-        shutil.copyfile(file, temporary)
-        shutil.copystat(file, temporary)
-        temporary.chmod(0o600)
-        self._staged[temporary] = place
+        try:
+            shutil.copyfile(file, temporary)
+            shutil.copystat(file, temporary)
+            temporary.chmod(0o600)
+            told_at = staged(place, told.encode())
+        except BaseException:
+            temporary.unlink()
+            raise
+        # the reason first: a file without one would say nothing
+        self._staged |= {told_at: self._reason_of(place), temporary: place}
         self._places.add(place)
         self._digests[place] = digest
         self._same_size(folder, file.stat().st_size).append(place)
