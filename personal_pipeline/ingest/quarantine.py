@@ -131,7 +131,8 @@ class Aside:
             sizes = self._sizes.setdefault(folder, {})
             target = self._home.quarantine / folder
             for entry in os.scandir(target) if target.is_dir() else ():
-                if entry.is_file(follow_symlinks=False):
+                # a temporary file of a process that was killed is no copy: it is swept
+                if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
                     sizes.setdefault(entry.stat().st_size, []).append(Path(entry.path))
         return self._sizes[folder].setdefault(size, [])
 

@@ -169,7 +169,7 @@ class Killed(BaseException):
     pass
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(files=FILES, after=st.integers(0, 40))
 def test_killed_anywhere_and_taken_again_loses_nothing(
     tmp_path_factory: pytest.TempPathFactory, files: list[tuple[str, list[str], int]], after: int
