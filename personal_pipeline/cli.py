@@ -231,6 +231,7 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
             for each in looks
         ],
         "taken": [asdict(receipt) for receipt in passed.outcome.receipts],
+        "left": passed.outcome.left,
         "read_again": _read_again_json(passed.outcome),
         "built": _built_json(passed.outcome),
         "dbt_calls": passed.outcome.dbt_calls,
@@ -304,6 +305,8 @@ def _print_passed(passed: Passed) -> None:
 
         CONSOLE.print(receipts_table(outcome.receipts))
     _print_read_again(outcome)
+    for left in outcome.left:
+        CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
     if outcome.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
         for built in outcome.built:
@@ -430,10 +433,11 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
             click.echo(json.dumps([asdict(each) for each in found], indent=1))
         sys.exit(0 if all(each.opinions for each in found) else 1)
     with (
-        adding.brought(house.home, house.sources, files),
+        adding.brought(house.home, house.sources, files) as late,
         _progress(shown=not as_json) as progress,
     ):
         failures = passes.take_inbox(replace(house, progress=progress))
+    left = [*map(str, late), *house.outcome.left]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
     else:
@@ -444,11 +448,11 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
     for note in house.outcome.notes:
-        ERRORS.print(f"[yellow]{escape(note)}[/]")
-    for failure in failures:
-        ERRORS.print(f"[red]{escape(failure)}[/]")
+        ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
+    for failure in [*failures, *left]:
+        ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
     problems = any(receipt.problem for receipt in house.outcome.receipts)
-    sys.exit(1 if failures or problems else 0)
+    sys.exit(1 if failures or problems or left else 0)
 
 
 # ------------------------------------------------------------------------------------ connect

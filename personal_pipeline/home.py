@@ -8,7 +8,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ VERSION = 2
 
 class NewerHome(Exception):
     """The home was made by a later version of the pipeline. Nothing was touched."""
+
+
+_SYNCERS = 8
 
 
 class Busy(Exception):
@@ -272,6 +276,43 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def staged(path: Path, content: bytes) -> Path:
+    """A temporary file beside ``path`` with its coming content, for ``publish``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+    return Path(temporary)
+
+
+def publish(temporaries: Mapping[Path, Path], *, mode: int | None = None) -> None:
+    """Give temporary files their names: ``write_atomically`` for many at once.
+
+    All of them are on the disk before the first gets its name, and all names are on the disk when
+    this returns, each folder synced once. What is left when it fails is taken away.
+    """
+    try:
+        with ThreadPoolExecutor(_SYNCERS) as pool:
+            # side by side they share the commits of the file system's journal
+            list(pool.map(_sync, temporaries))
+        for temporary, path in temporaries.items():
+            if mode is not None:
+                temporary.chmod(mode)
+            temporary.replace(path)
+    except BaseException:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+        raise
+    for folder in {path.parent for path in temporaries.values()}:
+        sync_folder(folder)
+
+
+def _sync(path: Path) -> None:
+    # for writing, because Windows refuses to sync what was opened for reading
+    with path.open("r+b") as stream:
+        os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -116,7 +116,9 @@ def refresh(
                 if each.failure and each.failure.failure in NEEDS_A_PERSON
             )
         # a storage that was begun anew must be told of what was dropped earlier
-        if only is None and (inbox.waiting(home) or not was_told(house, dropped)):
+        if only is None and (
+            inbox.waiting(home) or inbox.oddities(home) or not was_told(house, dropped)
+        ):
             failed += _run(house, definitions, instance, "take_inbox_job")
         failed += _run(house, definitions, instance, "morning", retry=retry)
         return failed + _run(house, definitions, instance, "check_sources")

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.ledger import months_of_lake, read_shown
 from personal_pipeline.ingest.originals import SIDECAR
-from personal_pipeline.ingest.shown import months_of_lake, read_shown
 
 
 def make_version_1(home: Home, sources: Sequence[Source]) -> None:

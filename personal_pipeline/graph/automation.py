@@ -3,8 +3,8 @@ inbox. The reasons for the condition are measured ones: docs/decisions/0009-vers
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ import dagster as dg
 from personal_pipeline.graph.house import House
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.unfinished import Stamp, open_for_writing, stamp_of, told_by_system
+from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
 
 _AC = dg.AutomationCondition
@@ -22,6 +24,13 @@ ASK_AGAIN_AFTER = timedelta(minutes=15)
 was killed, or never started."""
 
 INBOX_INTERVAL_SECONDS = 5
+
+PAUSE_SECONDS = 20
+"""A file is asked for when nothing happened to it for so long."""
+
+UNTOLD_PAUSE_SECONDS = 60
+"""The same where the system does not tell whether somebody has it open: slow downloads pause."""
+
 AUTOMATION_INTERVAL_SECONDS = 15
 
 
@@ -61,30 +70,41 @@ def inputs_changed(*, but_not_by_rebuilds: bool = True) -> dg.AutomationConditio
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A file or folder as a sensor saw it, and when it was last asked for (epoch seconds)."""
+    """A file or folder as a sensor saw it, when it was last asked for, and since when it has been
+    as it is (epoch seconds)."""
 
     size: int
     modified_ns: int
     asked_at: float = 0.0
+    since: float = 0.0
 
 
 def plan_inbox(
-    files: Mapping[str, tuple[int, int]], before: Mapping[str, Look], now: float
+    files: Mapping[str, tuple[int, int]],
+    before: Mapping[str, Look],
+    now: float,
+    *,
+    written: Collection[str] = (),
+    quiet_seconds: float = PAUSE_SECONDS,
 ) -> tuple[list[str], dict[str, Look]]:
     """Which files and folders to ask for, and what to remember. ``files`` has size and time.
 
-    One is asked for when size and time were the same on two looks, so that one that is still
-    being copied is left alone; and asked for once, until it changes or too long passed.
+    One is asked for when nobody has it open (``written``), and size and time were the same on two
+    looks and for so long that a download has not merely paused; and asked for once, until it
+    changes or too long passed.
     """
     ask: list[str] = []
     looks: dict[str, Look] = {}
     for name, (size, modified_ns) in sorted(files.items()):
         look = before.get(name)
-        if look is None or (look.size, look.modified_ns) != (size, modified_ns):
-            looks[name] = Look(size, modified_ns)
-        elif now - look.asked_at >= ASK_AGAIN_AFTER.total_seconds():
+        if look is None or (look.size, look.modified_ns) != (size, modified_ns) or name in written:
+            looks[name] = Look(size, modified_ns, since=now)
+        elif (
+            now - look.since >= quiet_seconds
+            and now - look.asked_at >= ASK_AGAIN_AFTER.total_seconds()
+        ):
             ask.append(name)
-            looks[name] = Look(size, modified_ns, now)
+            looks[name] = replace(look, asked_at=now)
         else:
             looks[name] = look
     return ask, looks
@@ -104,17 +124,32 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
     def watch(
         context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
     ) -> dg.SensorResult:
-        files = {}
+        files: dict[str, tuple[int, int]] = {}
+        owners: dict[Stamp, str] = {}
+        told = True
         for entry, inside in inbox.entries(house.home).items():
-            stats = [path.stat() for path in inside]
-            files[entry.name] = (
-                sum(stat.st_size for stat in stats),
-                max(stat.st_mtime_ns for stat in stats),
-            )
+            stamps = {path: stamp for path in inside if (stamp := stamp_of(path))}
+            if stamps:
+                files[shown(entry.name)] = (
+                    sum(each.size for each in stamps.values()),
+                    max(each.modified_ns for each in stamps.values()),
+                )
+                owners |= dict.fromkeys(stamps.values(), shown(entry.name))
+                told = told and all(map(told_by_system, stamps))
+        for path, what in inbox.oddities(house.home).items():
+            if what != inbox.A_BARRED_FOLDER:
+                name = shown(path.relative_to(house.home.inbox).parts[0])
+                files.setdefault(name, (0, 0))
         kept = json.loads(context.cursor) if context.cursor else {}
         before = {name: Look(*look) for name, look in kept.items()}
-        ask, looks = plan_inbox(files, before, house.clock().timestamp())
-        cursor = json.dumps({n: [x.size, x.modified_ns, x.asked_at] for n, x in looks.items()})
+        ask, looks = plan_inbox(
+            files,
+            before,
+            house.clock().timestamp(),
+            written={owners[each] for each in open_for_writing(owners)},
+            quiet_seconds=PAUSE_SECONDS if told else UNTOLD_PAUSE_SECONDS,
+        )
+        cursor = json.dumps({name: list(astuple(look)) for name, look in looks.items()})
         requests = [
             dg.RunRequest(
                 run_config=dg.RunConfig(ops={"take_inbox": {"config": {"files": ask}}}),

@@ -36,6 +36,8 @@ class Outcome:
     """What the runs of a pass did; runs of the same process append to it."""
 
     receipts: list[Receipt] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Of each file that stays in the inbox because it is still being written, a sentence."""
     read_again: list[ReadAgain] = field(default_factory=list)
     built: list[BuiltTable] = field(default_factory=list)
     dbt_calls: int = 0

@@ -7,8 +7,9 @@ Nothing is yielded: every asset is skippable, and the body logs one materializat
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 import dagster as dg
@@ -27,10 +28,15 @@ from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
+from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
 
 OWNER = "team:owner"
+
+LINES_A_MESSAGE = 200
+RECEIPTS_TOLD = 200
+"""So many of the newest receipts stand beside a partition; all of them are in pipeline.receipts."""
 
 
 ENVELOPE = dg.TableSchema(
@@ -246,7 +252,8 @@ def inbox_assets(
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
         try:
-            named = [inside(house.home.inbox, name) for name in config.files]
+            for name in config.files:
+                inside(house.home.inbox, name)
         except NotInside as error:
             raise dg.Failure(
                 f"{error} The files to take are names in inbox/; nothing was taken.",
@@ -254,27 +261,25 @@ def inbox_assets(
             ) from None
         # a damaged partition stands in the way of the files that are to go into it
         mend_dropped(house)
-        entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
-        files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
         receipts: list[inbox.Receipt] = []
+        left: list[Left] = []
+        wanted = set(config.files) or None
+        taking = adding.taken(house.home, sources, house.clock, wanted, house.progress)
         try:
-            for number, path in enumerate(files):
-                if house.progress:
-                    house.progress("inbox", number, len(files))
-                try:
-                    taken = inbox.take(house.home, sources, path, house.clock(), house.progress)
-                except FileNotFoundError:
-                    if path.exists():
-                        raise
-                    continue  # another process took it first
-                for each in taken.everything():
+            for outcome in taking:
+                if isinstance(outcome, Left):
+                    left.append(outcome)
+                    continue
+                for each in outcome.everything():
                     receipts.append(each.receipt)
-                    context.log.info(receipt_line(each.receipt))
                     for (source_name, stream_name), partitions in each.written.items():
                         written.setdefault(f"{source_name}/{stream_name}", []).extend(partitions)
         finally:
             house.outcome.receipts += receipts
+            house.outcome.left += [str(each) for each in left if not each.trouble]
+            _log_lines(context, [receipt_line(each) for each in receipts])
+            _log_lines(context, map(str, left))
             if receipts:
                 publish_receipts(house.home)
             _log_streams(
@@ -285,6 +290,8 @@ def inbox_assets(
                 {},
                 receipts,
             )
+        if trouble := [str(each) for each in left if each.trouble]:
+            raise dg.Failure(" ".join(trouble), allow_retries=False)
         return
         yield
 
@@ -319,6 +326,13 @@ def _read_again(
     return [problem for each in done for problem in each.problems]
 
 
+def _log_lines(context: dg.AssetExecutionContext, lines: Iterable[str]) -> None:
+    """Many lines a message: each message is a row of Dagster's storage and is stored by itself."""
+    remaining = iter(lines)
+    while some := list(islice(remaining, LINES_A_MESSAGE)):
+        context.log.info("\n".join(some))
+
+
 def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:
     """What each file did to one stream, a row a file."""
     return [
@@ -336,7 +350,7 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
                 "columns gone": shown(", ".join(each.columns_gone)),
             }
         )
-        for receipt in receipts
+        for receipt in receipts[-RECEIPTS_TOLD:]
         for each in receipt.streams
         if f"{receipt.source}/{each.stream}" == name
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from personal_pipeline.home import PRIVATE_FILE, Home, free_name, scratch
+from personal_pipeline.home import PRIVATE_FILE, Home, free_name, scratch, staged
+from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -18,9 +19,18 @@ from personal_pipeline.ingest.archives import (
     unpack,
     zip_folder,
 )
-from personal_pipeline.ingest.contract import Source, UnreadableFile
-from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, complete_files, drop_file
+from personal_pipeline.ingest.contract import Progress, Source, UnreadableFile
+from personal_pipeline.ingest.inbox import (
+    A_BARRED_FOLDER,
+    LOCK_WAIT_SECONDS,
+    Taken,
+    complete_files,
+    drop_file,
+    set_aside_unread,
+)
 from personal_pipeline.ingest.recognition import claims_of, unknown
+from personal_pipeline.ingest.unfinished import STILL_WRITTEN, Left, being_written, stamp_of
+from personal_pipeline.shown import shown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
 """A larger folder is taken file by file: to see whether it is one export, it has to be zipped."""
@@ -47,30 +57,72 @@ class Explained:
 
 
 @contextmanager
-def brought(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[None]:
+def brought(
+    home: Home, sources: Sequence[Source], paths: Sequence[Path]
+) -> Iterator[Sequence[Left]]:
     """Within it, copies of the files lie in the inbox, to be taken; folders that were made for them
-    are gone afterwards, if they are empty.
+    are gone afterwards, if they are empty. What is still being written is not brought; it is what
+    this gives.
 
     Of a folder that is one export, unpacked, a zip is made; of any other every file is copied, in
     its folders, which may name an account.
     """
     before = {path for path in home.inbox.rglob("*") if path.is_dir()}
-    _bring(home, sources, paths)
     try:
-        yield
+        yield list(_bring(home, sources, paths))
     finally:
         _remove_empty(path for path in home.inbox.rglob("*") if path not in before)
 
 
-def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> None:
-    for path in paths:
-        if path.is_file():
-            _copy(path, home.inbox / path.name)
+def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[Left]:
+    given = {path: [path] if path.is_file() else complete_files(path) for path in paths}
+    unfinished = being_written(file for files in given.values() for file in files)
+    for path, files in given.items():
+        late = unfinished.intersection(files)
+        if path.is_dir() and not late and _packed(home, sources, path):
             continue
-        if _packed(home, sources, path):
-            continue
-        for file in complete_files(path):
-            _copy(file, home.inbox / path.resolve().name / file.relative_to(path))
+        for file in files:
+            below = (
+                Path(path.resolve().name) / file.relative_to(path) if path.is_dir() else file.name
+            )
+            if file in late or _copy(file, home.inbox / below) is None:
+                yield Left(shown(file.name), "still being written, not taken; add it again later.")
+
+
+def taken(
+    home: Home,
+    sources: Sequence[Source],
+    clock: Callable[[], datetime],
+    names: Collection[str] | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Taken | Left]:
+    """Take what lies in the inbox, or what lies there under these names, as ``shown`` gives them;
+    no name leads out of the inbox. What is still being written comes as ``Left``, and a folder is
+    left whole while one of its files is."""
+    for path, what in inbox.oddities(home).items():
+        if names is None or shown(path.relative_to(home.inbox).parts[0]) in names:
+            yield _set_aside_odd(home, path, what, clock())
+    entries = {
+        entry: files
+        for entry, files in inbox.entries(home).items()
+        if names is None or shown(entry.name) in names
+    }
+    unfinished = being_written(path for files in entries.values() for path in files)
+    complete: list[Path] = []
+    for entry, files in entries.items():
+        if late := unfinished.intersection(files):
+            yield from (Left(shown(path.name), STILL_WRITTEN) for path in sorted(late))
+        else:
+            complete.append(entry)
+    yield from inbox.take_all(home, sources, packed(home, sources, complete), clock, progress)
+
+
+def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> Taken | Left:
+    if what == A_BARRED_FOLDER:
+        words = f"{what}: give yourself the right to (chmod u+rwx), and it is taken."
+        return Left(shown(path.name), words, trouble=True)
+    problem = f"It is {what}, and no file. Put the file itself into the inbox."
+    return set_aside_unread(home, path, problem, now)
 
 
 def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
@@ -84,7 +136,12 @@ def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> li
         # another process may be packing it, or taking its files
         with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
             inside = complete_files(entry)
+            stamps = {path: stamp_of(path) for path in inside}
             whole = _packed(home, sources, entry) if inside == files_below(entry) else None
+            if whole and {path: stamp_of(path) for path in complete_files(entry)} != stamps:
+                # it grew meanwhile
+                whole.unlink()
+                continue
             if whole:
                 for path in inside:
                     path.unlink()
@@ -163,12 +220,20 @@ def _remove_empty(paths: Iterable[Path]) -> None:
             path.rmdir()
 
 
-def _copy(file: Path, place: Path) -> Path:
+def _copy(file: Path, place: Path) -> Path | None:
+    """Copy a file; None when it changes meanwhile, and then there is no copy."""
     place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     # under a name that the sensor leaves alone until the copy is whole
-    partial = place.with_name(f".{os.getpid()}-{place.name}.part")
-    shutil.copy2(file, partial)
-    partial.chmod(PRIVATE_FILE)
-    partial.rename(place)
+    partial = staged(place, b"")
+    stamp = stamp_of(file)
+    try:
+        shutil.copyfile(file, partial)
+        shutil.copystat(file, partial)
+        partial.chmod(PRIVATE_FILE)
+        if stamp_of(file) != stamp:
+            return None
+        partial.rename(place)
+    finally:
+        partial.unlink(missing_ok=True)
     return place

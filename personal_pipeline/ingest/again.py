@@ -26,15 +26,18 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     Progress,
     Source,
-    UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import (
-    LOCK_WAIT_SECONDS,
-    Receipt,
-    drop_file,
-    read_into_lake,
-)
+from personal_pipeline.ingest.doubtful import accept, is_accepted
+from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, drop_file
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, digest_of, lake_of
+from personal_pipeline.ingest.ledger import (
+    Shown,
+    code_of,
+    months_of_lake,
+    note_shown,
+    read_shown,
+    write_shown,
+)
 from personal_pipeline.ingest.opening import give_sidecars
 from personal_pipeline.ingest.originals import (
     Taking,
@@ -44,15 +47,8 @@ from personal_pipeline.ingest.originals import (
     takings_of,
     write_takings,
 )
+from personal_pipeline.ingest.reading import ToRead, read_into_lake
 from personal_pipeline.ingest.recognition import Claimed, claims_of
-from personal_pipeline.ingest.shown import (
-    Shown,
-    code_of,
-    months_of_lake,
-    note_shown,
-    read_shown,
-    write_shown,
-)
 
 _DAMAGED = "a file of the lake is damaged"
 _KNOWN_BEFORE = Claim(0, "it was read so before")
@@ -180,8 +176,8 @@ def read_again(
         kept = _takings(home).get((source.name, drop.name), [])
         if not kept:
             return ReadAgain(source.name, drop.name, why, 0)
-        with _scratch_home(home) as scratch:
-            read, unread, problems = _read_all(home, scratch, sources, source, drop, kept, progress)
+        with _inner_home(home) as inner:
+            read, unread, problems = _read_all(home, inner, sources, source, drop, kept, progress)
             before = read_shown(home, source, drop) or Shown()
             lost = (before.takings | before.unread.keys()) - {each.id for each in kept}
             if lost:
@@ -193,12 +189,12 @@ def read_again(
             changed = {}
             for stream in drop.streams:
                 mine = lake_of(home, source.name, stream)
-                fresh = lake_of(scratch, source.name, stream)
+                fresh = lake_of(inner, source.name, stream)
                 if partitions := _replace_lake(mine, fresh, careful=is_careful):
                     changed[stream.name] = partitions
             if not is_careful:
-                _replace_unreadable(home, scratch, source, drop)
-            shown = read_shown(scratch, source, drop) or Shown()
+                _replace_unreadable(home, inner, source, drop)
+            shown = read_shown(inner, source, drop) or Shown()
             write_shown(
                 home,
                 source,
@@ -227,13 +223,13 @@ def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
     """Ask whose the originals of kinds are that exist no longer; says how many found an owner."""
     kinds = {(source.name, drop.name) for source in sources for drop in source.drops}
     found = 0
-    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), _scratch_home(home) as scratch:
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), _inner_home(home) as inner:
         for kind, kept in _takings(home).items():
             for each in kept if kind not in kinds else ():
                 original = find_original(home, each.digest, each.taking.name)
                 if original is None:
                     continue
-                with _staged(home, scratch, original, each.taking, {}) as file:
+                with _staged(home, inner, original, each.taking, {}) as file:
                     claims = claims_of(sources, file)
                 if claims:
                     _hand_over(home, each, claims[0])
@@ -242,7 +238,7 @@ def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
 
 
 @contextmanager
-def _scratch_home(home: Home) -> Iterator[Home]:
+def _inner_home(home: Home) -> Iterator[Home]:
     """A home inside the home, on the same disk, with the dialects of the person."""
     with scratch(home, "again") as folder:
         inner = Home(folder)
@@ -254,7 +250,7 @@ def _scratch_home(home: Home) -> Iterator[Home]:
 
 def _read_all(
     home: Home,
-    scratch: Home,
+    inner: Home,
     sources: Sequence[Source],
     source: Source,
     drop: Drop,
@@ -285,12 +281,12 @@ def _read_all(
                     "you still have the file, put it into the inbox once more."
                 )
             continue
-        with _staged(home, scratch, original, each.taking, drop.dialects(scratch.root)) as file:
+        with _staged(home, inner, original, each.taking, drop.dialects(inner.root)) as file:
             owner = _owner(sources, source, drop, file)
             if owner.drop is not drop:
                 _hand_over(home, each, owner)
                 continue
-            _read(scratch, owner, file, each)
+            _read(home, inner, owner, file, each)
         read.add(each.id)
     if progress:
         progress(f"{source.name} {drop.name}, read again", len(events), len(events))
@@ -314,11 +310,11 @@ def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
 
 @contextmanager
 def _staged(
-    home: Home, scratch: Home, original: Path, taking: Taking, dialects: Collection[str]
+    home: Home, inner: Home, original: Path, taking: Taking, dialects: Collection[str]
 ) -> Iterator[DropFile]:
     """The original as it lay in the inbox, by its name, folder and time. A dialect that the person
     no longer has is there as it was kept."""
-    place = scratch.inbox / taking.folder / taking.name
+    place = inner.inbox / taking.folder / taking.name
     place.parent.mkdir(parents=True, exist_ok=True)
     if original.stat().st_mtime_ns == taking.modified_ns:
         try:
@@ -331,11 +327,11 @@ def _staged(
     text = None
     if taking.dialect and taking.dialect not in dialects:
         text = kept_dialect(home, taking)
-    declared = scratch.dialects / "kept.yaml"
+    declared = inner.dialects / "kept.yaml"
     try:
         if text:
             declared.write_bytes(text)
-        yield replace(drop_file(scratch, place), name=taking.name)
+        yield replace(drop_file(inner, place), name=taking.name)
     finally:
         place.unlink(missing_ok=True)
         declared.unlink(missing_ok=True)
@@ -371,25 +367,25 @@ def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
     write_takings(home, kept.digest, takings)
 
 
-def _read(scratch: Home, owner: Claimed, file: DropFile, kept: _Kept) -> None:
+def _read(home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept) -> None:
+    """Read one file into the scratch home ``inner``, as if it came now."""
     taking = kept.taking
     captured_at = owner.claim.captured_at or datetime.fromisoformat(taking.captured_at)
-    file = replace(file, captured_at=captured_at)
-    receipt = Receipt(
-        file=taking.name,
-        received_at=taking.received_at,
-        digest=kept.digest,
-        size=file.path.stat().st_size,
-        source=owner.source.name,
-        drop=owner.drop.name,
-        captured_at=captured_at.isoformat(),
-        reason=owner.claim.reason,
-    )
-    now = datetime.fromisoformat(taking.received_at)
-    # one of which nothing can be read was set aside when it came, with its reason
-    with suppress(UnreadableFile):
-        taken = read_into_lake(scratch, owner.source, owner.drop, file, receipt, now)
-        note_shown(scratch, owner.source, owner.drop, [kept.id], taken.written)
+    to_read = ToRead(replace(file, captured_at=captured_at), kept.digest, taking.name)
+    if taking.accepted or is_accepted(home, kept.digest):
+        accept(inner, kept.digest)
+    with scratch(inner, "spool") as folder:
+        # one of which nothing can be read was set aside when it came, with its reason
+        (result,) = read_into_lake(
+            inner,
+            owner.source,
+            owner.drop,
+            [to_read],
+            datetime.fromisoformat(taking.received_at),
+            folder,
+        )
+    if not result.problem:
+        note_shown(inner, owner.source, owner.drop, [kept.id], result.written)
 
 
 def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list[date]:
@@ -424,11 +420,11 @@ def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list
     return changed
 
 
-def _replace_unreadable(home: Home, scratch: Home, source: Source, drop: Drop) -> None:
+def _replace_unreadable(home: Home, inner: Home, source: Source, drop: Drop) -> None:
     """Of rows that could not be read, keep what comes out now, and let go of what no longer does:
     they are in the originals."""
     mine = home.quarantine / source.name / drop.name
-    fresh = scratch.quarantine / source.name / drop.name
+    fresh = inner.quarantine / source.name / drop.name
     offered = {path.name: path for path in fresh.glob("unreadable-*.jsonl")}
     for name, path in offered.items():
         if not (mine / name).exists():

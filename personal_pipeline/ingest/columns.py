@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.contract import DropStream, Grain, Record
-from personal_pipeline.ingest.lake import Row, StreamLake
+from personal_pipeline.ingest.lake import StreamLake
 
 TOLD_FOR = timedelta(days=14)
 """A change is told for two weeks: long enough for somebody who looks once a week."""
@@ -29,6 +29,8 @@ NEARLY_ALL = 0.99
 
 ENOUGH_ROWS = 20
 """With fewer rows nothing can be said about nearly all of them."""
+
+_MOST_LISTS = 10_000
 
 LOOKED_AT = {Grain.DAY: 30, Grain.MONTH: 12}
 """So many of the newest partitions with rows are compared."""
@@ -108,8 +110,10 @@ def names_in(lake: StreamLake) -> list[list[frozenset[str]]]:
     if lake.table is not None:
         return []
     with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
+    # most rows have the same names: one set for all of them
+    sets: dict[tuple[str, ...], frozenset[str]] = {}
     return [
-        [frozenset(row.record) for row in lake.read(partition).values()]
+        [sets.setdefault(tuple(row.record), frozenset(row.record)) for row in lake.rows(partition)]
         for partition in with_rows[-LOOKED_AT[lake.grain] :]
     ]
 
@@ -122,37 +126,34 @@ class Difference:
     gone: tuple[str, ...] = ()
 
 
-def difference(
-    lake: StreamLake, stream: DropStream, months: Mapping[date, Mapping[str, Row]]
-) -> Difference:
-    """Which columns of a file the newest partitions have nowhere, and which they have everywhere
+def difference(known: Layouts, offered: Layouts) -> Difference:
+    """Which columns of a file the rows that are known have nowhere, and which they have everywhere
     and the file not at all. Layouts are compared with their own kind; of one that is new there is
-    nothing to say. Raises ``DamagedPartition``."""
-    if lake.table is not None:
-        return Difference()
-    offered = _by_layout(stream, (row.record for rows in months.values() for row in rows.values()))
-    if not offered:
-        return Difference()
-    with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
-    known = _by_layout(
-        stream,
-        (
-            row.record
-            for partition in with_rows[-LOOKED_AT[lake.grain] :]
-            for row in lake.read(partition).values()
-        ),
-    )
+    nothing to say."""
     unknown: set[str] = set()
     gone: set[str] = set()
-    for layout in offered.keys() & known.keys():
+    had, has = known.by_layout(), offered.by_layout()
+    for layout in had.keys() & has.keys():
         everywhere = {
             name
-            for name, count in known[layout].names.items()
-            if count >= NEARLY_ALL * known[layout].rows
+            for name, count in had[layout].names.items()
+            if count >= NEARLY_ALL * had[layout].rows
         }
-        unknown |= offered[layout].names.keys() - known[layout].names.keys()
-        gone |= everywhere - offered[layout].names.keys()
+        unknown |= has[layout].names.keys() - had[layout].names.keys()
+        gone |= everywhere - has[layout].names.keys()
     return Difference(tuple(sorted(unknown)), tuple(sorted(gone)))
+
+
+def layouts_in(lake: StreamLake, stream: DropStream) -> Layouts:
+    """The columns in the newest partitions of a stream; none of a table, whose columns are
+    declared. Raises ``DamagedPartition``."""
+    found = Layouts()
+    if lake.table is None:
+        with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
+        for partition in with_rows[-LOOKED_AT[lake.grain] :]:
+            for row in lake.rows(partition):
+                found.add(stream, row.record)
+    return found
 
 
 @dataclass(slots=True)
@@ -161,14 +162,33 @@ class _Layout:
     names: Counter[str]
 
 
-def _by_layout(stream: DropStream, records: Iterable[Record]) -> dict[str, _Layout]:
-    found: dict[str, _Layout] = {}
-    for record in records:
-        layout = found.setdefault(stream.layout(record), _Layout(0, Counter()))
-        layout.rows += 1
-        # as a set: of a mapping, a counter would take the values
-        layout.names.update(set(stream.columns(record)))
-    return found
+class Layouts:
+    """The columns of rows, by layout. Rows mostly have the same ones, so it is their lists that are
+    counted."""
+
+    def __init__(self) -> None:
+        self._lists: Counter[tuple[str, tuple[str, ...]]] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self._lists)
+
+    def add(self, stream: DropStream, record: Record) -> None:
+        columns = stream.layout(record), tuple(stream.columns(record))
+        # a file in which every row has columns of its own must not fill the memory
+        if columns in self._lists or len(self._lists) < _MOST_LISTS:
+            self._lists[columns] += 1
+
+    def update(self, other: Layouts) -> None:
+        self._lists.update(other._lists)
+
+    def by_layout(self) -> dict[str, _Layout]:
+        found: dict[str, _Layout] = {}
+        for (layout, columns), count in self._lists.items():
+            of_layout = found.setdefault(layout, _Layout(0, Counter()))
+            of_layout.rows += count
+            for name in set(columns):
+                of_layout.names[name] += count
+        return found
 
 
 def recall_columns(home: Home) -> dict[str, Columns]:

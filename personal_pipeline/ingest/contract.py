@@ -38,6 +38,11 @@ HALF = 0.5
 """A loss of more than half was made by no person, until one says so."""
 
 
+LARGEST_HELD_BYTES = 20_000_000
+"""A file that is read whole, not row by row, may have so many bytes: as objects of Python they take
+twenty times as much."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A half-open span of UTC days: ``start`` is in it, ``end`` is not."""
@@ -156,6 +161,18 @@ class DropFile:
         """The first bytes, for recognising."""
         with self.path.open("rb") as stream:
             return stream.read(size)
+
+    def content(self, most: int = LARGEST_HELD_BYTES) -> bytes:
+        """All of it, for a reader that has to see the whole. Raises ``UnreadableFile`` for one that
+        would fill the memory."""
+        content = self.head(most + 1)
+        if len(content) > most:
+            raise UnreadableFile(
+                f"larger than {most // 1_000_000:,} MB, which is more than its reader can hold. "
+                "Export a shorter span of time, or split it. Nothing is lost: the original is in "
+                "the archive."
+            )
+        return content
 
 
 @dataclass(frozen=True, slots=True)

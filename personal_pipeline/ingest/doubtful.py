@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Coverage, Drop, Source, UnreadableFile
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.lake import Row, StreamLake, lake_of
+from personal_pipeline.ingest.lake import StreamLake, lake_of
+from personal_pipeline.ingest.sorting import SortedRow
 from personal_pipeline.ingest.tables import Spool, newest_capture, would_vanish
 from personal_pipeline.ingest.vanishing import (
     FEW_ROWS,
     TAKES_AWAY,
     forget_doubt,
     is_confirmed,
-    loss,
     what_would_vanish,
 )
 
@@ -52,14 +52,15 @@ def believe_export(
     home: Home,
     source: Source,
     drop: Drop,
-    rows: Mapping[str, Mapping[date, Mapping[str, Row]]],
+    rows: Iterable[SortedRow],
     spool: Spool | None,
     as_of: str,
     digest: str,
     now: datetime,
 ) -> None:
     """Raises ``LosesMost`` when a file that is the whole picture takes too much away to be believed
-    at once. ``rows`` are those that it holds, by stream and month; those of tables are spooled."""
+    at once. ``rows`` are those that it holds, and may be gone through again; those of tables are
+    spooled."""
     if is_accepted(home, digest):
         return
     for stream in drop.streams:
@@ -70,7 +71,8 @@ def believe_export(
             gone, of = _lost_of_table(spool, lake, as_of)
             said_by = frozenset((digest,))
         else:
-            gone, of, said_by = _lost_of_rows(lake, rows[stream.name], as_of)
+            keys = (row.key for row in rows if row.stream == stream.name)
+            gone, of, said_by = _lost_of_rows(lake, keys, as_of)
         if gone <= FEW_ROWS or gone <= stream.may_vanish * of:
             continue
         if is_confirmed(home, source.name, drop.name, said_by, now):
@@ -87,15 +89,23 @@ def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str) -> tuple[int, int
 
 
 def _lost_of_rows(
-    lake: StreamLake, months: Mapping[date, Mapping[str, Row]], as_of: str
+    lake: StreamLake, offered: Iterable[str], as_of: str
 ) -> tuple[int, int, frozenset[str]]:
-    there = {
-        key: row.as_of or "" for month in lake.partitions() for key, row in lake.read(month).items()
-    }
-    if not months or as_of < max(there.values(), default=""):
+    there: set[str] = set()
+    newest = ""
+    for month in lake.partitions():
+        for row in lake.rows(month):
+            there.add(row.key)
+            newest = max(newest, row.as_of or "")
+    gone = set(there)
+    nothing = True
+    for key in offered:
+        nothing = False
+        gone.discard(key)
+    # an older picture takes nothing away, nor does a file without a row of the stream
+    if nothing or as_of < newest:
         return 0, 0, frozenset()
-    lost = loss(there, {key for rows in months.values() for key in rows})
-    return len(lost.gone), lost.of, lost.gone
+    return len(gone), len(there), frozenset(gone)
 
 
 def bring_back(home: Home, source: str) -> list[Path]:

@@ -1,23 +1,27 @@
 """The inbox: a dropped file is recognised, archived for ever, read into the lake, and receipted.
 
-The order makes every step repeatable after a kill: the original is in the archive before anything
-is read from it, and the file leaves the inbox only when its rows are durable and its receipt is
-written. Taking the same file again changes nothing.
+The order makes every step repeatable after a kill: the original is in the archive before a row of
+it is in the lake, and the file leaves the inbox only when its rows are durable and its receipt is
+written. Taking the same file again changes nothing. What is read is a private copy, so a file that
+somebody still writes is found out before anything of it is kept.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK, S_ISDIR, S_ISREG
 
-from personal_pipeline.home import Home, free_name, scratch, write_atomically
+from personal_pipeline.home import PRIVATE_FILE, Home, free_name, publish, scratch, staged
 from personal_pipeline.ingest.archives import (
+    BLOCK_BYTES,
     Budget,
     files_below,
     kind_of,
@@ -25,80 +29,69 @@ from personal_pipeline.ingest.archives import (
     unpack,
     zip_folder,
 )
-from personal_pipeline.ingest.columns import difference
 from personal_pipeline.ingest.contract import (
-    EARLIEST,
-    Coverage,
+    Claim,
     Drop,
     DropFile,
-    DropRow,
-    Incomplete,
     Progress,
     Source,
-    Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.doubtful import believe_export
-from personal_pipeline.ingest.lake import (
-    Row,
-    StreamLake,
-    Written,
-    canonical,
-    digest_of,
-    lake_of,
-    storable,
-    whole_text,
-)
-from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.doubtful import is_accepted
+from personal_pipeline.ingest.lake import DamagedPartition, Written, digest_of
+from personal_pipeline.ingest.ledger import note_shown
+from personal_pipeline.ingest.naming import whole_name
 from personal_pipeline.ingest.originals import (
+    REPLACED,
     UNPACKED,
     Taking,
     folder_in_inbox,
-    keep_original,
-    keep_taking,
+    keep_originals,
+    keep_takings,
 )
-from personal_pipeline.ingest.quarantine import keep_records, set_aside
+from personal_pipeline.ingest.quarantine import Aside
+from personal_pipeline.ingest.reading import (
+    InLake,
+    StreamReceipt,
+    ToRead,
+    broke_off,
+    read_into_lake,
+)
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
-from personal_pipeline.ingest.shown import (
-    Picture,
-    code_of,
-    months_of_lake,
-    note_shown,
-    read_shown,
+from personal_pipeline.ingest.unfinished import (
+    STILL_WRITTEN,
+    UNFINISHED,
+    Left,
+    Stamp,
+    open_for_writing,
+    stamp_of,
 )
-from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
 from personal_pipeline.shown import shown
 
-UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
-"""Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
+__all__ = ["Receipt", "StreamReceipt", "Taken", "take", "take_all"]
 
 LOCK_WAIT_SECONDS = 600
 
-_WRITERS = 8
+MOST_TOGETHER = 500
+BYTES_TOGETHER = 100_000_000
+"""So many files are taken together, or so many bytes of them: there is a private copy of each."""
+
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
+"""What no file is to blame for."""
+
+A_BARRED_FOLDER = "a folder that may not be looked into"
+
+_KINDS = {
+    S_IFLNK: "a link",
+    S_IFIFO: "a pipe",
+    S_IFSOCK: "a socket",
+    S_IFBLK: "a device",
+    S_IFCHR: "a device",
+}
 
 _DIGEST_IN_NAME = re.compile(r"[0-9a-f]{12,}")
 _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
 _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamReceipt:
-    """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
-    differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
-
-    ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
-    all earlier ones had; of the first file there is nothing to say."""
-
-    stream: str
-    new: int
-    altered: int
-    vanished: int
-    unchanged: int
-    changed_months: tuple[str, ...]
-    first_month: str | None = None
-    last_month: str | None = None
-    columns_unknown: tuple[str, ...] = ()
-    columns_gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +142,8 @@ def waiting(home: Home) -> list[Path]:
     """The files in the inbox that are there to be taken, oldest first."""
     if not home.inbox.is_dir():
         return []
-    files = complete_files(home.inbox)
-    return sorted(files, key=lambda path: (path.stat().st_mtime, path.name))
+    files = {path: stamp for path in complete_files(home.inbox) if (stamp := stamp_of(path))}
+    return sorted(files, key=lambda path: (files[path].modified_ns, path.name))
 
 
 def entries(home: Home) -> dict[Path, list[Path]]:
@@ -161,6 +154,21 @@ def entries(home: Home) -> dict[Path, list[Path]]:
         entry = home.inbox / path.relative_to(home.inbox).parts[0]
         found.setdefault(entry, []).append(path)
     return found
+
+
+def oddities(home: Home) -> dict[Path, str]:
+    """What lies in the inbox and is neither file nor folder, and folders that cannot be looked
+    into: with what it is, in words."""
+    found: dict[Path, str] = {}
+    barred: list[OSError] = []
+    for folder, folders, files in os.walk(home.inbox, onerror=barred.append):
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if not name.startswith(".") and not (S_ISREG(mode) or S_ISDIR(mode)):
+                found[path] = _KINDS.get(S_IFMT(mode), "something that is no file")
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return found | {Path(error.filename): A_BARRED_FOLDER for error in barred if error.filename}
 
 
 def complete_files(folder: Path) -> list[Path]:
@@ -206,166 +214,432 @@ def take(
     ``progress`` is told how much of a huge file is read, in megabytes.
 
     An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
-    ``FileNotFoundError`` when the file is gone, because another process took it first.
+    ``FileNotFoundError`` when the file is gone, because another process took it first, and ``Left``
+    when it stays in the inbox for now.
     """
-    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        taken = _take(home, sources, path, now, progress=progress)
-        # named by its digest, it stays in the archive; the inbox is empty again
-        path.unlink(missing_ok=True)
-        return taken
+    for outcome in take_all(home, sources, [path], lambda: now, progress):
+        if isinstance(outcome, Left):
+            raise outcome
+        return outcome
+    raise FileNotFoundError(f"{path} is gone")
 
 
-def _take(
+def take_all(
     home: Home,
     sources: Sequence[Source],
-    path: Path,
-    now: datetime,
-    inside: str | None = None,
+    paths: Sequence[Path],
+    clock: Callable[[], datetime],
     progress: Progress | None = None,
-) -> Taken:
-    """``inside`` is the name of a file that came out of an archive, with that of the archive."""
-    stat = path.stat()
-    file = drop_file(home, path)
-    receipt = Receipt(
-        file=inside or path.name,
-        received_at=now.isoformat(),
-        digest=digest_of(path),
-        size=stat.st_size,
-        source=None,
-        drop=None,
-        captured_at=file.captured_at.isoformat(),
-        reason="",
-    )
-    try:
-        refuse_hostile(path)
-    except UnreadableFile as error:
-        return _set_aside(home, path, receipt, f"{error}")
-    if not stat.st_size:
-        return _set_aside(home, path, receipt, "The file is empty; export it again.")
-    claims = claims_of(sources, file)
-    if not claims and not inside and kind_of(path):
-        return _take_members(home, sources, path, receipt, now)
-    if not claims:
-        return _set_aside(home, path, receipt, unknown(sources, file))
-    source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
-    if claim.captured_at:
-        file = replace(file, captured_at=claim.captured_at)
-    receipt = replace(
-        receipt,
-        source=source.name,
-        drop=drop.name,
-        captured_at=file.captured_at.isoformat(),
-        reason=claim.reason,
-        also_claimed=tuple(map(str, claims[1:])),
-    )
-    if progress:
-        told = progress
+) -> Iterator[Taken | Left]:
+    """Take files out of the inbox, many at a time: as if each had been taken by itself, but what
+    the disk has to confirm is confirmed once for all. Whatever one file does, the others are taken.
 
-        def in_megabytes(done: int, total: int) -> None:
-            told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
+    A file that stays in the inbox for now comes as ``Left``; of one that is gone nothing comes.
+    """
+    done = 0
+    for batch in _batches(paths):
+        # not while the lock is held: whoever asks may take its time with the answer
+        with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), scratch(home, "unpacked") as place:
+            outcomes = _Batch(home, sources, clock(), place, progress).take(batch, done, len(paths))
+        yield from outcomes
+        done += len(batch)
 
-        file = replace(file, progress=in_megabytes)
-    receipt = replace(receipt, warning=keep_original(home, path, receipt.digest))
-    taking = Taking(
-        name=path.name,
-        folder=folder_in_inbox(home, path),
-        modified_ns=stat.st_mtime_ns,
-        received_at=receipt.received_at,
-        source=source.name,
-        drop=drop.name,
-        captured_at=file.captured_at.isoformat(),
+
+def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for path in paths:
+        stamp = stamp_of(path)
+        own = stamp.size if stamp else 0
+        if batch and (len(batch) == MOST_TOGETHER or size + own > BYTES_TOGETHER):
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += own
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A file of the inbox as it was at one moment. ``path`` is a private copy, which nobody changes
+    while it is read, in the folders of the inbox, which may name an account.
+
+    ``came_as`` is where the file lies and ``stamp`` what it was when it was copied; of one that
+    came out of an archive they are those of the archive, and ``inside`` says so.
+    """
+
+    path: Path
+    came_as: Path
+    stamp: Stamp
+    receipt: Receipt
+    inside: bool = False
+
+    @property
+    def name(self) -> str:
+        """As it came, which may be no text."""
+        return self.path.name if self.inside else self.came_as.name
+
+    @property
+    def unchanged(self) -> bool:
+        return stamp_of(self.came_as) == self.stamp
+
+    @property
+    def left(self) -> Left:
+        return Left(self.receipt.file, STILL_WRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A file that a drop of a source is to read; its receipt says whose it is."""
+
+    copy: _Copy
+    source: Source
+    drop: Drop
+    claim: Claim
+    file: DropFile
+    receipt: Receipt
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Files that are taken together. In this order, so that a kill at any point is repaired by
+    taking them again: originals, rows, receipts, each durable before the next; then the files leave
+    the inbox."""
+
+    home: Home
+    sources: Sequence[Source]
+    now: datetime
+    scratch: Path
+    progress: Progress | None
+    folders: int = 0
+    made: set[Path] = field(default_factory=set)
+
+    def take(self, paths: Sequence[Path], done: int, total: int) -> list[Taken | Left]:
+        outcomes: list[Taken | Left] = []
+        copies: list[_Copy] = []
+        for number, path in enumerate(paths):
+            if self.progress:
+                self.progress("inbox", done + number, total)
+            try:
+                copies.append(self._copied(path))
+            except FileNotFoundError:
+                continue  # another process took it first
+            except Left as left:
+                outcomes.append(left)
+            except OSError as error:
+                outcomes.append(self._moved(path, error))
+        # once for all: it looks at what every program has open
+        written = open_for_writing([each.stamp for each in copies])
+        outcomes += [each.left for each in copies if each.stamp in written]
+        copies = [each for each in copies if each.stamp not in written]
+        taken = self._taken(copies)
+        written = open_for_writing([each.stamp for each in copies])
+        for copy, outcome in zip(copies, taken, strict=True):
+            outcomes.append(outcome)
+            # named by its digest, it stays in the archive; what came in its place stays here, and
+            # what somebody opened meanwhile, so that nothing is written into a file without a name
+            if isinstance(outcome, Taken) and copy.unchanged and copy.stamp not in written:
+                copy.came_as.unlink(missing_ok=True)
+        return outcomes
+
+    def _copied(self, path: Path) -> _Copy:
+        """A private copy of a file. Raises ``Left`` when it changes meanwhile."""
+        stamp = stamp_of(path)
+        if stamp is None:
+            raise FileNotFoundError(f"{path} is gone, or no file")
+        inbox = self.home.inbox if path.is_relative_to(self.home.inbox) else path.parent
+        parts = [whole_name(part) for part in path.relative_to(inbox).parts]
+        place = self.scratch.joinpath("inbox", *parts)
+        if place.exists():
+            # two names that are one to this file system, or when they are shown
+            place = self._folder().joinpath("inbox", *parts)
+        if place.parent not in self.made:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            self.made.add(place.parent)
+        digest = copy_file(path, place)
+        if stamp_of(path) != stamp:
+            raise Left(shown(path.name), STILL_WRITTEN)
+        os.utime(place, ns=(stamp.modified_ns, stamp.modified_ns))
+        return _Copy(place, path, stamp, self._receipt(place, shown(path.name), digest))
+
+    def _folder(self) -> Path:
+        self.folders += 1
+        return self.scratch / f"scratch-{self.folders}"
+
+    def _receipt(self, place: Path, name: str, digest: str) -> Receipt:
+        return Receipt(
+            file=name,
+            received_at=self.now.isoformat(),
+            digest=digest,
+            size=place.stat().st_size,
+            source=None,
+            drop=None,
+            captured_at=drop_file(self.home, place).captured_at.isoformat(),
+            reason="",
+        )
+
+    def _moved(self, path: Path, error: OSError) -> Taken | Left:
+        """Set aside a file of which no copy can be made; leave it when that is the disk's fault."""
+        name = shown(path.name)
+        if error.errno in OF_THE_DISK:
+            return Left(name, of_the_disk(error), trouble=True)
+        words = error.strerror or type(error).__name__
+        problem = f"It cannot be read ({words}). Give yourself the right to, and add it again."
+        return set_aside_unread(self.home, path, problem, self.now)
+
+    def _taken(self, copies: Sequence[_Copy]) -> list[Taken | Left]:
+        """What becomes of the files, in their order."""
+        found: dict[int, Taken | Left] = {}
+        receipts: dict[int, Receipt] = {}
+        groups: dict[tuple[str, str], list[tuple[int, _Claimed]]] = {}
+        aside = Aside(self.home)
+
+        def put_aside(
+            place: int,
+            receipt: Receipt,
+            problem: str,
+            folder: str = "unknown",
+            cause: str | None = None,
+        ) -> None:
+            """``problem`` is told whole beside the file, and its first line in the receipt."""
+            copy = copies[place]
+            if not copy.unchanged:
+                found[place] = copy.left
+                return
+            try:
+                aside.put(
+                    copy.path, copy.name, folder, f"{receipt.file}: {problem}", receipt.digest
+                )
+            except OSError as error:
+                found[place] = Left(receipt.file, of_the_disk(error), trouble=True)
+                return
+            receipts[place] = replace(receipt, problem=problem.splitlines()[0], cause=cause)
+            found[place] = Taken(receipts[place], {})
+
+        for place, copy in enumerate(copies):
+            try:
+                answer = self._asked(copy)
+            except OSError as error:
+                found[place] = Left(copy.receipt.file, of_the_disk(error), trouble=True)
+            except Exception as error:
+                put_aside(place, copy.receipt, broke_off(error))
+            else:
+                if isinstance(answer, str):
+                    put_aside(place, copy.receipt, answer)
+                elif isinstance(answer, _Claimed):
+                    key = answer.source.name, answer.drop.name
+                    groups.setdefault(key, []).append((place, answer))
+                else:
+                    found[place] = answer
+        for group in groups.values():
+            results = self._read([each for _, each in group])
+            for (place, each), result in zip(group, results, strict=True):
+                if isinstance(result, Left):
+                    found[place] = result
+                elif result.left_out:
+                    found[place] = copies[place].left
+                elif result.problem:
+                    put_aside(place, each.receipt, result.problem, each.source.name, result.cause)
+                else:
+                    receipts[place] = replace(
+                        each.receipt,
+                        unreadable=result.unreadable,
+                        streams=result.streams,
+                        warning=result.warning,
+                    )
+                    written = {(each.source.name, name): w for name, w in result.written.items()}
+                    found[place] = Taken(receipts[place], written)
+        try:
+            aside.publish()
+            write_receipts(self.home, list(receipts.values()))
+        except OSError as error:
+            for place, receipt in receipts.items():
+                found[place] = Left(receipt.file, of_the_disk(error), trouble=True)
+        finally:
+            aside.drop()
+        return [found[place] for place in range(len(copies))]
+
+    def _asked(self, copy: _Copy) -> _Claimed | Taken | Left | str:
+        """Whose a file is; or what became of it, when it is an archive of files; or why nobody
+        takes it."""
+        home, sources, receipt = self.home, self.sources, copy.receipt
+        try:
+            refuse_hostile(copy.path)
+        except UnreadableFile as error:
+            return str(error)
+        if not receipt.size:
+            return "The file is empty; export it again."
+        file = drop_file(home, copy.path)
+        claims = claims_of(sources, file)
+        if not claims:
+            if not copy.inside and kind_of(copy.path):
+                return self._members_taken(copy)
+            return unknown(sources, file)
+        source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
+        if claim.captured_at:
+            file = replace(file, captured_at=claim.captured_at)
+        receipt = replace(
+            receipt,
+            source=source.name,
+            drop=drop.name,
+            captured_at=file.captured_at.isoformat(),
+            reason=claim.reason,
+            also_claimed=tuple(map(str, claims[1:])),
+        )
+        if self.progress:
+            told = self.progress
+
+            def in_megabytes(done: int, total: int) -> None:
+                told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
+
+            file = replace(file, progress=in_megabytes)
+        return _Claimed(copy, source, drop, claim, file, receipt)
+
+    def _read(self, claimed: Sequence[_Claimed]) -> list[InLake | Left]:
+        """Read files of one kind; what breaks is tried again one by one, so that one of them costs
+        itself only."""
+        try:
+            return [*_read_into_lake(self.home, claimed, self.now, self._folder())]
+        except Exception as error:
+            full = isinstance(error, OSError) and error.errno in OF_THE_DISK
+            if len(claimed) > 1 and not full:
+                return [result for each in claimed for result in self._read([each])]
+            if isinstance(error, DamagedPartition):
+                words = str(error)
+            elif isinstance(error, OSError):
+                words = of_the_disk(error)
+            else:
+                return [InLake(problem=broke_off(error), cause=UnreadableFile.cause)]
+            return [Left(each.receipt.file, words, trouble=True) for each in claimed]
+
+    def _members_taken(self, copy: _Copy) -> Taken | Left | str:
+        """Take the files of an archive that nobody claims as a whole, each by itself.
+
+        An archive in it is opened too, one in that is not. What no source knows stays in the
+        archive, which is kept whole; if no source knows any of it, the archive itself is set aside.
+        """
+        # as if the folders of the archive lay in the inbox: they may name an account
+        folder = self._folder() / "inbox"
+        name = copy.receipt.file
+        try:
+            members, strangers = _members(
+                self.home, self.sources, copy.path, folder, Budget.of(copy.path)
+            )
+        except UnreadableFile as error:
+            return str(error)
+        if isinstance(members, Path):
+            # an export that was packed in another way, or a folder of it
+            whole = self._receipt(members, name, digest_of(members))
+            return self._taken([replace(copy, path=members, receipt=whole, inside=True)])[0]
+        if not members:
+            return (
+                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
+                + accepted(self.sources)
+            )
+        if not copy.unchanged:
+            return copy.left
+        replaced = keep_originals(self.home, [(copy.path, copy.receipt.digest)])
+        reason = f"no export by itself; {len(members):,} of the files in it are"
+        claim = Claim(1, reason)
+        keep_takings(
+            self.home, [(copy.receipt.digest, _taking(self.home, copy, *UNPACKED, claim), None)]
+        )
+        inside = [
+            self._receipt(
+                each, f"{name}/{shown(each.relative_to(folder).as_posix())}", digest_of(each)
+            )
+            for each in members
+        ]
+        outcomes = self._taken(
+            [
+                replace(copy, path=each, receipt=receipt, inside=True)
+                for each, receipt in zip(members, inside, strict=True)
+            ]
+        )
+        taken = tuple(each for each in outcomes if isinstance(each, Taken))
+        for outcome in outcomes:
+            if isinstance(outcome, Left):
+                # what of it was taken is found to be the same when it is taken again
+                return Left(name, outcome.reason, trouble=outcome.trouble)
+        receipt = replace(
+            copy.receipt,
+            source=UNPACKED[0],
+            drop=UNPACKED[1],
+            reason=reason,
+            warning=_sentences(
+                REPLACED if replaced else None,
+                f"Files in it of no known kind: {strangers:,}." if strangers else None,
+            ),
+        )
+        write_receipts(self.home, [receipt])
+        return Taken(receipt, {}, taken)
+
+
+def _read_into_lake(
+    home: Home, claimed: Sequence[_Claimed], now: datetime, folder: Path
+) -> list[InLake]:
+    """Read files of one kind. Their originals, and what reading them depends on, are in the archive
+    before a row of them is in the lake; of one that changed meanwhile there is neither."""
+    source, drop = claimed[0].source, claimed[0].drop
+    replaced: set[str] = set()
+    takings: list[str] = []
+
+    def before_rows(places: Sequence[int]) -> list[int]:
+        changed = [place for place in places if not claimed[place].copy.unchanged]
+        kept = [place for place in places if place not in changed]
+        digests = [claimed[place].receipt.digest for place in kept]
+        paths = [claimed[place].copy.path for place in kept]
+        replaced.update(keep_originals(home, zip(paths, digests, strict=True)))
+        dialects = drop.dialects(home.root)
+        new = []
+        for place, digest in zip(kept, digests, strict=True):
+            each = claimed[place]
+            taking = _taking(home, each.copy, source.name, drop.name, each.claim)
+            taking = replace(
+                taking,
+                captured_at=str(each.receipt.captured_at),
+                accepted=is_accepted(home, digest),
+            )
+            new.append((digest, taking, dialects.get(each.claim.dialect or "")))
+        keep_takings(home, new)
+        takings.extend(taking.id(digest) for digest, taking, _ in new)
+        return changed
+
+    files = [ToRead(each.file, each.receipt.digest, each.receipt.file) for each in claimed]
+    folder.mkdir(parents=True, exist_ok=True)
+    results = read_into_lake(home, source, drop, files, now, folder, before_rows)
+    written: dict[str, list[Written]] = {}
+    for result in results:
+        for name, partitions in result.written.items():
+            written.setdefault(name, []).extend(partitions)
+    note_shown(home, source, drop, takings, written)
+    return [
+        replace(result, warning=_sentences(REPLACED, result.warning))
+        if each.receipt.digest in replaced
+        else result
+        for each, result in zip(claimed, results, strict=True)
+    ]
+
+
+def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Taking:
+    return Taking(
+        name=copy.path.name,
+        folder=folder_in_inbox(home, copy.path),
+        modified_ns=copy.path.stat().st_mtime_ns,
+        received_at=copy.receipt.received_at,
+        source=source,
+        drop=drop,
+        captured_at=str(copy.receipt.captured_at),
         confidence=claim.confidence,
         reason=claim.reason,
         dialect=claim.dialect,
-        inside=inside,
+        inside=copy.receipt.file if copy.inside else None,
     )
-    text = drop.dialects(home.root).get(claim.dialect) if claim.dialect else None
-    taking = keep_taking(home, receipt.digest, taking, text)
-    try:
-        taken = read_into_lake(home, source, drop, file, receipt, now)
-    except UnreadableFile as error:
-        for stream in drop.streams:
-            memory = recall(home, source.name, stream.name)
-            remember(
-                home,
-                source.name,
-                stream.name,
-                memory.failed(now, error.cause, f"{shown(receipt.file)}: {error}"),
-            )
-        receipt = replace(receipt, cause=error.cause)
-        taken = _set_aside(home, path, receipt, str(error), source.name)
-    note_shown(home, source, drop, [taking.id(receipt.digest)], taken.written)
-    return taken
 
 
-def drop_file(home: Home, path: Path) -> DropFile:
-    """A file as readers see it."""
-    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return DropFile(path, path.name, captured_at(path.name, modified), home.root)
-
-
-def _set_aside(
-    home: Home, path: Path, receipt: Receipt, problem: str, folder: str = "unknown"
-) -> Taken:
-    """``problem`` is told whole beside the file, and its first line in the receipt."""
-    set_aside(home, path, folder, f"{shown(receipt.file)}: {problem}")
-    return _receipted(home, replace(receipt, problem=problem.splitlines()[0]), {})
-
-
-def _take_members(
-    home: Home, sources: Sequence[Source], path: Path, receipt: Receipt, now: datetime
-) -> Taken:
-    """Take the files of an archive that nobody claims as a whole, each by itself.
-
-    An archive in it is opened too, one in that is not. What no source knows stays in the archive,
-    which is kept whole; if no source knows any of it, the archive itself is set aside.
-    """
-    with scratch(home, "unpacked") as place:
-        # as if the folders of the archive lay in the inbox: they may name an account
-        folder = place / "inbox"
-        try:
-            members, strangers = _members(home, sources, path, folder, Budget.of(path))
-        except UnreadableFile as error:
-            return _set_aside(home, path, receipt, str(error))
-        if isinstance(members, Path):
-            # an export that was packed in another way, or a folder of it
-            return _take(home, sources, members, now, path.name)
-        if not members:
-            problem = (
-                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
-                + accepted(sources)
-            )
-            return _set_aside(home, path, receipt, problem)
-        replaced = keep_original(home, path, receipt.digest)
-        reason = f"no export by itself; {len(members):,} of the files in it are"
-        keep_taking(
-            home,
-            receipt.digest,
-            Taking(
-                name=path.name,
-                folder=folder_in_inbox(home, path),
-                modified_ns=path.stat().st_mtime_ns,
-                received_at=receipt.received_at,
-                source=UNPACKED[0],
-                drop=UNPACKED[1],
-                captured_at=str(receipt.captured_at),
-                reason=reason,
-            ),
-        )
-        taken = tuple(
-            _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
-            for each in members
-        )
-    receipt = replace(
-        receipt,
-        source=UNPACKED[0],
-        drop=UNPACKED[1],
-        reason=reason,
-        warning=_sentences(
-            replaced, f"Files in it of no known kind: {strangers:,}." if strangers else None
-        ),
-    )
-    return replace(_receipted(home, receipt, {}), members=taken)
+def _sentences(*sentences: str | None) -> str | None:
+    return " ".join(filter(None, sentences)) or None
 
 
 def _members(
@@ -396,226 +670,55 @@ def _members(
     return known, strangers
 
 
-def read_into_lake(
-    home: Home,
-    source: Source,
-    drop: Drop,
-    file: DropFile,
-    receipt: Receipt,
-    now: datetime,
-) -> Taken:
-    """Read a file that this drop claimed into the lake of a home, and receipt it there. Its
-    original is in the archive. Raises ``UnreadableFile``."""
-    digest = receipt.digest
-    if drop.load is None:
-        read = _sorted_out(drop, drop.read(file), file, digest, now)
-        return _merged_into_lake(home, source, drop, file, receipt, now, read, None)
-    if _is_known_picture(home, source, drop, file, digest):
-        for stream in drop.streams:
-            memory = recall(home, source.name, stream.name)
-            same = memory.succeeded(now, unreadable=memory.unreadable)
-            remember(home, source.name, stream.name, same)
-        _date_picture(home, source, drop, file, digest)
-        receipt = replace(receipt, streams=_unchanged(home, source, drop))
-        return _receipted(home, receipt, {})
-    with spooling(home) as spool:
-        read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
-        taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
-    # an older picture changed nothing, and is not what the lake shows
-    if not read.incomplete and any(taken.written.values()):
-        # the same one again need not be read
-        note_shown(home, source, drop, (), taken.written, Picture(digest, file.captured_at))
-    return taken
+def drop_file(home: Home, path: Path) -> DropFile:
+    """A file as readers see it."""
+    modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return DropFile(path, path.name, captured_at(path.name, modified), home.root)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What a reader yielded: rows by stream, month and key, and what it could not read."""
-
-    rows: Mapping[str, Mapping[date, Mapping[str, Row]]]
-    bad: Sequence[Unreadable]
-    incomplete: str | None
-
-
-def _sorted_out(
-    drop: Drop,
-    items: Iterator[DropRow | Unreadable | Incomplete],
-    file: DropFile,
-    digest: str,
-    now: datetime,
-) -> _Read:
-    as_of = file.captured_at.isoformat()
-    rows: dict[str, dict[date, dict[str, Row]]] = {
-        stream.name: defaultdict(dict) for stream in drop.streams
-    }
-    bad: list[Unreadable] = []
-    incomplete = None
-    for item in _items(items):
-        if isinstance(item, Incomplete):
-            incomplete = item.reason
-            continue
-        if isinstance(item, Unreadable):
-            bad.append(item)
-            continue
-        if not EARLIEST <= item.month <= now.date() + timedelta(days=31):
-            where = "in the future" if item.month > EARLIEST else f"before {EARLIEST.year}"
-            bad.append(Unreadable(f"its month lies {where}", item.record))
-            continue
-        try:
-            row = Row(whole_text(item.key), storable(item.record), as_of, digest)
-        except ValueError:
-            bad.append(Unreadable("holds what JSON cannot: NaN, or endless nesting", item.record))
-            continue
-        month = rows[item.stream][item.month.replace(day=1)]
-        present = month.get(item.key)
-        month[item.key] = row if present is None else newer(present, row)
-    return _Read(rows, bad, incomplete)
-
-
-def _merged_into_lake(
-    home: Home,
-    source: Source,
-    drop: Drop,
-    file: DropFile,
-    receipt: Receipt,
-    now: datetime,
-    read: _Read,
-    spool: Spool | None,
-) -> Taken:
-    keep_records(home, source.name, drop.name, read.bad)
-    if read.incomplete is None:
-        as_of = file.captured_at.isoformat()
-        believe_export(home, source, drop, read.rows, spool, as_of, receipt.digest, now)
-    written: dict[tuple[str, str], Sequence[Written]] = {}
-    receipts: list[StreamReceipt] = []
-    for stream in drop.streams:
-        lake = lake_of(home, source.name, stream)
-        months = read.rows[stream.name]
-        whole = stream.coverage is Coverage.PICTURE and read.incomplete is None
-        span = sorted(months)
-        new_columns = difference(lake, stream, months)
-        if stream.table and spool:
-            as_of = file.captured_at.isoformat()
-            span = months_of(spool, stream.name)
-            results = replace_months(spool, lake, as_of, receipt.digest, whole=whole)
-            count = sum(result.version.rows for result in results)
-        else:
-            results = list((_whole_picture if whole else _added)(lake, months)) if months else []
-            # saves reading them for their versions
-            lake.note({result.partition: result.version for result in results})
-            count = sum(len(month) for month in months.values())
-        written[source.name, stream.name] = results
-        new, altered = sum(w.new for w in results), sum(w.altered for w in results)
-        receipts.append(
-            StreamReceipt(
-                stream=stream.name,
-                new=new,
-                altered=altered,
-                vanished=sum(w.vanished for w in results),
-                unchanged=max(count - new - altered, 0),
-                changed_months=tuple(w.partition.isoformat() for w in results if w.changed),
-                first_month=span[0].isoformat() if span else None,
-                last_month=span[-1].isoformat() if span else None,
-                columns_unknown=new_columns.unknown,
-                columns_gone=new_columns.gone,
-            )
-        )
-        if count:
-            memory = recall(home, source.name, stream.name)
-            succeeded = memory.succeeded(now, unreadable=len(read.bad))
-            remember(home, source.name, stream.name, succeeded)
-    receipt = replace(
-        receipt,
-        unreadable=len(read.bad),
-        streams=tuple(receipts),
-        warning=_sentences(receipt.warning, read.incomplete),
-    )
-    return _receipted(home, receipt, written)
-
-
-def _sentences(*sentences: str | None) -> str | None:
-    return " ".join(filter(None, sentences)) or None
-
-
-def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:
-    """Whether reading the file would change nothing: the lake shows this export, or a newer one
-    that is the whole picture, as this version of the code reads it."""
-    shown = read_shown(home, source, drop)
-    if shown is None or shown.picture is None or shown.code != code_of(home, drop):
-        return False
-    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
-    newer_shown = shown.picture.as_of > file.captured_at
-    same = shown.picture.origin == digest or (is_picture and newer_shown)
-    return same and shown.months == months_of_lake(home, source, drop)
-
-
-def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
-    """An export that came again may be dated later than the first time."""
-    shown = read_shown(home, source, drop)
-    if shown and shown.picture and shown.picture.origin == digest:
-        later = max(shown.picture.as_of, file.captured_at)
-        note_shown(home, source, drop, (), {}, Picture(digest, later))
-
-
-def _unchanged(home: Home, source: Source, drop: Drop) -> tuple[StreamReceipt, ...]:
-    receipts = []
-    for stream in drop.streams:
-        versions = lake_of(home, source.name, stream).versions().values()
-        rows = sum(version.rows for version in versions)
-        receipts.append(StreamReceipt(stream.name, 0, 0, 0, rows, ()))
-    return tuple(receipts)
-
-
-def _items(
-    items: Iterator[DropRow | Unreadable | Incomplete],
-) -> Iterator[DropRow | Unreadable | Incomplete]:
-    """What the drop reads. A reader that breaks costs its file, not the files behind it."""
+def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Taken | Left:
+    """Set aside what cannot be copied: it moves into quarantine as it is."""
+    name = shown(path.name)
     try:
-        yield from items
-    except (UnreadableFile, OSError):
-        raise
-    except Exception as error:
-        raise UnreadableFile(
-            f"reading it broke off ({type(error).__name__}); it is not like the files that this "
-            "version knows. The original is in the archive."
-        ) from error
+        Aside(home).move(path, path.name, "unknown", f"{name}: {problem}")
+        receipt = Receipt(name, now.isoformat(), "", 0, None, None, None, "", problem=problem)
+        write_receipts(home, [receipt])
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return Left(name, f"{problem} It could not be set aside ({why}).", trouble=True)
+    return Taken(receipt, {})
 
 
-def newer(one: Row, other: Row) -> Row:
-    """The row that was captured later. Equal times are settled by content, so that the order in
-    which files are dropped does not matter."""
-    return max(one, other, key=lambda row: (row.as_of or "", canonical(row.record)))
+def of_the_disk(error: OSError) -> str:
+    """The sentence for a file that stays in the inbox because of the disk."""
+    why = error.strerror or type(error).__name__
+    return f"not taken now ({why}): it stays in the inbox, and the next pass takes it."
 
 
-def _added(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -> Iterator[Written]:
-    for month, rows in sorted(months.items()):
-        present = lake.read(month)
-        merged = dict(present)
-        for key, row in rows.items():
-            merged[key] = newer(present[key], row) if key in present else row
-        yield lake.write(month, merged.values())
+def copy_file(path: Path, place: Path) -> str:
+    """Copy the content of a file into a new one, for us only; returns its digest (SHA-256)."""
+    digest = hashlib.sha256()
+    # one that became a pipe since it was looked at would be waited for without end
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as source, place.open("xb") as target:
+        place.chmod(PRIVATE_FILE)
+        while block := source.read(BLOCK_BYTES):
+            digest.update(block)
+            target.write(block)
+    return digest.hexdigest()
 
 
-def _whole_picture(lake: StreamLake, months: Mapping[date, Mapping[str, Row]]) -> Iterator[Written]:
-    present = {month: lake.read(month) for month in lake.partitions()}
-    kept = max((row.as_of or "" for rows in present.values() for row in rows.values()), default="")
-    offered = max(
-        (row.as_of or "" for rows in months.values() for row in rows.values()), default=""
-    )
-    if offered < kept:
-        return  # an older picture, dropped late: it is in the archive, and changes nothing
-    # what takes long is the disk, for each file
-    with ThreadPoolExecutor(_WRITERS) as pool:
-        yield from pool.map(
-            lambda month: lake.write(month, months.get(month, {}).values()),
-            sorted({*present, *months}),
-        )
-
-
-def _receipted(
-    home: Home, receipt: Receipt, written: Mapping[tuple[str, str], Sequence[Written]]
-) -> Taken:
-    stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
-    place = free_name(home.archive / "receipts" / f"{stamp}-{receipt.digest[:16]}.json")
-    write_atomically(place, json.dumps(asdict(receipt), indent=1).encode())
-    return Taken(receipt, written)
+def write_receipts(home: Home, receipts: Sequence[Receipt]) -> None:
+    """Write receipts, durably."""
+    finished: dict[Path, Path] = {}
+    places: set[Path] = set()
+    for receipt in receipts:
+        stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
+        wanted = home.archive / "receipts" / f"{stamp}-{receipt.digest[:16]}.json"
+        place, number = free_name(wanted), 1
+        while place in places:
+            number += 1
+            place = free_name(wanted.with_name(f"{wanted.stem}-{number}.json"))
+        places.add(place)
+        finished[staged(place, json.dumps(asdict(receipt), indent=1).encode())] = place
+    publish(finished)

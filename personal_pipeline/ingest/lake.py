@@ -23,15 +23,16 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, publish, staged, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
@@ -98,14 +99,22 @@ def storable(record: Record) -> Record:
     Half of a surrogate pair (a title cut in the middle of an emoji) becomes U+FFFD: JSON can write
     it, and DuckDB then refuses the whole file. NaN and nesting without end are refused.
     """
+    text = stored_text(record)
+    if "\\ud" not in text:
+        return record
+    mended: Record = json.loads(text)
+    return mended
+
+
+def stored_text(record: Record) -> str:
+    """``storable``, as canonical JSON."""
     try:
         text = canonical(record)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if "\\ud" not in text:
-        return record
-    mended: Record = json.loads(whole_text(json.dumps(record, ensure_ascii=False)))
-    return mended
+    if "\\ud" in text:
+        return canonical(json.loads(whole_text(json.dumps(record, ensure_ascii=False))))
+    return text
 
 
 def whole_text(text: str) -> str:
@@ -119,14 +128,32 @@ def _content(row: Row, volatile: tuple[str, ...]) -> str:
     return canonical({name: value for name, value in row.record.items() if name not in volatile})
 
 
+def content_of(text: str, volatile: tuple[str, ...]) -> str:
+    """What counts of a record that is canonical JSON."""
+    if not volatile:
+        return text
+    record = json.loads(text)
+    return canonical({name: value for name, value in record.items() if name not in volatile})
+
+
+def line_of(key: str, text: str, as_of: str | None, origin: str | None) -> str:
+    """The line of a row whose record is canonical JSON, with its end."""
+    head = {"as_of": as_of, "key": key, "origin": origin}
+    told = canonical({name: value for name, value in head.items() if value is not None})
+    # the names of an envelope are sorted, and this one comes last
+    return f'{told[:-1]},"record":{text}}}\n'
+
+
 def content_digest(rows: Iterable[Row], volatile: tuple[str, ...] = ()) -> str:
     """SHA-256 over key and content of every row, in the order of the keys."""
     digest = hashlib.sha256()
     for row in sorted(rows, key=lambda row: row.key):
-        digest.update(canonical(row.key).encode())
-        digest.update(_content(row, volatile).encode())
-        digest.update(b"\n")
+        digest.update(_digested(row, volatile))
     return digest.hexdigest()
+
+
+def _digested(row: Row, volatile: tuple[str, ...]) -> bytes:
+    return f"{canonical(row.key)}{_content(row, volatile)}\n".encode()
 
 
 def _line(row: Row) -> str:
@@ -180,27 +207,35 @@ class StreamLake:
 
     def read(self, partition: date) -> dict[str, Row]:
         """The rows of a partition by key; nothing where there is no file."""
+        return {row.key: row for row in self.rows(partition)}
+
+    def rows(self, partition: date) -> Iterator[Row]:
+        """The rows of a partition in the order of their keys, one at a time: a partition may be
+        larger than the memory. Raises ``DamagedPartition``."""
         path = self.path(partition)
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
             with gzip.open(path, "rt", encoding="utf-8") as stream:
-                envelopes = [json.loads(line) for line in stream]
-            if not envelopes and not path.stat().st_size:
+                line = None
+                for line in stream:
+                    envelope = json.loads(line)
+                    yield Row(
+                        envelope["key"],
+                        envelope["record"],
+                        envelope.get("as_of"),
+                        envelope.get("origin"),
+                    )
+            if line is None and not path.stat().st_size:
                 raise EOFError("no rows are written as a file that has a length")
-            return {
-                envelope["key"]: Row(
-                    envelope["key"],
-                    envelope["record"],
-                    envelope.get("as_of"),
-                    envelope.get("origin"),
-                )
-                for envelope in envelopes
-            }
         except FileNotFoundError:
-            return {}
+            return
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise self.damaged(partition, error) from error
+
+    def has_rows(self, partition: date) -> bool:
+        """Whether there is a row in a partition."""
+        return next(self.rows(partition), None) is not None
 
     def damaged(self, partition: date, error: Exception) -> DamagedPartition:
         """What to raise for a file that cannot be read."""
@@ -352,8 +387,12 @@ class StreamLake:
 
     def _version_of_file(self, partition: date) -> Version:
         if self.table is None:
-            rows = self.read(partition)
-            return Version(content_digest(rows.values(), self.volatile), len(rows))
+            count = 0
+            content = hashlib.sha256()
+            for row in self.rows(partition):
+                count += 1
+                content.update(_digested(row, self.volatile))
+            return Version(content.hexdigest(), count)
         # heavy, and hardly any stream is a table
         import duckdb
 
@@ -379,15 +418,15 @@ class StreamLake:
     def archive_partition(self, partition: date) -> None:
         """Keep the file of a partition, which is about to be replaced."""
         path = self.path(partition)
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
         ending = self._part.removeprefix("part")
-        kept = (
-            self.superseded_folder(partition)
-            / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
-        )
+        kept = self.superseded_folder(partition) / f"{digest[:16]}{ending}"
         if not kept.exists():
-            write_atomically(kept, content)
-            kept.chmod(READ_ONLY)
+            temporary = staged(kept, b"")
+            # not in memory: it may be large
+            shutil.copyfile(path, temporary)
+            publish({temporary: kept}, mode=READ_ONLY)
         # the time of the file is that of its first replacing, and copying loses it
         noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
         write_atomically(self._noted_replaced(partition), canonical(noted).encode())

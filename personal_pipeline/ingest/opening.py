@@ -22,6 +22,13 @@ from personal_pipeline.home import VERSION, Home, sweep
 from personal_pipeline.ingest.contract import Drop, DropRow, Source
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.ledger import (
+    Shown,
+    code_of,
+    months_of_lake,
+    read_shown,
+    write_shown,
+)
 from personal_pipeline.ingest.originals import (
     UNPACKED,
     Taking,
@@ -31,13 +38,6 @@ from personal_pipeline.ingest.originals import (
     write_takings,
 )
 from personal_pipeline.ingest.recognition import claims_of
-from personal_pipeline.ingest.shown import (
-    Shown,
-    code_of,
-    months_of_lake,
-    read_shown,
-    write_shown,
-)
 
 
 def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, publish, staged, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 
 REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
@@ -83,51 +83,76 @@ def find_original(home: Home, digest: str, name: str) -> Path | None:
     return next((each for each in sorted(others) if not each.name.endswith(SIDECAR)), None)
 
 
-def keep_original(home: Home, path: Path, digest: str) -> str | None:
-    """Put a copy of a file into the archive, read-only, under its digest; once is enough.
+def keep_originals(home: Home, files: Iterable[tuple[Path, str]]) -> set[str]:
+    """Put copies of files into the archive, read-only, under their digests, durably; once is
+    enough. ``files`` are private copies that nobody will change, each with its digest.
 
-    One that is there is not believed before it was read: a damaged one is replaced, and a sentence
-    says so. Afterwards the file itself may be thrown away.
+    One that is there is not believed before it was read: a damaged one is replaced, and its digest
+    is among those that this returns. Afterwards the files themselves may be thrown away.
     """
-    original = original_path(home, digest, path.name)
-    damaged = original.exists()
-    if damaged and digest_of(original) == digest:
-        return None
-    original.parent.mkdir(parents=True, exist_ok=True)
-    temporary = original.with_name(f".{digest}.tmp")
-    temporary.unlink(missing_ok=True)
-    shutil.copy2(path, temporary)
-    # it keeps the mode of the file that was dropped, which may be read-only
-    temporary.chmod(0o600)
-    # for writing, because Windows refuses to sync what was opened for reading
-    with temporary.open("r+b") as stream:
-        os.fsync(stream.fileno())
-    temporary.chmod(READ_ONLY)
-    if damaged:
-        # because Windows refuses to replace what is read-only
-        original.chmod(0o600)
-    temporary.replace(original)
-    sync_folder(original.parent)
-    return REPLACED if damaged else None
+    finished: dict[Path, Path] = {}
+    replaced: set[str] = set()
+    for path, digest in files:
+        original = original_path(home, digest, path.name)
+        if original in finished.values():
+            continue
+        if original.exists():
+            if digest_of(original) == digest:
+                continue
+            replaced.add(digest)
+            # because Windows refuses to replace what is read-only
+            original.chmod(PRIVATE_FILE)
+        finished[_staged_copy(path, original)] = original
+    publish(finished, mode=READ_ONLY)
+    return replaced
 
 
-def keep_taking(home: Home, digest: str, taking: Taking, dialect: str | None = None) -> Taking:
-    """Write a taking into the sidecar of its original, before a row is read; one that is there
-    already is brought up to date. ``dialect`` is the text by which the file is read."""
-    if dialect is not None:
-        taking = replace(taking, dialect_digest=keep_dialect(home, dialect))
-    write_takings(home, digest, [*(takings_of(home, digest) or ()), taking])
-    return taking
+def _staged_copy(copy: Path, original: Path) -> Path:
+    """A temporary file beside ``original`` with the content of a private copy, for ``publish``."""
+    temporary = staged(original, b"")
+    temporary.unlink()
+    try:
+        os.link(copy, temporary)
+    except OSError:
+        # another file system, or one that has no links
+        shutil.copy2(copy, temporary)
+        temporary.chmod(PRIVATE_FILE)
+    return temporary
+
+
+def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> None:
+    """Write takings into the sidecars of their originals, durably, before a row is read; one that
+    is there already is brought up to date. Each comes with the digest of its original, and with the
+    text of the dialect by which it is read, if there is one."""
+    sidecars: dict[str, list[Taking]] = {}
+    for digest, taking, dialect in new:
+        if dialect is not None:
+            taking = replace(taking, dialect_digest=keep_dialect(home, dialect))
+        sidecars.setdefault(digest, list(takings_of(home, digest) or ())).append(taking)
+    publish(
+        {
+            staged(place, _sidecar(digest, takings)): place
+            for digest, takings in sidecars.items()
+            for place in [_sidecar_path(home, digest)]
+        }
+    )
 
 
 def write_takings(home: Home, digest: str, takings: Sequence[Taking]) -> None:
     """Replace the sidecar of an original; of takings that are the same, one is kept."""
+    write_atomically(_sidecar_path(home, digest), _sidecar(digest, takings))
+
+
+def _sidecar_path(home: Home, digest: str) -> Path:
+    return _folder(home, digest) / f"{digest}{SIDECAR}"
+
+
+def _sidecar(digest: str, takings: Sequence[Taking]) -> bytes:
     kept: dict[str, Taking] = {}
     for taking in takings:
         before = kept.get(taking.id(digest))
         kept[taking.id(digest)] = taking if before is None else _again(before, taking)
-    content = json.dumps([asdict(each) for each in kept.values()], indent=1)
-    write_atomically(_folder(home, digest) / f"{digest}{SIDECAR}", content.encode())
+    return json.dumps([asdict(each) for each in kept.values()], indent=1).encode()
 
 
 def _again(before: Taking, taking: Taking) -> Taking:
@@ -142,7 +167,7 @@ def _again(before: Taking, taking: Taking) -> Taking:
 
 def takings_of(home: Home, digest: str) -> tuple[Taking, ...] | None:
     """What the sidecar of an original says; None when there is none, or it cannot be read."""
-    return _read_sidecar(_folder(home, digest) / f"{digest}{SIDECAR}")
+    return _read_sidecar(_sidecar_path(home, digest))
 
 
 def _read_sidecar(path: Path) -> tuple[Taking, ...] | None:

@@ -65,9 +65,12 @@ def _asked(question: Callable[[DropFile], _Answer | None], file: DropFile) -> _A
     """The answer of a drop; none, when it breaks over a file that it has never seen the like of."""
     try:
         return question(file)
-    except OSError:
-        raise
-    except Exception:
+    except OSError as error:
+        # the disk's, not the file's
+        if error.errno is not None:
+            raise
+        return None
+    except (Exception, SystemExit):
         return None
 
 

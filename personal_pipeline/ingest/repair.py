@@ -28,7 +28,7 @@ from personal_pipeline.ingest.contract import (
 from personal_pipeline.ingest.damage import Damage, Kind, note_damage
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall, remember
-from personal_pipeline.ingest.quarantine import set_aside
+from personal_pipeline.ingest.quarantine import Aside
 
 FOLDER = "damaged"
 """Of the quarantine."""
@@ -352,6 +352,4 @@ def _folder(home: Home) -> Path:
 def _aside(home: Home, path: Path, reason: str) -> None:
     """Move a damaged file into the quarantine, under its whole path."""
     if path.exists():
-        named = path.with_name("-".join(path.relative_to(home.root).parts))
-        path.rename(named)
-        set_aside(home, named, FOLDER, reason)
+        Aside(home).move(path, "-".join(path.relative_to(home.root).parts), FOLDER, reason)

@@ -372,7 +372,7 @@ def _csv_subscribers(file: DropFile) -> Iterator[Record | Unreadable]:
 
 
 def _json_subscribers(file: DropFile) -> Iterator[Record | Unreadable]:
-    text = file.path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    text = file.content().decode("utf-8-sig", errors="surrogateescape")
     for value in _json_values(text):
         if isinstance(value, Unreadable):
             yield value

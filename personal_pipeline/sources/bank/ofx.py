@@ -165,12 +165,7 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
     Raises ``UnreadableFile`` when there is no account in it.
     """
-    content = file.head(LARGEST_FILE_BYTES + 1)
-    if len(content) > LARGEST_FILE_BYTES:
-        raise UnreadableFile(
-            f"OFX: larger than {LARGEST_FILE_BYTES:,} bytes; download a shorter span of time."
-        )
-    root = read_tags(decoded(content))
+    root = read_tags(decoded(file.content(LARGEST_FILE_BYTES)))
     banks = institutions(dialects_for(file.home)[0])
     found = 0
     signon = next(root.everywhere("SONRS"), Tag("SONRS"))

@@ -188,11 +188,7 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
     Raises ``UnreadableFile`` when no row can be read.
     """
-    content = file.head(LARGEST_FILE_BYTES + 1)
-    if len(content) > LARGEST_FILE_BYTES:
-        raise UnreadableFile(
-            f"Bank CSV: larger than {LARGEST_FILE_BYTES:,} bytes; download a shorter span."
-        )
+    content = file.content(LARGEST_FILE_BYTES)
     dialects, problems = dialects_for(file.home)
     table = table_of(decoded(content[:65_536]).splitlines(keepends=True), dialects)
     if table is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 
-LARGEST_FILE_BYTES = 64 * 1024 * 1024
+LARGEST_FILE_BYTES = 12_000_000
 """A statement is small: what is larger is no statement, or holds decades and can be split."""
 
 EARLIEST, LATEST = date(1950, 1, 1), date(2100, 1, 1)

@@ -70,7 +70,7 @@ def read_stats(file: DropFile) -> Found:
 
     Raises ``UnreadableFile`` when it is no JSON, or holds no statistics of Medium.
     """
-    text = decoded(file.path.read_bytes())
+    text = decoded(file.content())
     if text.lstrip().startswith("<"):
         raise UnreadableFile(
             "Medium statistics: expected JSON, found a web page. Medium asked for a login or a "

@@ -30,7 +30,7 @@ def recognise_answer(file: DropFile) -> Claim | None:
 def read_answer(file: DropFile) -> Iterator[DropRow | Unreadable]:
     """A row an activity. Raises ``UnreadableFile`` when it is no JSON."""
     try:
-        answer = json.loads(file.path.read_bytes())
+        answer = json.loads(file.content())
     except (ValueError, RecursionError):
         raise UnreadableFile(
             "Strava: it is no JSON, or breaks off; save the answer again."

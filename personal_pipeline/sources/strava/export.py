@@ -9,6 +9,7 @@ from itertools import islice
 
 from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
 from personal_pipeline.ingest.contract import (
+    LARGEST_HELD_BYTES,
     Claim,
     DropFile,
     DropRow,
@@ -25,7 +26,6 @@ TABLE = "activities.csv"
 FOLDER = "activities/"
 _HEAD_LINES = 30
 _HEAD_BYTES = 262_144
-LARGEST_TABLE_BYTES = 500_000_000
 _DAMAGED = (*DAMAGED_ZIP, OSError)
 
 
@@ -78,7 +78,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
         show_samples(spool)
         layout = _layout(file.head(_HEAD_BYTES))
         assert layout is not None
-        yield from read_table(_lines(file.path.read_bytes()), layout)
+        yield from read_table(_lines(file.content()), layout)
         yield Incomplete(
             "Incomplete: it is the table alone, without the files of the activities. It was added, "
             "and nothing removed; drop the whole export_….zip."
@@ -99,7 +99,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             and each.filename.lower().endswith(ENDINGS)
             and not is_clutter(each)
         ]
-        if table.file_size > LARGEST_TABLE_BYTES:
+        if table.file_size > LARGEST_HELD_BYTES:
             raise UnreadableFile("Strava: its activities.csv is larger than any account makes one.")
         try:
             content = archive.read(table)

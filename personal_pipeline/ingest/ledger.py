@@ -98,7 +98,7 @@ def note_shown(
     source: Source,
     drop: Drop,
     takings: Collection[str],
-    written: Mapping[tuple[str, str], Sequence[Written]],
+    written: Mapping[str, Sequence[Written]],
     picture: Picture | None = None,
 ) -> None:
     """Note that these takings were read into the lake, and what that made of it.
@@ -108,7 +108,7 @@ def note_shown(
     """
     before = read_shown(home, source, drop) or Shown(code=code_of(home, drop))
     months = {stream.name: dict(before.months.get(stream.name, {})) for stream in drop.streams}
-    for (_, stream), partitions in written.items():
+    for stream, partitions in written.items():
         months[stream].update(_digests(partitions))
     shown = replace(
         before,

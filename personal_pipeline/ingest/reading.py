@@ -1,0 +1,463 @@
+"""Files that a source claims are read into the lake.
+
+Files of one kind are read together, and their rows merged into each month once; each of them has a
+receipt as if it had come alone. However large a file is, its rows wait on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TypeAlias
+
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.columns import Layouts, difference, layouts_in
+from personal_pipeline.ingest.contract import (
+    EARLIEST,
+    Coverage,
+    Drop,
+    DropFile,
+    DropRow,
+    DropStream,
+    Incomplete,
+    Source,
+    Unreadable,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.doubtful import believe_export
+from personal_pipeline.ingest.lake import Written, lake_of, stored_text, whole_text
+from personal_pipeline.ingest.ledger import (
+    Picture,
+    code_of,
+    months_of_lake,
+    note_shown,
+    read_shown,
+)
+from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.merging import Capture, Tally, merge
+from personal_pipeline.ingest.quarantine import keep_lines, line_of_record
+from personal_pipeline.ingest.sorting import Sorter
+from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
+
+MOST_ROWS = 1_000_000
+ROWS_A_BYTE = 10
+"""A file gives at most so many rows, and so many more for each of its bytes (it may be a zip): a
+reader that goes in circles ends there."""
+
+_UNREADABLE = "\0unreadable"
+"""What could not be read is sorted with the rows, under this name; their month is their file."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReceipt:
+    """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
+    differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
+
+    ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
+    all earlier ones had; of the first file there is nothing to say."""
+
+    stream: str
+    new: int
+    altered: int
+    vanished: int
+    unchanged: int
+    changed_months: tuple[str, ...]
+    first_month: str | None = None
+    last_month: str | None = None
+    columns_unknown: tuple[str, ...] = ()
+    columns_gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """A file that a drop is to read. ``name`` is what it is called in sentences."""
+
+    file: DropFile
+    digest: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InLake:
+    """What reading a file did. ``problem`` says, in a sentence, why nothing of it could be read;
+    ``left_out`` that nothing was done with it, because it was not to be taken after all.
+
+    ``written`` are the partitions that were written, by stream; of files that were read together
+    the last one has them all.
+    """
+
+    unreadable: int = 0
+    streams: tuple[StreamReceipt, ...] = ()
+    problem: str | None = None
+    cause: str | None = None
+    warning: str | None = None
+    left_out: bool = False
+    written: Mapping[str, Sequence[Written]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found in a file."""
+
+    unreadable: int = 0
+    incomplete: str | None = None
+    problem: str | None = None
+    cause: str | None = None
+    layouts: dict[str, Layouts] = field(default_factory=dict)
+
+
+BeforeRows: TypeAlias = Callable[[Sequence[int]], Collection[int]]
+"""Called with the places of files that are read, before a row of them is written: says which of
+them are to be left out."""
+
+
+def read_into_lake(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    files: Sequence[ToRead],
+    now: datetime,
+    scratch: Path,
+    before_rows: BeforeRows = lambda places: (),
+) -> list[InLake]:
+    """Read files of one kind into the lake of a home, in their order; the result has their order.
+
+    ``scratch`` is a folder for what does not fit into memory. Raises ``DamagedPartition`` and
+    ``OSError``; the same files again then finish the work.
+    """
+    if drop.load is None and all(each.coverage is Coverage.PART for each in drop.streams):
+        return _read_together(home, source, drop, files, now, scratch, before_rows)
+    # a whole picture counts what it takes away; and DuckDB holds one file at a time
+    return [
+        _read_alone(home, source, drop, file, now, scratch, partial(_of_one, before_rows, place))
+        for place, file in enumerate(files)
+    ]
+
+
+def _of_one(before_rows: BeforeRows, place: int, _: Sequence[int]) -> Collection[int]:
+    return [0] if before_rows([place]) else []
+
+
+def _read_alone(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    file: ToRead,
+    now: datetime,
+    scratch: Path,
+    before_rows: BeforeRows,
+) -> InLake:
+    if drop.load is None:
+        return _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+    if _is_known_picture(home, source, drop, file):
+        return InLake(left_out=True) if before_rows([0]) else _known(home, source, drop, file, now)
+    result = _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+    # an older picture changed nothing, and is not what the lake shows
+    if not (result.problem or result.warning) and any(result.written.values()):
+        # the same one again need not be read
+        picture = Picture(file.digest, file.file.captured_at)
+        note_shown(home, source, drop, (), result.written, picture)
+    return result
+
+
+def _read_together(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    files: Sequence[ToRead],
+    now: datetime,
+    scratch: Path,
+    before_rows: BeforeRows,
+) -> list[InLake]:
+    sorter = Sorter(scratch)
+    with ExitStack() as stack:
+        spool = stack.enter_context(spooling(home)) if drop.load else None
+        found = [
+            _sorted_out(drop, file, place, sorter, spool, now) for place, file in enumerate(files)
+        ]
+        left_out = set(before_rows(range(len(files))))
+        _believe(home, source, drop, files, found, left_out, sorter, spool, now)
+        bad = left_out | {place for place, each in enumerate(found) if each.problem}
+        receipts, written = _merged(home, source, drop, files, found, bad, sorter, spool)
+    results = [
+        InLake(left_out=True)
+        if place in left_out
+        else InLake(problem=each.problem, cause=each.cause)
+        if each.problem
+        else InLake(each.unreadable, receipts[place], warning=each.incomplete)
+        for place, each in enumerate(found)
+    ]
+    for place in reversed(range(len(files))):
+        if place not in bad:
+            results[place] = replace(results[place], written=written)
+            break
+    _remember_looks(home, source, drop, files, results, now)
+    return results
+
+
+def _sorted_out(
+    drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, now: datetime
+) -> _Found:
+    """Put the rows of a file into the sorter. Whatever its reader does costs this file only; what
+    the disk does is raised."""
+    found = _Found(layouts={stream.name: Layouts() for stream in drop.streams})
+    try:
+        items = drop.load(file.file, spool) if spool and drop.load else drop.read(file.file)
+        _take_items(drop, items, file, place, sorter, found, now)
+    except UnreadableFile as error:
+        found.problem, found.cause = str(error), error.cause
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        found.problem, found.cause = broke_off(error), UnreadableFile.cause
+    except (Exception, SystemExit) as error:
+        found.problem, found.cause = broke_off(error), UnreadableFile.cause
+    return found
+
+
+def _believe(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    files: Sequence[ToRead],
+    found: Sequence[_Found],
+    left_out: Collection[int],
+    sorter: Sorter,
+    spool: Spool | None,
+    now: datetime,
+) -> None:
+    """Of a whole picture that takes too much away to be believed at once, say so as its problem."""
+    if left_out or found[0].problem or found[0].incomplete:
+        return
+    if all(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
+        return
+    # a picture is read by itself
+    (file,) = files
+    as_of = file.file.captured_at.isoformat()
+    try:
+        believe_export(home, source, drop, sorter, spool, as_of, file.digest, now)
+    except UnreadableFile as error:
+        found[0].problem, found[0].cause = str(error), error.cause
+
+
+def broke_off(error: BaseException) -> str:
+    """The sentence for a reader that breaks over a file; it holds nothing of the file."""
+    return (
+        f"reading it broke off ({type(error).__name__}); it is not like the files that this "
+        "version knows. The original is in the archive."
+    )
+
+
+def _take_items(
+    drop: Drop,
+    items: Iterator[DropRow | Unreadable | Incomplete],
+    file: ToRead,
+    place: int,
+    sorter: Sorter,
+    found: _Found,
+    now: datetime,
+) -> None:
+    streams = {stream.name: stream for stream in drop.streams}
+    latest = now.date() + timedelta(days=31)
+    most = MOST_ROWS + ROWS_A_BYTE * file.file.path.stat().st_size
+
+    def keep(bad: Unreadable) -> None:
+        found.unreadable += 1
+        sorter.add(_UNREADABLE, place, line_of_record(bad), place, "")
+
+    for number, item in enumerate(items):
+        if number > most:
+            raise UnreadableFile(
+                f"gave more than {most:,} rows, which cannot be: its reader goes in circles. The "
+                "original is in the archive."
+            )
+        if isinstance(item, Incomplete):
+            found.incomplete = item.reason
+            continue
+        if isinstance(item, Unreadable):
+            keep(item)
+            continue
+        if not EARLIEST <= item.month <= latest:
+            where = "in the future" if item.month > EARLIEST else f"before {EARLIEST.year}"
+            keep(Unreadable(f"its month lies {where}", item.record))
+            continue
+        try:
+            text = stored_text(item.record)
+        except ValueError:
+            keep(Unreadable("holds what JSON cannot: NaN, or endless nesting", item.record))
+            continue
+        found.layouts[item.stream].add(streams[item.stream], item.record)
+        month = item.month.replace(day=1).toordinal()
+        sorter.add(item.stream, month, whole_text(item.key), place, text)
+
+
+def _merged(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    files: Sequence[ToRead],
+    found: Sequence[_Found],
+    bad: Collection[int],
+    sorter: Sorter,
+    spool: Spool | None,
+) -> tuple[dict[int, tuple[StreamReceipt, ...]], dict[str, Sequence[Written]]]:
+    """Merge what was sorted, without the files in ``bad``. Receipts by place, partitions by
+    stream."""
+    good = [place for place in range(len(files)) if place not in bad]
+    if not good:
+        return {}, {}
+    captures = {
+        place: Capture(files[place].file.captured_at.isoformat(), files[place].digest)
+        for place in good
+    }
+    streams = {stream.name: stream for stream in drop.streams}
+    parts: dict[tuple[int, str], StreamReceipt] = {}
+    written: dict[str, Sequence[Written]] = {name: [] for name in streams}
+    columns: dict[tuple[int, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    for stream in drop.streams:
+        known: Layouts | None = None
+        for place in good:
+            offered = found[place].layouts[stream.name]
+            if offered:
+                known = known or layouts_in(lake_of(home, source.name, stream), stream)
+                told = difference(known, offered)
+                columns[place, stream.name] = told.unknown, told.gone
+                known.update(offered)
+
+    def note(place: int, stream: str, tally: Tally) -> None:
+        unknown, gone = columns.get((place, stream), ((), ()))
+        parts[place, stream] = _receipt_of(stream, tally, unknown, gone)
+
+    rows = (row for row in sorter if row.file not in bad)
+    for name, some in groupby(rows, key=lambda row: row.stream):
+        if name == _UNREADABLE:
+            for _, lines in groupby(some, key=lambda row: row.file):
+                keep_lines(home, source.name, drop.name, (row.key for row in lines))
+            continue
+        whole = _is_whole(streams[name], found[good[0]])
+        merged = merge(lake_of(home, source.name, streams[name]), some, captures, whole=whole)
+        written[name] = merged.written
+        for place, tally in merged.tallies.items():
+            note(place, name, tally)
+    for stream in drop.streams:
+        if stream.table and spool:
+            # DuckDB holds one file at a time
+            capture, whole = captures[good[0]], _is_whole(stream, found[good[0]])
+            results = replace_months(
+                spool,
+                lake_of(home, source.name, stream),
+                capture.as_of,
+                capture.origin,
+                whole=whole,
+            )
+            written[stream.name] = results
+            note(good[0], stream.name, _tally_of(results, months_of(spool, stream.name)))
+    nothing = Tally()
+    for place in good:
+        for name in streams:
+            if (place, name) not in parts:
+                note(place, name, nothing)
+    return {place: tuple(parts[place, name] for name in streams) for place in good}, written
+
+
+def _is_whole(stream: DropStream, found: _Found) -> bool:
+    return stream.coverage is Coverage.PICTURE and found.incomplete is None
+
+
+def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
+    return Tally(
+        rows=sum(each.version.rows for each in results),
+        new=sum(each.new for each in results),
+        altered=sum(each.altered for each in results),
+        vanished=sum(each.vanished for each in results),
+        months=span,
+        changed=[each.partition for each in results if each.changed],
+    )
+
+
+def _receipt_of(
+    stream: str, tally: Tally, unknown: tuple[str, ...], gone: tuple[str, ...]
+) -> StreamReceipt:
+    return StreamReceipt(
+        stream=stream,
+        new=tally.new,
+        altered=tally.altered,
+        vanished=tally.vanished,
+        unchanged=max(tally.rows - tally.new - tally.altered, 0),
+        changed_months=tuple(month.isoformat() for month in tally.changed),
+        first_month=tally.months[0].isoformat() if tally.months else None,
+        last_month=tally.months[-1].isoformat() if tally.months else None,
+        columns_unknown=unknown,
+        columns_gone=gone,
+    )
+
+
+def _remember_looks(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    files: Sequence[ToRead],
+    results: Sequence[InLake],
+    now: datetime,
+) -> None:
+    """What each file meant for each stream, in their order, written once."""
+    for place, stream in enumerate(drop.streams):
+        before = memory = recall(home, source.name, stream.name)
+        for file, result in zip(files, results, strict=True):
+            if result.left_out:
+                continue
+            if result.problem:
+                words = f"{file.name}: {result.problem}"
+                memory = memory.failed(now, result.cause or UnreadableFile.cause, words)
+                continue
+            receipt = result.streams[place]
+            if receipt.new + receipt.altered + receipt.unchanged:
+                memory = memory.succeeded(now, unreadable=result.unreadable)
+        if memory != before:
+            remember(home, source.name, stream.name, memory)
+
+
+# ------------------------------------------------------------------------- exports that come again
+
+
+def _known(home: Home, source: Source, drop: Drop, file: ToRead, now: datetime) -> InLake:
+    """Of an export whose reading would change nothing."""
+    receipts = []
+    for stream in drop.streams:
+        memory = recall(home, source.name, stream.name)
+        remember(
+            home,
+            source.name,
+            stream.name,
+            memory.succeeded(now, unreadable=memory.unreadable),
+        )
+        versions = lake_of(home, source.name, stream).versions().values()
+        rows = sum(version.rows for version in versions)
+        receipts.append(StreamReceipt(stream.name, 0, 0, 0, rows, ()))
+    _date_picture(home, source, drop, file)
+    return InLake(streams=tuple(receipts))
+
+
+def _date_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> None:
+    """An export that came again may be dated later than the first time."""
+    noted = read_shown(home, source, drop)
+    if noted and noted.picture and noted.picture.origin == file.digest:
+        later = max(noted.picture.as_of, file.file.captured_at)
+        note_shown(home, source, drop, (), {}, Picture(file.digest, later))
+
+
+def _is_known_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> bool:
+    """Whether reading the file would change nothing: the lake shows this export, or a newer one
+    that is the whole picture, as this version of the code reads it."""
+    noted = read_shown(home, source, drop)
+    if noted is None or noted.picture is None or noted.code != code_of(home, drop):
+        return False
+    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    newer_shown = noted.picture.as_of > file.file.captured_at
+    same = noted.picture.origin == file.digest or (is_picture and newer_shown)
+    return same and noted.months == months_of_lake(home, source, drop)
