@@ -319,7 +319,7 @@ class _Batch:
         outcomes: list[Taken | Left] = []
         copies: list[_Copy] = []
         for number, path in enumerate(paths):
-            if self.progress:
+            if self.progress and total > 1:
                 self.progress("inbox", done + number, total)
             try:
                 copies.append(self._copied(path))

@@ -520,8 +520,8 @@ def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home
     assert (again.problem, [each.unchanged for each in again.streams]) == (None, [2, 120])
     for path in home.lake.rglob("month=2024-02-01/part.parquet"):
         path.unlink()
-    with pytest.raises(AssertionError, match="parsed"):
-        drop(unread)
+    # what a reader raises when it is called costs its file, as what it raises later does
+    assert "AssertionError" in (drop(unread).problem or "")
     assert drop(FIT).streams[1].new == 60
     assert len(lake_rows(home)) == 120
 
