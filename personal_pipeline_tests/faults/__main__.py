@@ -18,12 +18,12 @@ from rich.table import Table
 from personal_pipeline_tests.faults import cases
 from personal_pipeline_tests.faults.judge import Verdict
 from personal_pipeline_tests.faults.run import Case, attack
-from personal_pipeline_tests.faults.world import Outcome, World, world
+from personal_pipeline_tests.faults.world import DAY, Outcome, World, world
 
 
 def every(made: World, seed: int, kills: int, disks: int) -> Iterator[Case]:
     """All cases of a run."""
-    built = cases.DAY in made.truth
+    built = DAY in made.truth
     yield from cases.kills(made, Random(seed), kills)
     yield from cases.disks(made, Random(seed), disks)
     yield from cases.read_only()
@@ -58,7 +58,9 @@ def table(outcomes: Sequence[Outcome]) -> Table:
 @click.option("--seed", default=1, show_default=True)
 @click.option("--only", default="", help="Only cases whose kind or name match this expression.")
 @click.option("--no-tables", is_flag=True, help="Only what comes in: no dbt, a tenth of the time.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Work here, and leave what was said.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Work here, and leave what was said."
+)
 def main(
     kills: int, disks: int, seed: int, only: str, no_tables: bool, folder: Path | None
 ) -> None:
@@ -79,7 +81,8 @@ def main(
                 outcomes.append(outcome)
                 bad = outcome.verdict in (Verdict.LOST, Verdict.SILENT)
                 console.print(
-                    f"{time.monotonic() - begun:5.1f} s  {outcome.verdict:20} {case.kind}: {case.name}"
+                    f"{time.monotonic() - begun:5.1f} s  {outcome.verdict:20} "
+                    f"{case.kind}: {case.name}"
                     + "".join(f"\n         remark: {each}" for each in outcome.remarks)
                     + "".join(f"\n         {each}" for each in outcome.differences[:4]),
                     markup=False, highlight=False, soft_wrap=True,

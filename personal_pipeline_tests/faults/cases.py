@@ -12,7 +12,6 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -23,10 +22,10 @@ import duckdb
 
 from personal_pipeline.home import Home
 from personal_pipeline_tests.faults.child import Fault, Point
-from personal_pipeline_tests.faults.house import EVE, NOW, Answering, Asked, Reply
-from personal_pipeline_tests.faults.judge import held
+from personal_pipeline_tests.faults.house import EVE, Answering, Asked, Reply
 from personal_pipeline_tests.faults.run import Case
 from personal_pipeline_tests.faults.world import DAY, EVE_HOME, TAKEN, Attack, World, can
+from personal_pipeline_tests.invented_house import NOW
 
 CHAIN = 4
 """So many kills of the same command, one after the other, before anybody looks."""
@@ -85,9 +84,7 @@ def kills(world: World, dice: Random, count: int) -> Iterator[Case]:
                 yield _killed(kind, begin, arguments, builds, chain)
 
 
-def _points(
-    world: World, begin: str, arguments: tuple[str, ...], builds: bool
-) -> list[Point]:
+def _points(world: World, begin: str, arguments: tuple[str, ...], builds: bool) -> list[Point]:
     """The points that a command passes when nothing happens to it, in order."""
     if (begin, arguments) == (EVE_HOME, ("refresh",)):
         names = world.points[f"{TAKEN} refresh"]
@@ -143,7 +140,7 @@ def may_mount(folder: Path) -> bool:
 
 def _full(point: Point) -> Callable[[Attack], None]:
     def do(attack: Attack) -> None:
-        _says_so(attack, attack.runs("refresh", fault=Fault(point, "full")).code)
+        attack.runs("refresh", fault=Fault(point, "full"))
 
     return do
 
@@ -154,9 +151,7 @@ def _small(room: int) -> Callable[[Attack], None]:
         aside = root.with_name("aside")
         root.rename(aside)
         root.mkdir()
-        used = sum(
-            -(-path.stat().st_size // 4096) * 4096 + 4096 for path in aside.rglob("*")
-        )
+        used = sum(-(-path.stat().st_size // 4096) * 4096 + 4096 for path in aside.rglob("*"))
         mount = ["mount", "-t", "tmpfs", "-o", f"size={used + room}", "none", str(root)]
         subprocess.run(mount, check=True)
         try:
@@ -169,24 +164,17 @@ def _small(room: int) -> Callable[[Attack], None]:
                     check=True,
                 )
             code = attack.runs("refresh").code
-            status = attack.runs("status")
+            attack.runs("status")
             shutil.rmtree(aside)
             shutil.copytree(root, aside, symlinks=True)
         finally:
             subprocess.run(["umount", "-l", str(root)], check=True)
             root.rmdir()
             aside.rename(root)
-        del status
         if code == 0:
             attack.tried = 0  # it had room enough
 
     return do
-
-
-def _says_so(attack: Attack, code: int) -> None:
-    whole = attack.services
-    if code == 0 and whole is not None:
-        attack.said.append("the full disk was never noticed, or only where nothing depends on it")
 
 
 def read_only() -> Iterator[Case]:
@@ -272,7 +260,7 @@ def _folder(path: Path, dice: Random) -> None:
     path.mkdir()
 
 
-WAYS: dict[str, Callable[[Path, Random], None]] = {
+WAYS: dict[str, Callable[[Path, Random], object]] = {
     "truncated": _truncated,
     "zeroed": _zeroed,
     "bytes flipped": _flipped,
@@ -661,9 +649,7 @@ def _kept(home: Home, content: bytes) -> list[Path]:
         path
         for folder in folders
         for path in folder.rglob("*")
-        if path.is_file()
-        and path.stat().st_size == len(content)
-        and path.read_bytes() == content
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
     ]
 
 
@@ -699,6 +685,3 @@ def _replaced(attack: Attack) -> None:
     aside.write_bytes(whole)
     os.utime(aside, ns=(was.st_atime_ns, was.st_mtime_ns))
     aside.rename(attack.home.inbox / path.name)
-
-
-__all__ = [name for name in dir() if not name.startswith("_")]

@@ -144,7 +144,7 @@ def _live(
     sys.stdin = io.StringIO()
     for name in ("stdout", "stderr"):
         number = 1 if name == "stdout" else 2
-        setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115, PTH123
+        setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     from rich.console import Console
@@ -166,7 +166,7 @@ def _live(
         def now(cls, tz: Any = None) -> Any:
             return now
 
-    house.datetime = Then  # type: ignore[misc]
+    house.datetime = Then  # type: ignore[attr-defined]
     passed = _watch(environment["PERSONAL_PIPELINE_HOME"], fault)
     try:
         cli.main(list(arguments), prog_name="personal-pipeline")

@@ -1,16 +1,13 @@
 """A small house whose services stand on loopback, on the eve of a new day and after it.
 
-Until ``EVE`` it was fetched and built without any fault: that is where a case begins. The day after,
-at ``NOW``, services know one day more and the newest exports lie in the inbox; what a refresh makes
-of that without any fault is the truth. The clock is passed in, and the services tell their own.
+Until ``EVE`` it was fetched and built without any fault: that is where a case begins. The day
+after, at ``NOW``, services know one day more and the newest exports lie in the inbox; what a refresh
+makes of that without any fault is the truth. The clock is passed in, and the services tell their
+own.
 """
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -140,7 +137,7 @@ def services() -> Iterator[Services]:
             wbufsize = 65_536
             disable_nagle_algorithm = True
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802
                 behind = known.after if known.has_new_day else known.before
                 parts = urlsplit(self.path)
                 usual = session.get(
@@ -164,7 +161,7 @@ def services() -> Iterator[Services]:
                     reply = Reply(usual.content, usual.status_code, kept)
                 self._send(reply)
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 self._send(Reply(b"{}"))
 

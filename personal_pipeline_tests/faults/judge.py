@@ -155,7 +155,7 @@ class Person:
         commands = [["refresh", "--json"], ["status", "--json"]]
         if "doctor --verify" in self.can:
             commands.append(["doctor", "--verify", "--json"])
-        self.told = any([self.runs(*each).code != 0 for each in commands])
+        self.told = any(self.runs(*each).code != 0 for each in commands)
 
     def acts(self) -> bool:
         """Do what was said. Whether there was anything to do."""

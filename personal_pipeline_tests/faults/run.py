@@ -55,9 +55,7 @@ def attack(world: World, case: Case, seed: int, folder: Path) -> Outcome:
     if doing.wrong:
         verdict, left = Verdict.SILENT, [*doing.wrong, *left]
     said = "\n".join([*doing.said, *person.said])
-    outcome = Outcome(
-        case.kind, case.name, doing.tried, verdict, left, remarks(doing, said), said
-    )
+    outcome = Outcome(case.kind, case.name, doing.tried, verdict, left, remarks(doing, said), said)
     shutil.rmtree(folder, ignore_errors=True)
     return outcome
 

@@ -16,8 +16,9 @@ from click import Group
 from personal_pipeline.cli import main
 from personal_pipeline.home import Home
 from personal_pipeline_tests.faults.child import Command, Ended, Fault
-from personal_pipeline_tests.faults.house import EVE, NOW, Services, exports, services
+from personal_pipeline_tests.faults.house import EVE, Services, exports, services
 from personal_pipeline_tests.faults.judge import Held, Verdict, held
+from personal_pipeline_tests.invented_house import NOW
 
 EVE_HOME, TAKEN, DAY = "eve", "taken", "day"
 """A home on the eve; one that fetched and took the new day and built nothing; one that is done."""
