@@ -25,6 +25,8 @@ def every(made: World, seed: int, kills: int, disks: int) -> Iterator[Case]:
     """All cases of a run."""
     built = DAY in made.truth
     yield from cases.kills(made, Random(seed), kills)
+    if built:
+        yield from cases.kills_of_up(Random(seed), kills // 40)
     yield from cases.disks(made, Random(seed), disks)
     yield from cases.read_only()
     yield from cases.damages(made, list(cases.KINDS), list(cases.WAYS))

@@ -26,6 +26,7 @@ from personal_pipeline_tests.faults.house import EVE, Answering, Asked, Reply
 from personal_pipeline_tests.faults.run import Case
 from personal_pipeline_tests.faults.world import DAY, EVE_HOME, TAKEN, Attack, World, can
 from personal_pipeline_tests.invented_house import NOW
+from personal_pipeline_tests.loopback import free_port
 
 CHAIN = 4
 """So many kills of the same command, one after the other, before anybody looks."""
@@ -108,6 +109,26 @@ def _killed(
 
     name = "; ".join(f"{each.what} at {each.at} +{each.delay} s" for each in chain)
     return Case(kind, name, begin, do, builds)
+
+
+def kills_of_up(dice: Random, count: int) -> Iterator[Case]:
+    """The daemon with all its processes, killed while it takes the inbox and builds."""
+
+    def do(attack: Attack) -> None:
+        begun = attack.begin("up", "--port", str(free_port()))
+        receipts = attack.home.archive / "receipts"
+        were = len(list(receipts.iterdir()))
+        deadline = time.monotonic() + 120
+        while begun.process.is_alive() and time.monotonic() < deadline:
+            if len(list(receipts.iterdir())) > were:
+                break
+            time.sleep(0.2)
+        time.sleep(attack.dice.uniform(0, 40))
+        attack.tried = int(begun.process.is_alive())
+        attack.said.append(f"$ up -> killed\n{begun.end(0).said}")
+
+    for number in range(count):
+        yield Case("kill: up", str(number), EVE_HOME, do, builds=True)
 
 
 # ------------------------------------------------------------------------------------- full disks

@@ -42,6 +42,33 @@ CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.
 OURS = f"{os.sep}personal_pipeline{os.sep}"
 
 
+CLOCK = """
+import importlib.util, sys
+from datetime import datetime
+
+class Then(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.fromisoformat({now!r})
+
+class Late:
+    def find_spec(self, name, path, target=None):
+        if name != "personal_pipeline.graph.house":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def with_clock(module):
+            execute(module)
+            module.datetime = Then
+        spec.loader.exec_module = with_clock
+        return spec
+
+sys.meta_path.insert(0, Late())
+"""
+"""``sitecustomize`` of the processes that the command starts: they have the same clock."""
+
+
 @dataclass(frozen=True)
 class Point:
     """The ``number``-th time that ``name`` is passed, counted from one."""
@@ -138,6 +165,9 @@ def _live(
     if zone:
         os.environ["TZ"] = zone
     os.chdir(folder)
+    (folder / "sitecustomize.py").write_text(CLOCK.format(now=now.isoformat()))
+    root = str(Path(__file__).parents[2])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), root])
     with (folder / "said").open("wb") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)

@@ -1,9 +1,9 @@
 """A small house whose services stand on loopback, on the eve of a new day and after it.
 
 Until ``EVE`` it was fetched and built without any fault: that is where a case begins. The day
-after, at ``NOW``, services know one day more and the newest exports lie in the inbox; what a refresh
-makes of that without any fault is the truth. The clock is passed in, and the services tell their
-own.
+after, at ``NOW``, services know one day more and the newest exports lie in the inbox; what a
+refresh makes of that without any fault is the truth. The clock is passed in, and the services tell
+their own.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -61,11 +62,22 @@ def differences(found: Held, truth: Held) -> list[str]:
     """What is missing or different. More than the truth is no loss, but for rows."""
     files = [name for name, digest in truth.files.items() if found.files.get(name) != digest]
     rows = [
-        name
+        f"{name}: {_how(found.rows.get(name), truth.rows.get(name))}"
         for name in sorted({*found.rows, *truth.rows})
         if found.rows.get(name) != truth.rows.get(name)
     ]
     return [*files, *rows]
+
+
+def _how(found: Any, true: Any) -> str:
+    """How many rows are missing, and how many should not be there."""
+    if UNREADABLE in (found, true):
+        return UNREADABLE
+    mine, wanted = (
+        Counter(each.splitlines() if isinstance(each, bytes) else map(repr, each or ()))
+        for each in (found, true)
+    )
+    return f"{(wanted - mine).total()} rows missing, {(mine - wanted).total()} too many"
 
 
 def _digest(path: Path) -> str:
