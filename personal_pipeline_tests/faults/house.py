@@ -1,8 +1,8 @@
-"""A small house whose services stand on loopback, on the eve of a new day and after it.
+"""A small house whose services stand on loopback, on the eve of a week and after it.
 
-Until ``EVE`` it was fetched and built without any fault: that is where a case begins. The day
-after, at ``NOW``, services know one day more and the newest exports lie in the inbox; what a
-refresh makes of that without any fault is the truth. The clock is passed in, and the services tell
+Until ``EVE`` it was fetched and built without any fault: that is where a case begins. A week
+later, at ``NOW``, services know more and the newest exports lie in the inbox; what a refresh makes
+of that without any fault is the truth. The clock is passed in, and the services tell
 their own.
 """
 
@@ -28,9 +28,13 @@ from personal_pipeline.settings import Settings
 from personal_pipeline_tests.invented_house import NOW, UNTIL
 from personal_pipeline_tests.loopback import QuietHandler, listening
 
-EVE = NOW - timedelta(days=1)
+OFF = timedelta(days=7)
+"""So long the machine was off between the eve and the new day: longer than any service is asked
+again for what it revises."""
+
+EVE = NOW - OFF
 LATER = NOW + timedelta(hours=1)
-START = UNTIL - timedelta(days=9)
+START = UNTIL - timedelta(days=14)
 """The first day that the person wants."""
 
 NEW_EXPORTS = (".QFX", "transaction_download.csv")
@@ -128,7 +132,7 @@ def services() -> Iterator[Services]:
         session = stack.enter_context(requests.Session())
         session.trust_env = False
         known = Services(
-            stack.enter_context(serve(shortened(life, UNTIL - timedelta(days=1)))),
+            stack.enter_context(serve(shortened(life, UNTIL - OFF))),
             stack.enter_context(serve(shortened(life, UNTIL))),
         )
 
@@ -231,7 +235,7 @@ def shortened(life: Life, until: Any) -> Life:
 def exports(folder: Path) -> tuple[list[Path], list[Path]]:
     """Write the exports of the life: those that were there on the eve, and the newer ones."""
     life = invent(1, 7, UNTIL)
-    yesterday = shortened(life, UNTIL - timedelta(days=1))
+    yesterday = shortened(life, UNTIL - OFF)
     old = write_drops(yesterday, folder / "old")[-DROPS:]
     new = write_drops(shortened(life, UNTIL), folder / "new")[-DROPS:]
     return old, [
