@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from personal_pipeline_tests.faults import cases
-from personal_pipeline_tests.faults.judge import Verdict
+from personal_pipeline_tests.faults.judge import Verdict, by_stream
 from personal_pipeline_tests.faults.run import Case, attack
 from personal_pipeline_tests.faults.world import DAY, Outcome, World, world
 
@@ -86,12 +86,13 @@ def main(
                     f"{time.monotonic() - begun:5.1f} s  {outcome.verdict:20} "
                     f"{case.kind}: {case.name}"
                     + "".join(f"\n         remark: {each}" for each in outcome.remarks)
-                    + "".join(f"\n         {each}" for each in outcome.differences[:4]),
+                    + "".join(f"\n         {each}" for each in by_stream(outcome.differences)[:8]),
                     markup=False, highlight=False, soft_wrap=True,
                 )  # fmt: skip
                 if bad or outcome.remarks:
                     name = re.sub(r"\W+", "-", f"{case.kind} {case.name}")[:120]
-                    (place / "said" / f"{name}.txt").write_text(outcome.said)
+                    found = "\n".join(outcome.differences)
+                    (place / "said" / f"{name}.txt").write_text(f"{found}\n\n{outcome.said}")
         console.print(table(outcomes))
         sys.exit(any(o.verdict in (Verdict.LOST, Verdict.SILENT) for o in outcomes))
 

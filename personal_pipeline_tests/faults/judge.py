@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -67,6 +68,20 @@ def differences(found: Held, truth: Held) -> list[str]:
         if found.rows.get(name) != truth.rows.get(name)
     ]
     return [*files, *rows]
+
+
+def by_stream(differences: Sequence[str]) -> list[str]:
+    """The same, with the partitions of a stream and the files of a folder taken together."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for each in differences:
+        name, _, how = each.partition(": ")
+        kind = re.sub(r"\d+", "n", how)
+        folder = "/".join(name.split("/")[:3]) if "/" in name else name
+        together.setdefault((folder, kind), []).append(how)
+    return [
+        f"{folder}: {len(hows)} of them, such as: {hows[0] or 'missing or different'}"
+        for (folder, _), hows in together.items()
+    ]
 
 
 def _how(found: Any, true: Any) -> str:
