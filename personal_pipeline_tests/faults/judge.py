@@ -39,8 +39,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Held:
-    """What a home holds. ``files`` maps the path of each original and receipt to a digest that is
-    the same only if it says what it should; ``rows`` a partition of the lake or a published table
+    """What a home holds. ``files`` maps the path of each original, each receipt and each partition
+    that was replaced to a digest that is the same only if it says what it should; ``rows`` a partition of the lake or a published table
     to its rows in an order of their own."""
 
     files: Mapping[str, str]
@@ -51,12 +51,27 @@ def held(home: Home) -> Held:
     """Look at a home."""
     files = {
         path.relative_to(home.root).as_posix(): _digest(path)
-        for path in (home.archive / "originals").rglob("*")
+        for folder in ("originals", "lake")
+        for path in (home.archive / folder).rglob("*")
         if path.is_file() and not path.name.startswith(".")
     }
     files |= {f"receipt of {digest}": "there" for digest in _receipts(home)}
     rows = {name: each for name, each in _lake(home) if each}
     return Held(files, {**rows, **_tables(home)})
+
+
+def expected(begin: Held, end: Held) -> Held:
+    """What is to be there at the end: of what was replaced only what was replaced before, because
+    on another way other things are replaced."""
+
+    def files(of: Held, *, replaced: bool) -> dict[str, str]:
+        return {
+            name: digest
+            for name, digest in of.files.items()
+            if name.startswith("archive/lake/") is replaced
+        }
+
+    return Held(files(end, replaced=False) | files(begin, replaced=True), end.rows)
 
 
 def differences(found: Held, truth: Held) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from personal_pipeline.home import Home
-from personal_pipeline_tests.faults.judge import Person, Verdict, judge
+from personal_pipeline_tests.faults.judge import Person, Verdict, expected, judge
 from personal_pipeline_tests.faults.world import (
     DAY,
     EVE_HOME,
@@ -51,7 +51,7 @@ def attack(world: World, case: Case, seed: int, folder: Path) -> Outcome:
     # what is to be there at the end
     end = DAY if case.builds else TAKEN if case.begin == EVE_HOME else case.begin
     person = Person(world.services, home, folder / "backup", folder, can(), case.builds)
-    verdict, left = judge(person, world.truth[end])
+    verdict, left = judge(person, expected(world.truth[case.begin], world.truth[end]))
     if doing.wrong:
         verdict, left = Verdict.SILENT, [*doing.wrong, *left]
     said = "\n".join([*doing.said, *person.said])
