@@ -40,8 +40,8 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Held:
     """What a home holds. ``files`` maps the path of each original, each receipt and each partition
-    that was replaced to a digest that is the same only if it says what it should; ``rows`` a partition of the lake or a published table
-    to its rows in an order of their own."""
+    that was replaced to a digest that is the same only if it says what it should; ``rows`` maps a
+    partition of the lake or a published table to its rows in an order of their own."""
 
     files: Mapping[str, str]
     rows: Mapping[str, Any]
