@@ -658,7 +658,7 @@ def _hostile(name: str) -> Callable[[Attack], None]:
         kept = len(_kept(attack.home, content)) if content else 0
         if name == "ten copies" and kept != 1:
             attack.said.append(f"the same file is kept {kept} times")
-        if look.code == 0 and content:
+        if content and look.code == 0 and "set aside" not in look.said:
             attack.wrong.append(f"{name}: nobody was told")
 
     return do

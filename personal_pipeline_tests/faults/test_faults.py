@@ -41,7 +41,7 @@ def chosen(made: World) -> Iterator[Case]:
 def test_nothing_is_lost_and_nothing_silently_wrong(made: World, tmp_path: Path) -> None:
     outcomes = [attack(made, case, SEED, tmp_path / "case") for case in chosen(made)]
     bad = [
-        f"{each.kind}: {each.name}: {each.verdict}: {each.differences}\n{each.said}"
+        f"{each.kind}: {each.name}: {each.verdict}: {each.differences}\n{each.said[:4000]}"
         for each in outcomes
         if each.verdict in (Verdict.LOST, Verdict.SILENT)
     ]
