@@ -525,9 +525,7 @@ def races(*, builds: bool) -> Iterator[Case]:
     def reading(attack: Attack) -> None:
         """A reader sees the tables of before or of after, and is never turned away."""
         process = attack.begin("refresh")
-        before, after = (
-            _sums(attack.world.home(name)) for name in (attack.world.built_before, DAY)
-        )
+        before, after = (_sums(attack.world.home(name)) for name in (EVE_HOME, DAY))
         while process.process.is_alive():
             try:
                 seen = _sums(attack.home)

@@ -34,8 +34,6 @@ class World:
     truth: dict[str, Held] = field(default_factory=dict)
     points: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    built_before: str = EVE_HOME
-
     def home(self, name: str) -> Home:
         return Home(self.folder / name)
 
