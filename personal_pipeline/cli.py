@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -35,14 +35,16 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
-from personal_pipeline.home import Busy, Home
+from personal_pipeline.doors.door import Door, opening_page
+from personal_pipeline.home import Busy, Home, NewerHome, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from personal_pipeline.graph.house import House
+    from personal_pipeline.graph.house import House, Outcome
     from personal_pipeline.ingest.contract import Progress as Told
-    from personal_pipeline.refresh import Passed
+    from personal_pipeline.ingest.contract import Source
+    from personal_pipeline.refresh import Passed, Rebuilt
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
@@ -62,7 +64,7 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition) as error:
+        except (Busy, FileNotFoundError, DamagedPartition, NewerHome) as error:
             ERRORS.print(f"[red]{escape(str(error))}[/]")
             sys.exit(1)
 
@@ -81,7 +83,30 @@ def _house(settings: Settings, **more: Any) -> House:
     from personal_pipeline.graph.house import House
     from personal_pipeline.sources import SOURCES
 
-    return House(settings, Home.of(settings), SOURCES, **more)
+    home = Home.of(settings)
+    # a home of a later version is refused by every command
+    home.version()
+    return House(settings, home, SOURCES, **more)
+
+
+def _open(house: House) -> None:
+    """Bring a home of an earlier version up to date."""
+    from personal_pipeline.ingest.opening import opened
+
+    _say(opened(house.home, house.sources))
+
+
+def _say(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        ERRORS.print(escape(sentence), soft_wrap=True)
+
+
+def _source_named(house: House, name: str) -> Source:
+    found = next((source for source in house.sources if source.name == name), None)
+    if found is None:
+        names = ", ".join(source.name for source in house.sources)
+        raise click.UsageError(f"there is no source {name}; there are: {names}")
+    return found
 
 
 # ------------------------------------------------------------------------------------ refresh
@@ -101,10 +126,7 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
     house = _house(load_settings(), beginning=since.date() if since else None)
     chosen = None
     if only is not None:
-        chosen = [source for source in house.sources if source.name == only]
-        if not chosen:
-            names = ", ".join(source.name for source in house.sources)
-            raise click.UsageError(f"there is no source {only}; there are: {names}")
+        chosen = [_source_named(house, only)]
         if not house.connected(chosen[0]):
             missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
             what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
@@ -112,6 +134,7 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
+    _say(house.outcome.said)
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
@@ -166,21 +189,53 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
             for each in looks
         ],
         "taken": [asdict(receipt) for receipt in passed.outcome.receipts],
-        "built": [
-            {
-                "table": each.name,
-                "partitions": each.partitions,
-                "changed": each.changed,
-                "rows": each.rows,
-                "reasons": sorted(each.reasons),
-                "failure": each.failure,
-            }
-            for each in passed.outcome.built
-        ],
+        "read_again": _read_again_json(passed.outcome),
+        "built": _built_json(passed.outcome),
         "dbt_calls": passed.outcome.dbt_calls,
         "report": passed.outcome.report,
         "failures": list(passed.failures),
     }
+
+
+def _read_again_json(outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        {
+            "source": each.source,
+            "drop": each.drop,
+            "why": each.why,
+            "files": each.files,
+            "changed": {
+                stream: [day.isoformat() for day in partitions]
+                for stream, partitions in each.changed.items()
+            },
+            "problems": list(each.problems),
+        }
+        for each in outcome.read_again
+    ]
+
+
+def _built_json(outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        {
+            "table": each.name,
+            "partitions": each.partitions,
+            "changed": each.changed,
+            "rows": each.rows,
+            "reasons": sorted(each.reasons),
+            "failure": each.failure,
+        }
+        for each in outcome.built
+    ]
+
+
+def _print_read_again(outcome: Outcome) -> None:
+    if not outcome.read_again:
+        return
+    grid = _grid("Read again", "source", "kind", ">files", ">months changed", "why")
+    for each in outcome.read_again:
+        changed = sum(map(len, each.changed.values()))
+        grid.add_row(each.source, each.drop, f"{each.files:,}", _count(changed), each.why)
+    CONSOLE.print(grid)
 
 
 def _print_passed(passed: Passed) -> None:
@@ -202,6 +257,7 @@ def _print_passed(passed: Passed) -> None:
         from personal_pipeline.outputs.receipts import receipts_table
 
         CONSOLE.print(receipts_table(outcome.receipts))
+    _print_read_again(outcome)
     if outcome.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
         for built in outcome.built:
@@ -241,6 +297,59 @@ def _bad(number: int) -> str:
     return f"[yellow]{number:,}[/]" if number else "[dim]0[/]"
 
 
+# ------------------------------------------------------------------------------------ rebuild
+
+
+@main.command(short_help="Make the lake and the tables anew from the archive.")
+@click.option("--source", "only", help="Only the files of this source, and what follows from it.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def rebuild(only: str | None, as_json: bool) -> None:
+    """Make the lake of dropped files anew from the archive, and everything else from the lake.
+
+    What was fetched stays: its lake is the original. Nothing should come out differently, and what
+    does is shown. Readers keep the published tables until the new ones are there.
+    """
+    from personal_pipeline import refresh as passes
+
+    house = _house(load_settings())
+    source = _source_named(house, only) if only is not None else None
+    with _progress(shown=not as_json) as progress:
+        rebuilt = passes.rebuild(house, only=source, progress=progress)
+    _say(house.outcome.said)
+    if as_json:
+        done = {
+            "read_again": _read_again_json(rebuilt.outcome),
+            "built": _built_json(rebuilt.outcome),
+            "differs": rebuilt.differs,
+            "report": rebuilt.outcome.report,
+            "failures": list(rebuilt.failures),
+        }
+        click.echo(json.dumps(done, indent=1))
+    else:
+        _print_rebuilt(rebuilt)
+    sys.exit(1 if rebuilt.failures else 0)
+
+
+def _print_rebuilt(rebuilt: Rebuilt) -> None:
+    outcome = rebuilt.outcome
+    _print_read_again(outcome)
+    partitions = sum(each.partitions for each in outcome.built)
+    CONSOLE.print(f"Built: {len(outcome.built):,} tables, {partitions:,} partitions.")
+    if rebuilt.differs is None:
+        CONSOLE.print("There were no published tables to compare with.")
+    elif rebuilt.differs:
+        grid = _grid("Came out differently", "table", ">partitions")
+        for table, count in rebuilt.differs.items():
+            grid.add_row(table, f"{count:,}")
+        CONSOLE.print(grid)
+    else:
+        CONSOLE.print("All tables came out as they were.")
+    if outcome.report:
+        CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+    for failure in rebuilt.failures:
+        CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
+
+
 # ---------------------------------------------------------------------------------------- add
 
 
@@ -260,7 +369,7 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
     from personal_pipeline.outputs.receipts import explanation, receipts_table
 
     house = _house(load_settings())
-    house.home.ensure()
+    _open(house)
     if not adding.count(files):
         raise click.UsageError("there is no file in what was given")
     if explain:
@@ -397,7 +506,7 @@ def report(day: datetime | None, show: bool) -> None:
     house = _house(load_settings())
     if day is not None and day.date() > house.today:
         raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
-    house.home.ensure()
+    _open(house)
     written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
@@ -409,12 +518,17 @@ def report(day: datetime | None, show: bool) -> None:
 
 @main.command(short_help="Start the lineage UI and the daemon.")
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
-def up(port: int | None) -> None:
-    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends both."""
+@click.option("--open", "show", is_flag=True, help="Open the UI in the browser.")
+def up(port: int | None, show: bool) -> None:
+    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends them.
+
+    The address that it prints lets one browser in; `open` gives it again.
+    """
     from personal_pipeline import serve
 
     settings = load_settings()
     house = _house(settings)
+    _open(house)
     never = [
         source.title
         for source in house.sources
@@ -425,9 +539,48 @@ def up(port: int | None) -> None:
             f"Nothing was fetched yet from {', '.join(never)}: `personal-pipeline refresh` fetches "
             "the whole history now; otherwise it comes with the next morning.",
         )
-    number = port or settings.port
-    CONSOLE.print(f"The graph: [bold]http://127.0.0.1:{number}[/]  (Ctrl-C ends it)")
-    sys.exit(serve.serve(house, number))
+
+    def tell(door: Door) -> None:
+        click.echo(f"The graph (Ctrl-C ends it): {door.opening()}")
+        if show:
+            _open_in_browser(house.home, door)
+
+    try:
+        sys.exit(serve.serve(house, port or settings.port, tell))
+    except serve.Ended as error:
+        ERRORS.print(f"[red]{escape(str(error))}[/]")
+        sys.exit(1)
+
+
+@main.command("open", short_help="Open the lineage UI in the browser.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON; open nothing.")
+def open_(as_json: bool) -> None:
+    """Open the UI of a running `up` in the browser, and print its address.
+
+    The address holds the token that lets a browser in: keep it to yourself.
+    """
+    from personal_pipeline import serve
+
+    settings = load_settings()
+    home = Home.of(settings)
+    door = serve.door_of_running(home, plain=settings.plain_address)
+    if door is None:
+        ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")
+        sys.exit(1)
+    if as_json:
+        shown = {"address": door.opening(), "without_token": door.address(), "port": door.port}
+        click.echo(json.dumps(shown, indent=1))
+        return
+    click.echo(door.opening())
+    _open_in_browser(home, door)
+
+
+def _open_in_browser(home: Home, door: Door) -> None:
+    """By way of a file: the arguments of the browser are for all users of the machine to read."""
+    page = home.state / "open.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(page, opening_page(door).encode())
+    click.launch(page.as_uri())
 
 
 # --------------------------------------------------------------------------------------- demo

@@ -12,4 +12,7 @@ from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 
 _settings = load_settings()
-defs = definitions_of(House(_settings, Home.of(_settings), SOURCES))
+_home = Home.of(_settings)
+# a home of a later version is refused here too
+_home.version()
+defs = definitions_of(House(_settings, _home, SOURCES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o700
 READ_ONLY = 0o400
+
+
+VERSION = 2
+"""The layout of a home that this code reads and writes; 2 has a sidecar beside each original."""
+
+
+class NewerHome(Exception):
+    """The home was made by a later version of the pipeline. Nothing was touched."""
 
 
 class Busy(Exception):
@@ -40,6 +49,16 @@ class Home:
     @property
     def archive(self) -> Path:
         return self.root / "archive"
+
+    @property
+    def dialects(self) -> Path:
+        """What the person declared: how the CSV of a bank is read."""
+        return self.root / "dialects"
+
+    @property
+    def credentials(self) -> Path:
+        """Tokens of services, a file each, of mode 0600; in a folder of mode 0700."""
+        return self.root / "credentials"
 
     @property
     def lake(self) -> Path:
@@ -88,10 +107,35 @@ class Home:
             self.dagster,
             self.dbt_target,
             self.state / "locks",
+            self.dialects,
+            self.credentials,
         ):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(PRIVATE)
+        self.credentials.chmod(PRIVATE)
         return self
+
+    @property
+    def _version_file(self) -> Path:
+        return self.root / "home.json"
+
+    def version(self) -> int:
+        """The version of the layout; 1 where none is noted. Raises ``NewerHome``."""
+        try:
+            found = int(json.loads(self._version_file.read_bytes())["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            # opening an older home does nothing to what is as it should be
+            return 1
+        if found > VERSION:
+            raise NewerHome(
+                f"{self.root} was made by a later personal-pipeline (its home.json says version "
+                f"{found}, this one knows {VERSION}). Nothing was touched; install the later one."
+            )
+        return found
+
+    def note_version(self) -> None:
+        """Say that the home has the present layout."""
+        write_atomically(self._version_file, json.dumps({"version": VERSION}).encode())
 
     @contextmanager
     def lock(self, name: str, *, wait_seconds: float) -> Iterator[None]:

@@ -14,18 +14,25 @@ from threading import Thread
 from typing import Any
 
 import dagster as dg
+import duckdb
 
+from personal_pipeline.graph import warehouse
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
 from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.home import Busy
+from personal_pipeline.graph.reconcile import EMPTY
+from personal_pipeline.graph.tables import downstream_of
+from personal_pipeline.graph.warehouse import Kept
+from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.fetch import Pulled, pull_source
 from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.ingest.opening import opened
 
 ROUND_WAIT_SECONDS = 30
 """How long a round of alerts that another process makes is waited for."""
@@ -56,7 +63,7 @@ def refresh(
     holds back nobody's fetching, and one that breaks is a failure of its own. The runs that record
     what they brought follow one after the other.
     """
-    home = house.home.ensure()
+    home = _opened(house)
     chosen = [source for source in only or house.sources if house.connected(source)]
 
     failures: list[str] = []
@@ -99,9 +106,89 @@ def refresh(
     return Passed(house.looks, house.outcome, failures)
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did. ``differs`` counts by table the partitions whose content is another now
+    than in the copy that was published before; it is None when there was no copy to compare."""
+
+    outcome: Outcome
+    differs: Mapping[str, int] | None
+    failures: Sequence[str]
+
+
+def rebuild(
+    house: House, *, only: Source | None = None, progress: Progress | None = None
+) -> Rebuilt:
+    """Make the lake of dropped files anew from the archive, and everything else from the lake; with
+    ``only`` that of one source, and what follows from it.
+
+    What was fetched is not touched: its lake is the original. The published copy stays until the
+    new one is whole. A rebuild that was killed is ended by the next ``refresh``.
+    """
+    from personal_pipeline.graph.build import all_tables
+    from personal_pipeline.graph.definitions import definitions_of
+
+    home = _opened(house)
+    house = replace(house, progress=progress)
+    before = _published(house)
+    claim_orphans(home, house.sources)
+    for source in [only] if only else house.sources:
+        for drop in source.drops:
+            read = read_again(home, house.sources, source, drop, progress=progress)
+            if read.files or read.problems:
+                house.outcome.read_again.append(read)
+    failures = [each for read in house.outcome.read_again for each in read.problems]
+    with warehouse.writing(home):
+        if only:
+            tables = all_tables(house)
+            names = downstream_of(tables, [f"{only.name}/{each.name}" for each in only.streams])
+            with warehouse.connection(home) as writable:
+                for name in names:
+                    warehouse.forget(writable, tables[name], None)
+        else:
+            for path in home.root.glob(f"{home.warehouse.name}*"):
+                path.unlink()
+    with instance_of(home) as instance, quiet_dagster():
+        end_lost_runs(instance)
+        failures += _run(house, definitions_of(house), instance, "morning", retry=True)
+    return Rebuilt(house.outcome, _differences(before, _published(house)), failures)
+
+
+def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
+    """What the published copy holds; None when there is none, or it cannot be read."""
+    try:
+        with warehouse.reading(house.home) as copy:
+            return warehouse.read_kept(copy)
+    except (FileNotFoundError, duckdb.Error):
+        return None
+
+
+def _differences(
+    before: Mapping[str, Mapping[str, Kept]] | None, after: Mapping[str, Mapping[str, Kept]] | None
+) -> dict[str, int] | None:
+    """How many partitions of each table differ. One without rows is as if it were not there."""
+    if before is None or after is None:
+        return None
+
+    def digests(kept: Mapping[str, Kept]) -> set[tuple[str, str]]:
+        return {(each, found.digest) for each, found in kept.items() if found.digest != EMPTY}
+
+    return {
+        name: len({each for each, _ in differing})
+        for name in sorted({*before, *after})
+        if (differing := digests(before.get(name, {})) ^ digests(after.get(name, {})))
+    }
+
+
+def _opened(house: House) -> Home:
+    """The home, in the layout of this version."""
+    house.outcome.said += opened(house.home, house.sources)
+    return house.home
+
+
 def take_inbox(house: House) -> list[str]:
     """Take what waits in the inbox, and nothing else. Returns what failed."""
-    home = house.home.ensure()
+    home = _opened(house)
     # of the graph only what this needs: a person waits, and dbt's part takes seconds to load
     partitions = partitions_from(first_day(home, house.settings, house.sources, house.today))
     taken = inbox_assets(house.sources, partitions, house)
@@ -118,7 +205,7 @@ def tell_what_is_new(house: House) -> tuple[str, ...]:
     Returns a line for each message, and for each that could not be sent."""
     from personal_pipeline.graph.definitions import definitions_of
 
-    home = house.home.ensure()
+    home = _opened(house)
     with instance_of(home) as instance, quiet_dagster():
         keys = check_keys_of(definitions_of(house).assets or ())
         return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines

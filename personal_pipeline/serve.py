@@ -1,78 +1,315 @@
-"""Dagster's UI and daemon over one home, until somebody ends them."""
+"""Dagster's UI and daemon over one home, until somebody ends them.
+
+Three processes: the code server, which has the graph; the web server behind its guard; the daemon.
+They live as long as this one does: each ends when the pipe that is its standard input is closed,
+whoever closes it (``doors/kept.py``). When one of them ends by itself all do, with a sentence and
+exit code 1: a service manager starts the whole again, and a house that half works is not taken for
+one that works.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Any
 
+import psutil
 import requests
+import yaml
 
+from personal_pipeline.doors import kept
+from personal_pipeline.doors.door import LOOPBACK, Door, door_of
 from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of, prepare
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day
+from personal_pipeline.home import Home, write_atomically
 
 LOOK_SECONDS = 20.0
 """How often it is looked whether data came that is older than all partitions that Dagster knows."""
 
+_POLL_SECONDS = 0.25
+# longer than a child gives itself before it is ended with all that it started
+_PATIENCE_SECONDS = kept.GRACE_SECONDS + 5
+# clocks are read at different moments
+_SLACK_SECONDS = 2.0
+
+MODULE = "personal_pipeline.definitions"
 RELOAD = "mutation { reloadWorkspace { __typename } }"
 
 
-def serve(house: House, port: int) -> int:
-    """Run both on 127.0.0.1 and return the exit code. Ctrl-C and SIGTERM end them.
+class Ended(Exception):
+    """A part of the house ended by itself, or could not begin; the text says which."""
+
+
+def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
+    """Run all three and return the exit code; ``tell`` is called when the UI can be opened.
+    Ctrl-C and SIGTERM end them.
 
     Raises ``Busy`` when they run over this home already: each daemon would start every schedule.
+    Raises ``Ended`` when one of them ends by itself, or the port is taken.
 
     A first fetch reaches back behind the partitions that were defined when this started. Dagster
     reads definitions once, so it is told to read them again.
     """
     with house.home.lock("up", wait_seconds=0):
+        end_left_over(house.home)
         with instance_of(house.home) as instance:
             end_lost_runs(instance)
-        return _serve(house, port)
+        return _serve(house, door_of(house.home, port, plain=house.settings.plain_address), tell)
 
 
-def _serve(house: House, port: int) -> int:
+def ask(door: Door, query: str, **variables: Any) -> Any:
+    """The answer of GraphQL, asked as the person's own browser asks it.
+
+    Raises ``requests.RequestException`` when nobody listens, or the answer is a refusal.
+    """
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.post(
+            f"http://{LOOPBACK}:{door.port}/graphql",
+            json={"query": query, "variables": variables},
+            headers=door.headers(),
+            timeout=60,
+        )
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+# -------------------------------------------------------------------------------- what runs
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What ``state/up.json`` says of the processes over a home. ``started`` is in epoch seconds: a
+    later process may have the same number."""
+
+    port: int
+    folder: str
+    processes: Sequence[tuple[int, float]]
+    """``up`` itself first."""
+
+
+def door_of_running(home: Home, *, plain: bool) -> Door | None:
+    """The door at which ``up`` serves this home now; None when it does not run."""
+    running = _running(home)
+    if running is None or not running.processes or not _lives(*running.processes[0]):
+        return None
+    return door_of(home, running.port, plain=plain)
+
+
+def end_left_over(home: Home) -> None:
+    """End what an earlier ``up`` left, whose lock this process holds now. Its parts end by
+    themselves within half a minute; nobody should wait for that, nor find the port taken."""
+    running = _running(home)
+    if running is None:
+        return
+    left = [psutil.Process(number) for number, at in running.processes[1:] if _lives(number, at)]
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            for each in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+    psutil.wait_procs(left, timeout=_PATIENCE_SECONDS)
+    shutil.rmtree(running.folder, ignore_errors=True)
+    _path(home).unlink(missing_ok=True)
+
+
+def _path(home: Home) -> Path:
+    return home.state / "up.json"
+
+
+def _running(home: Home) -> Running | None:
+    try:
+        kept = json.loads(_path(home).read_bytes())
+        processes = [(int(number), float(started)) for number, started in kept["processes"]]
+        return Running(int(kept["port"]), str(kept["folder"]), processes)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lives(number: int, started: float) -> bool:
+    try:
+        process = psutil.Process(number)
+        same = abs(process.create_time() - started) <= _SLACK_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+# ------------------------------------------------------------------------------ running them
+
+
+class _Children:
+    """The three processes; leaving the block ends them."""
+
+    def __init__(self, home: Home, port: int, folder: Path, environment: dict[str, str]) -> None:
+        self._home, self._port, self._folder = home, port, folder
+        self._environment = environment
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self.asked_to_end = False
+
+    def start(self, name: str, module: str, *arguments: str) -> None:
+        """Start ``python -m module``, named so in what is told."""
+        command = [sys.executable, "-P", "-m", kept.__name__, module, *arguments]
+        self._started[name] = subprocess.Popen(
+            command, env=self._environment, stdin=subprocess.PIPE
+        )
+        numbers = [os.getpid(), *(each.pid for each in self._started.values())]
+        written = {
+            "port": self._port,
+            "folder": str(self._folder),
+            "processes": [(each, psutil.Process(each).create_time()) for each in numbers],
+        }
+        write_atomically(_path(self._home), json.dumps(written).encode())
+
+    def wait(self, until: Callable[[], bool]) -> bool:
+        """Whether it became so before somebody asked to end. Raises ``Ended``."""
+        while not self.asked_to_end:
+            for name, process in self._started.items():
+                if process.poll() is not None:
+                    raise Ended(
+                        f"The {name} ended by itself (exit code {process.returncode}), so all was "
+                        "ended. What it said stands above; `personal-pipeline up` starts again."
+                    )
+            if until():
+                return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def end(self) -> None:
+        """Close their input, that of the code server last: the others ask it until they are
+        gone."""
+        started = list(self._started.values())
+        for group in (started[1:], started[:1]):
+            for process in group:
+                assert process.stdin is not None
+                process.stdin.close()
+            self._wait_for(group)
+        _path(self._home).unlink(missing_ok=True)
+
+    def _wait_for(self, processes: Iterable[subprocess.Popen[bytes]]) -> None:
+        for process in processes:
+            try:
+                process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
     # a gql.py or dagster.py in the folder where this is started must not be imported
     environment = {**os.environ, **prepare(house.home), "PYTHONSAFEPATH": "1"}
     manifest_path(house.home)
     defined = _first_day(house)
-    # loopback only: the UI has no login
-    command = [
-        sys.executable,
-        *("-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)),
-        *("--module-name", "personal_pipeline.definitions", "--log-level", "warning"),
-    ]
-    # handlers before the child starts: started in the background, both would ignore Ctrl-C for ever
-    signal.signal(signal.SIGINT, lambda *_: None)
-    process = subprocess.Popen(command, env=environment)
-    # Ctrl-C reaches the child by itself; a service manager tells only this process
-    signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
-    while True:
-        try:
-            return process.wait(timeout=LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
+    looked = time.monotonic()
+
+    def older_data() -> bool:
+        nonlocal defined, looked
+        if time.monotonic() - looked >= LOOK_SECONDS:
             earliest = _first_day(house)
-            if earliest != defined and _reload(port):
+            if earliest != defined and _reloaded(door):
                 defined = earliest
+            looked = time.monotonic()
+        return False
+
+    with _children(house.home, door.port, environment) as (children, folder):
+        place = _place(folder)
+        workspace = folder / "workspace.yaml"
+        server = {"location_name": MODULE, **place}
+        workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
+        children.start(
+            *("code server", "dagster", "code-server", "start"),
+            *(text for name, value in place.items() for text in (f"--{name}", str(value))),
+            *("--module-name", MODULE, "--location-name", MODULE, "--log-level", "warning"),
+        )
+        if not children.wait(lambda: _code_server_listens(place)):
+            return 0
+        children.start(
+            *("web server", "personal_pipeline.doors.dagster_ui", "--home", str(house.home.root)),
+            *("--workspace", str(workspace), "--port", str(door.port)),
+            *(["--plain"] if door.plain else []),
+        )
+        children.start(
+            *("daemon", "dagster._daemon", "run", "--workspace", str(workspace)),
+            *("--log-level", "warning"),
+        )
+        if children.wait(lambda: _listens(door.port)):
+            tell(door)
+            children.wait(older_data)
+    return 0
+
+
+@contextmanager
+def _children(
+    home: Home, port: int, environment: dict[str, str]
+) -> Iterator[tuple[_Children, Path]]:
+    if _listens(port):
+        raise Ended(
+            f"Port {port} is taken by another program. Choose another with `up --port` or "
+            "PERSONAL_PIPELINE_PORT."
+        )
+    # not in the home: the path of a socket may have about a hundred bytes
+    with tempfile.TemporaryDirectory(prefix="personal-pipeline-") as folder:
+        children = _Children(home, port, Path(folder), environment)
+
+        def end(*_: object) -> None:
+            children.asked_to_end = True
+
+        # before a child starts: started in the background, both would ignore Ctrl-C for ever
+        before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield children, Path(folder)
+        finally:
+            children.end()
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+
+def _place(folder: Path) -> dict[str, Any]:
+    """Where the code server listens, as a workspace file and as its own options call it. Where
+    there are no sockets in folders, other users of the machine can reach it."""
+    if sys.platform != "win32":
+        return {"socket": str(folder / "code.socket")}
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return {"host": LOOPBACK, "port": probe.getsockname()[1]}
+
+
+def _code_server_listens(place: dict[str, Any]) -> bool:
+    if sys.platform == "win32":
+        return _listens(place["port"])
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(place["socket"]) == 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def _first_day(house: House) -> date:
     return first_day(house.home, house.settings, house.sources, house.today)
 
 
-def _reload(port: int) -> bool:
+def _reloaded(door: Door) -> bool:
     """Whether Dagster took the request; while it still starts it does not, and is asked again."""
     try:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.post(
-                f"http://127.0.0.1:{port}/graphql", json={"query": RELOAD}, timeout=60
-            )
+        ask(door, RELOAD)
     except requests.RequestException:
         return False
-    return answer.ok
+    return True

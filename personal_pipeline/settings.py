@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     currency: str = Field(default="usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
     """The currency of the line a day; other currencies stay in the revenue tables."""
     port: int = Field(default=3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
+    plain_address: bool = Field(default=False, alias="PERSONAL_PIPELINE_PLAIN_ADDRESS")
+    """Whether the UI is found at 127.0.0.1 too, for a browser that does not know names below
+    ``localhost``. Every other server on 127.0.0.1 is then sent its cookie."""
     source_budget_seconds: int = Field(
         default=1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS"
     )

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
+from personal_pipeline import serve
 from personal_pipeline.cli import main
 from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.doors.door import Door
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings, load_settings
 from personal_pipeline.sources import SOURCES
@@ -500,6 +502,11 @@ DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required h
 
 def of_this_house(home: Home) -> list[str]:
     """Every process that was told of this home, whoever its parent is: its command line."""
+    return [command for _, command in numbers_of(home)]
+
+
+def numbers_of(home: Home) -> list[tuple[int, str]]:
+    """The same with the numbers of the processes."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -508,7 +515,16 @@ def of_this_house(home: Home) -> list[str]:
         except OSError:
             continue
         if f"PERSONAL_PIPELINE_HOME={home.root}".encode() in environment:
-            found.append(command)
+            found.append((int(process.name), command))
+    return found
+
+
+def environments() -> list[bytes]:
+    """The environment of every process that this one may look at."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            found.append((process / "environ").read_bytes())
     return found
 
 
@@ -525,56 +541,90 @@ def listening(port: int) -> set[str]:
     return found
 
 
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    with requests.Session() as opened:
-        opened.trust_env = False
-        yield opened
+@contextmanager
+def up(environment: dict[str, str], home: Home) -> Iterator[tuple[subprocess.Popen[str], Door]]:
+    """``personal-pipeline up`` once its UI can be opened; killed when the block is left, if it
+    still runs."""
+    port = free_port()
+    process = start(environment, "up", "--port", str(port))
+
+    def opened() -> Door | None:
+        assert process.poll() is None, process.communicate()
+        door = serve.door_of_running(home, plain=False)
+        return door if door and listening(port) else None
+
+    try:
+        yield process, until(opened, "the UI can be opened", seconds=90)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_up_runs_everything_and_leaves_nothing_behind(
-    services: Services, copied: Home, session: requests.Session
-) -> None:
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
+def test_up_runs_everything_and_leaves_nothing_behind(services: Services, copied: Home) -> None:
+    environment = services.environment(copied)
+    with up(environment, copied) as (process, door):
 
-    def ask(query: str) -> Any:
-        answered = session.post(f"{base}/graphql", json={"query": query}, timeout=30).json()
-        assert "errors" not in answered, answered["errors"]
-        return answered["data"]
+        def loaded() -> bool:
+            (entry,) = serve.ask(door, GRAPH)["workspaceOrError"]["locationEntries"]
+            return bool(entry["loadStatus"] == "LOADED")
 
-    def answers() -> bool:
-        assert process.poll() is None, process.communicate()
-        try:
-            return session.get(f"{base}/server_info", timeout=5).ok
-        except requests.ConnectionError:
-            return False
+        def daemons_are_well() -> bool:
+            daemons = serve.ask(door, DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+            return all(each["healthy"] for each in daemons if each["required"])
 
-    def loaded() -> bool:
-        (entry,) = ask(GRAPH)["workspaceOrError"]["locationEntries"]
-        return bool(entry["loadStatus"] == "LOADED")
-
-    def daemons_are_well() -> bool:
-        daemons = ask(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        return all(each["healthy"] for each in daemons if each["required"])
-
-    process = start(services.environment(copied), "up", "--port", str(port))
-    try:
-        until(answers, "the UI answers", seconds=90)
         until(loaded, "the definitions are loaded", seconds=60)
         until(daemons_are_well, "every daemon runs", seconds=60)
-        graph = ask(GRAPH)
-        assert listening(port) == {"0100007F"}
+        graph = serve.ask(door, GRAPH)
+        assert listening(door.port) == {"0100007F"}
+
+        # the address is given again; a second one over the same home is refused
+        shown = run(environment, "open", "--json")
+        assert json.loads(shown.out) == {
+            "address": door.opening(),
+            "without_token": door.address(),
+            "port": door.port,
+        }
+        refused = run(environment, "up", "--port", str(free_port()))
+        assert refused.code == 1
+        assert "another process of the pipeline has been using `up`" in refused.err
+        # the token is in files that only the person reads, and in no list of processes
+        assert not [each for each in of_this_house(copied) if door.token in each]
+        assert not [each for each in environments() if door.token.encode() in each]
+        for name in ("door.json", "up.json"):
+            assert (copied.state / name).stat().st_mode & 0o777 == 0o600
+
+        # who comes without it, or under another name, is told how to get it
+        plain = requests.Session()
+        plain.trust_env = False
+        at = f"http://127.0.0.1:{door.port}"
+        for headers, status in (
+            ({}, 421),
+            ({"Host": f"{door.name}:{door.port}"}, 401),
+            ({**door.headers(), "Origin": at}, 403),
+        ):
+            answer = plain.get(f"{at}/graphql?query={{version}}", headers=headers, timeout=30)
+            assert answer.status_code == status
+            assert "`personal-pipeline open`" in answer.text
+        forged = f"{at}/report_asset_materialization/stripe/charges"
+        assert plain.post(forged, headers=door.headers(), timeout=30).status_code == 405
+        assert plain.get(f"{at}/graphql", headers=door.headers(), timeout=30).status_code == 405
+        plain.close()
+
         process.send_signal(signal.SIGTERM)
         ended = end(process, 60)
         until(lambda: not of_this_house(copied), "no process is left behind", seconds=20)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
     assert ended.code == 0, ended.err
-    assert base in ended.out
+    # nothing but what the alerts tell, who have no other channel here
+    assert "Warning" not in ended.err
+    assert "Traceback" not in ended.err
+    assert door.token not in ended.err
+    assert ended.out == f"The graph (Ctrl-C ends it): {door.opening()}\n"
+    again = run(environment, "open")
+    assert again.code == 1
+    assert "`personal-pipeline up` starts it" in again.err
     (entry,) = graph["workspaceOrError"]["locationEntries"]
     assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
     (repository,) = graph["repositoriesOrError"]["nodes"]
@@ -589,3 +639,33 @@ def test_up_runs_everything_and_leaves_nothing_behind(
     keys = {"/".join(each["assetKey"]["path"]) for each in graph["assetNodes"]}
     streams = {f"{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
     assert streams | {"marts/creator_daily", "outputs/daily_report"} <= keys
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_what_is_killed_takes_the_rest_with_it_and_starts_again(copied: Home) -> None:
+    environment = {"PERSONAL_PIPELINE_HOME": str(copied.root)}
+    with up(environment, copied) as (process, first):
+        process.kill()
+        # its parts notice, and nobody need wait for that
+        with up(environment, copied) as (_, door):
+            assert (door.name, door.token) == (first.name, first.token), "bookmarks last"
+        until(lambda: not of_this_house(copied), "the parts of both end", seconds=60)
+    with up(environment, copied) as (process, door):
+        (server,) = [each for each in numbers_of(copied) if "doors.dagster_ui" in each[1]]
+        os.kill(server[0], signal.SIGKILL)
+        ended = end(process, 60)
+        until(lambda: not of_this_house(copied), "all end with the one", seconds=60)
+    assert ended.code == 1
+    assert "The web server ended by itself" in ended.err
+
+
+def test_a_port_that_is_taken_is_said(home: Home) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = run({"PERSONAL_PIPELINE_HOME": str(home.root)}, "up", "--port", str(port))
+    assert ended.code == 1
+    assert f"Port {port} is taken by another program." in ended.err
+    assert "Traceback" not in ended.err

@@ -23,6 +23,7 @@ import dagster as dg
 import pytest
 import requests
 
+from personal_pipeline import serve
 from personal_pipeline.graph import warehouse
 from personal_pipeline.graph.build import all_tables, read_lake
 from personal_pipeline.graph.house import House
@@ -70,17 +71,14 @@ class Up:
     """``personal-pipeline up`` in a group of processes of its own."""
 
     process: subprocess.Popen[bytes]
-    port: int
+    home: Home
 
     def ask(self, query: str, **variables: str) -> Any:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.post(
-                f"http://127.0.0.1:{self.port}/graphql",
-                json={"query": query, "variables": variables},
-                timeout=60,
-            )
-        return answer.json()["data"]
+        """As the person's own browser asks: through the guard, with the token."""
+        door = serve.door_of_running(self.home, plain=False)
+        if door is None:
+            raise requests.ConnectionError("it does not run yet")
+        return serve.ask(door, query, **variables)
 
     def ready(self) -> bool:
         """Whether the server answers and knows the graph."""
@@ -113,7 +111,7 @@ def up(environment: dict[str, str], port: int) -> Iterator[Up]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    served = Up(process, port)
+    served = Up(process, Home(Path(environment["PERSONAL_PIPELINE_HOME"])))
     try:
         until(served.ready, "the server answers")
         yield served

@@ -144,6 +144,7 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
     "personal-pipeline up": is_understood,
+    "personal-pipeline open": is_understood,
     "personal-pipeline refresh": is_understood,
     "personal-pipeline refresh --since 2026-11-01": is_understood,
     "personal-pipeline add ~/Downloads/medium-stats-2026-11-01.json": is_understood,

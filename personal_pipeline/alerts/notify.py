@@ -20,6 +20,7 @@ from personal_pipeline.alerts.channels import channels_of
 from personal_pipeline.alerts.outbox import Delivered
 from personal_pipeline.alerts.plan import Rules, plan
 from personal_pipeline.alerts.subjects import Subject, subjects_of, unknown
+from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph.house import House
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.outputs.board import StreamState
@@ -41,13 +42,13 @@ class Round:
     """Another process was making its round, so this one did nothing."""
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(home: Home, settings: Settings) -> Rules:
     """What the person chose."""
     return Rules(
         zone=ZoneInfo(settings.timezone),
         quiet=settings.quiet_hours,
         reminder=timedelta(days=settings.reminder_days),
-        board=f"http://127.0.0.1:{settings.port}",
+        board=address_of(home, settings),
     )
 
 
@@ -76,7 +77,7 @@ def _round(
     last_success: Callable[[str], datetime | None],
 ) -> Round:
     home, settings, now = house.home, house.settings, house.clock()
-    rules = rules_of(settings)
+    rules = rules_of(house.home, settings)
     channels = channels_of(settings.alerts)
     known = memory.recall(home)
     subjects = subjects_of(board, house.sources, home.inbox)

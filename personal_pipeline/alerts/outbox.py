@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from personal_pipeline.alerts.channels import REPEAT_BODY, REPEAT_TITLE, Channel, Outcome, send
 from personal_pipeline.alerts.memory import Message
 from personal_pipeline.home import Home, sync_folder, write_atomically
+from personal_pipeline.ingest.names import NotInside, inside
 
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -115,7 +116,7 @@ def deliver(home: Home, channels: Sequence[Channel], clock: Callable[[], datetim
         for path, letter in letters.items():
             if not _concerns(letter, channel) or channel.digest in letter.delivered:
                 continue
-            letters[path], outcome = _try(path, letter, channel, now, clock)
+            letters[path], outcome = _try(home, path, letter, channel, now, clock)
             if outcome is Outcome.DELIVERED:
                 pauses.pop(channel.digest, None)
                 done = replace(
@@ -149,14 +150,19 @@ def _concerns(letter: Letter, channel: Channel) -> bool:
 
 
 def _try(
-    path: Path, letter: Letter, channel: Channel, now: datetime, clock: Callable[[], datetime]
+    home: Home,
+    path: Path,
+    letter: Letter,
+    channel: Channel,
+    now: datetime,
+    clock: Callable[[], datetime],
 ) -> tuple[Letter, Outcome]:
     repeat = channel.digest in letter.under_way
     if not repeat:
         letter = replace(letter, under_way=(*letter.under_way, channel.digest))
         _write(path, letter)
     message = letter.message
-    attachment = Path(message.attachment) if message.attachment else None
+    attachment = _report(home, message.attachment) if message.attachment else None
     late = now - message.created_at >= LATE_AFTER
     outcome = send(
         channel,
@@ -165,7 +171,7 @@ def _try(
         + message.body
         + (f"\n\nWritten {message.created_at:%Y-%m-%d %H:%M} UTC; sent late." if late else ""),
         tone=message.tone,
-        attachment=attachment if attachment and attachment.is_file() else None,
+        attachment=attachment,
     )
     if outcome is Outcome.DELIVERED:
         letter = replace(letter, delivered={**letter.delivered, channel.digest: clock()})
@@ -175,6 +181,15 @@ def _try(
         letter = replace(letter, under_way=others)
     _write(path, letter)
     return letter, outcome
+
+
+def _report(home: Home, named: str) -> Path | None:
+    """The report of that name, wherever the home lies now; no other file is ever sent."""
+    try:
+        path = inside(home.reports, Path(named).name)
+    except NotInside:
+        return None
+    return path if path.is_file() else None
 
 
 def _file_as_sent(home: Home, path: Path) -> None:

@@ -14,6 +14,7 @@ from personal_pipeline.alerts.events import RunFailure
 from personal_pipeline.alerts.messages import without_values
 from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK, CHECK_FAILED, Standing, Subject, Trouble
+from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import checks as stream_checks
 from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.house import House
@@ -87,7 +88,7 @@ def make_round(
 ) -> Round:
     """Tell the person what is new on the board, among the checks with these keys, and of failed
     runs. ``wait_seconds`` is how long another process may take to finish its round."""
-    board = f"http://127.0.0.1:{house.settings.port}"
+    board = address_of(house.home, house.settings)
     return notify(
         house,
         board_of(house),
@@ -178,7 +179,7 @@ def _failure(house: House, run: dg.DagsterRun, step: str, cause: str) -> RunFail
         what=named or step.replace("__", "/") or run.job_name,
         partition=_partition(run),
         cause=cause,
-        address=f"http://127.0.0.1:{house.settings.port}/runs/{run.run_id}",
+        address=address_of(house.home, house.settings, f"/runs/{run.run_id}"),
     )
 
 

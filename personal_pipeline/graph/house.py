@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 
 from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.again import ReadAgain
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.inbox import Receipt
@@ -34,7 +35,10 @@ class BuiltTable:
 class Outcome:
     """What the runs of a pass did; runs of the same process append to it."""
 
+    said: list[str] = field(default_factory=list)
+    """What a person should know of the home that was opened, in sentences."""
     receipts: list[Receipt] = field(default_factory=list)
+    read_again: list[ReadAgain] = field(default_factory=list)
     built: list[BuiltTable] = field(default_factory=list)
     dbt_calls: int = 0
     report: str | None = None

@@ -20,8 +20,11 @@ from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.warehouse import publish_receipts
 from personal_pipeline.ingest import adding, fetch, inbox
+from personal_pipeline.ingest.again import read_outdated_again
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
+from personal_pipeline.ingest.names import NotInside, inside
+from personal_pipeline.ingest.opening import opened
 
 OWNER = "team:owner"
 
@@ -199,7 +202,10 @@ def _window_of(asked: Sequence[str]) -> Window:
 class InboxConfig(dg.Config):
     """What to take; nothing named means everything that waits in the inbox."""
 
-    files: list[str] = Field(default=[], description="Names of files and folders in inbox/")
+    files: list[str] = Field(
+        default=[],
+        description="Names of files and folders inside inbox/; paths elsewhere are refused.",
+    )
 
 
 def inbox_assets(
@@ -221,7 +227,15 @@ def inbox_assets(
     def take_inbox(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
-        named = [house.home.inbox / name for name in config.files]
+        try:
+            named = [inside(house.home.inbox, name) for name in config.files]
+        except NotInside as error:
+            raise dg.Failure(
+                f"{error} The files to take are names in inbox/; nothing was taken.",
+                allow_retries=False,
+            ) from None
+        # a damaged partition stands in the way of the files that are to go into it
+        _read_again(context, house, only_damaged=True)
         entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
         files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
@@ -257,6 +271,36 @@ def inbox_assets(
         yield
 
     return take_inbox
+
+
+def read_originals_again(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, house: House
+) -> list[str]:
+    """Let the lake show all that the archive has, as the readers read it now, and tell Dagster what
+    it holds. Returns a sentence for each file of which that cannot be done."""
+    problems = _read_again(context, house)
+    streams = [(source, stream) for source in house.sources for stream in source.drop_streams]
+    _log_streams(context, house, streams, {}, {})
+    return problems
+
+
+def _read_again(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext,
+    house: House,
+    *,
+    only_damaged: bool = False,
+) -> list[str]:
+    for sentence in opened(house.home, house.sources):
+        context.log.warning(sentence)
+    done = read_outdated_again(house.home, house.sources, house.progress, only_damaged=only_damaged)
+    house.outcome.read_again += done
+    for each in done:
+        changed = sum(map(len, each.changed.values()))
+        context.log.info(
+            f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
+            f"{each.why}; {changed} partitions changed"
+        )
+    return [problem for each in done for problem in each.problems]
 
 
 def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:

@@ -10,7 +10,7 @@ from personal_pipeline.graph.build import reconcile
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.derived import raise_failures, tell
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.raw import OWNER
+from personal_pipeline.graph.raw import OWNER, read_originals_again
 from personal_pipeline.graph.tables import Tables
 from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.outputs.morning import is_current, write_morning_report
@@ -80,6 +80,7 @@ class MorningConfig(dg.Config):
 @dg.op(
     name="build_and_report",
     description=(
+        "Reads again what the lake does not show as the archive says it should. "
         "Builds every derived partition that is missing, or whose recorded inputs or code differ "
         "from what is there now, until nothing is stale. Then writes the report of the day, unless "
         "the one that is there says the same; a table that failed does not keep it from coming."
@@ -92,6 +93,12 @@ def build_and_report(
     context: dg.OpExecutionContext, config: MorningConfig, house: dg.ResourceParam[House]
 ) -> None:
     """The level-triggered half of exact rebuilding (see ``reconcile``), and the report."""
+    problems: list[str] = []
+    broken = None
+    try:
+        problems = read_originals_again(context, house)
+    except Exception as error:  # the tables are built from the lake as it is
+        broken = error
     try:
         work = reconcile(house, retry=config.retry)
         tell(context, house, work)
@@ -100,6 +107,10 @@ def build_and_report(
         if not is_current(house, board):
             _write(context, house, board)
     raise_failures(work.built)
+    if broken:
+        raise broken
+    if problems:
+        raise dg.Failure(" ".join(problems), allow_retries=False)
 
 
 @dg.job(

@@ -163,7 +163,7 @@ def _check_name(name: str) -> None:
             f"refused: it holds a name of more than {LONGEST_NAME:,} characters, or "
             f"{LONGEST_PART_BYTES} in one part."
         )
-    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in parts:
+    if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in parts or "\0" in name:
         raise UnreadableFile("refused: it holds a name that leads out of its folder.")
 
 

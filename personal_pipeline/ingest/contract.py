@@ -154,12 +154,14 @@ class DropFile:
 class Claim:
     """A drop says that a file is of its kind: how sure it is (0 to 1), and why, in a sentence.
 
-    ``captured_at`` (UTC) is when the export was made, where the file itself says so.
+    ``captured_at`` (UTC) is when the export was made, where the file itself says so; ``dialect``
+    the name of the one among ``Drop.dialects`` that reads it.
     """
 
     confidence: float
     reason: str
     captured_at: datetime | None = None
+    dialect: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,10 @@ class DropStream:
         return Grain.MONTH
 
 
+def _no_dialects(_: Path | None) -> Mapping[str, str]:
+    return {}
+
+
 def _reads_nothing(_: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
     yield from ()
 
@@ -245,6 +251,9 @@ class Drop:
     lines, with names of columns and no values."""
     monthly_on_day: int | None = None
     """The day of the month on which a new export is due; None when there is no calendar."""
+    dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
+    """What is declared of how files of this kind are read, ours and in ``dialects/`` of a home:
+    texts by name. When one changes, all files of this kind are read again."""
 
     def __post_init__(self) -> None:
         if (self.read is _reads_nothing) == (self.load is None):

@@ -7,11 +7,8 @@ written. Taking the same file again changes nothing.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import READ_ONLY, Home, free_name, sync_folder, write_atomically
+from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -52,8 +49,23 @@ from personal_pipeline.ingest.lake import (
     whole_text,
 )
 from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.originals import (
+    UNPACKED,
+    Taking,
+    digest_of,
+    folder_in_inbox,
+    keep_original,
+    keep_taking,
+)
 from personal_pipeline.ingest.quarantine import keep_records, set_aside
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
+from personal_pipeline.ingest.shown import (
+    Picture,
+    code_of,
+    months_of_lake,
+    note_shown,
+    read_shown,
+)
 from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
@@ -62,9 +74,6 @@ UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 LOCK_WAIT_SECONDS = 600
 
 _WRITERS = 8
-
-UNPACKED = ("inbox", "archive")
-"""Source and drop in the receipt of an archive whose files were taken by themselves."""
 
 _DIGEST_IN_NAME = re.compile(r"[0-9a-f]{12,}")
 _DAY_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
@@ -217,7 +226,7 @@ def _take(
     receipt = Receipt(
         file=inside or path.name,
         received_at=now.isoformat(),
-        digest=_digest_of(path),
+        digest=digest_of(path),
         size=stat.st_size,
         source=None,
         drop=None,
@@ -253,9 +262,24 @@ def _take(
             told(f"{receipt.file}, MB", done // 1_000_000, total // 1_000_000)
 
         file = replace(file, progress=in_megabytes)
-    _archive(home, path, receipt.digest)
+    receipt = replace(receipt, warning=keep_original(home, path, receipt.digest))
+    taking = Taking(
+        name=path.name,
+        folder=folder_in_inbox(home, path),
+        modified_ns=stat.st_mtime_ns,
+        received_at=receipt.received_at,
+        source=source.name,
+        drop=drop.name,
+        captured_at=file.captured_at.isoformat(),
+        confidence=claim.confidence,
+        reason=claim.reason,
+        dialect=claim.dialect,
+        inside=inside,
+    )
+    text = drop.dialects(home.root).get(claim.dialect) if claim.dialect else None
+    taking = keep_taking(home, receipt.digest, taking, text)
     try:
-        return _read_into_lake(home, source, drop, file, receipt, now)
+        taken = read_into_lake(home, source, drop, file, receipt, now)
     except UnreadableFile as error:
         for stream in drop.streams:
             memory = recall(home, source.name, stream.name)
@@ -265,7 +289,9 @@ def _take(
                 stream.name,
                 memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
             )
-        return _set_aside(home, path, receipt, str(error), source.name)
+        taken = _set_aside(home, path, receipt, str(error), source.name)
+    note_shown(home, source, drop, [taking.id(receipt.digest)], taken.written)
+    return taken
 
 
 def drop_file(home: Home, path: Path) -> DropFile:
@@ -307,7 +333,22 @@ def _take_members(
                 + accepted(sources)
             )
             return _set_aside(home, path, receipt, problem)
-        _archive(home, path, receipt.digest)
+        replaced = keep_original(home, path, receipt.digest)
+        reason = f"no export by itself; {len(members):,} of the files in it are"
+        keep_taking(
+            home,
+            receipt.digest,
+            Taking(
+                name=path.name,
+                folder=folder_in_inbox(home, path),
+                modified_ns=path.stat().st_mtime_ns,
+                received_at=receipt.received_at,
+                source=UNPACKED[0],
+                drop=UNPACKED[1],
+                captured_at=str(receipt.captured_at),
+                reason=reason,
+            ),
+        )
         taken = tuple(
             _take(home, sources, each, now, f"{path.name}/{each.relative_to(folder).as_posix()}")
             for each in members
@@ -316,8 +357,10 @@ def _take_members(
         receipt,
         source=UNPACKED[0],
         drop=UNPACKED[1],
-        reason=f"no export by itself; {len(members):,} of the files in it are",
-        warning=f"Files in it of no known kind: {strangers:,}." if strangers else None,
+        reason=reason,
+        warning=_sentences(
+            replaced, f"Files in it of no known kind: {strangers:,}." if strangers else None
+        ),
     )
     return replace(_receipted(home, receipt, {}), members=taken)
 
@@ -350,36 +393,7 @@ def _members(
     return known, strangers
 
 
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def original_path(home: Home, digest: str, name: str) -> Path:
-    """Where an original lies: by its digest, with the ending that it came with."""
-    ending = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", name)[-1:])
-    return home.archive / "originals" / digest[:2] / f"{digest}{ending}"
-
-
-def _archive(home: Home, path: Path, digest: str) -> None:
-    """Put the original into the archive, read-only, under its digest; once is enough."""
-    original = original_path(home, digest, path.name)
-    if not original.exists():
-        original.parent.mkdir(parents=True, exist_ok=True)
-        temporary = original.with_name(f".{digest}.tmp")
-        temporary.unlink(missing_ok=True)
-        shutil.copy2(path, temporary)
-        # it keeps the mode of the file that was dropped, which may be read-only
-        temporary.chmod(0o600)
-        # for writing, because Windows refuses to sync what was opened for reading
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(READ_ONLY)
-        temporary.replace(original)
-        sync_folder(original.parent)
-
-
-def _read_into_lake(
+def read_into_lake(
     home: Home,
     source: Source,
     drop: Drop,
@@ -387,6 +401,8 @@ def _read_into_lake(
     receipt: Receipt,
     now: datetime,
 ) -> Taken:
+    """Read a file that this drop claimed into the lake of a home, and receipt it there. Its
+    original is in the archive. Raises ``UnreadableFile``."""
     digest = receipt.digest
     if drop.load is None:
         read = _sorted_out(drop, drop.read(file), file, digest, now)
@@ -403,7 +419,8 @@ def _read_into_lake(
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
     if not read.incomplete:
-        _remember_picture(home, source, drop, file, digest)
+        # the same one again need not be read
+        note_shown(home, source, drop, (), taken.written, Picture(digest, file.captured_at))
     return taken
 
 
@@ -501,59 +518,36 @@ def _merged_into_lake(
             succeeded = memory.succeeded(now, unreadable=len(read.bad))
             remember(home, source.name, stream.name, succeeded)
     receipt = replace(
-        receipt, unreadable=len(read.bad), streams=tuple(receipts), warning=read.incomplete
+        receipt,
+        unreadable=len(read.bad),
+        streams=tuple(receipts),
+        warning=_sentences(receipt.warning, read.incomplete),
     )
     return _receipted(home, receipt, written)
 
 
-def _picture_path(home: Home, source: Source, drop: Drop) -> Path:
-    # in the lake, so that it goes when the lake goes
-    return home.lake / source.name / f".{drop.name}.json"
-
-
-def _months_of(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, str]]:
-    return {
-        stream.name: {
-            str(month): version.digest
-            for month, version in lake_of(home, source.name, stream).versions().items()
-        }
-        for stream in drop.streams
-    }
-
-
-def _remember_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
-    """Note which export was read last into what the lake now shows: the same one again need not be
-    read."""
-    noted = {
-        "origin": digest,
-        "as_of": file.captured_at.isoformat(),
-        "code": [stream.code_version for stream in drop.streams],
-        "months": _months_of(home, source, drop),
-    }
-    write_atomically(_picture_path(home, source, drop), json.dumps(noted).encode())
-
-
-def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
-    """An export that came again may be dated later than the first time."""
-    noted = json.loads(_picture_path(home, source, drop).read_bytes())
-    later = datetime.fromisoformat(noted["as_of"]) < file.captured_at
-    if noted["origin"] == digest and later:
-        _remember_picture(home, source, drop, file, digest)
+def _sentences(*sentences: str | None) -> str | None:
+    return " ".join(filter(None, sentences)) or None
 
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> bool:
     """Whether reading the file would change nothing: the lake shows this export, or a newer one
     that is the whole picture, as this version of the code reads it."""
-    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
-    try:
-        noted = json.loads(_picture_path(home, source, drop).read_bytes())
-        shown = (noted["code"], noted["months"])
-        newer_shown = datetime.fromisoformat(noted["as_of"]) > file.captured_at
-        same = noted["origin"] == digest or (is_picture and newer_shown)
-    except (OSError, ValueError, KeyError, TypeError):
+    shown = read_shown(home, source, drop)
+    if shown is None or shown.picture is None or shown.code != code_of(home, drop):
         return False
-    code = [stream.code_version for stream in drop.streams]
-    return same and shown == (code, _months_of(home, source, drop))
+    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    newer_shown = shown.picture.as_of > file.captured_at
+    same = shown.picture.origin == digest or (is_picture and newer_shown)
+    return same and shown.months == months_of_lake(home, source, drop)
+
+
+def _date_picture(home: Home, source: Source, drop: Drop, file: DropFile, digest: str) -> None:
+    """An export that came again may be dated later than the first time."""
+    shown = read_shown(home, source, drop)
+    if shown and shown.picture and shown.picture.origin == digest:
+        later = max(shown.picture.as_of, file.captured_at)
+        note_shown(home, source, drop, (), {}, Picture(digest, later))
 
 
 def _unchanged(home: Home, source: Source, drop: Drop) -> tuple[StreamReceipt, ...]:

@@ -20,6 +20,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -168,6 +169,9 @@ class StreamLake:
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
+            if not path.stat().st_size:
+                # to gzip nothing at all is an empty file; here even no rows have a header
+                raise EOFError
             with gzip.open(path, "rt", encoding="utf-8") as stream:
                 envelopes = [json.loads(line) for line in stream]
             return {
@@ -244,6 +248,17 @@ class StreamLake:
         return {
             date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
         }
+
+    def sound_versions(self) -> dict[date, Version]:
+        """The same, without the partitions that are damaged."""
+        try:
+            return self.versions()
+        except DamagedPartition:
+            sound = {}
+            for partition in self.partitions():
+                with suppress(DamagedPartition):
+                    sound[partition] = self._version_of_file(partition)
+            return sound
 
     def note(self, versions: Mapping[date, Version]) -> None:
         """Remember the versions of partitions that were just written, to save reading them."""

@@ -7,6 +7,7 @@ import pytest
 
 from personal_pipeline.alerts import events
 from personal_pipeline.alerts.subjects import Standing
+from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import checks
 from personal_pipeline.graph.alerting import (
     alert_sensor,
@@ -114,7 +115,9 @@ def test_a_failed_run_is_noted_with_asset_partition_cause_and_address(
     assert failure.what.endswith("revenue_daily")
     assert failure.partition == "2026-11-09"
     assert failure.cause == "the file of … is damaged: delete it"
-    assert failure.address == f"{BOARD}/runs/{result.run_id}"
+    assert failure.address == address_of(home, house_of(home).settings, f"/runs/{result.run_id}")
+    assert failure.address.startswith("http://pp-")
+    assert "token" not in failure.address
 
 
 def test_of_an_error_that_may_hold_a_row_only_the_name_is_told(
@@ -196,7 +199,8 @@ def test_the_sensors_tell_of_a_failed_run_and_a_failed_check_once(
         "marts/revenue_daily: unique: check failed",
     ]
     (run_failed,) = (m["message"] for m in hook.messages if m["title"].startswith("Run"))
-    for part in ("2026-11-09", "No space left on device", f"{BOARD}/runs/{result.run_id}"):
+    address = address_of(home, house.settings, f"/runs/{result.run_id}")
+    for part in ("2026-11-09", "No space left on device", address):
         assert part in run_failed
     FATE.holds = True
     run(instance, "checks")

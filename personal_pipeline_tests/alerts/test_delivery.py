@@ -332,7 +332,7 @@ def test_no_credential_is_in_a_message_a_file_or_a_log(
     waits = everything_under(home.state / "alerts" / "outbox")
     shown = "\n".join([caplog.text, *done.lines, sent, waits])
     for word in (secret, "a-secret", "127.0.0.1:"):
-        assert word not in shown.replace("http://127.0.0.1:3000", "")
+        assert word not in shown
     assert repr(channels_of(house.settings.alerts)).count("secret") == 0
 
 

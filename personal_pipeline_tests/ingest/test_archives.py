@@ -36,8 +36,9 @@ from personal_pipeline.ingest.contract import (
     Source,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Taken, original_path, take, waiting
+from personal_pipeline.ingest.inbox import Taken, take, waiting
 from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.ingest.originals import original_path
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 STREAM = DropStream(name="notes", description="One note.")

@@ -27,11 +27,11 @@ from personal_pipeline.ingest.inbox import (
     Receipt,
     StreamReceipt,
     captured_at,
-    original_path,
     take,
     waiting,
 )
 from personal_pipeline.ingest.lake import Row, lake_of
+from personal_pipeline.ingest.originals import REPLACED, original_path
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 FIGURES = DropStream(name="figures", description="One figure a day.")
@@ -118,6 +118,21 @@ def test_the_same_file_again_changes_nothing(home: Home) -> None:
     assert again.streams[0].changed_months == ()
 
 
+def test_a_damaged_original_is_replaced_by_the_good_file_and_the_receipt_says_so(
+    home: Home,
+) -> None:
+    lines = ("figures,2026-10-30,1", "figures,2026-11-01,2")
+    first = drop(home, "f.txt", *lines)
+    original = original_path(home, first.digest, "f.txt")
+    good = original.read_bytes()
+    original.chmod(0o600)
+    original.write_bytes(good[:20])
+    again = drop(home, "f.txt", *lines)
+    assert again.warning == REPLACED
+    assert original.read_bytes() == good
+    assert waiting(home) == []
+
+
 def test_the_order_of_drops_does_not_matter(tmp_path: Path) -> None:
     files = {
         "a 2026-11-02.txt": ("figures,2026-11-01,1",),
@@ -183,7 +198,7 @@ def test_a_kill_between_archive_and_lake_is_repaired_by_taking_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("personal_pipeline.ingest.inbox._read_into_lake", killed)
+        patched.setattr("personal_pipeline.ingest.inbox.read_into_lake", killed)
         with pytest.raises(KeyboardInterrupt):
             take(home, [SOURCE], path, NOW)
     assert waiting(home) == [path]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -272,6 +273,28 @@ def dialects_for(home: Path | None) -> tuple[tuple[Dialect, ...], tuple[str, ...
     own, problems = own_dialects(home / "dialects") if home else ((), ())
     names = {dialect.name for dialect in own}
     return (*own, *(each for each in our_dialects() if each.name not in names)), problems
+
+
+def texts_for(home: Path | None) -> dict[str, str]:
+    """The declarations by which files of a home are read, as they are written: by the name of the
+    dialect, and by the name of its file where it is none yet."""
+    texts = {dialect.name: text for dialect, text in _our_texts()}
+    folder = home / "dialects" if home else None
+    for path in sorted(folder.glob("*.y*ml")) if folder else ():
+        try:
+            name = read_dialect(path).name
+        except BadDeclaration:
+            name = path.name
+        with suppress(OSError):
+            texts[name] = path.read_text(encoding="utf-8", errors="replace")
+    return texts
+
+
+@cache
+def _our_texts() -> tuple[tuple[Dialect, str], ...]:
+    paths = sorted(FOLDER.glob("*.yaml"))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    return tuple(zip(our_dialects(), texts, strict=True))
 
 
 def institutions(dialects: Iterable[Dialect]) -> Mapping[str, str]:

@@ -160,13 +160,15 @@ def recognise_csv(file: DropFile) -> Claim | None:
     reader = _Reader.of(table, [line for line in some if isinstance(line, Line)])
     if not _any_readable(reader, some):
         return None
-    title = table.dialect.title
+    name, title = table.dialect.name, table.dialect.title
     if table.unknown:
         names = ", ".join(table.unknown[:5])
-        return Claim(0.75, f"the columns of {title}, and others that it does not name: {names}")
+        reason = f"the columns of {title}, and others that it does not name: {names}"
+        return Claim(0.75, reason, dialect=name)
     if table.dialect.exact or table.dialect.cells:
-        return Claim(0.7, f"looks like {title}, though other banks may write the same columns")
-    return Claim(0.9, f"the columns of {title}")
+        reason = f"looks like {title}, though other banks may write the same columns"
+        return Claim(0.7, reason, dialect=name)
+    return Claim(0.9, f"the columns of {title}", dialect=name)
 
 
 def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:

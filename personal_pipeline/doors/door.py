@@ -1,0 +1,106 @@
+"""The name and the token of a home's web servers: what a person opens, and what keeps others out.
+
+Cookies know no ports: a server of somebody else on another port of 127.0.0.1 would be sent ours by
+the browser. So a home has a name of its own below ``localhost``, which Chromium and Firefox know to
+be this machine. It is random, so that no page can guess it.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlencode
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+_NAME = re.compile(r"pp-[0-9a-f]{16}\.localhost")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where one web server of a home is found. ``plain`` adds 127.0.0.1, for a browser that does
+    not find names below ``localhost``; every other server on 127.0.0.1 is then sent the cookie."""
+
+    name: str
+    token: str = field(repr=False)
+    port: int
+    plain: bool = False
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """What a browser may call it in ``Host``: in lower case, with the port unless it is 80."""
+        names = [self.name, LOOPBACK] if self.plain else [self.name]
+        return frozenset(self._host(name) for name in names)
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that holds the token: two servers of a home differ."""
+        return f"personal_pipeline_{self.port}"
+
+    def address(self, path: str = "/") -> str:
+        """Without the token: what a bookmark holds."""
+        return f"http://{self._host(LOOPBACK if self.plain else self.name)}{path}"
+
+    def opening(self) -> str:
+        """The address that opens it in any browser: with the token."""
+        return f"{self.address()}?{urlencode({'token': self.token})}"
+
+    def headers(self) -> dict[str, str]:
+        """What a program of the same person sends to 127.0.0.1 in order to be let in."""
+        return {"Host": self._host(self.name), "Cookie": f"{self.cookie}={self.token}"}
+
+    def _host(self, name: str) -> str:
+        return name if self.port == 80 else f"{name}:{self.port}"
+
+
+def door_of(home: Home, port: int, *, plain: bool = False) -> Door:
+    """The door of a home, the same at each start, so that bookmarks last. Delete
+    ``state/door.json`` for another name and token.
+
+    A file that others could read, or that is damaged, is replaced: its token opens nothing any
+    more.
+    """
+    path = home.state / "door.json"
+    name, token = _kept(path) or (None, None)
+    if name is None or token is None:
+        name, token = f"pp-{secrets.token_hex(8)}.localhost", secrets.token_urlsafe(32)
+        write_atomically(path, json.dumps({"name": name, "token": token}).encode())
+    return Door(name, token, port, plain)
+
+
+def address_of(home: Home, settings: Settings, path: str = "") -> str:
+    """Where the person's browser finds the UI once it was let in: for messages, so without the
+    token."""
+    return door_of(home, settings.port, plain=settings.plain_address).address(path)
+
+
+def opening_page(door: Door) -> str:
+    """A page that leads to the door, to be kept in a file that only the person can read."""
+    target = html.escape(door.opening())
+    return (
+        f'<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+        f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">Go on</a>\n'
+    )
+
+
+def _kept(path: Path) -> tuple[str, str] | None:
+    try:
+        # elsewhere a file has no modes, and the home lies in the person's own folder
+        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            return None
+        kept = json.loads(path.read_bytes())
+        name, token = kept["name"], kept["token"]
+        whole = _NAME.fullmatch(name) and _TOKEN.fullmatch(token)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (name, token) if whole else None

@@ -1,0 +1,447 @@
+"""Reading originals again: the one way in which the lake of dropped files is rebuilt, repaired, and
+brought up to date with a reader that changed.
+
+All originals of a kind are read in the order in which they came, into a lake of their own beside
+the one that there is. Then the two are compared, partition by partition, and only what came out
+differently is replaced. So it may be killed at any point, and what came out equal costs nothing
+downstream. Receipts are history: none is written.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from personal_pipeline.home import Home, sync_folder, write_atomically
+from personal_pipeline.ingest.contract import (
+    Claim,
+    Drop,
+    DropFile,
+    Progress,
+    Source,
+    UnreadableFile,
+)
+from personal_pipeline.ingest.inbox import (
+    LOCK_WAIT_SECONDS,
+    Receipt,
+    drop_file,
+    read_into_lake,
+)
+from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, lake_of
+from personal_pipeline.ingest.opening import give_sidecars
+from personal_pipeline.ingest.originals import (
+    Taking,
+    all_takings,
+    digest_of,
+    find_original,
+    kept_dialect,
+    takings_of,
+    write_takings,
+)
+from personal_pipeline.ingest.recognition import Claimed, claims_of
+from personal_pipeline.ingest.shown import (
+    Shown,
+    code_of,
+    months_of_lake,
+    note_shown,
+    read_shown,
+    write_shown,
+)
+
+_SCRATCH = "again-"
+_DAMAGED = "a file of the lake is damaged"
+_KNOWN_BEFORE = Claim(0, "it was read so before")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """What reading the originals of a kind again did: how many files were read, and by stream the
+    partitions whose content is another now. ``problems`` are sentences."""
+
+    source: str
+    drop: str
+    why: str
+    files: int
+    changed: Mapping[str, Sequence[date]] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A taking in the archive."""
+
+    digest: str
+    taking: Taking
+
+    @property
+    def id(self) -> str:
+        return self.taking.id(self.digest)
+
+
+def read_outdated_again(
+    home: Home,
+    sources: Sequence[Source],
+    progress: Progress | None = None,
+    *,
+    only_damaged: bool = False,
+) -> list[ReadAgain]:
+    """Read again what the lake does not show as the archive and the readers say it should.
+
+    ``only_damaged`` leaves alone what does not stand in the way of new files: what the lake lacks
+    may still be in the inbox, after a kill, and then the receipts tell of it.
+    """
+    done = []
+    # a file that another drop claims now is read in the second round
+    for _ in range(1 if only_damaged else 2):
+        takings = None if only_damaged else _takings(home)
+        for source in sources:
+            for drop in source.drops:
+                if takings is None:
+                    why = _DAMAGED if _is_damaged(home, source, drop) else None
+                else:
+                    why = _outdated(home, source, drop, takings.get((source.name, drop.name), ()))
+                if why:
+                    done.append(read_again(home, sources, source, drop, why, progress))
+    return done
+
+
+def outdated(home: Home, sources: Sequence[Source]) -> dict[tuple[str, str], str]:
+    """The kinds of files that have to be read again, by source and drop, each with the reason."""
+    takings = _takings(home)
+    return {
+        (source.name, drop.name): why
+        for source in sources
+        for drop in source.drops
+        if (why := _outdated(home, source, drop, takings.get((source.name, drop.name), ())))
+    }
+
+
+def _outdated(home: Home, source: Source, drop: Drop, takings: Sequence[_Kept]) -> str | None:
+    if not takings:
+        return None
+    shown = read_shown(home, source, drop)
+    if _is_damaged(home, source, drop):
+        return _DAMAGED
+    if shown is None:
+        return "the lake has none of it"
+    if shown.code != code_of(home, drop):
+        return "its reader changed"
+    if shown.months != months_of_lake(home, source, drop):
+        return "files of the lake are missing or were altered"
+    if any(_is_lacking(home, shown, each) for each in takings):
+        return "the archive has files that the lake does not show"
+    return None
+
+
+def _is_damaged(home: Home, source: Source, drop: Drop) -> bool:
+    try:
+        months_of_lake(home, source, drop)
+    except DamagedPartition:
+        return True
+    return False
+
+
+def _is_lacking(home: Home, shown: Shown, kept: _Kept) -> bool:
+    return kept.id not in shown.takings and shown.unread.get(kept.id) != _seen(home, kept)
+
+
+def _seen(home: Home, kept: _Kept) -> str:
+    """What is seen of an original without reading it."""
+    original = find_original(home, kept.digest, kept.taking.name)
+    if original is None:
+        return "missing"
+    stat = original.stat()
+    return f"{original.name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+
+
+def read_again(
+    home: Home,
+    sources: Sequence[Source],
+    source: Source,
+    drop: Drop,
+    why: str = "asked for",
+    progress: Progress | None = None,
+) -> ReadAgain:
+    """Read all originals of a kind again, and let the lake show them.
+
+    Where an original is missing or damaged, partitions that can be read stay as they are, because
+    they may hold rows of it. Of a kind of which the archive has nothing the lake is left alone.
+    """
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        _sweep(home)
+        give_sidecars(home, sources)
+        kept = _takings(home).get((source.name, drop.name), [])
+        if not kept:
+            return ReadAgain(source.name, drop.name, why, 0)
+        with _scratch_home(home) as scratch:
+            read, unread, problems = _read_all(home, scratch, sources, source, drop, kept, progress)
+            before = read_shown(home, source, drop) or Shown()
+            lost = (before.takings | before.unread.keys()) - {each.id for each in kept}
+            if lost:
+                problems.append(
+                    f"{source.name} {drop.name}: {len(lost):,} files that the lake shows are no "
+                    "longer in the archive. What the lake has of them stays."
+                )
+            is_careful = bool(unread or lost)
+            changed = {}
+            for stream in drop.streams:
+                mine = lake_of(home, source.name, stream)
+                fresh = lake_of(scratch, source.name, stream)
+                if partitions := _replace_lake(mine, fresh, careful=is_careful):
+                    changed[stream.name] = partitions
+            if not is_careful:
+                _replace_unreadable(home, scratch, source, drop)
+            shown = read_shown(scratch, source, drop) or Shown()
+            write_shown(
+                home,
+                source,
+                drop,
+                replace(
+                    shown,
+                    takings=frozenset(read),
+                    code=code_of(home, drop),
+                    months=months_of_lake(home, source, drop),
+                    picture=None if is_careful else shown.picture,
+                    unread={**dict.fromkeys(lost, "missing"), **unread},
+                ),
+            )
+        return ReadAgain(source.name, drop.name, why, len(read), changed, problems)
+
+
+def _takings(home: Home) -> dict[tuple[str, str], list[_Kept]]:
+    """What the archive has of each kind, by source and drop."""
+    found: dict[tuple[str, str], list[_Kept]] = {}
+    for digest, taking in all_takings(home):
+        found.setdefault((taking.source, taking.drop), []).append(_Kept(digest, taking))
+    return found
+
+
+def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
+    """Ask whose the originals of kinds are that exist no longer; says how many found an owner."""
+    kinds = {(source.name, drop.name) for source in sources for drop in source.drops}
+    found = 0
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), _scratch_home(home) as scratch:
+        for kind, kept in _takings(home).items():
+            for each in kept if kind not in kinds else ():
+                original = find_original(home, each.digest, each.taking.name)
+                if original is None:
+                    continue
+                with _staged(home, scratch, original, each.taking, {}) as file:
+                    claims = claims_of(sources, file)
+                if claims:
+                    _hand_over(home, each, claims[0])
+                    found += 1
+    return found
+
+
+def _sweep(home: Home) -> None:
+    """Remove what a killed process left; the caller holds the lock of the inbox."""
+    for folder in home.state.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _scratch_home(home: Home) -> Iterator[Home]:
+    """A home inside the home, on the same disk, with the dialects of the person."""
+    home.state.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=home.state, prefix=_SCRATCH))
+    try:
+        scratch = Home(folder)
+        scratch.dialects.mkdir()
+        for path in home.dialects.glob("*.y*ml"):
+            shutil.copy2(path, scratch.dialects / path.name)
+        yield scratch
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _read_all(
+    home: Home,
+    scratch: Home,
+    sources: Sequence[Source],
+    source: Source,
+    drop: Drop,
+    kept: Sequence[_Kept],
+    progress: Progress | None,
+) -> tuple[set[str], dict[str, str], list[str]]:
+    """Read the originals into the scratch home. Returns the takings that were read, those that
+    could not be with what was seen of their files, and a sentence for each of these."""
+    read: set[str] = set()
+    unread: dict[str, str] = {}
+    problems: list[str] = []
+    sound: set[str] = set()
+    events = _in_order(kept)
+    for number, each in enumerate(events):
+        if progress:
+            progress(f"{source.name} {drop.name}, read again", number, len(events))
+        original = find_original(home, each.digest, each.taking.name)
+        if original and each.digest not in sound and digest_of(original) == each.digest:
+            sound.add(each.digest)
+        if original is None or each.digest not in sound:
+            if each.id not in unread:
+                unread[each.id] = _seen(home, each)
+                problems.append(
+                    f"{source.name} {drop.name}: the original of {each.taking.name!r} "
+                    f"(archive/originals/{each.digest[:2]}/{each.digest[:12]}…) is "
+                    f"{'damaged' if original else 'missing'}. What the lake has of it stays; if "
+                    "you still have the file, put it into the inbox once more."
+                )
+            continue
+        with _staged(home, scratch, original, each.taking, drop.dialects(scratch.root)) as file:
+            owner = _owner(sources, source, drop, file)
+            if owner.drop is not drop:
+                _hand_over(home, each, owner)
+                continue
+            _read(scratch, owner, file, each)
+        read.add(each.id)
+    if progress:
+        progress(f"{source.name} {drop.name}, read again", len(events), len(events))
+    return read, unread, problems
+
+
+def _in_order(kept: Sequence[_Kept]) -> list[_Kept]:
+    """The takings as they came; one that came again, after others did, once more."""
+    events = []
+    for each in kept:
+        taking = each.taking
+        for at in {taking.received_at, taking.came_again_at or taking.received_at}:
+            received = datetime.fromisoformat(at)
+            now = replace(taking, received_at=at)
+            # files of one archive came at once, in the order of their names
+            events.append(((received, taking.folder, taking.name), _Kept(each.digest, now)))
+    return [each for _, each in sorted(events, key=lambda event: event[0])]
+
+
+@contextmanager
+def _staged(
+    home: Home, scratch: Home, original: Path, taking: Taking, dialects: Collection[str]
+) -> Iterator[DropFile]:
+    """The original as it lay in the inbox, by its name, folder and time. A dialect that the person
+    no longer has is there as it was kept."""
+    place = scratch.inbox / taking.folder / taking.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if original.stat().st_mtime_ns == taking.modified_ns:
+        try:
+            os.link(original, place)
+        except OSError:
+            shutil.copy2(original, place)
+    else:
+        shutil.copyfile(original, place)
+        os.utime(place, ns=(taking.modified_ns, taking.modified_ns))
+    text = None
+    if taking.dialect and taking.dialect not in dialects:
+        text = kept_dialect(home, taking)
+    declared = scratch.dialects / "kept.yaml"
+    try:
+        if text:
+            declared.write_bytes(text)
+        yield replace(drop_file(scratch, place), name=taking.name)
+    finally:
+        place.unlink(missing_ok=True)
+        declared.unlink(missing_ok=True)
+
+
+def _owner(sources: Sequence[Source], source: Source, drop: Drop, file: DropFile) -> Claimed:
+    """Who reads a file: who did at first, if it still says that it is its; else who says so now."""
+    claims = claims_of(sources, file)
+    for each in claims:
+        if each.source.name == source.name and each.drop.name == drop.name:
+            return each
+    if claims:
+        return claims[0]
+    # nobody knows it any more: it is not let go for that
+    return Claimed(source, drop, _KNOWN_BEFORE)
+
+
+def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
+    """Note that an original is of another kind now."""
+    takings = [
+        replace(
+            each,
+            source=owner.source.name,
+            drop=owner.drop.name,
+            confidence=owner.claim.confidence,
+            reason=owner.claim.reason,
+            dialect=owner.claim.dialect,
+        )
+        if each.id(kept.digest) == kept.id
+        else each
+        for each in takings_of(home, kept.digest) or ()
+    ]
+    write_takings(home, kept.digest, takings)
+
+
+def _read(scratch: Home, owner: Claimed, file: DropFile, kept: _Kept) -> None:
+    taking = kept.taking
+    captured_at = owner.claim.captured_at or datetime.fromisoformat(taking.captured_at)
+    file = replace(file, captured_at=captured_at)
+    receipt = Receipt(
+        file=taking.name,
+        received_at=taking.received_at,
+        digest=kept.digest,
+        size=file.path.stat().st_size,
+        source=owner.source.name,
+        drop=owner.drop.name,
+        captured_at=captured_at.isoformat(),
+        reason=owner.claim.reason,
+    )
+    now = datetime.fromisoformat(taking.received_at)
+    # one of which nothing can be read was set aside when it came, with its reason
+    with suppress(UnreadableFile):
+        taken = read_into_lake(scratch, owner.source, owner.drop, file, receipt, now)
+        note_shown(scratch, owner.source, owner.drop, [kept.id], taken.written)
+
+
+def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list[date]:
+    """Let a lake hold what another does; returns the partitions whose content is another now.
+    ``careful`` leaves alone what can be read."""
+    before, after = mine.sound_versions(), fresh.versions()
+    changed = []
+    noted = {}
+    for partition in sorted({*mine.partitions(), *after}):
+        old, new = before.get(partition), after.get(partition)
+        place, offered = mine.path(partition), fresh.path(partition)
+        if old and careful:
+            continue
+        if old and new and filecmp.cmp(place, offered, shallow=False):
+            continue
+        if place.exists() and (old is None or new is None or old.digest != new.digest):
+            # of what cannot even be copied there is nothing to keep
+            with suppress(OSError):
+                mine.archive_partition(partition)
+        if new is None:
+            place.unlink(missing_ok=True)
+            with suppress(OSError):
+                place.parent.rmdir()
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            offered.replace(place)
+            sync_folder(place.parent)
+            noted[partition] = new
+        if old is None or new is None or old.digest != new.digest:
+            changed.append(partition)
+    mine.note(noted)
+    return changed
+
+
+def _replace_unreadable(home: Home, scratch: Home, source: Source, drop: Drop) -> None:
+    """Of rows that could not be read, keep what comes out now, and let go of what no longer does:
+    they are in the originals."""
+    mine = home.quarantine / source.name / drop.name
+    fresh = scratch.quarantine / source.name / drop.name
+    offered = {path.name: path for path in fresh.glob("unreadable-*.jsonl")}
+    for name, path in offered.items():
+        if not (mine / name).exists():
+            write_atomically(mine / name, path.read_bytes())
+    if any(stream.name == drop.name for stream in source.api):
+        return  # what was fetched lies there too
+    for path in mine.glob("unreadable-*.jsonl"):
+        if path.name not in offered:
+            path.unlink()

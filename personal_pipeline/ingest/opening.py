@@ -1,0 +1,246 @@
+"""Opening a home: one of an earlier version is brought up to date, one of a later is refused.
+
+Version 1 had no sidecars: what reading an original depended on is found in the receipts, and the
+folder that it lay in by trying those that the lake names: of the right one every row is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import VERSION, Home
+from personal_pipeline.ingest.contract import Drop, DropRow, Source
+from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.originals import (
+    UNPACKED,
+    Taking,
+    keep_dialect,
+    takings_of,
+    without_sidecar,
+    write_takings,
+)
+from personal_pipeline.ingest.recognition import claims_of
+from personal_pipeline.ingest.shown import (
+    Shown,
+    code_of,
+    months_of_lake,
+    read_shown,
+    write_shown,
+)
+
+
+def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
+    """Make a home ready for this version. Returns sentences about what a migration could not find
+    out. Raises ``NewerHome``. May be killed, and called again."""
+    if home.version() == VERSION:
+        home.ensure()
+        return ()
+    home.ensure()
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        said = give_sidecars(home, sources)
+        _begin_ledgers(home, sources)
+        home.note_version()
+    return said
+
+
+def _with_dialect(
+    home: Home, drops: Mapping[tuple[str, str], tuple[Source, Drop]], taking: Taking
+) -> Taking:
+    if taking.dialect is None:
+        return taking
+    text = drops[taking.source, taking.drop][1].dialects(home.root).get(taking.dialect)
+    return replace(taking, dialect_digest=keep_dialect(home, text)) if text else taking
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    stream: str
+    key: str
+    origin: str | None
+    folder: str
+
+
+def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
+    """Write a sidecar for each original that has none, from the receipts and the lake. The caller
+    holds the lock of the inbox. Returns a sentence for what could not be found out."""
+    originals = without_sidecar(home)
+    if not originals:
+        return ()
+    receipts = _receipts(home)
+    drops = {(each.name, drop.name): (each, drop) for each in sources for drop in each.drops}
+    rows = {kind: _rows(home, *each) for kind, each in drops.items()}
+    unreceipted = folderless = 0
+    for original in originals:
+        digest = original.name.partition(".")[0]
+        takings = [_taking(original, each) for each in receipts.get(digest, ())]
+        if not takings:
+            unreceipted += 1
+        found: list[Taking] = []
+        for kind in dict.fromkeys((each.source, each.drop) for each in takings):
+            mine = [each for each in takings if (each.source, each.drop) == kind]
+            if kind in drops and any(row.folder for row in rows[kind]):
+                mine, is_sure = _placed(home, *drops[kind], original, digest, mine, rows[kind])
+                folderless += not is_sure
+            found += mine
+        found.sort(key=lambda each: each.received_at)
+        # whole or not at all: one that is there is not looked into again
+        write_takings(home, digest, [_with_dialect(home, drops, each) for each in found])
+    said = []
+    if unreceipted:
+        said.append(
+            f"{unreceipted:,} files in archive/originals/ have no receipt, so nobody knows what "
+            "they were: they stay, and are not read again."
+        )
+    if folderless:
+        said.append(
+            f"Of {folderless:,} files in archive/originals/ the folder that they came in could not "
+            "be found out: read again, they may name another account."
+        )
+    return tuple(said)
+
+
+def _receipts(home: Home) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The receipts of files that are in the archive, by digest, as they came."""
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for path in sorted((home.archive / "receipts").glob("*.json")):
+        # one that cannot be read is left out here as elsewhere
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            receipt = json.loads(path.read_bytes())
+            datetime.fromisoformat(receipt["received_at"])
+            datetime.fromisoformat(receipt["captured_at"])
+            if receipt["drop"] is not None:
+                found[str(receipt["digest"])].append(receipt)
+    for receipts in found.values():
+        receipts.sort(key=lambda each: datetime.fromisoformat(each["received_at"]))
+    return found
+
+
+def _taking(original: Path, receipt: Mapping[str, Any]) -> Taking:
+    """What a receipt tells; of a file that came in an archive also its folder."""
+    file = str(receipt["file"])
+    inside = None
+    *folders, name = file.split("/")
+    if folders:
+        inside, folders = file, folders[1:]
+    elif original.suffix and not name.lower().endswith(original.suffix.lower()):
+        # an archive of another kind, of which a zip was made
+        inside, name = file, f"{name.split('.')[0]}{original.suffix}"
+    captured = datetime.fromisoformat(receipt["captured_at"])
+    modified_ns = original.stat().st_mtime_ns
+    kept = datetime.fromtimestamp(original.stat().st_mtime, captured.tzinfo)
+    if captured_at(name, kept) != captured:
+        # of a file that came twice, the archive has the time of the first
+        modified_ns = round(captured.timestamp() * 1_000_000) * 1_000
+    return Taking(
+        name=name,
+        folder="/".join(folders),
+        modified_ns=modified_ns,
+        received_at=str(receipt["received_at"]),
+        source=str(receipt["source"]),
+        drop=str(receipt["drop"]),
+        captured_at=str(receipt["captured_at"]),
+        reason=str(receipt["reason"]),
+        inside=inside,
+    )
+
+
+def _rows(home: Home, source: Source, drop: Drop) -> list[_Row]:
+    """The rows of streams that say in which folder a file lay; nothing where none does."""
+    found = []
+    for stream in drop.streams:
+        lake = lake_of(home, source.name, stream)
+        if lake.table is not None:
+            continue
+        for partition in lake.partitions():
+            with suppress(DamagedPartition):
+                found += [
+                    _Row(stream.name, row.key, row.origin, str(row.record.get("folder") or ""))
+                    for row in lake.read(partition).values()
+                ]
+    return found if any(row.folder for row in found) else []
+
+
+def _placed(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    original: Path,
+    digest: str,
+    takings: Sequence[Taking],
+    rows: Sequence[_Row],
+) -> tuple[list[Taking], bool]:
+    """The takings with their folders: those that give the rows which the lake has of this original;
+    and whether these are all."""
+    there = {(row.stream, row.key) for row in rows}
+    own = {(row.stream, row.key) for row in rows if row.origin == digest}
+    folders = sorted({row.folder for row in rows} | {""})
+    placed: list[Taking] = []
+    # of what came in an archive the folder is known, and leaves fewer for the others
+    for taking in sorted(takings, key=lambda each: not each.inside):
+        tried = [
+            _with_claim(home, source, drop, original, taking, folder)
+            for folder in ([taking.folder] if taking.inside else folders)
+        ]
+        best, keys = max(
+            tried,
+            key=lambda each: (len(each[1] & there) / max(len(each[1]), 1), len(each[1] & own)),
+        )
+        placed.append(best)
+        own -= keys
+    return placed, not own
+
+
+def _with_claim(
+    home: Home, source: Source, drop: Drop, original: Path, taking: Taking, folder: str
+) -> tuple[Taking, set[tuple[str, str]]]:
+    """The taking as if the file had lain in this folder, and the keys of the rows that it gives."""
+    taking = replace(taking, folder=folder)
+    with tempfile.TemporaryDirectory(dir=home.state, prefix="opening-") as scratch:
+        place = Path(scratch) / "inbox" / folder / taking.name
+        place.parent.mkdir(parents=True)
+        shutil.copyfile(original, place)
+        os.utime(place, ns=(taking.modified_ns, taking.modified_ns))
+        file = replace(
+            drop_file(home, place), captured_at=datetime.fromisoformat(taking.captured_at)
+        )
+        for each in claims_of([source], file):
+            if each.drop is drop:
+                claim = each.claim
+                taking = replace(taking, confidence=claim.confidence, dialect=claim.dialect)
+        keys: set[tuple[str, str]] = set()
+        # whatever breaks, this folder was not the one
+        with suppress(Exception):
+            keys = {(row.stream, row.key) for row in drop.read(file) if isinstance(row, DropRow)}
+    return taking, keys
+
+
+def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
+    """Note that the lake shows all that the archive has: so an older home is believed, and read
+    again where a file of its lake is damaged."""
+    shown: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for path in (home.archive / "originals").glob("*/*.takings.json"):
+        digest = path.name.partition(".")[0]
+        for taking in takings_of(home, digest) or ():
+            if (taking.source, taking.drop) != UNPACKED:
+                shown[taking.source, taking.drop].add(taking.id(digest))
+    for source in sources:
+        for drop in source.drops:
+            takings = shown.get((source.name, drop.name))
+            if not takings or read_shown(home, source, drop) is not None:
+                continue
+            with suppress(DamagedPartition):
+                months = months_of_lake(home, source, drop)
+                if any(months.values()):
+                    ledger = Shown(frozenset(takings), code_of(home, drop), months)
+                    write_shown(home, source, drop, ledger)

@@ -1,0 +1,125 @@
+"""What the lake shows of the archive: a ledger a kind of file, ``lake/<source>/.<drop>.json``.
+
+It says which takings were read into the lake, by which code, and what that made of each partition.
+It lies in the lake, so that it goes when the lake goes. Whatever happened to either (a kill, a file
+lost or altered, a reader that was mended), what it says then differs from what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Drop, Source
+from personal_pipeline.ingest.lake import Written, lake_of
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The export that was read last and whole: the digest of its original, and when it was made."""
+
+    origin: str
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the lake shows of one kind of file.
+
+    ``code`` has the version of the reader by stream, and a digest of the dialects. ``months`` has
+    by stream the content digest of each partition, as it was left. ``unread`` are takings whose
+    originals could not be read, each with what was seen of the file: until that changes there is
+    no use in trying again.
+    """
+
+    takings: frozenset[str] = frozenset()
+    code: Mapping[str, str] = field(default_factory=dict)
+    months: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    picture: Picture | None = None
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+def _path(home: Home, source: Source, drop: Drop) -> Path:
+    return home.lake / source.name / f".{drop.name}.json"
+
+
+def read_shown(home: Home, source: Source, drop: Drop) -> Shown | None:
+    """The ledger; None when there is none, or it cannot be read."""
+    try:
+        kept: dict[str, Any] = json.loads(_path(home, source, drop).read_bytes())
+        picture = kept["picture"]
+        return Shown(
+            takings=frozenset(kept["takings"]),
+            code=dict(kept["code"]),
+            months={stream: dict(months) for stream, months in kept["months"].items()},
+            picture=picture
+            and Picture(picture["origin"], datetime.fromisoformat(picture["as_of"])),
+            unread=dict(kept["unread"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_shown(home: Home, source: Source, drop: Drop, shown: Shown) -> None:
+    """Replace the ledger."""
+    noted = asdict(replace(shown, takings=frozenset())) | {"takings": sorted(shown.takings)}
+    content = json.dumps(noted, default=lambda instant: instant.isoformat())
+    write_atomically(_path(home, source, drop), content.encode())
+
+
+def code_of(home: Home, drop: Drop) -> dict[str, str]:
+    """The code by which files of a kind are read now."""
+    code = {stream.name: stream.code_version for stream in drop.streams}
+    if dialects := drop.dialects(home.root):
+        text = json.dumps(sorted(dialects.items()))
+        code["dialects"] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return code
+
+
+def months_of_lake(home: Home, source: Source, drop: Drop) -> dict[str, dict[str, str]]:
+    """The content digest of each partition, by stream. Raises ``DamagedPartition``."""
+    return {
+        stream.name: {
+            month.isoformat(): version.digest
+            for month, version in lake_of(home, source.name, stream).versions().items()
+        }
+        for stream in drop.streams
+    }
+
+
+def note_shown(
+    home: Home,
+    source: Source,
+    drop: Drop,
+    takings: Collection[str],
+    written: Mapping[tuple[str, str], Sequence[Written]],
+    picture: Picture | None = None,
+) -> None:
+    """Note that these takings were read into the lake, and what that made of it.
+
+    Nothing else of the lake is vouched for: a partition that was lost before stays lost, and rows
+    of an earlier reader stay those of an earlier reader.
+    """
+    before = read_shown(home, source, drop) or Shown(code=code_of(home, drop))
+    months = {stream.name: dict(before.months.get(stream.name, {})) for stream in drop.streams}
+    for (_, stream), partitions in written.items():
+        months[stream].update(_digests(partitions))
+    shown = replace(
+        before,
+        takings=before.takings | set(takings),
+        months=months,
+        picture=picture or before.picture,
+        unread={each: seen for each, seen in before.unread.items() if each not in takings},
+    )
+    if shown != before:
+        write_shown(home, source, drop, shown)
+
+
+def _digests(written: Iterable[Written]) -> dict[str, str]:
+    return {each.partition.isoformat(): each.version.digest for each in written}
