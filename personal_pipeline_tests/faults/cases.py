@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.originals import SIDECAR
 from personal_pipeline_tests.faults.child import Fault, Point
 from personal_pipeline_tests.faults.house import EVE, Answering, Asked, Reply
 from personal_pipeline_tests.faults.run import Case
@@ -222,7 +223,7 @@ def read_only() -> Iterator[Case]:
 
 KINDS = {
     "original": "archive/originals/*/*",
-    "sidecar": "archive/originals/*/*.json",
+    "sidecar": f"archive/originals/*/*{SIDECAR}",
     "receipt": "archive/receipts/*.json",
     "what was replaced": "archive/lake/**/*.jsonl.gz",
     "lake of a service": "lake/stripe/*/*/part.jsonl.gz",
@@ -311,7 +312,7 @@ def _damaged(kind: str, way: str) -> Callable[[Attack], None]:
             (root / "warehouse.duckdb.wal").write_bytes(b"\0" * 64)
         paths = sorted(path for path in root.glob(KINDS[kind]) if path.is_file())
         if kind == "original":
-            paths = [path for path in paths if not path.name.endswith(".json.json")]
+            paths = [path for path in paths if not path.name.endswith(SIDECAR)]
         path = attack.dice.choice(paths)
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
         WAYS[way](path, attack.dice)

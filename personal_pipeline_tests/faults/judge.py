@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.originals import SIDECAR
 from personal_pipeline_tests.faults.child import Command, Ended
 from personal_pipeline_tests.faults.house import LATER, Services
 
@@ -52,7 +53,7 @@ def held(home: Home) -> Held:
     """Look at a home."""
     files = {
         path.relative_to(home.root).as_posix(): _digest(path)
-        for folder in ("originals", "lake")
+        for folder in ("originals", "dialects", "lake")
         for path in (home.archive / folder).rglob("*")
         if path.is_file() and not path.name.startswith(".")
     }
@@ -112,9 +113,14 @@ def _how(found: Any, true: Any) -> str:
 
 
 def _digest(path: Path) -> str:
+    """What a file holds; of a sidecar what reading its original depends on, and no times of ours."""
     try:
+        if path.name.endswith(SIDECAR):
+            names = ("name", "folder", "source", "drop", "captured_at", "dialect_digest")
+            takings = json.loads(path.read_bytes())
+            return repr(sorted([str(taking[name]) for name in names] for taking in takings))
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+    except (OSError, ValueError, KeyError, TypeError):
         return UNREADABLE
 
 
