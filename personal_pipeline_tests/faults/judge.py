@@ -113,7 +113,7 @@ def _how(found: Any, true: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    """What a file holds; of a sidecar what reading its original depends on, and no times of ours."""
+    """What a file holds; of a sidecar what reading its original depends on, no time of ours."""
     try:
         if path.name.endswith(SIDECAR):
             names = ("name", "folder", "source", "drop", "captured_at", "dialect_digest")
