@@ -105,6 +105,7 @@ class Services:
             "PERSONAL_PIPELINE_CURRENCY": "usd",
             "PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS": "20",
             "KIT_REQUESTS_PER_MINUTE": "60000",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             # an alert has somewhere to go, so that a round has something to remember
             "PERSONAL_PIPELINE_ALERTS": f"json://{self.base.removeprefix('http://')}/alert",
             "PERSONAL_PIPELINE_QUIET_HOURS": "none",
