@@ -61,7 +61,8 @@ def steps(world: World) -> dict[str, Step]:
 def kills(world: World, dice: Random, count: int) -> Iterator[Case]:
     """About ``count`` kills: each point of each step once, then points by chance."""
     every = steps(world)
-    share = max(count // len(every), 1)
+    # after an earlier kill of its chain a point may not be passed any more
+    share = -(-count * 5 // (4 * len(every)))
     for kind, (begin, arguments, builds) in every.items():
         passed = _points(world, begin, arguments, builds)
         names = list(dict.fromkeys(each.name for each in passed))
