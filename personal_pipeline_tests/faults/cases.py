@@ -52,7 +52,8 @@ def steps(world: World) -> dict[str, Step]:
             "kill: the report": (DAY, ("report",), True),
         }
     if "rebuild" in can():
-        found["kill: rebuilding"] = (DAY, ("rebuild",), DAY in world.truth)
+        built = DAY in world.truth
+        found["kill: rebuilding"] = (DAY if built else TAKEN, ("rebuild",), built)
     if "doctor --repair" in can():
         found["kill: repairing"] = (TAKEN, ("doctor", "--repair"), False)
     return found

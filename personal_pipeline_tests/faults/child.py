@@ -17,6 +17,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -164,6 +165,7 @@ def _live(
     os.environ["COLUMNS"] = "400"
     if zone:
         os.environ["TZ"] = zone
+        time.tzset()
     os.chdir(folder)
     (folder / "sitecustomize.py").write_text(CLOCK.format(now=now.isoformat()))
     root = str(Path(__file__).parents[2])
@@ -172,9 +174,8 @@ def _live(
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
     sys.stdin = io.StringIO()
-    for name in ("stdout", "stderr"):
-        number = 1 if name == "stdout" else 2
-        setattr(sys, name, open(number, "w", buffering=1, errors="replace", closefd=False))  # noqa: SIM115
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        setattr(sys, name, os.fdopen(os.dup(number), "w", buffering=1, errors="replace"))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     from rich.console import Console
@@ -223,7 +224,9 @@ def _watch(home: str, fault: Fault | None) -> list[str]:
                 if fault.what == "full":
                     full.set()
                 elif fault.delay:
-                    threading.Timer(fault.delay, _die, [fault.what]).start()
+                    later = threading.Timer(fault.delay, _die, [fault.what])
+                    later.daemon = True
+                    later.start()
                 else:
                     _die(fault.what)
         finally:
@@ -268,7 +271,7 @@ def _place(frame: FrameType | None) -> str:
         path = frame.f_code.co_filename
         if OURS in path:
             module = path.rpartition(OURS)[2].removesuffix(".py").replace(os.sep, ".")
-            name = f"{module}.{frame.f_code.co_qualname if sys.version_info >= (3, 11) else ''}"
+            name = f"{module}.{frame.f_code.co_qualname}"
             return name if inside == "elsewhere" else f"{inside} for {name}"
         if inside == "elsewhere" and f"{os.sep}dagster" in path:
             inside = "dagster"
