@@ -47,7 +47,7 @@ pytest: $(INSTALLED) ## Only the tests (PYTEST_ARGS='-m "not slow"')
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
-	@set -e; for name in event_log lake dbt_call refresh alerts_year drop_latency fit \
+	@set -e; for name in event_log lake dbt_call refresh alerts_year drop_latency fit verify \
 		oracle; do \
 		$(RUN)/python -m "benchmarks.$$name"; done
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,9 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from personal_pipeline.doors.door import Door, opening_page
-from personal_pipeline.home import Busy, Home, NewerHome, write_atomically
+from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
-from personal_pipeline.settings import Settings, load_settings
+from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 
 if TYPE_CHECKING:
     from personal_pipeline.graph.house import House, Outcome
@@ -64,8 +64,8 @@ class Group(click.Group):
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
             ERRORS.print("Set it right in the environment or in .env; see .env.example.")
             sys.exit(1)
-        except (Busy, FileNotFoundError, DamagedPartition, NewerHome) as error:
-            ERRORS.print(f"[red]{escape(str(error))}[/]")
+        except (Busy, FileNotFoundError, DamagedPartition, NewerHome, OpenToOthers) as error:
+            ERRORS.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
             sys.exit(1)
 
 
@@ -77,6 +77,7 @@ def main() -> None:
     Data lies under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
     from the environment or from .env in the current folder.
     """
+    keep_private()
 
 
 def _house(settings: Settings, **more: Any) -> House:
@@ -118,13 +119,24 @@ def _source_named(house: House, name: str) -> Source:
     "--since", type=DAY, metavar=A_DAY, help="Fetch from this day on, where days are missing."
 )
 @click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
+@click.option(
+    "--accept",
+    metavar="SOURCE",
+    help="Take what was set aside of this source because it makes most rows vanish.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool) -> None:
+def refresh(
+    only: str | None, since: datetime | None, retry: bool, accept: str | None, as_json: bool
+) -> None:
     """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
+    from personal_pipeline.ingest.doubtful import bring_back
 
     house = _house(load_settings(), beginning=since.date() if since else None)
     chosen = None
+    if accept is not None:
+        house = replace(house, accept=frozenset({_source_named(house, accept).name}))
+        bring_back(house.home.ensure(), accept)
     if only is not None:
         chosen = [_source_named(house, only)]
         if not house.connected(chosen[0]):
@@ -134,7 +146,6 @@ def refresh(only: str | None, since: datetime | None, retry: bool, as_json: bool
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
-    _say(house.outcome.said)
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
@@ -193,6 +204,7 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
         "built": _built_json(passed.outcome),
         "dbt_calls": passed.outcome.dbt_calls,
         "report": passed.outcome.report,
+        "notes": passed.outcome.notes,
         "failures": list(passed.failures),
     }
 
@@ -253,6 +265,9 @@ def _print_passed(passed: Passed) -> None:
                 f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
             )
         CONSOLE.print(grid)
+        for pulled in looks:
+            for said in pulled.notes:
+                CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
     if outcome.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
@@ -274,6 +289,8 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
     if outcome.report:
         CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
+    for note in outcome.notes:
+        CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
@@ -315,7 +332,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
     source = _source_named(house, only) if only is not None else None
     with _progress(shown=not as_json) as progress:
         rebuilt = passes.rebuild(house, only=source, progress=progress)
-    _say(house.outcome.said)
+    _say(house.outcome.notes)
     if as_json:
         done = {
             "read_again": _read_again_json(rebuilt.outcome),
@@ -395,6 +412,8 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
+    for note in house.outcome.notes:
+        ERRORS.print(f"[yellow]{escape(note)}[/]")
     for failure in failures:
         ERRORS.print(f"[red]{escape(failure)}[/]")
     problems = any(receipt.problem for receipt in house.outcome.receipts)
@@ -451,7 +470,13 @@ def sources(as_json: bool) -> None:
 
 
 def _state(state: Any) -> str:
-    colour = {"fresh": "green", "due": "yellow", "late": "red", "failing": "red"}
+    colour = {
+        "fresh": "green",
+        "due": "yellow",
+        "late": "red",
+        "failing": "red",
+        "action required": "red",
+    }
     return f"[{colour.get(str(state), 'dim')}]{state}[/]"
 
 
@@ -463,10 +488,12 @@ def _state(state: Any) -> str:
 def status(as_json: bool, tell: bool) -> None:
     """Show when each stream was last looked at and how new its data is.
 
-    Exit code 1 when anything is late or failing. Right with the daemon running or stopped.
+    Exit code 1 when anything is late or failing, or waits for you. Right with the daemon running or
+    stopped.
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.board import State, board_with_advice
 
     house = _house(load_settings())
@@ -482,11 +509,55 @@ def status(as_json: bool, tell: bool) -> None:
         pass  # what cron mails is what could not be sent otherwise
     else:
         CONSOLE.print(board_with_advice(board))
-    sys.exit(1 if any(each.state in (State.LATE, State.FAILING) for each in board) else 0)
+    troubles = troubles_of(house.home)
+    for trouble in troubles:
+        ERRORS.print(f"[red]{escape(trouble)}[/]", soft_wrap=True)
+    unwell = (State.LATE, State.FAILING, State.ACTION_REQUIRED)
+    sys.exit(1 if troubles or any(each.state in unwell for each in board) else 0)
 
 
 def _iso(value: Any) -> str:
     return str(value.isoformat())
+
+
+@main.command(short_help="Bring back what was replaced in the lake.")
+@click.argument("source")
+@click.option(
+    "--before",
+    "day",
+    type=DAY,
+    metavar=A_DAY,
+    required=True,
+    help="Bring back what was there at the beginning of this day, UTC.",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing: show what would come back.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
+    """Bring back the days and months of SOURCE that newer answers or files replaced.
+
+    What is there now is kept in the archive. A fetched day that was restored is not replaced again
+    before `refresh --accept SOURCE`.
+    """
+    from personal_pipeline.ingest.restoring import held_before
+    from personal_pipeline.ingest.restoring import restore as bring
+
+    house = _house(load_settings())
+    chosen = next((each for each in house.sources if each.name == source), None)
+    if chosen is None:
+        names = ", ".join(each.name for each in house.sources)
+        raise click.UsageError(f"there is no source {source}; there are: {names}")
+    moment = day.replace(tzinfo=UTC)
+    found = (held_before if dry_run else bring)(house.home.ensure(), chosen, moment)
+    if as_json:
+        listed = [{"stream": e.stream, "partition": e.partition, "until": e.until} for e in found]
+        click.echo(json.dumps(listed, default=_iso, indent=1))
+        return
+    grid = _grid("Would come back" if dry_run else "Restored", "stream", "partition", "held until")
+    for each in found:
+        grid.add_row(each.stream, f"{each.partition}", f"{each.until:%Y-%m-%d %H:%M} UTC")
+    CONSOLE.print(grid if found else f"Nothing of {chosen.title} was replaced since {day.date()}.")
+    if found and not dry_run:
+        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed.")
 
 
 @main.command(short_help="Write the report of a day.")
@@ -501,12 +572,16 @@ def _iso(value: Any) -> str:
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
     from personal_pipeline.graph.board import board_of
+    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())
     if day is not None and day.date() > house.today:
         raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
     _open(house)
+    if troubles := troubles_of(house.home):
+        ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
+        sys.exit(1)
     written = write_morning_report(house, board_of(house), day.date() if day else None)
     click.echo(written.path)
     if show:
@@ -561,9 +636,8 @@ def open_(as_json: bool) -> None:
     """
     from personal_pipeline import serve
 
-    settings = load_settings()
-    home = Home.of(settings)
-    door = serve.door_of_running(home, plain=settings.plain_address)
+    home = Home.of(load_settings())
+    door = serve.door_of_running(home)
     if door is None:
         ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")
         sys.exit(1)
@@ -640,12 +714,24 @@ def _own_name() -> str:
 
 
 @main.command(short_help="Check settings, folders, versions and the port.")
+@click.option("--verify", is_flag=True, help="Read every file and table: is it as it was written?")
+@click.option("--repair", is_flag=True, help="Verify, and put back what can be had.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def doctor(as_json: bool) -> None:
-    """Check settings, credentials' presence, folder modes, versions and the port."""
-    from personal_pipeline.doctor import examine
+def doctor(verify: bool, repair: bool, as_json: bool) -> None:
+    """Check settings, credentials' presence, folder modes, versions and the port.
 
-    findings = examine(_house(load_settings()))
+    --verify reads all that is kept instead; --repair then mends what is damaged: from copies, from
+    the originals, or by letting the next refresh fetch it again. It names what it cannot.
+    """
+    from personal_pipeline import doctor as examination
+
+    house = _house(load_settings())
+    if verify or repair:
+        with _progress(shown=not as_json) as progress:
+            look = examination.repair if repair else examination.verify
+            findings = look(house, progress)
+    else:
+        findings = examination.examine(house)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
-from personal_pipeline.home import Home
+from personal_pipeline.home import Home, keep_private
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 
+# also in the processes of a plain `dagster dev`
+keep_private()
 _settings = load_settings()
 _home = Home.of(_settings)
 # a home of a later version is refused here too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import stat
@@ -9,14 +10,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import Requirement
 
 from personal_pipeline.graph.house import House
-from personal_pipeline.home import PRIVATE
+from personal_pipeline.home import OTHERS, PRIVATE, Busy, Home
+from personal_pipeline.ingest.contract import Progress
 
 FREE_SPACE_WANTED = 2 * 1024**3
+MENDED_BY = "personal-pipeline doctor --repair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,89 @@ def examine(house: House) -> list[Finding]:
         _port(house.settings.port),
         _space(house),
     ]
+
+
+def verify(house: House, progress: Progress | None = None) -> list[Finding]:
+    """Read every file of archive and lake and all tables, and compare them with what was written.
+    What is damaged is remembered, and is on the board from then on."""
+    from personal_pipeline.graph import whole
+    from personal_pipeline.ingest import damage
+
+    if not house.home.root.exists():
+        return list(_folders(house))
+    looked = damage.verify(house.home, house.sources, house.today, progress)
+    rate = looked.bytes / 1e9 / max(looked.seconds, 1e-9)
+    read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB a second"
+    findings = [Finding("archive and lake", "ok", read)] if not looked.damages else []
+    known = {each.path: each for each in [*looked.damages, *damage.known_damage(house.home)]}
+    findings += [
+        Finding(path, "problem", each.found, "" if each.kind is damage.Kind.MISSING else MENDED_BY)
+        for path, each in known.items()
+    ]
+    for name, tables in (("warehouse", house.home.warehouse), ("tables", house.home.published)):
+        if not tables.exists():
+            continue
+        try:
+            trouble = whole.damage_of(tables)
+        except (Busy, whole.CannotVerify) as error:
+            findings.append(Finding(name, "note", str(error)))
+            continue
+        findings.append(
+            Finding(name, "problem", trouble, MENDED_BY)
+            if trouble
+            else Finding(name, "ok", "every table can be read")
+        )
+    return findings
+
+
+def repair(house: House, progress: Progress | None = None) -> list[Finding]:
+    """Look at everything, and put back what can be had. What cannot is a problem, with what to do;
+    a partition that is missing now is one until it was fetched again."""
+    from personal_pipeline.graph import mending, warehouse, whole
+    from personal_pipeline.graph.build import reconcile
+    from personal_pipeline.ingest import damage
+
+    home = house.home.ensure()
+    narrowed = narrow(home)
+    damage.verify(home, house.sources, house.today, progress)
+    findings = [
+        Finding(each.damage.path, "ok" if each.whole else "problem", each.said)
+        for each in mending.mend(house)
+    ]
+    if narrowed:
+        findings.append(Finding("modes", "ok", f"{narrowed:,} files and folders closed to others"))
+    with warehouse.writing(home):
+        if home.warehouse.exists() and (trouble := whole.damage_of(home.warehouse)):
+            warehouse.begin_anew(home)
+            findings.append(Finding("warehouse", "ok", f"damaged ({trouble}), so deleted"))
+        broken = bool(warehouse.damage_of_published(home)) or warehouse.is_begun_anew(home)
+    if not broken:
+        return findings or [Finding("archive, lake and tables", "ok", "nothing is damaged")]
+    if any(each.kind is damage.Kind.MISSING for each in damage.known_damage(home)):
+        # published now, the tables would lack what is missing
+        advice = "personal-pipeline refresh"
+        findings.append(Finding("tables", "note", "all are built again by the next pass", advice))
+        return findings
+    failed = [each for each in reconcile(house).built if each.failure]
+    findings += [Finding(each.name, "problem", each.failure or "") for each in failed]
+    if not failed:
+        findings.append(Finding("tables", "ok", "all were built again from the lake"))
+    return findings
+
+
+def narrow(home: Home) -> int:
+    """Take from others what they may do with files and folders of the home; says of how many."""
+    wide = list(_wide(home))
+    for path in wide:
+        path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
+    return len(wide)
+
+
+def _wide(home: Home) -> Iterator[Path]:
+    if os.name == "posix":
+        for path in (home.root, *home.root.rglob("*")):
+            if not path.is_symlink() and path.stat().st_mode & OTHERS:
+                yield path
 
 
 def _credentials(house: House) -> Iterator[Finding]:
@@ -74,7 +161,7 @@ def _folders(house: House) -> Iterator[Finding]:
         yield Finding("home folder", "note", f"{root} is not there yet", "The first run makes it.")
         return
     mode = stat.S_IMODE(root.stat().st_mode)
-    if mode & 0o077:
+    if mode & OTHERS:
         yield Finding(
             "home folder",
             "problem",
@@ -83,6 +170,13 @@ def _folders(house: House) -> Iterator[Finding]:
         )
     else:
         yield Finding("home folder", "ok", f"{root}, mode {mode:04o}")
+    if wide := sum(1 for _ in _wide(house.home)):
+        yield Finding(
+            "modes",
+            "note",
+            f"{wide:,} files and folders in it would be open to others without that mode",
+            MENDED_BY,
+        )
     aside = sum(1 for path in house.home.quarantine.rglob("*") if path.is_file())
     if aside:
         yield Finding(

@@ -22,6 +22,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import pairwise
 
+from personal_pipeline.ingest.clocks import jumped
+from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure
 from personal_pipeline.ingest.memory import StreamMemory
 
 LOOK_DUE_AFTER = timedelta(hours=26)
@@ -40,13 +42,17 @@ GAPS_KEPT = 30
 """Only the last ones count, so that a changed habit becomes the new rhythm."""
 
 MANY_RECORDS = 5
-"""So many records of which none can be read are a changed format, and not a few odd ones."""
+"""So many records that cannot be read may be a changed format, and not a few odd ones."""
+
+MOST_UNREADABLE = 0.25
+"""A changed format is what leaves a larger share of a look's records unread."""
 
 _LAST_SECOND = timedelta(seconds=1)
 
 FILE_UNREADABLE = "file unreadable"
 FORMAT_CHANGED = "format changed"
 LAKE_DAMAGED = "lake file damaged"
+ARCHIVE_DAMAGED = "file in the archive damaged"
 
 
 class State(StrEnum):
@@ -64,6 +70,8 @@ class State(StrEnum):
     """The next data should have been there already."""
     FAILING = "failing"
     """The last look ended in an error."""
+    ACTION_REQUIRED = "action required"
+    """The service refuses until the person has done something there: looking again cannot help."""
 
 
 SEVERITY: tuple[State, ...] = tuple(State)
@@ -85,8 +93,9 @@ class Verdict:
     """The day by which newer data should be there: UTC for a service, in the person's zone for a
     drop. None when nothing tells."""
     cause: str | None = None
-    """Why it is failing: a word of ``ingest.http.Failure``, or one of ``FILE_UNREADABLE``,
-    ``FORMAT_CHANGED`` and ``LAKE_DAMAGED``. None unless it is failing."""
+    """Why it is failing or needs a person: a word of ``ingest.http.Failure``, or one of
+    ``FILE_UNREADABLE``, ``FORMAT_CHANGED``, ``LAKE_DAMAGED`` and ``ARCHIVE_DAMAGED``. None unless
+    it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +137,28 @@ def judge_api(
             State.NOT_CONNECTED, f"No longer connected; its data stays. {connect}".strip()
         )
     if memory.failure is not None:
+        state = State.ACTION_REQUIRED if memory.failure in NEEDS_A_PERSON else State.FAILING
+        return Verdict(state, memory.failure_message or memory.failure, cause=memory.failure)
+    if later := jumped(memory, now):
         return Verdict(
-            State.FAILING, memory.failure_message or memory.failure, cause=memory.failure
+            State.FAILING,
+            f"The clock jumped: a look is noted for {later:%Y-%m-%d}, and this machine says that "
+            f"it is {now.astimezone(UTC):%Y-%m-%d}. If that is right, run `personal-pipeline "
+            "refresh`: what was written under the wrong clock is asked for again.",
+            cause=Failure.CLOCK_WRONG,
         )
     if memory.unreadable >= MANY_RECORDS and memory.unreadable == memory.records:
         return Verdict(
             State.FAILING,
             f"Of the last answer {nothing_readable(memory.unreadable)}",
+            cause=FORMAT_CHANGED,
+        )
+    if _is_strange(memory):
+        return Verdict(
+            State.FAILING,
+            f"Of the last answer {memory.unreadable:,} of {memory.records:,} records could not be "
+            "read: the service may mean something else by them now. Nothing was lost: they are in "
+            "quarantine/, each with the reason, and what was known of them stays.",
             cause=FORMAT_CHANGED,
         )
     if memory.succeeded_at is None:
@@ -154,6 +178,11 @@ def judge_api(
         "`personal-pipeline refresh` looks now.",
         expected,
     )
+
+
+def _is_strange(memory: StreamMemory) -> bool:
+    records = memory.records or 0
+    return memory.unreadable >= MANY_RECORDS and memory.unreadable > MOST_UNREADABLE * records
 
 
 def nothing_readable(records: int) -> str:

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from personal_pipeline.settings import Settings
 
 PRIVATE = 0o700
+PRIVATE_FILE = 0o600
 READ_ONLY = 0o400
+OTHERS = 0o077
+"""The bits that give anything to anybody but the owner."""
+
+SURELY_LEFT_SECONDS = 86_400
+"""After a day a temporary file is nobody's whose name tells no process, or one that was begun later
+and happens to have the same number. Not at once: clocks are set."""
+
+_SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again)-(?:(\d+)-)?.+")
+_TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp|\.(\d+)-.*\.part")
 
 
 VERSION = 2
@@ -34,7 +48,8 @@ class Busy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths under the home folder. ``ensure`` makes them, readable by their owner only."""
+    """Paths under the home folder. ``ensure`` makes them, readable by their owner only, and from
+    then on the process makes no file that others can read."""
 
     root: Path
 
@@ -95,7 +110,8 @@ class Home:
         return self.root / "state"
 
     def ensure(self) -> Home:
-        """Create every folder that is missing; the home itself gets mode 0700."""
+        """Create every folder that is missing, with mode 0700."""
+        keep_private()
         for folder in (
             self.root,
             self.inbox,
@@ -111,8 +127,8 @@ class Home:
             self.credentials,
         ):
             folder.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(PRIVATE)
-        self.credentials.chmod(PRIVATE)
+            if folder.stat().st_mode & OTHERS:
+                folder.chmod(PRIVATE)
         return self
 
     @property
@@ -153,6 +169,83 @@ class Home:
             ) from None
 
 
+def keep_private() -> None:
+    """Let this process and its children make files and folders for their owner only, whatever the
+    mask that they were started with. DuckDB, SQLite and dbt make theirs without asking us."""
+    os.umask(OTHERS)
+
+
+def is_alive(number: int, since: float, slack_seconds: float) -> bool:
+    """Whether a process that was there at ``since`` (epoch seconds) still is, and is not a later
+    one with the same number."""
+    try:
+        process = psutil.Process(number)
+        return (
+            process.status() != psutil.STATUS_ZOMBIE
+            and process.create_time() <= since + slack_seconds
+        )
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def scratch(home: Home, purpose: str) -> Iterator[Path]:
+    """A folder in the home for what is needed for a while; its name tells whose it is. Not where
+    the system has its temporary files: that may be small, and others can see the names in it."""
+    home.state.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=home.state, prefix=f"{purpose}-{os.getpid()}-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(home: Home) -> list[Path]:
+    """Delete the temporary files and folders of processes that were killed; returns them.
+
+    Only what carries the name of a process that is surely gone, or of none and is a day old:
+    another process may be at work here.
+    """
+    left = [
+        path
+        for path in home.state.glob("*-*")
+        if (named := _SCRATCH.fullmatch(path.name)) and _is_left(path, named[1])
+    ]
+    left += [
+        path
+        for path in (home.dbt_target / "runs").glob("*")
+        if path.name.isdecimal() and _is_left(path, path.name)
+    ]
+    for place in (
+        *(home.inbox, home.archive, home.lake, home.quarantine, home.published.parent),
+        *(home.reports, home.dagster, home.state, home.dbt_target),
+    ):
+        for folder, _, names in os.walk(place):
+            for name in names:
+                if not name.endswith((".tmp", ".part")):
+                    continue
+                path = Path(folder, name)
+                if (named := _TEMPORARY.fullmatch(name)) and _is_left(path, named[1] or named[2]):
+                    left.append(path)
+    for path in left:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return left
+
+
+def _is_left(path: Path, number: str | None) -> bool:
+    try:
+        # not the time of the content, which a copy has from where it came
+        begun = path.stat().st_ctime
+    except OSError:
+        return False  # its owner has just deleted it
+    if number is None:
+        return time.time() - begun > SURELY_LEFT_SECONDS
+    return not is_alive(int(number), begun, SURELY_LEFT_SECONDS)
+
+
 def free_name(wanted: Path) -> Path:
     """``wanted``, or when it exists the same name with the first number that is free."""
     place, number = wanted, 1
@@ -168,7 +261,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     A reader, or a run after a kill, sees either the old content or the new.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)

@@ -4,22 +4,21 @@ report. The same jobs that the schedules run, executed in this process and recor
 
 from __future__ import annotations
 
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import dagster as dg
 import duckdb
 
-from personal_pipeline.graph import warehouse
+from personal_pipeline.graph import storage, warehouse
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
+from personal_pipeline.graph.contents import was_told
 from personal_pipeline.graph.house import House, Outcome
-from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
@@ -30,7 +29,8 @@ from personal_pipeline.home import Busy, Home
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled, pull_source
+from personal_pipeline.ingest.fetch import Pulled, defect, pull_source
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.ingest.opening import opened
 
@@ -66,8 +66,8 @@ def refresh(
     home = _opened(house)
     chosen = [source for source in only or house.sources if house.connected(source)]
 
-    failures: list[str] = []
     looks: dict[str, Sequence[Pulled]] = {}
+    broken: dict[str, Exception] = {}
 
     def look(source: Source) -> None:
         looks[source.name] = ()
@@ -80,9 +80,10 @@ def refresh(
                 clock=house.clock,
                 beginning=house.beginning,
                 progress=progress,
+                accept=source.name in house.accept,
             )
-        except Exception as error:  # the pass goes on without this source
-            failures.append(f"{source.title}: {_sentence(error)}")
+        except Exception as error:  # the pass goes on without this source, whose run fails
+            broken[source.name] = error
 
     from personal_pipeline.graph.definitions import definitions_of
 
@@ -93,17 +94,34 @@ def refresh(
     for thread in threads:
         thread.join()
     found = {source.name: looks[source.name] for source in chosen}
-    house = replace(house, looks=found, progress=progress)
-    with instance_of(home) as instance, quiet_dagster():
+    house = replace(house, looks=found, broken=broken, progress=progress)
+
+    dropped = [
+        f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
+    ]
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
         definitions = definitions_of(house)
+        failed: list[str] = []
         for source in chosen:
-            failures += _run(house, definitions, instance, f"fetch_{source.name}_job")
-        if only is None and inbox.waiting(home):
-            failures += _run(house, definitions, instance, "take_inbox_job")
-        failures += _run(house, definitions, instance, "morning", retry=retry)
-        failures += _run(house, definitions, instance, "check_sources")
-    return Passed(house.looks, house.outcome, failures)
+            mine = _run(house, definitions, instance, f"fetch_{source.name}_job")
+            if source.name in broken:
+                mine = [f"{source.title}: {_sentence(broken[source.name])}"]
+            failed += mine
+            # their runs are not red each day, but whoever runs this by hand wants to hear it
+            failed += dict.fromkeys(
+                str(each.failure)
+                for each in found[source.name]
+                if each.failure and each.failure.failure in NEEDS_A_PERSON
+            )
+        # a storage that was begun anew must be told of what was dropped earlier
+        if only is None and (inbox.waiting(home) or not was_told(house, dropped)):
+            failed += _run(house, definitions, instance, "take_inbox_job")
+        failed += _run(house, definitions, instance, "morning", retry=retry)
+        return failed + _run(house, definitions, instance, "check_sources")
+
+    return Passed(house.looks, house.outcome, _recorded(house, record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +166,12 @@ def rebuild(
         else:
             for path in home.root.glob(f"{home.warehouse.name}*"):
                 path.unlink()
-    with instance_of(home) as instance, quiet_dagster():
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
         end_lost_runs(instance)
-        failures += _run(house, definitions_of(house), instance, "morning", retry=True)
+        return _run(house, definitions_of(house), instance, "morning", retry=True)
+
+    failures += _recorded(house, record)
     return Rebuilt(house.outcome, _differences(before, _published(house)), failures)
 
 
@@ -182,7 +203,7 @@ def _differences(
 
 def _opened(house: House) -> Home:
     """The home, in the layout of this version."""
-    house.outcome.said += opened(house.home, house.sources)
+    house.outcome.notes += opened(house.home, house.sources)
     return house.home
 
 
@@ -196,8 +217,48 @@ def take_inbox(house: House) -> list[str]:
         assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
         executor=dg.in_process_executor,
     )  # fmt: skip
-    with instance_of(home) as instance, quiet_dagster():
-        return _run(house, definitions, instance, "take_inbox_job")
+    return _recorded(house, lambda instance: _run(house, definitions, instance, "take_inbox_job"))
+
+
+def tell_anew(house: House) -> list[str]:
+    """Tell a storage of Dagster that was begun anew what there is. Returns what failed."""
+    from personal_pipeline.graph.definitions import definitions_of
+
+    def record(instance: dg.DagsterInstance) -> list[str]:
+        definitions = definitions_of(house)
+        failed = _run(house, definitions, instance, "take_inbox_job")
+        return failed + _run(house, definitions, instance, "morning")
+
+    return _recorded(house, record)
+
+
+def _recorded(house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]) -> list[str]:
+    """Do work that Dagster records, and return what it returns: what failed. If its storage turns
+    out to be damaged, once more with a new one: every step may be taken twice."""
+    home, note = house.home, house.outcome.notes.append
+    failed: Sequence[str] = ()
+    try:
+        with instance_of(home, note) as instance, quiet_dagster():
+            failed = work(instance)
+        if not failed:
+            return []
+    except Exception:
+        if not _set_aside(house):
+            raise
+    else:
+        if not _set_aside(house):
+            return list(failed)
+    with instance_of(home, note) as instance, quiet_dagster():
+        return list(work(instance))
+
+
+def _set_aside(house: House) -> bool:
+    """Whether the storage of Dagster was damaged; then it no longer is."""
+    with house.home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
+        said = storage.mend(house.home, thorough=True)
+    if said:
+        house.outcome.notes.append(said)
+    return said is not None
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
@@ -205,10 +266,17 @@ def tell_what_is_new(house: House) -> tuple[str, ...]:
     Returns a line for each message, and for each that could not be sent."""
     from personal_pipeline.graph.definitions import definitions_of
 
-    home = _opened(house)
-    with instance_of(home) as instance, quiet_dagster():
-        keys = check_keys_of(definitions_of(house).assets or ())
-        return make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines
+    _opened(house)
+    lines: list[str] = []
+
+    def tell(instance: dg.DagsterInstance) -> list[str]:
+        graph = definitions_of(house)
+        keys = check_keys_of([*(graph.assets or ()), *(graph.asset_checks or ())])
+        lines.extend(make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines)
+        return []
+
+    _recorded(house, tell)
+    return (*house.outcome.notes, *lines)
 
 
 def _run(
@@ -235,13 +303,7 @@ def _run(
 def _sentence(error: Exception) -> str:
     """What went wrong. Of an error that is not ours only its kind and place: its message may hold
     what was read."""
-    if isinstance(error, (Busy, DamagedPartition)):
-        return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (
-        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
-        "This is a defect of personal_pipeline; nothing that was there is lost."
-    )
+    return str(error) if isinstance(error, (Busy, DamagedPartition)) else defect(error)
 
 
 def _cause(event: Any) -> str:

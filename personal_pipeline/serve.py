@@ -31,10 +31,8 @@ import yaml
 
 from personal_pipeline.doors import kept
 from personal_pipeline.doors.door import LOOPBACK, Door, door_of
-from personal_pipeline.graph.dbt_project import manifest_path
+from personal_pipeline.graph import storage
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.instance import instance_of, prepare
-from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.home import Home, write_atomically
 
@@ -47,6 +45,7 @@ _PATIENCE_SECONDS = kept.GRACE_SECONDS + 5
 # clocks are read at different moments
 _SLACK_SECONDS = 2.0
 
+CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
 RELOAD = "mutation { reloadWorkspace { __typename } }"
 
@@ -60,16 +59,23 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
     Ctrl-C and SIGTERM end them.
 
     Raises ``Busy`` when they run over this home already: each daemon would start every schedule.
-    Raises ``Ended`` when one of them ends by itself, or the port is taken.
+    Raises ``NewerHome``, and ``Ended`` when one of them ends by itself, or the port is taken.
 
     A first fetch reaches back behind the partitions that were defined when this started. Dagster
     reads definitions once, so it is told to read them again.
     """
+    house.home.version()
     with house.home.lock("up", wait_seconds=0):
         end_left_over(house.home)
-        with instance_of(house.home) as instance:
-            end_lost_runs(instance)
-        return _serve(house, door_of(house.home, port, plain=house.settings.plain_address), tell)
+        if _listens(port):
+            raise Ended(
+                f"Port {port} is taken by another program. Choose another with `up --port` or "
+                "PERSONAL_PIPELINE_PORT."
+            )
+        door = door_of(house.home, port, plain=house.settings.plain_address)
+        while _serve(house, door, tell):
+            pass  # its storage was damaged, and what ran had the old files open
+        return 0
 
 
 def ask(door: Door, query: str, **variables: Any) -> Any:
@@ -98,17 +104,18 @@ class Running:
     later process may have the same number."""
 
     port: int
+    plain: bool
     folder: str
     processes: Sequence[tuple[int, float]]
     """``up`` itself first."""
 
 
-def door_of_running(home: Home, *, plain: bool) -> Door | None:
+def door_of_running(home: Home) -> Door | None:
     """The door at which ``up`` serves this home now; None when it does not run."""
     running = _running(home)
     if running is None or not running.processes or not _lives(*running.processes[0]):
         return None
-    return door_of(home, running.port, plain=plain)
+    return door_of(home, running.port, plain=running.plain)
 
 
 def end_left_over(home: Home) -> None:
@@ -136,7 +143,7 @@ def _running(home: Home) -> Running | None:
     try:
         kept = json.loads(_path(home).read_bytes())
         processes = [(int(number), float(started)) for number, started in kept["processes"]]
-        return Running(int(kept["port"]), str(kept["folder"]), processes)
+        return Running(int(kept["port"]), bool(kept["plain"]), str(kept["folder"]), processes)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -156,8 +163,8 @@ def _lives(number: int, started: float) -> bool:
 class _Children:
     """The three processes; leaving the block ends them."""
 
-    def __init__(self, home: Home, port: int, folder: Path, environment: dict[str, str]) -> None:
-        self._home, self._port, self._folder = home, port, folder
+    def __init__(self, home: Home, door: Door, folder: Path, environment: dict[str, str]) -> None:
+        self._home, self._door, self._folder = home, door, folder
         self._environment = environment
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.asked_to_end = False
@@ -166,15 +173,28 @@ class _Children:
         """Start ``python -m module``, named so in what is told."""
         command = [sys.executable, "-P", "-m", kept.__name__, module, *arguments]
         self._started[name] = subprocess.Popen(
-            command, env=self._environment, stdin=subprocess.PIPE
+            command,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            # what is wrong, wherever they say it: our own output is the address alone
+            stdout=2,
         )
         numbers = [os.getpid(), *(each.pid for each in self._started.values())]
         written = {
-            "port": self._port,
+            "port": self._door.port,
+            "plain": self._door.plain,
             "folder": str(self._folder),
             "processes": [(each, psutil.Process(each).create_time()) for each in numbers],
         }
         write_atomically(_path(self._home), json.dumps(written).encode())
+
+    def worker_lives(self) -> bool:
+        """Whether the code server has the process that holds the graph, which it never starts
+        again."""
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(self._started[CODE_SERVER].pid)
+            return any(each.status() != psutil.STATUS_ZOMBIE for each in server.children())
+        return False
 
     def wait(self, until: Callable[[], bool]) -> bool:
         """Whether it became so before somebody asked to end. Raises ``Ended``."""
@@ -210,34 +230,41 @@ class _Children:
                 process.wait()
 
 
-def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
-    # a gql.py or dagster.py in the folder where this is started must not be imported
-    environment = {**os.environ, **prepare(house.home), "PYTHONSAFEPATH": "1"}
-    manifest_path(house.home)
+def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
+    """Run all three until somebody ends them; says whether they must begin again, because Dagster's
+    storage is damaged or another one now."""
+    environment = _made_ready(house.home)
     defined = _first_day(house)
+    known = storage.identity(house.home)
     looked = time.monotonic()
 
-    def older_data() -> bool:
+    def look() -> bool:
         nonlocal defined, looked
-        if time.monotonic() - looked >= LOOK_SECONDS:
-            earliest = _first_day(house)
-            if earliest != defined and _reloaded(door):
-                defined = earliest
-            looked = time.monotonic()
-        return False
+        if time.monotonic() - looked < LOOK_SECONDS:
+            return False
+        if not children.worker_lives():
+            raise Ended(
+                "The process that holds the graph ended: it was killed, or the code could not "
+                "be loaded. All was ended; `personal-pipeline up` starts again."
+            )
+        earliest = _first_day(house)
+        if earliest != defined and _reloaded(door):
+            defined = earliest
+        looked = time.monotonic()
+        return storage.identity(house.home) != known or _is_damaged(house.home)
 
-    with _children(house.home, door.port, environment) as (children, folder):
+    with _children(house.home, door, environment) as (children, folder):
         place = _place(folder)
         workspace = folder / "workspace.yaml"
         server = {"location_name": MODULE, **place}
         workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": server}]}))
         children.start(
-            *("code server", "dagster", "code-server", "start"),
+            *(CODE_SERVER, "dagster", "code-server", "start"),
             *(text for name, value in place.items() for text in (f"--{name}", str(value))),
             *("--module-name", MODULE, "--location-name", MODULE, "--log-level", "warning"),
         )
         if not children.wait(lambda: _code_server_listens(place)):
-            return 0
+            return False
         children.start(
             *("web server", "personal_pipeline.doors.dagster_ui", "--home", str(house.home.root)),
             *("--workspace", str(workspace), "--port", str(door.port)),
@@ -249,22 +276,21 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> int:
         )
         if children.wait(lambda: _listens(door.port)):
             tell(door)
-            children.wait(older_data)
-    return 0
+            return children.wait(look)
+    return False
+
+
+def _is_damaged(home: Home) -> bool:
+    return next(storage.damaged(home, thorough=False), None) is not None
 
 
 @contextmanager
 def _children(
-    home: Home, port: int, environment: dict[str, str]
+    home: Home, door: Door, environment: dict[str, str]
 ) -> Iterator[tuple[_Children, Path]]:
-    if _listens(port):
-        raise Ended(
-            f"Port {port} is taken by another program. Choose another with `up --port` or "
-            "PERSONAL_PIPELINE_PORT."
-        )
     # not in the home: the path of a socket may have about a hundred bytes
     with tempfile.TemporaryDirectory(prefix="personal-pipeline-") as folder:
-        children = _Children(home, port, Path(folder), environment)
+        children = _Children(home, door, Path(folder), environment)
 
         def end(*_: object) -> None:
             children.asked_to_end = True
@@ -277,6 +303,28 @@ def _children(
             children.end()
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+def _made_ready(home: Home) -> dict[str, str]:
+    """The environment of Dagster's processes, once the home is ready for them."""
+    environment = {
+        **os.environ,
+        "PERSONAL_PIPELINE_HOME": str(home.root),
+        # a gql.py or dagster.py in the folder where this is started must not be imported
+        "PYTHONSAFEPATH": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "personal_pipeline.graph.ready"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise Ended("The home could not be made ready for Dagster; what is wrong stands above.")
+    # what a library prints while it is imported comes before it
+    more: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return environment | more
 
 
 def _place(folder: Path) -> dict[str, Any]:

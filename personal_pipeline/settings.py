@@ -6,6 +6,9 @@ stars wherever they are printed.
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +16,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from personal_pipeline.home import OTHERS, PRIVATE_FILE
 
 
 def _zone(name: str) -> str:
@@ -103,6 +108,21 @@ class Settings(BaseSettings):
         raise KeyError(f"{variable} is not a setting of personal_pipeline")
 
 
+class OpenToOthers(Exception):
+    """The file with the credentials can be read by others. The message says what to do."""
+
+
 def load_settings() -> Settings:
-    """Read the settings now. Raises ``pydantic.ValidationError`` when one of them is malformed."""
+    """Read the settings now. Raises ``pydantic.ValidationError`` when one of them is malformed, and
+    ``OpenToOthers`` when others on this machine may read or change ``.env``, whatever is in it: it
+    is made to hold credentials."""
+    file = Path(".env").absolute()
+    # elsewhere modes say nothing of who may read
+    if os.name == "posix" and file.is_file():
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & OTHERS:
+            raise OpenToOthers(
+                f"{file} has mode {mode:04o}: others on this machine can read the credentials in "
+                f"it. Nothing was done. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
+            )
     return Settings()

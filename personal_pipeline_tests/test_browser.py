@@ -91,8 +91,8 @@ ATTEMPTS = {
     "form of several parts": """
         form('post', `${at}/graphql`, 'multipart/form-data', 'query', say); return null;""",
     "form that forges an event": """
-        form('post', `${at}/report_asset_materialization/stripe/charges`,
-             'application/x-www-form-urlencoded', 'data_version', 'forged'); return null;""",
+        form('post', `${at}/report_asset_materialization/stripe/charges?data_version=forged`,
+             'text/plain', 'a', 'b'); return null;""",
     "fetch": """
         const answer = await fetch(`${at}/graphql?query=${encodeURIComponent(read)}`);
         return await answer.text();""",
@@ -106,8 +106,8 @@ ATTEMPTS = {
             body: JSON.stringify({query: say})});
         return await answer.text() || null;""",
     "fetch that forges an event": """
-        await fetch(`${at}/report_asset_materialization/stripe/charges`, {method: 'POST',
-            mode: 'no-cors', credentials: 'include', body: '{"data_version": "forged"}'});
+        await fetch(`${at}/report_asset_materialization/stripe/charges?data_version=forged`,
+            {method: 'POST', mode: 'no-cors', credentials: 'include'});
         return null;""",
     "fetch of a page": """
         const answer = await fetch(`${at}/runs`, {credentials: 'include'});
@@ -203,7 +203,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        door = serve.door_of_running(home, plain=False)
+        door = serve.door_of_running(home)
         assert door is not None
         assert door.opening() in line
         running = Up(home, door)

@@ -63,8 +63,10 @@ class TestFetched:
     def test_a_look_that_ended_in_an_error_says_why(self) -> None:
         memory = LOOKED.failed(NOW, Failure.CREDENTIAL_REFUSED, "HTTP 401. Make a new key.")
         verdict = self.judged(memory, timedelta(hours=1))
-        assert verdict.state is State.FAILING
+        assert verdict.state is State.ACTION_REQUIRED
         assert verdict.cause == "credential refused"
+        down = LOOKED.failed(NOW, Failure.SERVICE_DOWN, "HTTP 500.")
+        assert self.judged(down, timedelta(hours=1)).state is State.FAILING
         assert verdict.detail == "HTTP 401. Make a new key."
         # a look that goes well again ends it
         again = memory.succeeded(NOW, unreadable=0, records=3)
@@ -76,12 +78,22 @@ class TestFetched:
         assert (verdict.state, verdict.cause) == (State.FAILING, FORMAT_CHANGED)
         assert "40 records" in verdict.detail
         for other in (
-            LOOKED.succeeded(NOW, unreadable=39, records=40),
+            LOOKED.succeeded(NOW, unreadable=10, records=40),
             # one odd record on a quiet day
             LOOKED.succeeded(NOW, unreadable=1, records=1),
             LOOKED.succeeded(NOW, unreadable=0, records=0),
         ):
             assert self.judged(other, timedelta()).state is State.FRESH
+
+    def test_an_answer_of_which_much_cannot_be_read_says_how_much(self) -> None:
+        verdict = self.judged(LOOKED.succeeded(NOW, unreadable=662, records=2298), timedelta())
+        assert (verdict.state, verdict.cause) == (State.FAILING, FORMAT_CHANGED)
+        assert "662 of 2,298 records" in verdict.detail
+
+    def test_a_look_that_has_not_come_yet_is_a_clock_that_jumped(self) -> None:
+        ahead = StreamMemory().succeeded(NOW + timedelta(days=60), unreadable=0, records=3)
+        verdict = self.judged(ahead, timedelta())
+        assert (verdict.state, verdict.cause) == (State.FAILING, Failure.CLOCK_WRONG)
 
     def test_before_the_first_look(self) -> None:
         assert self.judged(StreamMemory(), timedelta()).state is State.WAITING

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 from personal_pipeline.cli import main
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -64,6 +64,15 @@ def works_in_a_fresh_folder(words: list[str], folder: Path) -> None:
     for name in (".env.example", "requirements.lock"):
         shutil.copy(CHECKOUT / name, folder)
     run(*words, cwd=folder)
+
+
+def works_on_a_copied_example(words: list[str], folder: Path) -> None:
+    shutil.copy(CHECKOUT / ".env.example", folder / ".env")
+    (folder / ".env").chmod(0o644)
+    with pytest.raises(OpenToOthers):
+        load_settings()
+    run(*words, cwd=folder)
+    load_settings()
 
 
 def can_be_activated(words: list[str], folder: Path) -> None:
@@ -140,9 +149,12 @@ COMMANDS: dict[str, Check] = {
     "dagster definitions validate --workspace workspace.yaml": is_installed,
     "pytest --numprocesses auto --dist worksteal": is_installed,
     "cp .env.example .env": works_in_a_fresh_folder,
+    "chmod 600 .env": works_on_a_copied_example,
     "personal-pipeline sources": does_it_with_nothing_connected,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
+    "personal-pipeline rebuild": is_understood,
+    "personal-pipeline rebuild --source bank": is_understood,
     "personal-pipeline up": is_understood,
     "personal-pipeline open": is_understood,
     "personal-pipeline refresh": is_understood,
@@ -153,6 +165,8 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline status": does_it_with_nothing_connected,
     "personal-pipeline status --notify": is_understood,
     "personal-pipeline report --open": is_understood,
+    "personal-pipeline doctor --verify": does_it_with_nothing_connected,
+    "personal-pipeline doctor --repair": does_it_with_nothing_connected,
 }
 
 IN_README = [line for block in blocks("sh") for line in block.splitlines() if line.strip()]

@@ -14,6 +14,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Record, Source
 from personal_pipeline.ingest.http import Client
 from personal_pipeline.ingest.lake import PART
+from personal_pipeline.ingest.memory import recall
 from personal_pipeline.refresh import refresh
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import Services, end, start
@@ -50,7 +51,11 @@ def test_a_defect_in_one_source_costs_that_source_only(services: Services, copie
     (failure,) = passed.failures
     assert failure.startswith("Kit: RuntimeError in test_refresh.py, line ")
     assert PRIVATE not in failure
-    assert passed.looks["kit"] == ()
+    looks = passed.looks["kit"]
+    assert [str(look.failure and look.failure.failure) for look in looks] == ["defect"] * 4
+    # on the board as well, and told from there
+    kept = recall(copied, "kit", "subscribers")
+    assert (kept.failure, kept.failure_message) == ("defect", failure)
     assert [look.failure for look in passed.looks["stripe"]] == [None] * 6
     assert passed.outcome.report is not None
 

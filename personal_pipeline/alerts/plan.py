@@ -5,6 +5,7 @@ The rules, in the order in which a person would miss them:
 - A subject is told of once when it turns, and once when it is well again. In between there is a
   reminder every so many days, and a message when a trouble of another kind comes on top, since that
   asks for another remedy.
+- What only the person can mend at the service (a key is refused) is told once, without reminders.
 - A failure that the next look may end (the service is down, time ran out) is told when a look most
   of a day later failed too, or was missed. What recovers before is never told, so that a service
   that stumbles every other day is left in peace.
@@ -216,7 +217,7 @@ def _of_subjects(
             told[subject.key] = known
             if now - known.last < rules.reminder - SLACK:
                 continue
-            still = [t for t in subject.troubles if t.kind in known.kinds]
+            still = [t for t in subject.troubles if t.kind in known.kinds and not t.once]
             if still:
                 told[subject.key] = replace(known, last=now)
             for reason, troubles in _by_reason(still).items():

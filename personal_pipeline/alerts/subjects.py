@@ -50,6 +50,7 @@ class Trouble:
 
     ``early``: not worth a message of its own yet, but worth a line in that of another subject that
     has it for the same reason. ``by_hand``: only the person can end it, by dropping a file.
+    ``once``: told when it turns, and without reminders, since nothing can change by itself.
     """
 
     stream: str
@@ -58,6 +59,7 @@ class Trouble:
     looked_at: datetime | None = None
     early: bool = False
     by_hand: bool = False
+    once: bool = False
 
     @property
     def passing(self) -> bool:
@@ -115,15 +117,22 @@ def _service(source: str, title: str, lines: Sequence[StreamState]) -> Subject:
         troubles=tuple(
             Trouble(
                 stream=line.stream,
-                reason=(line.cause or State.FAILING) if line.state is State.FAILING else LATE,
+                reason=_reason(line),
                 detail=line.detail,
                 looked_at=line.last_looked,
                 early=line.state is State.DUE,
+                once=line.state is State.ACTION_REQUIRED,
             )
             for line in lines
-            if line.state in (State.DUE, State.LATE, State.FAILING)
+            if line.state in (State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED)
         ),
     )
+
+
+def _reason(line: StreamState) -> str:
+    if line.state is State.ACTION_REQUIRED:
+        return f"{line.state}, {line.cause}" if line.cause else str(line.state)
+    return (line.cause or State.FAILING) if line.state is State.FAILING else LATE
 
 
 def _export(

@@ -6,23 +6,20 @@ nor at the websocket's Origin, and lets anybody tell it of materializations that
 
 from __future__ import annotations
 
-import errno
-import socket
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import dagster as dg
-import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
-from personal_pipeline.doors.door import LOOPBACK, Door, door_of
+from personal_pipeline.doors.door import Door, door_of
 from personal_pipeline.doors.guard import App, Guard
+from personal_pipeline.doors.server import PortTaken, other_loopback_taken, server_of
 from personal_pipeline.home import Home
 
 CLOSED = (
@@ -49,29 +46,6 @@ def guarded(app: App, door: Door) -> Guard:
     return Guard(app, door, questions=(GRAPHQL,), sockets=(GRAPHQL,), closed=CLOSED)
 
 
-@contextmanager
-def other_loopback_taken(port: int) -> Iterator[None]:
-    """Hold the port of ``[::1]`` without listening there. A browser may try that address first, and
-    a server of another user of the machine would be sent our token.
-
-    Raises ``OSError`` when somebody has it. A machine without IPv6 has no such address.
-    """
-    try:
-        held = socket.socket(socket.AF_INET6)
-    except OSError:
-        yield
-        return
-    with held:
-        if sys.platform == "win32":
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        try:
-            held.bind(("::1", port))
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise
-        yield
-
-
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path), required=True)
 @click.option("--workspace", type=click.Path(), required=True)
@@ -91,26 +65,8 @@ def main(home: Path, workspace: str, port: int, plain: bool) -> None:
                 # the server ends in order, and then says once more that it was interrupted
                 with other_loopback_taken(port), suppress(KeyboardInterrupt):
                     server_of(guarded(app, door), port).run()
-            except OSError as error:
-                sys.exit(f"port {port} cannot be used: {error.strerror}")
-
-
-def server_of(app: App, port: int) -> uvicorn.Server:
-    """A server on 127.0.0.1 that keeps no log of requests: their addresses may hold the token."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=LOOPBACK,
-            port=port,
-            # the strict parser: two Host headers, or a head of more than 64 KB, are refused by it
-            http="h11",
-            log_level="warning",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
-    )
+            except PortTaken as error:
+                sys.exit(f"{error} Choose another with `up --port` or PERSONAL_PIPELINE_PORT.")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ from personal_pipeline.graph.house import House
 ROUND_INTERVAL_SECONDS = 60
 
 _OWN_ERRORS = frozenset(
-    "Busy DamagedPartition OSError PermissionError ServiceError UnreadableFile".split()  # noqa: SIM905
+    [
+        *("Busy", "CannotVerify", "DamagedPartition", "DamagedWarehouse", "OSError"),
+        *("PermissionError", "ServiceError", "UnreadableFile"),
+    ]
 )
 """Errors whose text is known to hold no value of a row. Of any other only the name is told."""
 

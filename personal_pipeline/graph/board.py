@@ -11,28 +11,58 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from personal_pipeline.freshness import LAKE_DAMAGED, State, Verdict, judge_api, judge_drop
+from personal_pipeline.freshness import (
+    ARCHIVE_DAMAGED,
+    LAKE_DAMAGED,
+    State,
+    Verdict,
+    judge_api,
+    judge_drop,
+)
 from personal_pipeline.graph.house import House
 from personal_pipeline.ingest.arrivals import Exports, exports_of
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source
+from personal_pipeline.ingest.damage import Damage, Kind, known_damage, sentence
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
+from personal_pipeline.ingest.repair import missing_still
 from personal_pipeline.outputs.board import StreamState
 
-_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
+_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 """After these the other streams of the source are not even asked."""
+
+CAUSES = {
+    Kind.LAKE: LAKE_DAMAGED,
+    Kind.MISSING: LAKE_DAMAGED,
+    Kind.ORIGINAL: ARCHIVE_DAMAGED,
+    Kind.SUPERSEDED: ARCHIVE_DAMAGED,
+}
 
 
 def board_of(house: House) -> list[StreamState]:
     """One state a stream, in the order of the sources."""
     now = house.clock()
     exports = exports_of(house.home)
+    damaged = _damage_by_stream(house)
     return [
-        line
+        _with_damage(line, damaged)
         for source in house.sources
         for line in (*_api_lines(house, source, now), *_drop_lines(house, source, now, exports))
     ]
+
+
+def _damage_by_stream(house: House) -> dict[tuple[str, str], Damage]:
+    """What was found damaged, by source and stream, or the drop of an original."""
+    damages = missing_still(house.home, house.sources, known_damage(house.home))
+    return {(each.source, each.stream or each.drop): each for each in damages}
+
+
+def _with_damage(line: StreamState, damaged: Mapping[tuple[str, str], Damage]) -> StreamState:
+    damage = damaged.get((line.source, line.stream)) or damaged.get((line.source, line.drop or ""))
+    if damage is None or line.cause == LAKE_DAMAGED:
+        return line
+    return replace(line, state=State.FAILING, cause=CAUSES[damage.kind], detail=sentence(damage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +98,7 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
             last_looked=memory.looked_at,
             records=memory.records,
             unreadable=memory.unreadable,
+            asked_until=memory.asked_until,
         )
 
 
@@ -121,6 +152,7 @@ def _line(
     last_looked: datetime | None,
     records: int | None,
     unreadable: int,
+    asked_until: datetime | None = None,
 ) -> StreamState:
     if kept.damage:
         verdict = Verdict(State.FAILING, kept.damage, cause=LAKE_DAMAGED)
@@ -133,6 +165,7 @@ def _line(
         state=verdict.state,
         cause=verdict.cause,
         last_looked=last_looked,
+        asked_until=asked_until,
         newest_data=kept.newest,
         next_expected=verdict.next_expected,
         rows=kept.rows,

@@ -7,12 +7,11 @@ stale. Both take the same steps and leave the same records.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from personal_pipeline.graph import dbt_project, warehouse
+from personal_pipeline.graph import dbt_project, warehouse, whole
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.reconcile import (
     Batch,
@@ -140,42 +139,43 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     """Build these partitions of these tables, stale or not, in the order of their inputs.
 
     A failed table keeps what it had, and is returned with its failure; this does not raise for it.
+    Raises as ``reconcile`` does.
     """
+    return _published(house, lambda: _build(house, wanted), builds_all=False)
+
+
+def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     tables = all_tables(house)
     work = Work()
-    with warehouse.writing(house.home), _published(house):
-        broken = _make_ready(house, tables)
+    broken = _make_ready(house, tables)
+    before = _look(house)
+    stale = find_stale(tables, before.lake.versions, before.ledger, house.today)
+    # a table that is made anew gets all its rows, whichever of them were asked for
+    asked: dict[str, dict[str, Reason]] = {
+        name: {
+            **dict.fromkeys(partitions, Reason.ASKED),
+            **(stale.get(name, {}) if _is_outdated(stale, name) else {}),
+        }
+        for name, partitions in wanted.items()
+    }
+    # what failed its tests is in its table, and nothing may be built from it
+    bad = {
+        name for name, parts in before.failures.items() if parts.keys() & stale.get(name, {}).keys()
+    }
+    held = downstream_of(tables, bad - asked.keys())
+    failed = broken.keys() | held
+    skipped: set[str] = set()
+    while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
+        done = _build_batch(house, tables, batch, asked, before)
+        failed |= _not_built(batch, done)
+        asked = {name: p for name, p in asked.items() if name not in batch.partitions}
+        skipped |= batch.partitions.keys() - {each.name for each in done.built}
+        work.built += done.built
+        work.tested += done.tested
         before = _look(house)
-        stale = find_stale(tables, before.lake.versions, before.ledger, house.today)
-        # a table that is made anew gets all its rows, whichever of them were asked for
-        asked: dict[str, dict[str, Reason]] = {
-            name: {
-                **dict.fromkeys(partitions, Reason.ASKED),
-                **(stale.get(name, {}) if _is_outdated(stale, name) else {}),
-            }
-            for name, partitions in wanted.items()
-        }
-        # what failed its tests is in its table, and nothing may be built from it
-        bad = {
-            name
-            for name, parts in before.failures.items()
-            if parts.keys() & stale.get(name, {}).keys()
-        }
-        held = downstream_of(tables, bad - asked.keys())
-        failed = broken.keys() | held
-        skipped: set[str] = set()
-        while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
-            done = _build_batch(house, tables, batch, asked, before)
-            failed |= _not_built(batch, done)
-            asked = {name: p for name, p in asked.items() if name not in batch.partitions}
-            skipped |= batch.partitions.keys() - {each.name for each in done.built}
-            work.built += done.built
-            work.tested += done.tested
-            before = _look(house)
     for name in [*asked, *sorted(skipped)]:
         message = broken.get(name) or _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
-    house.outcome.built += work.built
     return work
 
 
@@ -183,35 +183,37 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
     """Build what is stale until nothing is, or until all that is left failed.
 
     What failed twice from the same inputs is not tried again, unless ``retry`` says so; it is
-    returned with its failure every time.
+    returned with its failure every time. A damaged warehouse is deleted and built from the lake.
+    Raises ``DamagedWarehouse`` when it is damaged again after that.
     """
+    return _published(house, lambda: _reconcile(house, retry=retry), builds_all=True)
+
+
+def _reconcile(house: House, *, retry: bool = False) -> Work:
     tables = all_tables(house)
     work = Work()
     builds: Counter[tuple[str, str]] = Counter()
-    with warehouse.writing(house.home), _published(house):
-        broken = _make_ready(house, tables)
-        failed = set(broken)
-        while True:
-            before = _look(house)
-            versions, damaged = before.lake.versions, before.lake.damaged
-            stale = find_stale(tables, versions, before.ledger, house.today)
-            failures = {} if retry else before.failures
-            waiting = given_up(tables, versions, before.ledger, failures, stale)
-            batch = next_batch(tables, stale, failed | damaged.keys(), waiting, before.failures)
-            if batch is None:
-                break
-            builds.update(
-                (name, each) for name, parts in batch.partitions.items() for each in parts
-            )
-            restless = {name for (name, _), times in builds.items() if times > MOST_BUILDS}
-            if restless:
-                # inputs that change faster than they are built are left to the next pass
-                failed |= restless
-                continue
-            done = _build_batch(house, tables, batch, stale, before)
-            failed |= _not_built(batch, done)
-            work.built += done.built
-            work.tested += done.tested
+    broken = _make_ready(house, tables)
+    failed = set(broken)
+    while True:
+        before = _look(house)
+        versions, damaged = before.lake.versions, before.lake.damaged
+        stale = find_stale(tables, versions, before.ledger, house.today)
+        failures = {} if retry else before.failures
+        waiting = given_up(tables, versions, before.ledger, failures, stale)
+        batch = next_batch(tables, stale, failed | damaged.keys(), waiting, before.failures)
+        if batch is None:
+            break
+        builds.update((name, each) for name, parts in batch.partitions.items() for each in parts)
+        restless = {name for (name, _), times in builds.items() if times > MOST_BUILDS}
+        if restless:
+            # inputs that change faster than they are built are left to the next pass
+            failed |= restless
+            continue
+        done = _build_batch(house, tables, batch, stale, before)
+        failed |= _not_built(batch, done)
+        work.built += done.built
+        work.tested += done.tested
     for name, partitions in waiting.items():
         if name not in failed:
             message = next(iter(partitions.values())).message
@@ -221,7 +223,6 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
             work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **damaged}.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
-    house.outcome.built += work.built
     return work
 
 
@@ -245,13 +246,39 @@ def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | Non
     return next((m for each, m in damaged.items() if name in downstream_of(tables, [each])), None)
 
 
-@contextmanager
-def _published(house: House) -> Iterator[None]:
-    """Publish at the end, whatever became of the build: once, so that readers see no half of it."""
-    try:
-        yield
-    finally:
-        warehouse.publish(house.home)
+def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> Work:
+    """Do the work and publish at the end, whatever became of it: once, so that readers see no half
+    of it. If the warehouse is damaged, do it once more from an empty one, and publish only when
+    that is complete."""
+    home = house.home
+    with warehouse.writing(home):
+        try:
+            warehouse.make_ready(home)
+            if not warehouse.is_begun_anew(home):
+                try:
+                    done = work()
+                finally:
+                    warehouse.publish(home)
+                house.outcome.built += done.built
+                return done
+        except warehouse.DamagedWarehouse as damage:
+            warehouse.begin_anew(home)
+            house.outcome.notes.append(
+                f"The warehouse was damaged ({damage}). It was deleted and built again from the "
+                "lake; until then readers had the copy that was published last."
+            )
+        try:
+            if not builds_all:
+                house.outcome.built += _reconcile(house).built
+            done = work()
+            warehouse.publish(home)
+        except warehouse.DamagedWarehouse as damage:
+            raise warehouse.DamagedWarehouse(
+                f"The warehouse was built anew and is damaged again ({damage}): the disk may be "
+                "failing. What was published last stays."
+            ) from damage
+    house.outcome.built += done.built
+    return done
 
 
 def _build_batch(
@@ -265,13 +292,10 @@ def _build_batch(
     with warehouse.connection(home) as opened:
         warehouse.begin(opened, wanted)
     inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
-    house.outcome.dbt_calls += 1
-    results = dbt_project.run(
-        home,
+    results = _dbt(
+        house,
         "build",
-        [tables[name].model or "" for name in wanted],
         {tables[name].model or "": windows(tables[name], parts) for name, parts in wanted.items()},
-        house.settings.currency,
         anew=batch.anew,
     )
     models = {result.name: result for result in results if result.kind == "model"}
@@ -327,6 +351,30 @@ def _build_batch(
     return work
 
 
+def _dbt(
+    house: House,
+    command: str,
+    models: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    anew: bool = False,
+) -> list[dbt_project.NodeResult]:
+    """Run models, each for its windows. Raises ``DamagedWarehouse`` when that is why one failed."""
+    house.outcome.dbt_calls += 1
+    try:
+        results = dbt_project.run(
+            house.home, command, list(models), models, house.settings.currency, anew=anew
+        )
+    except dbt_project.DbtFailed:
+        warehouse.expect_whole(house.home)
+        raise
+    broken = [each.message for each in results if each.status in ("error", "runtime error")]
+    if sign := next(filter(whole.speaks_of_damage, broken), None):
+        raise warehouse.DamagedWarehouse(sign.splitlines()[0])
+    if broken:
+        warehouse.expect_whole(house.home)
+    return results
+
+
 def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """What was read of each input. Of one that changed while dbt ran nobody knows which content was
     seen, so the partition is stale whatever becomes of that input, also when it changes back."""
@@ -378,9 +426,7 @@ def _make_ready(house: House, tables: Tables) -> dict[str, str]:
     missing = [table for table in models if table.name not in existing or table in outdated]
     if not missing:
         return {}
-    house.outcome.dbt_calls += 1
-    nothing: dict[str, list[tuple[str, str]]] = {str(table.model): [] for table in missing}
-    results = dbt_project.run(home, "run", list(nothing), nothing, house.settings.currency)
+    results = _dbt(house, "run", {str(table.model): [] for table in missing})
     made = {result.name for result in results if result.status == "success"}
     with warehouse.connection(home) as opened:
         warehouse.record_tables(opened, [table for table in missing if table.model in made])

@@ -11,10 +11,13 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.freshness import State
+from personal_pipeline.graph import whole
 from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER, asset_key
+from personal_pipeline.graph.warehouse import damage_of_published
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.columns import (
     Columns,
     looked,
@@ -23,6 +26,7 @@ from personal_pipeline.ingest.columns import (
     remember_columns,
 )
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.damage import known_damage, sentence, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.outputs.board import (
     StreamState,
@@ -93,12 +97,56 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
     return [check_streams]
 
 
+def files_check(sources: Sequence[Source]) -> dg.AssetChecksDefinition:
+    """Whether what lies on the disk is what was written there."""
+
+    @dg.asset_check(
+        asset=BOARD,
+        name="files_are_whole",
+        description=(
+            "Reads a thirtieth of archive and lake each day, and the published tables: are they as "
+            "they were written? What belongs to a stream is on its line of the board."
+        ),
+    )
+    def files_are_whole(
+        context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]
+    ) -> dg.AssetCheckResult:
+        looked = verify_some(house.home, sources, house.today)
+        if looked is not None:
+            whole.forget(house.home, house.home.published)
+            context.log.info(
+                f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB read in "
+                f"{looked.seconds:.1f} s; {len(looked.damages)} damaged."
+            )
+        found = troubles_of(house.home)
+        return dg.AssetCheckResult(
+            passed=not found,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=" ".join(found) or None,
+        )
+
+    return files_are_whole
+
+
+def troubles_of(home: Home) -> list[str]:
+    """What is damaged and has no line on the board, with what to do, a sentence each."""
+    found = []
+    if damage := damage_of_published(home):
+        found.append(
+            f"The published tables cannot be read ({damage}). Run `personal-pipeline refresh`: it "
+            "publishes them anew."
+        )
+    return found + [
+        sentence(each) for each in known_damage(home) if not each.stream and not each.drop
+    ]
+
+
 def checked(
     line: StreamState, unknown: Collection[str], gone: Collection[str]
 ) -> dg.AssetCheckResult:
     """What the check of a stream says: counts, days and names of fields, never a value."""
     sentences = []
-    if line.state in (State.FAILING, State.LATE, State.DUE):
+    if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
     if line.unreadable:
         sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
@@ -111,6 +159,7 @@ def checked(
         "state": str(line.state),
         "cause": line.cause,
         "last looked": (dg.MetadataValue.timestamp(line.last_looked) if line.last_looked else None),
+        "asked until": (dg.MetadataValue.timestamp(line.asked_until) if line.asked_until else None),
         "newest event": newest_words(line) or None,
         "next expected": line.next_expected.isoformat() if line.next_expected else None,
         "rows": line.rows,
@@ -125,7 +174,7 @@ def checked(
         passed=not sentences,
         severity=(
             dg.AssetCheckSeverity.ERROR
-            if line.state in (State.FAILING, State.LATE)
+            if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE)
             else dg.AssetCheckSeverity.WARN
         ),
         description=" ".join(sentences) or line.detail or None,

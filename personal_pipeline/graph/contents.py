@@ -15,6 +15,7 @@ from dagster._core.events import DagsterEventType
 
 from personal_pipeline.graph.event_log import batched
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.storage import TOLD
 from personal_pipeline.graph.tables import WHOLE
 from personal_pipeline.home import write_atomically
 
@@ -71,6 +72,11 @@ def log_contents(
             write_atomically(_path(house), json.dumps(now, indent=1).encode())
 
 
+def was_told(house: House, names: Collection[str]) -> bool:
+    """Whether Dagster was told of these tables, in whichever state they were."""
+    return set(names) <= _told(house).keys()
+
+
 def _known(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     """The digest of each partition as Dagster last heard it."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
@@ -89,7 +95,7 @@ def _digest(partitions: Mapping[str, str]) -> str:
 
 def _path(house: House) -> Path:
     # beside Dagster's own files, so that it goes when they are deleted
-    return house.home.dagster / "told.json"
+    return house.home.dagster / TOLD
 
 
 def _told(house: House) -> dict[str, str]:

@@ -90,8 +90,12 @@ def _copied(home: Home) -> Path:
 
 
 def _copy_project(place: Path) -> None:
-    ignored = shutil.ignore_patterns("target", "logs")
-    shutil.copytree(FOLDER, place, dirs_exist_ok=True, ignore=ignored)
+    for path in FOLDER.rglob("*"):
+        within = path.relative_to(FOLDER)
+        if path.is_file() and not {"target", "logs"} & set(within.parts):
+            (place / within).parent.mkdir(parents=True, exist_ok=True)
+            # without its mode, which lets others read
+            shutil.copyfile(path, place / within)
     for path in place.rglob("*"):
         if path.is_file() and not (FOLDER / path.relative_to(place)).exists():
             path.unlink()

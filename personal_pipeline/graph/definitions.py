@@ -7,7 +7,13 @@ import dagster as dg
 from personal_pipeline.graph import automation
 from personal_pipeline.graph.alerting import alert_sensor, check_keys_of, failed_run_sensor
 from personal_pipeline.graph.build import all_tables
-from personal_pipeline.graph.checks import board_asset, checks_job, checks_schedule, stream_checks
+from personal_pipeline.graph.checks import (
+    board_asset,
+    checks_job,
+    checks_schedule,
+    files_check,
+    stream_checks,
+)
 from personal_pipeline.graph.derived import derived_assets
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day, partitions_from
@@ -29,7 +35,7 @@ def definitions_of(house: House) -> dg.Definitions:
     built = derived_assets(house, tables, partitions)
     report = report_asset(tables)
     board = board_asset()
-    checks = stream_checks(house.sources)
+    checks = [*stream_checks(house.sources), files_check(house.sources)]
     jobs = {
         source.name: dg.define_asset_job(
             f"fetch_{source.name}_job", dg.AssetSelection.assets(assets).without_checks()
@@ -54,7 +60,7 @@ def definitions_of(house: House) -> dg.Definitions:
         sensors=[
             automation.inbox_sensor(taking),
             automation.automation_sensor(dg.AssetSelection.assets(*built, report).without_checks()),
-            alert_sensor(check_keys_of(assets)),
+            alert_sensor(check_keys_of([*assets, *checks])),
             failed_run_sensor(),
         ],
         resources={"house": house},

@@ -35,13 +35,14 @@ class BuiltTable:
 class Outcome:
     """What the runs of a pass did; runs of the same process append to it."""
 
-    said: list[str] = field(default_factory=list)
-    """What a person should know of the home that was opened, in sentences."""
     receipts: list[Receipt] = field(default_factory=list)
     read_again: list[ReadAgain] = field(default_factory=list)
     built: list[BuiltTable] = field(default_factory=list)
     dbt_calls: int = 0
     report: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What a person should know: what was found damaged and mended by itself, or could not be found
+    out when an older home was opened; a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class House:
     looks: Mapping[str, Sequence[Pulled]] = field(default_factory=dict)
     """By source, what this process has just fetched, for its run to record: a pass fetches all
     sources side by side in threads, and Dagster can only run one job at a time in a process."""
+
+    broken: Mapping[str, Exception] = field(default_factory=dict)
+    """By source, what ended the fetching of this process before it could say of which stream."""
+    accept: frozenset[str] = frozenset()
+    """Sources whose answers are taken also when they make most rows vanish: the person said so."""
 
     @property
     def today(self) -> date:

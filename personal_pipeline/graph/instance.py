@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import dagster as dg
 
+from personal_pipeline.graph import storage
 from personal_pipeline.home import Home, write_atomically
+
+LOCK_WAIT_SECONDS = 60
 
 CONFIGURATION = """\
 # Written by personal-pipeline; changes are overwritten. Reasons: docs/decisions/.
@@ -72,8 +75,17 @@ def prepare(home: Home) -> dict[str, str]:
 
 
 @contextmanager
-def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a home, for runs in this process."""
-    os.environ.update(prepare(home))
-    with dg.DagsterInstance.get() as instance:
+def instance_of(home: Home, note: Callable[[str], object] = print) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home, for runs in this process. ``note`` is told in a sentence when
+    its storage was damaged and begun anew."""
+    with ExitStack() as stack:
+        # held while Dagster makes its files: half made they look damaged
+        with home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
+            if said := storage.mend(home):
+                note(said)
+            os.environ.update(prepare(home))
+            instance = stack.enter_context(dg.DagsterInstance.get())
+            instance.get_runs(limit=1)
+            instance.event_log_storage.get_maximum_record_id()
+            instance.all_instigator_state()
         yield instance

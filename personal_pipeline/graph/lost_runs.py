@@ -7,8 +7,9 @@ processes cannot be asked about them, and each holds a place in the queue and in
 from __future__ import annotations
 
 import dagster as dg
-import psutil
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+from personal_pipeline.home import is_alive
 
 # clocks are read at different moments
 _SLACK_SECONDS = 2.0
@@ -22,7 +23,7 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     lost = []
     for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)):
         process = _process_of(instance, run)
-        if process is None or _lives(*process):
+        if process is None or is_alive(*process, _SLACK_SECONDS):
             continue
         instance.report_run_failed(
             run, "The process of this run was ended from outside: killed, or the machine went off."
@@ -40,15 +41,3 @@ def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, 
         if number is not None:
             return int(str(number.value)), entry.timestamp
     return None
-
-
-def _lives(number: int, since: float) -> bool:
-    """Whether the process is there, and is not a later one with the same number."""
-    try:
-        process = psutil.Process(number)
-        return (
-            process.status() != psutil.STATUS_ZOMBIE
-            and process.create_time() <= since + _SLACK_SECONDS
-        )
-    except psutil.NoSuchProcess:
-        return False

@@ -17,11 +17,13 @@ from pydantic import Field
 from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.mending import mend_dropped
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.warehouse import publish_receipts
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.again import read_outdated_again
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
@@ -161,6 +163,8 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
             )
         asked = asked_partitions(context)
         looks = house.looks.get(source.name)
+        if source.name in house.broken:
+            raise house.broken[source.name]
         if looks is None:
             looks = fetch.pull_source(
                 house.home,
@@ -170,6 +174,7 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
                 clock=house.clock,
                 beginning=house.beginning,
                 window=_window_of(asked) if asked else None,
+                accept=source.name in house.accept,
             )
         written = {f"{source.name}/{look.stream}": look.written for look in looks}
         _log_streams(
@@ -184,7 +189,16 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
                 f"{source.name}.{look.stream}: {look.records} records, "
                 f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
             )
-        failures = dict.fromkeys(str(look.failure) for look in looks if look.failure)
+            for said in look.notes:
+                context.log.warning(f"{source.name}.{look.stream}: {said}")
+            # a key that is refused waits for the person, who is told once: no run needs to be red
+            if look.failure and look.failure.failure in NEEDS_A_PERSON:
+                context.log.warning(f"Action required. {look.failure}")
+        failures = dict.fromkeys(
+            str(look.failure)
+            for look in looks
+            if look.failure and look.failure.failure not in NEEDS_A_PERSON
+        )
         if failures:
             raise dg.Failure(" ".join(failures), allow_retries=False)
         return
@@ -235,7 +249,7 @@ def inbox_assets(
                 allow_retries=False,
             ) from None
         # a damaged partition stands in the way of the files that are to go into it
-        _read_again(context, house, only_damaged=True)
+        mend_dropped(house)
         entries = [path for path in named if path.exists()] if named else inbox.entries(house.home)
         files = adding.packed(house.home, sources, entries)
         written: dict[str, list[Written]] = {}
@@ -285,14 +299,12 @@ def read_originals_again(
 
 
 def _read_again(
-    context: dg.OpExecutionContext | dg.AssetExecutionContext,
-    house: House,
-    *,
-    only_damaged: bool = False,
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, house: House
 ) -> list[str]:
+    mend_dropped(house)
     for sentence in opened(house.home, house.sources):
         context.log.warning(sentence)
-    done = read_outdated_again(house.home, house.sources, house.progress, only_damaged=only_damaged)
+    done = read_outdated_again(house.home, house.sources, house.progress)
     house.outcome.read_again += done
     for each in done:
         changed = sum(map(len, each.changed.values()))

@@ -58,6 +58,32 @@ def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
         opened.executemany(f"insert into pipeline.receipts values ({places})", rows)  # noqa: S608
 
 
+def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
+    """A receipt as its file had it, from the table; None when that does not know it."""
+    cursor = opened.execute("select * from pipeline.receipts where receipt = ?", [name])
+    columns = [column for column, *_ in cursor.description or ()]
+    found = cursor.fetchone()
+    if found is None:
+        return None
+    row = dict(zip(columns, found, strict=True))
+    captured = row["captured_at"]
+    return {
+        "file": row["file"],
+        "received_at": row["received_at"].replace(tzinfo=UTC).isoformat(),
+        "digest": row["origin"],
+        "size": row["size_bytes"],
+        "source": row["source"],
+        "drop": row["kind"],
+        "captured_at": captured.replace(tzinfo=UTC).isoformat() if captured else None,
+        "reason": row["reason"],
+        "unreadable": row["rows_unreadable"],
+        "streams": json.loads(row["streams"]),
+        "problem": row["problem"],
+        "warning": row["warning"],
+        "also_claimed": row["also_claimed"],
+    }
+
+
 def _row(path: Path) -> list[Any] | None:
     """None for a receipt that cannot be read: as elsewhere, it is left out."""
     try:

@@ -101,6 +101,8 @@ def build_and_report(
         broken = error
     try:
         work = reconcile(house, retry=config.retry)
+        for note in house.outcome.notes:
+            context.log.warning(note)
         tell(context, house, work)
     finally:
         board = board_of(house)

@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import duckdb
 from dagster_duckdb import DuckDBResource
 
+from personal_pipeline.graph import whole
 from personal_pipeline.graph.receipts import keep_receipts
 from personal_pipeline.graph.reconcile import (
     EMPTY,
@@ -39,7 +40,7 @@ from personal_pipeline.graph.reconcile import (
     ReadPartitions,
 )
 from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.home import Busy, Home, sync_folder
+from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
 
@@ -92,16 +93,65 @@ def writing(home: Home) -> Iterator[None]:
         yield
 
 
+class DamagedWarehouse(Exception):
+    """The warehouse cannot be read whole. It is derived: ``begin_anew``, and build everything."""
+
+
 @contextmanager
 def connection(home: Home) -> Iterator[DuckDBPyConnection]:
-    """A connection for writing; the caller holds ``writing``. Closed whatever happens."""
-    # the resource closes only when nothing was raised, which would leave the file locked
-    with DuckDBResource(database=str(home.warehouse)).get_connection() as opened:
-        try:
-            opened.execute(LEDGER)
-            yield opened
-        finally:
-            opened.close()
+    """A connection for writing; the caller holds ``writing``. Closed whatever happens. Raises
+    ``DamagedWarehouse`` when that is why something in it failed."""
+    try:
+        # the resource closes only when nothing was raised, which would leave the file locked
+        with DuckDBResource(database=str(home.warehouse)).get_connection() as opened:
+            try:
+                opened.execute(LEDGER)
+                yield opened
+            finally:
+                opened.close()
+    except duckdb.Error as error:
+        if whole.speaks_of_damage(str(error)):
+            raise DamagedWarehouse(type(error).__name__) from error
+        expect_whole(home)
+        raise
+
+
+def expect_whole(home: Home) -> None:
+    """Raise ``DamagedWarehouse`` if the warehouse cannot be read whole; nobody has it open."""
+    if home.warehouse.exists() and (damage := whole.damage_of(home.warehouse)):
+        raise DamagedWarehouse(damage)
+
+
+def make_ready(home: Home) -> None:
+    """Call before a pass over the tables; the caller holds ``writing``.
+
+    A warehouse that is not as the last pass left it is read whole before this process opens it:
+    that pass was killed, or somebody wrote over it. Raises ``DamagedWarehouse``.
+    """
+    if not home.warehouse.exists() and home.published.exists():
+        begin_anew(home)
+    if not whole.is_noted(home, home.warehouse):
+        expect_whole(home)
+    whole.forget(home, home.warehouse)
+
+
+def begin_anew(home: Home) -> None:
+    """Delete the warehouse. What was published stays until everything is built again."""
+    write_atomically(_anew(home), b"")
+    for path in home.root.glob(f"{home.warehouse.name}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def is_begun_anew(home: Home) -> bool:
+    """Whether the warehouse was begun anew and has not been published since."""
+    return _anew(home).exists()
+
+
+def _anew(home: Home) -> Path:
+    return home.state / "tables.anew"
 
 
 def read_ledger(opened: DuckDBPyConnection) -> Ledger:
@@ -328,14 +378,38 @@ def record(
 
 
 def publish(home: Home) -> None:
-    """Replace the copy that readers open, unless it says the same. The caller holds ``writing``."""
+    """Replace the copy that readers open, unless it says the same. The caller holds ``writing``.
+
+    What is published was read whole just before; raises ``DamagedWarehouse`` when it cannot be, and
+    leaves the copy that is there.
+    """
     with connection(home) as opened:
         keep_receipts(opened, home)
         opened.execute("checkpoint")
     # byte by byte: whatever a build, a kill or a person did to either file is noticed
-    if home.published.exists() and filecmp.cmp(home.warehouse, home.published, shallow=False):
-        return
-    _replace_published(home, _copied(home, home.warehouse))
+    if not home.published.is_file() or not filecmp.cmp(
+        home.warehouse, home.published, shallow=False
+    ):
+        copy = _copied(home, home.warehouse)
+        if damage := whole.damage_of(copy):
+            copy.unlink()
+            raise DamagedWarehouse(damage)
+        _replace_published(home, copy)
+    whole.note(home, home.warehouse)
+    whole.note(home, home.published)
+    _anew(home).unlink(missing_ok=True)
+
+
+def damage_of_published(home: Home) -> str | None:
+    """What is wrong with the published copy; None when it can be read, or there is none."""
+    if not home.published.exists() or whole.is_noted(home, home.published):
+        return None
+    damage = whole.damage_of(home.published)
+    if damage is None:
+        # on a disk that cannot be written it is read again the next time
+        with suppress(OSError):
+            whole.note(home, home.published)
+    return damage
 
 
 def publish_receipts(home: Home) -> None:
@@ -346,18 +420,21 @@ def publish_receipts(home: Home) -> None:
     try:
         with home.lock("warehouse", wait_seconds=0):
             if home.published.exists():
+                was_whole = whole.is_noted(home, home.published)
                 copy = _copied(home, home.published)
                 with duckdb.connect(str(copy)) as opened:
                     keep_receipts(opened, home)
                     opened.execute("checkpoint")
                 _replace_published(home, copy)
+                if was_whole:
+                    whole.note(home, home.published)
     except (Busy, duckdb.Error):
         return
 
 
 def _copied(home: Home, database: Path) -> Path:
     home.published.parent.mkdir(parents=True, exist_ok=True)
-    copy = home.published.with_name(f".{home.published.name}.tmp")
+    copy = home.published.with_name(f".{os.getpid()}-{home.published.name}.tmp")
     shutil.copyfile(database, copy)
     return copy
 
@@ -366,6 +443,8 @@ def _replace_published(home: Home, temporary: Path) -> None:
     # for writing, because Windows refuses to sync what was opened for reading
     with temporary.open("r+b") as stream:
         os.fsync(stream.fileno())
+    if home.published.is_dir():
+        shutil.rmtree(home.published)  # nothing of ours makes a folder of that name
     temporary.replace(home.published)
     sync_folder(home.published.parent)
 

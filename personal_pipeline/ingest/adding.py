@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from personal_pipeline.home import Home, free_name
+from personal_pipeline.home import PRIVATE_FILE, Home, free_name, scratch
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -128,9 +128,9 @@ def _explained(
         refuse_hostile(path)
         claims = claims_of(sources, file)
         if not claims and depth and kind_of(path):
-            with _scratch(home) as scratch:
-                for member in unpack(path, scratch / "inbox", Budget.of(path)):
-                    inside = f"{name}/{member.relative_to(scratch / 'inbox').as_posix()}"
+            with scratch(home, "adding") as place:
+                for member in unpack(path, place / "inbox", Budget.of(path)):
+                    inside = f"{name}/{member.relative_to(place / 'inbox').as_posix()}"
                     yield from _explained(home, sources, member, inside, depth - 1)
             return
     except UnreadableFile as error:
@@ -147,19 +147,12 @@ def _explained(
 
 
 @contextmanager
-def _scratch(home: Home) -> Iterator[Path]:
-    home.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.state, prefix="adding-") as scratch:
-        yield Path(scratch)
-
-
-@contextmanager
 def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
     if sum(path.stat().st_size for path in files_below(folder)) > LARGEST_UNPACKED_BYTES:
         yield None
         return
-    with _scratch(home) as scratch:
-        whole = scratch / f"{folder.resolve().name}.zip"
+    with scratch(home, "adding") as place:
+        whole = place / f"{folder.resolve().name}.zip"
         zip_folder(folder, whole, f"{whole.stem}/")
         yield whole
 
@@ -174,7 +167,8 @@ def _copy(file: Path, place: Path) -> Path:
     place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     # under a name that the sensor leaves alone until the copy is whole
-    partial = place.with_name(f".{place.name}.part")
+    partial = place.with_name(f".{os.getpid()}-{place.name}.part")
     shutil.copy2(file, partial)
+    partial.chmod(PRIVATE_FILE)
     partial.rename(place)
     return place

@@ -12,16 +12,16 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from personal_pipeline.home import Home, sync_folder, write_atomically
+from personal_pipeline.home import Home, scratch, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import (
     Claim,
+    Coverage,
     Drop,
     DropFile,
     Progress,
@@ -34,12 +34,11 @@ from personal_pipeline.ingest.inbox import (
     drop_file,
     read_into_lake,
 )
-from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, lake_of
+from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, digest_of, lake_of
 from personal_pipeline.ingest.opening import give_sidecars
 from personal_pipeline.ingest.originals import (
     Taking,
     all_takings,
-    digest_of,
     find_original,
     kept_dialect,
     takings_of,
@@ -55,7 +54,6 @@ from personal_pipeline.ingest.shown import (
     write_shown,
 )
 
-_SCRATCH = "again-"
 _DAMAGED = "a file of the lake is damaged"
 _KNOWN_BEFORE = Claim(0, "it was read so before")
 
@@ -89,27 +87,30 @@ def read_outdated_again(
     home: Home,
     sources: Sequence[Source],
     progress: Progress | None = None,
-    *,
-    only_damaged: bool = False,
 ) -> list[ReadAgain]:
-    """Read again what the lake does not show as the archive and the readers say it should.
-
-    ``only_damaged`` leaves alone what does not stand in the way of new files: what the lake lacks
-    may still be in the inbox, after a kill, and then the receipts tell of it.
-    """
-    done = []
+    """Read again what the lake does not show as the archive and the readers say it should."""
+    done: list[ReadAgain] = []
     # a file that another drop claims now is read in the second round
-    for _ in range(1 if only_damaged else 2):
-        takings = None if only_damaged else _takings(home)
+    for rounds in range(2):
+        if rounds and not done:
+            break
+        takings = _takings(home)
         for source in sources:
             for drop in source.drops:
-                if takings is None:
-                    why = _DAMAGED if _is_damaged(home, source, drop) else None
-                else:
-                    why = _outdated(home, source, drop, takings.get((source.name, drop.name), ()))
-                if why:
+                kept = takings.get((source.name, drop.name), ())
+                if why := _outdated(home, source, drop, kept):
                     done.append(read_again(home, sources, source, drop, why, progress))
     return done
+
+
+def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
+    """Whether the archive has originals of this kind, and each holds what it held when it came."""
+    kept = _takings(home).get((source.name, drop.name), [])
+    originals = [find_original(home, each.digest, each.taking.name) for each in kept]
+    return bool(kept) and all(
+        original is not None and digest_of(original) == each.digest
+        for each, original in zip(kept, originals, strict=True)
+    )
 
 
 def outdated(home: Home, sources: Sequence[Source]) -> dict[tuple[str, str], str]:
@@ -175,7 +176,6 @@ def read_again(
     they may hold rows of it. Of a kind of which the archive has nothing the lake is left alone.
     """
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        _sweep(home)
         give_sidecars(home, sources)
         kept = _takings(home).get((source.name, drop.name), [])
         if not kept:
@@ -241,25 +241,15 @@ def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
     return found
 
 
-def _sweep(home: Home) -> None:
-    """Remove what a killed process left; the caller holds the lock of the inbox."""
-    for folder in home.state.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextmanager
 def _scratch_home(home: Home) -> Iterator[Home]:
     """A home inside the home, on the same disk, with the dialects of the person."""
-    home.state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.state, prefix=_SCRATCH))
-    try:
-        scratch = Home(folder)
-        scratch.dialects.mkdir()
+    with scratch(home, "again") as folder:
+        inner = Home(folder)
+        inner.dialects.mkdir()
         for path in home.dialects.glob("*.y*ml"):
-            shutil.copy2(path, scratch.dialects / path.name)
-        yield scratch
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            shutil.copy2(path, inner.dialects / path.name)
+        yield inner
 
 
 def _read_all(
@@ -277,7 +267,8 @@ def _read_all(
     unread: dict[str, str] = {}
     problems: list[str] = []
     sound: set[str] = set()
-    events = _in_order(kept)
+    is_picture = any(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
             progress(f"{source.name} {drop.name}, read again", number, len(events))
@@ -306,12 +297,14 @@ def _read_all(
     return read, unread, problems
 
 
-def _in_order(kept: Sequence[_Kept]) -> list[_Kept]:
-    """The takings as they came; one that came again, after others did, once more."""
+def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
+    """The takings as they came; one that came again once more, where it may count: of two pictures
+    of the same time the later one shows."""
     events = []
     for each in kept:
         taking = each.taking
-        for at in {taking.received_at, taking.came_again_at or taking.received_at}:
+        again = taking.came_again_at if with_repetitions else None
+        for at in {taking.received_at, again or taking.received_at}:
             received = datetime.fromisoformat(at)
             now = replace(taking, received_at=at)
             # files of one archive came at once, in the order of their names

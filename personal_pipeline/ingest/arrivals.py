@@ -72,7 +72,8 @@ def _read(receipt: Mapping[str, Any]) -> _Read:
     unreadable = int(receipt["unreadable"])
     cause, problem = None, ""
     if receipt["problem"] is not None:
-        cause, problem = FILE_UNREADABLE, f"{receipt['file']}: {receipt['problem']}"
+        cause = receipt.get("cause") or FILE_UNREADABLE
+        problem = f"{receipt['file']}: {receipt['problem']}"
     elif unreadable and not rows:
         cause = FORMAT_CHANGED
         problem = f"{receipt['file']}: {nothing_readable(unreadable)}"

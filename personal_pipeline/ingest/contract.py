@@ -32,6 +32,9 @@ EARLIEST = date(1990, 1, 1)
 """A record of an earlier day is kept aside: the day is a zero or a slip, and filed under it, it
 would make every table reach back to it."""
 
+HALF = 0.5
+"""A loss of more than half was made by no person, until one says so."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -122,6 +125,9 @@ class ApiStream:
     """How many days back the service still revises; the daily run fetches them again."""
     volatile: tuple[str, ...] = ()
     """Top-level fields that differ in every answer and say nothing; left out of the digest."""
+    may_vanish: float = HALF
+    """The share of rows, 0 to 1, that one answer may take away of what it was asked for. One that
+    takes more, and more than some rows, is set aside until it is confirmed."""
     code_version: str = "1"
 
     @property
@@ -204,6 +210,8 @@ class DropStream:
     coverage: Coverage = Coverage.PART
     """PART: files add to each other. PICTURE: the newest file is the whole truth."""
     volatile: tuple[str, ...] = ()
+    may_vanish: float = HALF
+    """Of a PICTURE: the share of rows, 0 to 1, that one file may take away."""
     code_version: str = "1"
     table: Table | None = None
     """Given for a stream of very many rows; its rows come by ``Drop.load``."""
@@ -263,6 +271,8 @@ class Drop:
 class UnreadableFile(Exception):
     """A dropped file of a known kind of which nothing can be read. The message is a sentence
     that says what was expected and what to do; it holds no row of the file."""
+
+    cause = "file unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,31 @@
 """Fetching an API stream into the lake: which days to ask for, in which pieces, and what to keep.
 
-Plain functions; Dagster and the command line both call ``pull``. Every finished piece is durable
-and reported, so a pull that is killed goes on where it stopped: the lake itself says which days
-are there.
+Plain functions; Dagster and the command line both call ``pull``. Every finished piece is durable,
+remembered and reported, so a pull that is killed goes on where it stopped. What is due follows from
+what was asked for (``coverage``); what would take most rows away is set aside (``vanishing``), and
+nothing is written by a clock that is wrong (``clocks``).
 """
 
 from __future__ import annotations
 
+import errno
 import time
+import traceback
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.clocks import (
+    asked_at,
+    believable,
+    check_beginning,
+    check_clock,
+    jumped,
+    take_back,
+)
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     ApiStream,
@@ -24,28 +36,52 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     Window,
 )
+from personal_pipeline.ingest.coverage import (
+    CHUNK_DAYS,
+    settled_with,
+    spans,
+    windows_due,
+    windows_of,
+)
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import (
     DamagedPartition,
     Row,
     StreamLake,
     Written,
+    content_digest,
     lake_of,
     storable,
     whole_text,
 )
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
+from personal_pipeline.ingest.vanishing import (
+    NO_LOSS,
+    Loss,
+    forget_doubt,
+    is_confirmed,
+    keep_answer,
+    loss,
+    what_would_vanish,
+)
 from personal_pipeline.settings import Settings
 
-CHUNK_DAYS = 31
-"""How much of a long history is one durable piece: small enough that a kill costs a minute,
-large enough that ten years are some hundred requests."""
+__all__ = ["CHUNK_DAYS", "Pulled", "check_record", "pull", "pull_source", "sort_into_days"]
 
 LOCK_WAIT_SECONDS = 60
 """Beyond the time budget that the run which holds the lock has itself."""
 
-_FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME)
+MANY_UNREADABLE = 5
+"""So many records that cannot be read, when they are most of an answer, leave its days due."""
+
+MOST_REPEATED = 10_000
+"""So many records that came before, when they are most of an answer, are pages without an end."""
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What the disk says when nothing can be written, and so nothing be remembered either."""
+
+_FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +95,8 @@ class Pulled:
     unreadable: int = 0
     written: tuple[Written, ...] = ()
     failure: ServiceError | None = None
+    notes: tuple[str, ...] = ()
+    """What a person should know of it besides, a sentence each."""
 
     @property
     def changed(self) -> tuple[Written, ...]:
@@ -74,33 +112,15 @@ class _Sorted:
     bad_keys: set[str] = field(default_factory=set)
     records: int = 0
 
+    @property
+    def rows(self) -> dict[str, Row]:
+        """The good rows by key, whatever their days."""
+        return {key: row for rows in self.days.values() for key, row in rows.items()}
 
-def windows_due(
-    present: Iterable[date], beginning: date, today: date, refetch_days: int
-) -> list[Window]:
-    """The windows that a daily run asks for: missing days first, then the days still revised.
-
-    ``today`` is included: its partition is partial, and fetched again tomorrow.
-    """
-    everything = Window(min(beginning, today), today + timedelta(days=1))
-    have = set(present)
-    revised = today - timedelta(days=max(refetch_days, 1))
-    missing = [day for day in everything.days() if day not in have]
-    again = [day for day in everything.days() if day in have and day >= revised]
-    return [*_spans(missing), *_spans(again)]
-
-
-def _spans(days: Sequence[date]) -> Iterator[Window]:
-    start = previous = None
-    for day in days:
-        if start is None or previous is None:
-            start = day
-        elif day - previous > timedelta(days=1) or (day - start).days >= CHUNK_DAYS:
-            yield Window(start, previous + timedelta(days=1))
-            start = day
-        previous = day
-    if start is not None and previous is not None:
-        yield Window(start, previous + timedelta(days=1))
+    @property
+    def is_strange(self) -> bool:
+        """Whether most of it could not be read: the service means something else by it now."""
+        return len(self.bad) >= MANY_UNREADABLE and 2 * len(self.bad) > self.records
 
 
 def check_record(stream: ApiStream, record: object) -> str | None:
@@ -121,12 +141,14 @@ def check_record(stream: ApiStream, record: object) -> str | None:
 def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) -> _Sorted:
     """File every record under its days; what cannot be filed is kept apart with the reason."""
     answer = _Sorted()
+    keys: set[str] = set()
     for record in records:
         answer.records += 1
         key = None
         reason = check_record(stream, record)
         try:
             key = whole_text(stream.key(record))
+            keys.add(key)
             if reason is None:
                 record = storable(record)
                 days = [today] if stream.coverage is Coverage.SNAPSHOT else set(stream.days(record))
@@ -143,6 +165,13 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
             answer.bad.append(Unreadable(reason or "unreadable", record))
             if key is not None:
                 answer.bad_keys.add(key)
+        if answer.records > 2 * len(keys) + MOST_REPEATED:
+            raise ServiceError(
+                Failure.FORMAT_CHANGED,
+                f"{stream.name}: the service gives the same records again and again: "
+                f"{answer.records:,} of them, and {len(keys):,} differ. Nothing of it was taken, "
+                "and nothing was lost.",
+            )
     return answer
 
 
@@ -161,6 +190,58 @@ def reason_of(error: Exception) -> str:
     return f"could not be read ({type(error).__name__})"
 
 
+@dataclass(slots=True)
+class _Look:
+    """A look at a stream that is under way. ``memory`` is what will be remembered of it."""
+
+    home: Home
+    stream: ApiStream
+    client: Client
+    lake: StreamLake
+    now: datetime
+    memory: StreamMemory
+    pulled: Pulled
+    accept: bool
+    trusted: bool = False
+    """The service has answered, and does not say that the clock is wrong."""
+    asked_at: datetime | None = None
+    """Until when the newest answer tells everything."""
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(UTC).date()
+
+    def answer_of(self, records: Iterable[Record]) -> _Sorted:
+        """The whole answer; raises when the clock is wrong, before anything of it is written."""
+        self.client.begin_fetch()
+        begun = time.monotonic()
+        answer = sort_into_days(self.stream, records, self.today)
+        self.check_clock()
+        known = [day for day in (self.memory.newest, *answer.days) if day is not None]
+        newest = max(known, default=None)
+        self.memory = replace(self.memory, newest=newest)
+        took = timedelta(seconds=time.monotonic() - begun)
+        self.asked_at = asked_at(self.client, self.now, newest, took)
+        return answer
+
+    def check_clock(self) -> None:
+        check_clock(self.home, self.client, self.now)
+        self.trusted = True
+
+    def landed(self, answer: _Sorted, written: Sequence[Written]) -> None:
+        """The rows of an answer are durable."""
+        keep_records(self.home, self.pulled.source, self.pulled.stream, answer.bad)
+        self.pulled = replace(
+            self.pulled,
+            records=self.pulled.records + answer.records,
+            unreadable=self.pulled.unreadable + len(answer.bad),
+            written=(*self.pulled.written, *written),
+        )
+
+    def remember(self) -> None:
+        remember(self.home, self.pulled.source, self.pulled.stream, self.memory)
+
+
 def pull(
     home: Home,
     source: Source,
@@ -171,92 +252,149 @@ def pull(
     beginning: date | None = None,
     window: Window | None = None,
     progress: Progress | None = None,
+    accept: bool = False,
 ) -> Pulled:
-    """Look at a stream and bring the lake up to date. Never raises for what a service does, nor
-    for a damaged file of its lake: both are its failure.
+    """Look at a stream and bring the lake up to date. Never raises for what a service does, for a
+    damaged file of its lake, nor for a defect in the source's code: each is its failure. A
+    disk that is full is raised.
 
     ``window`` asks for just these days (of a stream with windows); without it the days that are
     due are worked out. ``beginning`` is the first day that the person wants, else the service is
-    asked. The caller holds the lock of the source.
+    asked. ``accept`` takes the answer also when it makes most rows vanish. The caller holds the
+    lock of the source.
     """
-    today = now.astimezone(UTC).date()
     lake = lake_of(home, source.name, stream)
     # a lake that was emptied is filled from the beginning, whatever is remembered of it
-    memory = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
-    pulled = Pulled(source.name, stream.name, now)
-    full_pass = False
+    before = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
+    look = _Look(
+        home,
+        stream,
+        client,
+        lake,
+        now,
+        believable(before, stream, now),
+        Pulled(source.name, stream.name, now),
+        accept,
+    )
     failure: ServiceError | None = None
     try:
-        if stream.fetch is not None and stream.coverage is Coverage.WINDOW:
-            if window is None:
-                begin, memory = _beginning(source, lake, client, memory, beginning, today)
-                windows = windows_due(lake.partitions(), begin, today, stream.refetch_days)
-            else:
-                windows = list(_spans(list(window.days())))
-            total = sum((each.end - each.start).days for each in windows)
-            done = 0
-            for each in windows:
-                pulled = _replace_window(home, pulled, stream, client, lake, each, today)
-                done += (each.end - each.start).days
-                if progress:
-                    progress(stream.name, done, total)
-        elif stream.fetch is not None and not _full_pass_due(stream, memory, now):
-            since = memory.succeeded_at.astimezone(UTC).date() if memory.succeeded_at else None
-            begin = since or beginning or today - timedelta(days=stream.refetch_days)
-            # a day of overlap: services read plain dates in zones of their own
-            span = Window(min(begin, today) - timedelta(days=1), today + timedelta(days=1))
-            pulled = _merge(home, pulled, stream, lake, stream.fetch(client, window or span), today)
-        elif stream.fetch_all is not None:
-            full_pass = True
-            records = _counted(stream.fetch_all(client), stream.name, progress)
-            if stream.coverage is Coverage.SNAPSHOT:
-                pulled = _snapshot(home, pulled, stream, lake, records, today)
-            else:
-                pulled = _picture(home, pulled, stream, lake, records, today, beginning)
-        if window is None:
-            # chosen days say nothing of the days since the last look
-            memory = memory.succeeded(
-                now,
-                unreadable=pulled.unreadable,
-                records=pulled.records,
-                full_pass=full_pass,
+        _look(look, source, beginning, window, progress)
+        if later := jumped(before, now):
+            said = (
+                f"An earlier look was noted for {later:%Y-%m-%d}, which has not come yet: a clock "
+                "was wrong then. What that look left is asked for again.",
             )
+            look.pulled = replace(look.pulled, notes=(*said, *look.pulled.notes))
     except DamagedPartition as damaged:
         failure = ServiceError(Failure.LAKE_DAMAGED, str(damaged))
     except ServiceError as error:
         failure = error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise
+        failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
     if failure is not None:
-        memory = memory.failed(now, failure.failure.value, str(failure))
-        pulled = replace(pulled, failure=failure)
-    remember(home, source.name, stream.name, memory)
-    return pulled
+        # of a look that the clock or the service ended before it began, nothing is believed
+        memory = look.memory if look.trusted else before
+        look.memory = memory.failed(now, failure.failure.value, str(failure))
+        look.pulled = replace(look.pulled, failure=failure)
+    look.remember()
+    return look.pulled
 
 
-def _full_pass_due(stream: ApiStream, memory: StreamMemory, now: datetime) -> bool:
-    if stream.fetch_all is None:
+def _look(
+    look: _Look,
+    source: Source,
+    beginning: date | None,
+    window: Window | None,
+    progress: Progress | None,
+) -> None:
+    stream, full_pass = look.stream, False
+    if stream.fetch is not None and stream.coverage is Coverage.WINDOW:
+        if window is None:
+            begin = _beginning(look, source, beginning)
+            check_beginning(begin, look.now)
+            windows = windows_due(look.memory.settled, look.lake.partitions(), begin, look.today)
+        else:
+            windows = list(spans([day for day in window.days() if day <= look.today]))
+        _replace_windows(look, windows, progress)
+    elif stream.fetch is not None and not _full_pass_due(look):
+        asked = window or _since_last_look(look, _asked_from(look, source, beginning))
+        _merge(look, stream.fetch(look.client, asked))
+    elif stream.fetch_all is not None:
+        full_pass = True
+        records = _counted(stream.fetch_all(look.client), stream.name, progress)
+        if stream.coverage is Coverage.SNAPSHOT:
+            _snapshot(look, records)
+        else:
+            _picture(look, records, beginning)
+    if window is not None:
+        # chosen days say nothing of the days since the last look
+        return
+    forget_doubt(look.home, source.name, stream.name)
+    notes = take_back(look.lake, stream, look.today, beginning, look.memory)
+    look.pulled = replace(look.pulled, notes=(*look.pulled.notes, *notes))
+    look.memory = replace(
+        look.memory.succeeded(
+            look.now,
+            unreadable=look.pulled.unreadable,
+            records=look.pulled.records,
+            full_pass=full_pass,
+        ),
+        asked_until=look.asked_at,
+        restored=() if look.accept else look.memory.restored,
+        present=_present(look),
+    )
+
+
+def _present(look: _Look) -> tuple[Window, ...]:
+    # what can be asked for by its days needs no second list of them, and no snapshot comes again
+    kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
+    return windows_of(look.lake.partitions()) if kept else ()
+
+
+def _full_pass_due(look: _Look) -> bool:
+    if look.stream.fetch_all is None:
         return False
-    if memory.full_pass_at is None:
+    if look.memory.full_pass_at is None or _lost_a_file(look):
         return True
     # a run at the same hour a week later counts as a week
-    return now - memory.full_pass_at >= timedelta(days=stream.full_pass_days, hours=-1)
+    passed = look.now - look.memory.full_pass_at
+    return passed >= timedelta(days=look.stream.full_pass_days, hours=-1)
 
 
-def _beginning(
-    source: Source,
-    lake: StreamLake,
-    client: Client,
-    memory: StreamMemory,
-    wanted: date | None,
-    today: date,
-) -> tuple[date, StreamMemory]:
+def _lost_a_file(look: _Look) -> bool:
+    """Whether a partition is gone that the last look left. What was in it may have come with any
+    look, so everything is asked for."""
+    known = {day for window in look.memory.present for day in window.days()}
+    return not known <= set(look.lake.partitions())
+
+
+def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
+    """Until when a stream that is merged was asked for; its beginning, when that is not known."""
+    until = look.memory.asked_until
+    if until is None or _lost_a_file(look):
+        return _beginning(look, source, beginning)
+    return until.astimezone(UTC).date()
+
+
+def _since_last_look(look: _Look, begin: date) -> Window:
+    # a day of overlap at least: services read plain dates in zones of their own
+    overlap = timedelta(days=max(look.stream.refetch_days, 1))
+    return Window(min(begin, look.today) - overlap, look.today + timedelta(days=1))
+
+
+def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
     """The first day to have. Asked of the service once, and remembered."""
     if wanted is not None:
-        return wanted, memory
-    if memory.beginning is None:
-        told = source.beginning(client) if source.beginning is not None else None
-        present = lake.partitions()
-        memory = replace(memory, beginning=told or (present[0] if present else today))
-    return memory.beginning or today, memory
+        return wanted
+    if look.memory.beginning is None:
+        told = source.beginning(look.client) if source.beginning is not None else None
+        look.check_clock()
+        present = look.lake.partitions()
+        first = told or (present[0] if present else look.today)
+        look.memory = replace(look.memory, beginning=first)
+    return look.memory.beginning or look.today
 
 
 def _counted(records: Iterator[Record], stream: str, progress: Progress | None) -> Iterator[Record]:
@@ -264,16 +402,6 @@ def _counted(records: Iterator[Record], stream: str, progress: Progress | None) 
         if progress and number % 100 == 0:
             progress(stream, number, 0)
         yield record
-
-
-def _landed(home: Home, pulled: Pulled, answer: _Sorted, written: Sequence[Written]) -> Pulled:
-    keep_records(home, pulled.source, pulled.stream, answer.bad)
-    return replace(
-        pulled,
-        records=pulled.records + answer.records,
-        unreadable=pulled.unreadable + len(answer.bad),
-        written=(*pulled.written, *written),
-    )
 
 
 def _with_kept(lake: StreamLake, day: date, answer: _Sorted) -> Iterable[Row]:
@@ -287,72 +415,128 @@ def _with_kept(lake: StreamLake, day: date, answer: _Sorted) -> Iterable[Row]:
     return rows.values()
 
 
+def _loss(look: _Look, answer: _Sorted, days: Iterable[date]) -> Loss:
+    there = {key for day in days for key in look.lake.read(day)}
+    return loss(there, {*answer.rows, *answer.bad_keys})
+
+
+def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
+    """Raises ``ServiceError(LOST_ROWS)`` when so much must not vanish yet; the answer is kept."""
+    source, name = look.pulled.source, look.stream.name
+    if look.accept or not lost.is_doubtful(look.stream.may_vanish):
+        return
+    if is_confirmed(look.home, source, name, lost.gone, look.now):
+        return
+    keep_answer(look.home, source, name, rows())
+    said = what_would_vanish(f"{name}: the answer", len(lost.gone), lost.of, source)
+    raise ServiceError(
+        Failure.LOST_ROWS,
+        f"{said} It is also taken when a look tomorrow says the same.",
+    )
+
+
+def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
+    """Raises ``ServiceError(LOST_ROWS)`` when a day would change that a person has restored."""
+    restored = {day for window in look.memory.restored for day in window.days()}.intersection(days)
+    changed = [day for day in sorted(restored) if _differs(look, day, answer)]
+    if changed and not look.accept:
+        source = look.pulled.source
+        raise ServiceError(
+            Failure.LOST_ROWS,
+            f"{look.stream.name}: the answer would replace {len(changed):,} days that were "
+            f"restored, from {changed[0]}. Nothing was changed. If the service is right again, run "
+            f"`personal-pipeline refresh --accept {source}`.",
+        )
+
+
+def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
+    rows, volatile = _with_kept(look.lake, day, answer), look.stream.volatile
+    there = look.lake.read(day)
+    if look.stream.coverage is Coverage.PART:
+        rows = {**there, **answer.days.get(day, {})}.values()
+    return content_digest(rows, volatile) != content_digest(there.values(), volatile)
+
+
+def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress | None) -> None:
+    """Ask for windows one after the other, and replace their days.
+
+    Those that lose most of their rows wait until the end: each may have few, and all of them many.
+    """
+    assert look.stream.fetch is not None
+    held: list[tuple[Window, _Sorted, datetime | None]] = []
+    lost = NO_LOSS
+    total = sum((each.end - each.start).days for each in windows)
+    done = 0
+    for window in windows:
+        answer = look.answer_of(look.stream.fetch(look.client, window))
+        asked = set(window.days())
+        # written, they would make days look complete that were not asked for
+        outside = [answer.days.pop(day) for day in answer.days.keys() - asked]
+        reason = "its day lies outside the days that were asked for"
+        answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
+        answer.bad_keys |= {key for day in outside for key in day} - answer.rows.keys()
+        _spare_restored(look, asked, answer)
+        gone = _loss(look, answer, asked)
+        if gone.is_most(look.stream.may_vanish):
+            held.append((window, answer, look.asked_at))
+            lost += gone
+        else:
+            _replace_window(look, window, answer, look.asked_at)
+        done += (window.end - window.start).days
+        if progress:
+            progress(look.stream.name, done, total)
+    _believe(look, lost, lambda: {k: row for _, each, _ in held for k, row in each.rows.items()})
+    for window, answer, at in held:
+        _replace_window(look, window, answer, at)
+
+
 def _replace_window(
-    home: Home,
-    pulled: Pulled,
-    stream: ApiStream,
-    client: Client,
-    lake: StreamLake,
-    window: Window,
-    today: date,
-) -> Pulled:
-    assert stream.fetch is not None
-    answer = sort_into_days(stream, stream.fetch(client, window), today)
-    asked = set(window.days())
-    for day in answer.days.keys() - asked:
-        # written, it would make a day look complete that was not asked for
-        answer.bad += [
-            Unreadable("its day lies outside the days that were asked for", row.record)
-            for row in answer.days[day].values()
-        ]
-    written = [lake.write(day, _with_kept(lake, day, answer)) for day in window.days()]
-    return _landed(home, pulled, answer, written)
+    look: _Look, window: Window, answer: _Sorted, asked_at: datetime | None
+) -> None:
+    look.landed(
+        answer,
+        [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in window.days()],
+    )
+    if asked_at is not None and not answer.is_strange:
+        settled = settled_with(look.memory.settled, window, asked_at, look.stream.refetch_days)
+        look.memory = replace(look.memory, settled=settled)
+        look.remember()
 
 
-def _picture(
-    home: Home,
-    pulled: Pulled,
-    stream: ApiStream,
-    lake: StreamLake,
-    records: Iterable[Record],
-    today: date,
-    beginning: date | None,
-) -> Pulled:
-    answer = sort_into_days(stream, records, today)
-    present = lake.partitions()
-    first = min([*answer.days, *present[:1], beginning or today])
-    days = {*Window(first, today + timedelta(days=1)).days(), *present, *answer.days}
-    written = [lake.write(day, _with_kept(lake, day, answer)) for day in sorted(days)]
-    return _landed(home, pulled, answer, written)
+def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> None:
+    answer = look.answer_of(records)
+    present = look.lake.partitions()
+    _spare_restored(look, present, answer)
+    _believe(look, _loss(look, answer, present), lambda: answer.rows)
+    # empty days do not count: a clock that was behind may have left thousands
+    with_rows = [day for day, version in look.lake.versions().items() if version.rows]
+    first = min([*answer.days, *with_rows, beginning or look.today, look.today])
+    days = {*Window(first, look.today + timedelta(days=1)).days(), *present, *answer.days}
+    look.landed(
+        answer,
+        [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in sorted(days)],
+    )
 
 
-def _merge(
-    home: Home,
-    pulled: Pulled,
-    stream: ApiStream,
-    lake: StreamLake,
-    records: Iterable[Record],
-    today: date,
-) -> Pulled:
-    answer = sort_into_days(stream, records, today)
+def _merge(look: _Look, records: Iterable[Record]) -> None:
+    answer = look.answer_of(records)
     # today is written even when nothing came: known to be empty is not the same as missing
-    days = sorted({*answer.days, today})
-    written = [
-        lake.write(day, {**lake.read(day), **answer.days.get(day, {})}.values()) for day in days
-    ]
-    return _landed(home, pulled, answer, written)
+    days = sorted({*answer.days, look.today})
+    _spare_restored(look, answer.days, answer)
+    lake = look.lake
+    look.landed(
+        answer,
+        [lake.write(day, {**lake.read(day), **answer.days.get(day, {})}.values()) for day in days],
+    )
 
 
-def _snapshot(
-    home: Home,
-    pulled: Pulled,
-    stream: ApiStream,
-    lake: StreamLake,
-    records: Iterable[Record],
-    today: date,
-) -> Pulled:
-    answer = sort_into_days(stream, records, today)
-    earlier = [day for day in lake.partitions() if day < today]
+def _snapshot(look: _Look, records: Iterable[Record]) -> None:
+    answer = look.answer_of(records)
+    lake, today = look.lake, look.today
+    until_today = [day for day in lake.partitions() if day <= today]
+    _spare_restored(look, [today], answer)
+    _believe(look, _loss(look, answer, until_today[-1:]), lambda: answer.rows)
+    earlier = [day for day in until_today if day < today]
     rows = list(_with_kept(lake, today, answer))
     if earlier and not lake.path(today).exists():
         previous = lake.read(earlier[-1])
@@ -364,8 +548,19 @@ def _snapshot(
             ]
         if previous == {row.key: row for row in rows}:
             # looked, and nothing new: the newest partition is reported again, unchanged
-            return _landed(home, pulled, answer, [lake.write(earlier[-1], previous.values())])
-    return _landed(home, pulled, answer, [lake.write(today, rows)])
+            look.landed(answer, [lake.write(earlier[-1], previous.values())])
+            return
+    look.landed(answer, [lake.write(today, rows)])
+
+
+def defect(error: Exception) -> str:
+    """What to say of an error that should not be: its kind and place, because its message may hold
+    what was read."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}. "
+        "This is a defect of personal_pipeline; nothing that was there is lost."
+    )
 
 
 def pull_source(
@@ -378,34 +573,44 @@ def pull_source(
     beginning: date | None = None,
     window: Window | None = None,
     progress: Progress | None = None,
+    accept: bool = False,
 ) -> list[Pulled]:
     """Look at the named streams of a connected source, within the source's time budget.
 
-    A stream that fails leaves the others their turn, unless the credential was refused or the time
-    is used up: those would fail alike.
+    A stream that fails leaves the others their turn, unless the credential was refused, the clock
+    is wrong or the time is used up: those would fail alike. Raises ``Busy`` when another process
+    has the source, and ``OSError`` when the disk is full.
     """
     if source.client is None:
         raise ValueError(f"{source.title} has nothing to fetch")
+    wanted = [stream for stream in source.api if stream.name in streams]
     looks: list[Pulled] = []
-    with (
-        home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS),
-        source.client(settings) as client,
-    ):
-        client.deadline = time.monotonic() + settings.source_budget_seconds
-        for stream in source.api:
-            if stream.name not in streams:
-                continue
-            look = pull(
-                home,
-                source,
-                stream,
-                client,
-                now=clock(),
-                beginning=beginning or settings.start,
-                window=window,
-                progress=progress,
-            )
-            looks.append(look)
-            if look.failure and look.failure.failure in _FAILS_ALIKE:
-                break
+    with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
+        try:
+            client = source.client(settings)
+        except Exception as error:
+            now = clock()
+            failure = ServiceError(Failure.DEFECT, f"{source.title}: {defect(error)}")
+            for stream in wanted:
+                memory = recall(home, source.name, stream.name)
+                failed = memory.failed(now, failure.failure.value, str(failure))
+                remember(home, source.name, stream.name, failed)
+            return [Pulled(source.name, each.name, now, failure=failure) for each in wanted]
+        with client:
+            client.deadline = time.monotonic() + settings.source_budget_seconds
+            for stream in wanted:
+                look = pull(
+                    home,
+                    source,
+                    stream,
+                    client,
+                    now=clock(),
+                    beginning=beginning or settings.start,
+                    window=window,
+                    progress=progress,
+                    accept=accept,
+                )
+                looks.append(look)
+                if look.failure and look.failure.failure in _FAILS_ALIKE:
+                    break
     return looks

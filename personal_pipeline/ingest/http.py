@@ -10,10 +10,15 @@ What surprises:
 - On a redirect, requests drops ``Authorization`` for another host, but no other header. Here all
   headers of a source go to the source's own host only, and ``~/.netrc`` is never read.
 
+- An answer of a few bytes can unpack to gigabytes, and one that never ends fills the memory in
+  seconds. So the bytes are counted as they are unpacked, and reading stops at a bound.
+
 429, 408, 409 and 5xx, and every kind of no answer, are tried again with growing pauses;
 ``Retry-After`` is obeyed, and so is ``Stripe-Should-Retry``. 401 and 403 stop at once: asking again
 cannot help. No error holds a header, a query, a body or an absolute address, because those hold
 credentials and private data.
+
+Every answer also says what time it is where the service stands (``Date``): ``Client.service_time``.
 """
 
 from __future__ import annotations
@@ -24,13 +29,13 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    import requests
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
@@ -38,20 +43,38 @@ ANSWER_TIMEOUT_SECONDS = 300.0
 """How long one try may take from the rate limit to the last byte."""
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest ``Retry-After`` that a client without a deadline waits for."""
+MOST_BYTES = 64 * 1024**2
+"""How large one answer may be, unpacked. The largest pages that are asked for have some megabytes;
+decoded, JSON takes five to ten times its size in memory."""
+MOST_BYTES_A_FETCH = 16 * MOST_BYTES
+"""How much all pages of what is asked for at once may hold, unpacked: it is sorted in memory."""
 
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 _TRY_AGAIN = frozenset({408, 409, 429})
+_PIECE = 64 * 1024
 
 
 class Failure(StrEnum):
     """Why a look at a service brought nothing; the words are those of the status board."""
 
     CREDENTIAL_REFUSED = "credential refused"
+    PERMISSION_MISSING = "permission missing"
+    """The credential is good, but may not read this: other streams of the source may work."""
     SERVICE_DOWN = "service down"
     FORMAT_CHANGED = "format changed"
     OUT_OF_TIME = "out of time"
     LAKE_DAMAGED = "lake file damaged"
+    LOST_ROWS = "answer lost most rows"
+    """Taken, the answer would make most of what is there vanish."""
+    CLOCK_WRONG = "clock wrong"
+    """This machine and the service are more than a day apart."""
+    DEFECT = "defect"
+    """The code of this house broke."""
+
+
+NEEDS_A_PERSON = frozenset({Failure.CREDENTIAL_REFUSED, Failure.PERMISSION_MISSING})
+"""Asking again does not help until a person has done something at the service."""
 
 
 class ServiceError(Exception):
@@ -60,6 +83,17 @@ class ServiceError(Exception):
     def __init__(self, failure: Failure, message: str) -> None:
         super().__init__(message)
         self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered. ``headers`` may be asked in any case, ``content`` is unpacked, and
+    ``url`` is where it came from in the end."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
 
 
 class Client:
@@ -71,6 +105,8 @@ class Client:
 
     ``deadline``, a ``time.monotonic`` instant, ends every ``get``, also one that is under way, with
     ``ServiceError(OUT_OF_TIME)``, so that a service that stalls holds back nobody else.
+
+    ``most_bytes`` bounds one answer, and ``most_bytes_a_fetch`` all answers since ``begin_fetch``.
     """
 
     def __init__(
@@ -85,6 +121,8 @@ class Client:
         retries: int = 5,
         backoff_seconds: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
+        most_bytes: int = MOST_BYTES,
+        most_bytes_a_fetch: int = MOST_BYTES_A_FETCH,
     ) -> None:
         self.service = service
         self.base = base.rstrip("/")
@@ -95,6 +133,10 @@ class Client:
         self._retries = retries
         self._backoff_seconds = backoff_seconds
         self._sleep = sleep
+        self._most_bytes = most_bytes
+        self._most_bytes_a_fetch = most_bytes_a_fetch
+        self._received = 0
+        self._told_time: tuple[datetime, float] | None = None
         # here, because requests takes longer to load than all that most commands need of a source
         from personal_pipeline.ingest import session
 
@@ -111,12 +153,25 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self._session.close()
 
-    def get(self, path: str, query: Query = ()) -> requests.Response:
+    def service_time(self) -> datetime | None:
+        """What time it is now where the service stands (UTC), by its newest answer and the time
+        that passed since; None when it did not say."""
+        if self._told_time is None:
+            return None
+        told, at = self._told_time
+        return told + timedelta(seconds=time.monotonic() - at)
+
+    def begin_fetch(self) -> None:
+        """What was received so far is in the lake: count from here."""
+        self._received = 0
+
+    def get(self, path: str, query: Query = ()) -> Answer:
         """GET ``base + path`` (or an absolute address) and return the answer, status below 400.
 
-        Raises ``ServiceError``: CREDENTIAL_REFUSED on a status of ``refused_on``, FORMAT_CHANGED
-        when the service rejects the request itself, SERVICE_DOWN when all tries are used up,
-        OUT_OF_TIME when the deadline is reached or would be during the next pause.
+        Raises ``ServiceError``: CREDENTIAL_REFUSED on a status of ``refused_on``, but
+        PERMISSION_MISSING on 403, FORMAT_CHANGED when the service rejects the request itself or
+        sends without end, SERVICE_DOWN when all tries are used up, OUT_OF_TIME when the deadline
+        is reached or would be during the next pause.
         """
         from personal_pipeline.ingest import session
 
@@ -142,16 +197,25 @@ class Client:
                     "Check the address in the settings of this source.",
                 ) from None
             else:
+                self._note_time(response)
                 if response.status_code < 400:
+                    self._received += len(response.content)
+                    if self._received > self._most_bytes_a_fetch:
+                        raise self._too_large(
+                            place, "the pages together are", self._most_bytes_a_fetch
+                        )
                     return response
                 problem = f"HTTP {response.status_code}{_request_id(response)}"
                 if response.status_code in self._refused_on:
                     raise ServiceError(
-                        Failure.CREDENTIAL_REFUSED, f"{place}: {problem}. {self._refused}"
+                        Failure.PERMISSION_MISSING
+                        if response.status_code == 403
+                        else Failure.CREDENTIAL_REFUSED,
+                        f"{place}: {problem}. {self._refused}",
                     )
                 if not _worth_another_try(response):
                     raise _rejected(place, problem, response.status_code)
-                pause = max(pause, session.retry_after(response))
+                pause = max(pause, session.retry_after(response.headers))
             if attempt < self._retries:
                 self._pause(pause, place, problem)
         raise ServiceError(
@@ -186,7 +250,25 @@ class Client:
         shown = urlsplit(path).hostname if "://" in path else path
         return f"{self.service}: GET {shown}"
 
-    def _send(self, url: str, query: Query, place: str) -> requests.Response:
+    def _note_time(self, response: Answer) -> None:
+        try:
+            told = parsedate_to_datetime(response.headers["Date"])
+            # a cache on the way hands on the time at which it asked itself
+            told += timedelta(seconds=float(response.headers.get("Age", 0)))
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return
+        told = told if told.tzinfo else told.replace(tzinfo=UTC)
+        self._told_time = told.astimezone(UTC), time.monotonic()
+
+    def _too_large(self, place: str, what: str, most: int) -> ServiceError:
+        return ServiceError(
+            Failure.FORMAT_CHANGED,
+            f"{place}: {what} larger than {most / 1024**2:,.0f} MB, which is more than this "
+            "service should have to say. Nothing of it was taken, and nothing was lost. Check the "
+            "address in the settings, else the service has changed.",
+        )
+
+    def _send(self, url: str, query: Query, place: str) -> Answer:
         seconds = ANSWER_TIMEOUT_SECONDS
         if self.deadline is not None:
             seconds = min(seconds, self.deadline - time.monotonic())
@@ -200,8 +282,8 @@ class Client:
         at_home = urlsplit(url)[:2] == urlsplit(self.base)[:2]
         self._adapter.max_delay = seconds
 
-        def send() -> requests.Response:
-            return self._session.get(
+        def send() -> Answer:
+            with self._session.get(
                 url,
                 params=pairs,
                 headers=self._headers if at_home else None,
@@ -209,7 +291,16 @@ class Client:
                     min(CONNECT_TIMEOUT_SECONDS, seconds),
                     min(READ_TIMEOUT_SECONDS, seconds),
                 ),
-            )
+                stream=True,
+            ) as response:
+                body = bytearray()
+                for piece in response.iter_content(_PIECE):
+                    body += piece
+                    if len(body) > self._most_bytes:
+                        raise self._too_large(place, "the answer is", self._most_bytes)
+                return Answer(
+                    response.status_code, response.headers, bytes(body), str(response.url)
+                )
 
         return _within(seconds, send)
 
@@ -238,9 +329,9 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
     return rows if isinstance(rows, list) else None
 
 
-def _within(seconds: float, work: Callable[[], requests.Response]) -> requests.Response:
+def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
     """What ``work`` returns or raises; ``TimeoutError`` when it takes longer than ``seconds``."""
-    outcome: Future[requests.Response] = Future()
+    outcome: Future[Answer] = Future()
 
     def run() -> None:
         try:
@@ -252,7 +343,7 @@ def _within(seconds: float, work: Callable[[], requests.Response]) -> requests.R
     return outcome.result(timeout=seconds)
 
 
-def _worth_another_try(response: requests.Response) -> bool:
+def _worth_another_try(response: Answer) -> bool:
     asked = response.headers.get("Stripe-Should-Retry", "").lower()
     if asked in ("true", "false"):
         return asked == "true"
@@ -273,7 +364,7 @@ def _rejected(place: str, problem: str, status: int) -> ServiceError:
     )
 
 
-def _request_id(response: requests.Response) -> str:
+def _request_id(response: Answer) -> str:
     named = response.headers.get("Request-Id", "")
     return f" (request {named})" if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", named) else ""
 

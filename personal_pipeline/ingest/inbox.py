@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from personal_pipeline.home import Home, free_name, write_atomically
+from personal_pipeline.home import Home, free_name, scratch, write_atomically
 from personal_pipeline.ingest.archives import (
     Budget,
     files_below,
@@ -39,11 +38,13 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
+from personal_pipeline.ingest.doubtful import believe_export
 from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
     Written,
     canonical,
+    digest_of,
     lake_of,
     storable,
     whole_text,
@@ -52,7 +53,6 @@ from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.originals import (
     UNPACKED,
     Taking,
-    digest_of,
     folder_in_inbox,
     keep_original,
     keep_taking,
@@ -116,6 +116,8 @@ class Receipt:
     unreadable: int = 0
     streams: tuple[StreamReceipt, ...] = ()
     problem: str | None = None
+    cause: str | None = None
+    """In two words why it was set aside, of a file of a known kind."""
     warning: str | None = None
     """What is odd about a file that was taken all the same: it breaks off."""
     also_claimed: tuple[str, ...] = ()
@@ -287,8 +289,9 @@ def _take(
                 home,
                 source.name,
                 stream.name,
-                memory.failed(now, "file unreadable", f"{receipt.file}: {error}"),
+                memory.failed(now, error.cause, f"{receipt.file}: {error}"),
             )
+        receipt = replace(receipt, cause=error.cause)
         taken = _set_aside(home, path, receipt, str(error), source.name)
     note_shown(home, source, drop, [taking.id(receipt.digest)], taken.written)
     return taken
@@ -316,10 +319,9 @@ def _take_members(
     An archive in it is opened too, one in that is not. What no source knows stays in the archive,
     which is kept whole; if no source knows any of it, the archive itself is set aside.
     """
-    home.state.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.state, prefix="unpacked-") as scratch:
+    with scratch(home, "unpacked") as place:
         # as if the folders of the archive lay in the inbox: they may name an account
-        folder = Path(scratch) / "inbox"
+        folder = place / "inbox"
         try:
             members, strangers = _members(home, sources, path, folder, Budget.of(path))
         except UnreadableFile as error:
@@ -418,7 +420,8 @@ def read_into_lake(
     with spooling(home) as spool:
         read = _sorted_out(drop, drop.load(file, spool), file, digest, now)
         taken = _merged_into_lake(home, source, drop, file, receipt, now, read, spool)
-    if not read.incomplete:
+    # an older picture changed nothing, and is not what the lake shows
+    if not read.incomplete and any(taken.written.values()):
         # the same one again need not be read
         note_shown(home, source, drop, (), taken.written, Picture(digest, file.captured_at))
     return taken
@@ -479,6 +482,9 @@ def _merged_into_lake(
     spool: Spool | None,
 ) -> Taken:
     keep_records(home, source.name, drop.name, read.bad)
+    if read.incomplete is None:
+        as_of = file.captured_at.isoformat()
+        believe_export(home, source, drop, read.rows, spool, as_of, receipt.digest, now)
     written: dict[tuple[str, str], Sequence[Written]] = {}
     receipts: list[StreamReceipt] = []
     for stream in drop.streams:

@@ -10,6 +10,11 @@ of partition have in common.
 
 The digest leaves out ``as_of``, ``origin`` and the stream's volatile fields: it says whether the
 *content* is the same, and is the data version of the partition everywhere in the house.
+
+Beside it the hash of the bytes is noted, so that a file that rots is noticed. A file with another
+time and other bytes than were noted is somebody's whole file, written by us before a kill or put
+there by a person, if it can be read: gzip has a checksum of its own. Parquet has none, so there
+``.written`` beside the file says which bytes we were about to write, and any other are damage.
 """
 
 from __future__ import annotations
@@ -19,19 +24,22 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import READ_ONLY, Home, write_atomically
+from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
 TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
+WRITTEN = ".written"
+REPLACED = "replaced.json"
+"""In the archive beside what a partition held: when it was replaced, and the name of the file."""
 
 
 class DamagedPartition(Exception):
@@ -67,6 +75,12 @@ class Written:
     new: int
     altered: int
     vanished: int
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -169,11 +183,10 @@ class StreamLake:
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
-            if not path.stat().st_size:
-                # to gzip nothing at all is an empty file; here even no rows have a header
-                raise EOFError
             with gzip.open(path, "rt", encoding="utf-8") as stream:
                 envelopes = [json.loads(line) for line in stream]
+            if not envelopes and not path.stat().st_size:
+                raise EOFError("no rows are written as a file that has a length")
             return {
                 envelope["key"]: Row(
                     envelope["key"],
@@ -192,8 +205,8 @@ class StreamLake:
         """What to raise for a file that cannot be read."""
         return DamagedPartition(
             f"{self.source}.{self.stream}: {self.path(partition)} is damaged "
-            f"({type(error).__name__}). Move it away; then {self._how_to_refill()}. Earlier "
-            f"contents of this partition are under {self._superseded(partition)}."
+            f"({type(error).__name__}). Run `personal-pipeline doctor --repair`: it puts back what "
+            "can be had, and says what cannot."
         )
 
     def write(self, partition: date, rows: Iterable[Row]) -> Written:
@@ -240,8 +253,7 @@ class StreamLake:
             stamp = self._stamp(partition)
             entry = noted.get(name)
             if entry is None or entry[:3] != stamp:
-                version = self._version_of_file(partition)
-                entry = [*stamp, version.digest, version.rows]
+                entry = [*stamp, *self._looked_at(partition, entry or ())]
             current[name] = entry
         if current != noted:
             write_atomically(self.folder / VERSIONS, canonical(current).encode())
@@ -263,12 +275,73 @@ class StreamLake:
     def note(self, versions: Mapping[date, Version]) -> None:
         """Remember the versions of partitions that were just written, to save reading them."""
         noted = {
-            partition.isoformat(): [*self._stamp(partition), version.digest, version.rows]
+            partition.isoformat(): [
+                *(*self._stamp(partition), version.digest, version.rows, self._hash(partition))
+            ]
             for partition, version in versions.items()
         }
         if noted:
             content = canonical({**self._noted(), **noted})
             write_atomically(self.folder / VERSIONS, content.encode())
+
+    def verify(self, partitions: Iterable[date]) -> dict[date, DamagedPartition]:
+        """Read these files whole, also those whose time did not change, and compare them with what
+        was noted when they were written. Returns what is damaged."""
+        noted = dict(self._noted())
+        damaged: dict[date, DamagedPartition] = {}
+        learned: dict[str, list[Any]] = {}
+        for partition in partitions:
+            name = partition.isoformat()
+            try:
+                stamp = self._stamp(partition)
+                entry = noted.get(name, ())
+                if entry[:3] == stamp and entry[5:] == [self._hash(partition)]:
+                    continue
+                if entry[:3] == stamp:
+                    version = self._version_of_file(partition)
+                    if entry[5:] or [version.digest, version.rows] != entry[3:5]:
+                        raise self.damaged(partition, ValueError("other bytes than were written"))
+                    # noted before there were hashes of the bytes
+                    learned[name] = [*entry, self._hash(partition)]
+                else:
+                    learned[name] = [*stamp, *self._looked_at(partition, entry)]
+            except FileNotFoundError:
+                continue
+            except DamagedPartition as found:
+                if self._stamp(partition) == stamp:  # else it was replaced under our eyes
+                    damaged[partition] = found
+        if learned:
+            content = canonical({**self._noted(), **learned})
+            write_atomically(self.folder / VERSIONS, content.encode())
+        return damaged
+
+    def noted(self, partition: date) -> Version | None:
+        """What the partition held when it was last whole, though its file may be damaged now."""
+        entry = self._noted().get(partition.isoformat())
+        return Version(entry[3], entry[4]) if entry else None
+
+    def expect(self, partition: date, content: bytes) -> None:
+        """Say which bytes are about to be written: those of a table have no checksum in them."""
+        place = self.path(partition).with_name(WRITTEN)
+        write_atomically(place, hashlib.sha256(content).hexdigest().encode())
+
+    def _looked_at(self, partition: date, entry: Sequence[Any]) -> list[Any]:
+        """Digest, rows and hash of a file that is not as it was noted in ``entry``, if at all."""
+        found = self._hash(partition)
+        if entry[5:] == [found] and entry[2] == self._stamp(partition)[2]:
+            return [*entry[3:]]  # only touched, or copied with the home
+        if self.table and entry[5:] and entry[5:] != [found]:
+            try:
+                expected = self.path(partition).with_name(WRITTEN).read_text()
+            except OSError:
+                expected = ""
+            if expected != found:
+                raise self.damaged(partition, ValueError("other bytes than were written"))
+        version = self._version_of_file(partition)
+        return [version.digest, version.rows, found]
+
+    def _hash(self, partition: date) -> str:
+        return digest_of(self.path(partition))
 
     def _stamp(self, partition: date) -> list[Any]:
         stat = self.path(partition).stat()
@@ -296,15 +369,8 @@ class StreamLake:
             return {}
         return noted if isinstance(noted, dict) else {}
 
-    def _how_to_refill(self) -> str:
-        if self.grain is Grain.DAY:
-            return f"run `personal-pipeline refresh --source {self.source}`"
-        return (
-            "give the originals that fed it to `personal-pipeline add` once more: archive/receipts/"
-            " says which files under archive/originals/ they are"
-        )
-
-    def _superseded(self, partition: date) -> Path:
+    def superseded_folder(self, partition: date) -> Path:
+        """The folder of what a partition held before, each named by the hash of its bytes."""
         return self.archive / "lake" / self.source / self.stream / partition.isoformat()
 
     def archive_partition(self, partition: date) -> None:
@@ -312,10 +378,56 @@ class StreamLake:
         path = self.path(partition)
         content = path.read_bytes()
         ending = self._part.removeprefix("part")
-        kept = self._superseded(partition) / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
+        kept = (
+            self.superseded_folder(partition)
+            / f"{hashlib.sha256(content).hexdigest()[:16]}{ending}"
+        )
         if not kept.exists():
             write_atomically(kept, content)
             kept.chmod(READ_ONLY)
+        # the time of the file is that of its first replacing, and copying loses it
+        noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
+        write_atomically(self.superseded_folder(partition) / REPLACED, canonical(noted).encode())
+
+    def superseded(self) -> list[date]:
+        """Partitions of which the archive has what they held before, oldest first."""
+        folder = self.archive / "lake" / self.source / self.stream
+        if not folder.is_dir():
+            return []
+        return sorted(date.fromisoformat(each.name) for each in folder.iterdir() if each.is_dir())
+
+    def replaced(self, partition: date) -> list[tuple[datetime, Path]]:
+        """When the partition was replaced (UTC), and the file with what it held until then. Of one
+        that was replaced before this was noted, the time of the file tells."""
+        folder = self.superseded_folder(partition)
+        noted = [
+            (datetime.fromisoformat(at), folder / name) for at, name in self._replaced(partition)
+        ]
+        known = {kept for _, kept in noted}
+        ending = self._part.removeprefix("part")
+        older = [each for each in folder.glob(f"*{ending}") if each not in known]
+        times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
+        return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
+
+    def _replaced(self, partition: date) -> list[list[str]]:
+        try:
+            noted = json.loads((self.superseded_folder(partition) / REPLACED).read_bytes())
+        except (OSError, ValueError):
+            return []
+        return noted if isinstance(noted, list) else []
+
+    def remove(self, partitions: Iterable[date]) -> None:
+        """Take partitions away that should not be; what they held is kept in the archive."""
+        versions = self.versions()
+        for partition in partitions:
+            path = self.path(partition)
+            if versions[partition].rows:
+                self.archive_partition(partition)
+            path.unlink()
+            path.with_name(WRITTEN).unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else's file lies beside it
+                path.parent.rmdir()
+        sync_folder(self.folder)
 
 
 def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:

@@ -1,4 +1,5 @@
-"""What the pipeline remembers of each stream: when it last looked, and how that went.
+"""What the pipeline remembers of each stream: when it last looked, how that went, and which days
+the service was asked for.
 
 One small JSON file a stream under ``state/``, written by whoever looked. It is kept apart from
 Dagster's events so that the board is right with the daemon stopped, and from the warehouse so that
@@ -11,8 +12,10 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,20 @@ class StreamMemory:
     """Records of the last look, readable or not; None when that was not noted."""
     failure: str | None = None
     failure_message: str | None = None
+    asked_until: datetime | None = None
+    """Until this instant the service was asked for everything. It is never later than its own time,
+    nor than the beginning of the last look."""
+    settled: tuple[Window, ...] = ()
+    """Days of a stream with windows that need not be asked for again: they were, after the service
+    had ceased to revise them. In order, and apart from each other."""
+    newest: date | None = None
+    """The newest day of a record: the service's time where it does not tell the hour."""
+    present: tuple[Window, ...] = ()
+    """The partitions that the lake had after the last look: one that is gone must come again. Not
+    of a stream with windows, and not of snapshots."""
+
+    restored: tuple[Window, ...] = ()
+    """Partitions that a person brought back: no answer replaces them before it is accepted."""
 
     def failed(self, at: datetime, failure: str, message: str) -> StreamMemory:
         return replace(self, looked_at=at, failure=failure, failure_message=message)
@@ -61,9 +78,15 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
     """The memory of a stream; an empty one when there is none or it cannot be read."""
     try:
         kept = json.loads(_path(home, source, stream).read_bytes())
-        for name in ("looked_at", "succeeded_at", "full_pass_at"):
+        for name in ("looked_at", "succeeded_at", "full_pass_at", "asked_until"):
             kept[name] = datetime.fromisoformat(kept[name]) if kept.get(name) else None
-        kept["beginning"] = date.fromisoformat(kept["beginning"]) if kept.get("beginning") else None
+        for name in ("beginning", "newest"):
+            kept[name] = date.fromisoformat(kept[name]) if kept.get(name) else None
+        for name in ("settled", "present", "restored"):
+            kept[name] = tuple(
+                Window(date.fromisoformat(start), date.fromisoformat(end))
+                for start, end in kept.get(name, ())
+            )
         return StreamMemory(**kept)
     except (OSError, ValueError, TypeError, AttributeError):
         # losing it costs one extra look and no data, so a damaged file is not an error
@@ -72,5 +95,8 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
 
 def remember(home: Home, source: str, stream: str, memory: StreamMemory) -> None:
     """Replace the memory of a stream."""
-    content = json.dumps(asdict(memory), default=lambda value: value.isoformat(), indent=1)
+    kept: dict[str, Any] = asdict(memory)
+    for name in ("settled", "present", "restored"):
+        kept[name] = [[window.start, window.end] for window in getattr(memory, name)]
+    content = json.dumps(kept, default=lambda value: value.isoformat(), indent=1)
     write_atomically(_path(home, source, stream), content.encode())

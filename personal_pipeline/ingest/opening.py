@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import VERSION, Home
+from personal_pipeline.home import VERSION, Home, sweep
 from personal_pipeline.ingest.contract import Drop, DropRow, Source
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
@@ -41,12 +41,13 @@ from personal_pipeline.ingest.shown import (
 
 
 def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Make a home ready for this version. Returns sentences about what a migration could not find
-    out. Raises ``NewerHome``. May be killed, and called again."""
-    if home.version() == VERSION:
-        home.ensure()
+    """Make a home ready for this version, and sweep what killed processes left. Returns sentences
+    about what a migration could not find out. Raises ``NewerHome``. May be killed, and called
+    again."""
+    version = home.version()
+    sweep(home.ensure())
+    if version == VERSION:
         return ()
-    home.ensure()
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         said = give_sidecars(home, sources)
         _begin_ledgers(home, sources)
@@ -79,7 +80,7 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         return ()
     receipts = _receipts(home)
     drops = {(each.name, drop.name): (each, drop) for each in sources for drop in each.drops}
-    rows = {kind: _rows(home, *each) for kind, each in drops.items()}
+    rows: dict[tuple[str, str], list[_Row]] = {}
     unreceipted = folderless = 0
     for original in originals:
         digest = original.name.partition(".")[0]
@@ -89,7 +90,9 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         found: list[Taking] = []
         for kind in dict.fromkeys((each.source, each.drop) for each in takings):
             mine = [each for each in takings if (each.source, each.drop) == kind]
-            if kind in drops and any(row.folder for row in rows[kind]):
+            if kind in drops and kind not in rows:
+                rows[kind] = _rows(home, *drops[kind])
+            if rows.get(kind):
                 mine, is_sure = _placed(home, *drops[kind], original, digest, mine, rows[kind])
                 folderless += not is_sure
             found += mine

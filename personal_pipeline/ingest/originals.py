@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 
 from personal_pipeline.home import READ_ONLY, Home, sync_folder, write_atomically
+from personal_pipeline.ingest.lake import digest_of
 
 REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
 
@@ -61,12 +62,6 @@ class Taking:
         """Equal for takings that give the same rows, of the original with this digest."""
         same = [digest, self.name, self.folder, self.modified_ns, self.source, self.drop]
         return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:16]
-
-
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def original_path(home: Home, digest: str, name: str) -> Path:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from personal_pipeline.home import Home, free_name, write_atomically
+from personal_pipeline.home import PRIVATE_FILE, Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Unreadable
 from personal_pipeline.ingest.lake import canonical
 
@@ -47,4 +47,6 @@ def set_aside(home: Home, file: Path, folder: str, reason: str) -> Path:
     place = free_name(target / file.name)
     write_atomically(place.with_name(f"{place.name}.reason.txt"), f"{reason}\n".encode())
     shutil.move(file, place)
+    # it has the mode that it came with
+    place.chmod(PRIVATE_FILE)
     return place

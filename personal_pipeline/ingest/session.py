@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import requests
 from requests import RequestException
@@ -34,6 +34,13 @@ class OwnHostSession(requests.Session):
         # Without an auth of its own, requests puts one from ~/.netrc over our header.
         self.auth = _as_it_is
 
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where a redirect leads. Its body, which requests would read to the end, is left."""
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            resp.close()
+        return target
+
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
@@ -47,10 +54,10 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def retry_after(response: requests.Response) -> float:
+def retry_after(headers: Mapping[str, str]) -> float:
     """The pause in seconds that the service asks for; 0 when it says none that is understood."""
     try:
-        return Retry().parse_retry_after(response.headers.get("Retry-After", "0"))
+        return Retry().parse_retry_after(headers.get("Retry-After", "0"))
     except (InvalidHeader, ValueError, OverflowError):
         return 0.0
 

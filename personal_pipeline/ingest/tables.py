@@ -8,8 +8,6 @@ goes to the archive, and a partition of the same content keeps its file untouche
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, scratch, write_atomically
 from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
@@ -52,10 +50,9 @@ class Spool:
 @contextmanager
 def spooling(home: Home) -> Iterator[Spool]:
     """A spool inside the home, because a folder for temporary files may be small."""
-    home.state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=home.state, prefix="spool-"))
-    try:
-        with duckdb.connect(
+    with (
+        scratch(home, "spool") as folder,
+        duckdb.connect(
             config={
                 "memory_limit": f"{MEMORY_MB}MB",
                 "threads": 1,
@@ -63,11 +60,10 @@ def spooling(home: Home) -> Iterator[Spool]:
                 "preserve_insertion_order": False,
                 "autoinstall_known_extensions": False,
             }
-        ) as connection:
-            connection.execute("set TimeZone = 'UTC'")
-            yield Spool(connection, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        ) as connection,
+    ):
+        connection.execute("set TimeZone = 'UTC'")
+        yield Spool(connection, folder)
 
 
 def replace_months(
@@ -77,8 +73,10 @@ def replace_months(
 
     ``whole`` says that they are all the rows there are: a month that they lack is emptied. If not,
     they are merged with those present, and of rows with the same key the one captured later wins.
-    Raises ``DamagedPartition``.
+    A picture that is older than what is there changes nothing. Raises ``DamagedPartition``.
     """
+    if whole and as_of < newest_capture(spool, lake):
+        return []
     noted = lake.versions()
     rows_of_months = f"select month, count(*) from {parquet.names([lake.stream])} group by month"
     offered: dict[date, int] = dict(spool.connection.execute(rows_of_months).fetchall())
@@ -101,6 +99,53 @@ def replace_months(
         written = [each for some in pool.map(replace, _together(sizes)) for each in some]
     lake.note({each.partition: each.version for each in written if each.changed})
     return written
+
+
+def newest_capture(spool: Spool, lake: StreamLake) -> str:
+    """The latest ``as_of`` of the rows in a lake, ISO 8601 UTC; empty when there are none."""
+    newest = ""
+    for month in lake.partitions():
+        try:
+            (found,) = spool.connection.execute(
+                f"select max(as_of) from {parquet.FILE}", [str(lake.path(month))]
+            ).fetchall()[0]
+        except duckdb.Error as error:
+            raise lake.damaged(month, error) from error
+        newest = max(newest, found or "")
+    return newest
+
+
+SAMPLED = 200_000
+"""So many keys are compared to see how many would vanish; of more, a share that stands for all."""
+
+
+def would_vanish(spool: Spool, lake: StreamLake) -> tuple[int, int]:
+    """How many keys that the lake has are not among the spooled rows, and of how many; of very many
+    keys by a sample."""
+    table = _table(lake)
+    present = sum(version.rows for version in lake.versions().values())
+    every = present // SAMPLED + 1
+    cast = ", ".join(f"cast({parquet.names([n])} as {table.columns[n]})" for n in table.key)
+    key = f"hash({cast})"
+    with spool.connection.cursor() as cursor:
+        cursor.execute("create temp table there (key ubigint)")
+        for month in lake.partitions():
+            try:
+                cursor.execute(
+                    f"insert into there select {key} from {parquet.FILE} where {key} % {every} = 0",
+                    [str(lake.path(month))],
+                )
+            except duckdb.Error as error:
+                raise lake.damaged(month, error) from error
+        gone, of = cursor.execute(
+            f"""
+            select count(*) filter (key not in (
+                select {key} from {parquet.names([lake.stream])} where {key} % {every} = 0
+            )), count(*)
+            from (select distinct key from there)
+            """
+        ).fetchall()[0]
+    return gone * every, of * every
 
 
 def _together(sizes: Mapping[date, int]) -> Iterator[list[date]]:
@@ -237,7 +282,9 @@ def _replace(
     if existed:
         new, altered, vanished = _difference(cursor, lake, month, piece)
         lake.archive_partition(month)
-    write_atomically(path, piece.read_bytes())
+    content = piece.read_bytes()
+    lake.expect(month, content)
+    write_atomically(path, content)
     piece.unlink()
     return Written(month, version, existed, True, new, altered, vanished)
 

@@ -60,6 +60,7 @@ _STYLE = {
     State.DUE: "yellow",
     State.LATE: "bold yellow",
     State.FAILING: "bold red",
+    State.ACTION_REQUIRED: "bold magenta",
 }
 
 
@@ -77,10 +78,13 @@ class StreamState:
     """The kind of export that feeds the stream; None when it is fetched."""
     state: State
     cause: str | None = None
-    """Why it is failing, in two words such as "credential refused"; None unless it is failing."""
+    """Why it is failing or needs a person, in two words such as "credential refused"; else None."""
     last_looked: datetime | None
     """UTC instant of the last look, or at which the last file of its kind came, whatever came
     of it."""
+    asked_until: datetime | None = None
+    """UTC instant until which the service was asked for everything; None of a drop, or when that
+    is not known."""
     newest_data: date | None
     """The newest partition that has records: a UTC day, or a month (its first day) of a drop."""
     next_expected: date | None

@@ -155,7 +155,7 @@ def _attention(board: Sequence[StreamState]) -> str:
     counted = Counter(line.state for line in board if in_use(line))
     troubles = [
         f"{count(counted[state])} {state}"
-        for state in (State.FAILING, State.LATE, State.DUE)
+        for state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE)
         if counted[state]
     ]
     if troubles:

@@ -12,6 +12,7 @@ from personal_pipeline.outputs.formats import plain_day
 from personal_pipeline.outputs.page import Note
 
 _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = {
+    State.ACTION_REQUIRED: ("failing", "Action required"),
     State.FAILING: ("failing", "Failing"),
     State.LATE: ("late", "Late"),
     State.DUE: ("due", "Due"),
@@ -46,7 +47,7 @@ def looked_until(
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
     if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
         return None
-    if line.state is State.FAILING or line.last_looked is None:
+    if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_looked is None:
         told = line.newest_data
     else:
         # a look tells about all days before its own, and about a part of that one
@@ -94,7 +95,7 @@ def _note(lines: list[StreamState]) -> Note:
         if first.next_expected:
             ought = "was expected" if first.state is State.LATE else "is expected"
             sentences.append(f"Newer data {ought} by {plain_day(first.next_expected)}.")
-        if first.state in (State.LATE, State.FAILING) and newest.newest_data:
+        if first.state in (State.LATE, State.FAILING, State.ACTION_REQUIRED) and newest.newest_data:
             sentences.append("Shown are the last good figures.")
     if first.detail:
         sentences.append(first.detail)

@@ -28,7 +28,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
-from personal_pipeline.ingest.http import Client, Failure, ServiceError, rows_of
+from personal_pipeline.ingest.http import (
+    NEEDS_A_PERSON,
+    Client,
+    Failure,
+    ServiceError,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from personal_pipeline.settings import Settings
@@ -38,6 +44,8 @@ MOST_ROWS = 100
 """The largest page that Stripe gives."""
 STRIPE_OPENED = date(2010, 1, 1)
 """No account is older."""
+AHEAD_SECONDS = 86_400
+"""No clock that is believed is further ahead of ours."""
 REQUESTS_PER_SECOND = 25
 """The limit of one endpoint, and of a sandbox."""
 
@@ -74,14 +82,16 @@ def beginning(client: Client) -> date | None:
     except (KeyError, TypeError, ValueError):
         pass
     except ServiceError as error:
-        if error.failure not in (Failure.CREDENTIAL_REFUSED, Failure.FORMAT_CHANGED):
+        if error.failure not in (*NEEDS_A_PERSON, Failure.FORMAT_CHANGED):
             raise
-    try:
-        oldest = [_oldest_day(client, path) for path in ("/v1/balance_transactions", "/v1/charges")]
-    except ServiceError as error:
-        if error.failure is not Failure.FORMAT_CHANGED:
-            raise
-        return None
+    oldest = []
+    for path in ("/v1/balance_transactions", "/v1/charges"):
+        try:
+            oldest.append(_oldest_day(client, path))
+        except ServiceError as error:
+            # a key that may not read one of the lists may read the other
+            if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
+                raise
     return min((day for day in oldest if day is not None), default=None)
 
 
@@ -142,8 +152,10 @@ def created_within(path: str, page_size: int) -> Callable[[Client, Window], Iter
             bounds.append(("created[lt]", window.end_epoch))
         for record in pages(client, path, bounds, page_size):
             created = record.get("created") if isinstance(record, dict) else None
-            # Stripe's clock may be ahead of ours: what is younger comes with its own window.
-            if not isinstance(created, int) or window.start_epoch <= created < window.end_epoch:
+            # Stripe's clock may be ahead of ours: what is younger comes with its own window. What
+            # lies elsewhere is no time in seconds, and is counted as unreadable.
+            ahead = window.end_epoch + AHEAD_SECONDS
+            if not isinstance(created, int) or not window.end_epoch <= created < ahead:
                 yield record
 
     return fetch

@@ -393,3 +393,15 @@ def test_a_year_of_eight_sources(seed: int) -> None:
         assert each.in_time == each.outages, each
         assert each.asked_on_the_day == each.exports_due, each
         assert (each.false_alarms, each.duplicates) == (0, 0), each
+
+
+def test_what_needs_the_person_is_told_once_and_not_reminded_of() -> None:
+    person = Person(rules=replace(LOUD, reminder=5 * DAY))
+    refusal = line(State.ACTION_REQUIRED, "kit", cause="credential refused", detail="A new key.")
+    (told,) = person.hears(refusal)
+    assert told.title == "Kit: action required, credential refused"
+    assert "A new key." in told.body
+    assert person.hears(refusal, after=60 * DAY) == []
+    # something else on top is news, and so is that it is well again
+    assert len(person.hears(refusal, down(stream="broadcasts"), after=2 * DAY)) == 1
+    assert len(person.hears(fresh(), after=HOUR)) == 1

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personal_pipeline.doors.dagster_ui import guarded, other_loopback_taken, server_of
+from personal_pipeline.doors.dagster_ui import guarded
 from personal_pipeline.doors.door import Door
 from personal_pipeline.doors.guard import Message, Receive, Send
+from personal_pipeline.doors.server import PortTaken, other_loopback_taken, server_of
 from personal_pipeline_tests.loopback import free_port, until
 
 TOKEN = "T" * 43
@@ -518,5 +519,5 @@ def test_nobody_else_gets_the_port_of_the_other_loopback_address() -> None:
     with socket.socket(socket.AF_INET6) as other:
         other.bind(("::1", port))
         other.listen()
-        with pytest.raises(OSError, match="in use"), other_loopback_taken(port):
+        with pytest.raises(PortTaken), other_loopback_taken(port):
             raise AssertionError("somebody else would be sent the token")

@@ -5,19 +5,27 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
-from personal_pipeline.ingest.fetch import CHUNK_DAYS, Pulled, pull, windows_due
+from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import recall
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 TODAY = NOW.date()
-CLIENT = Client("test", "http://127.0.0.1:9", per_second=1, refused="")
+
+
+class Clocked(Client):
+    """A client of a service that says what time it is, or does not."""
+
+    def __init__(self, time: datetime | None) -> None:
+        super().__init__("test", "http://127.0.0.1:9", per_second=1, refused="")
+        self.time = time
+
+    def service_time(self) -> datetime | None:
+        return self.time
 
 
 @dataclass
@@ -63,7 +71,8 @@ def stream_of(service: Service, **more: object) -> ApiStream:
 def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> Pulled:
     source = Source(name="test", title="Test", description="", api=(stream,))
     given: dict[str, object] = {"beginning": TODAY - timedelta(days=99)}
-    return pull(home, source, stream, CLIENT, now=now, **{**given, **more})  # type: ignore[arg-type]
+    client = more.pop("client", None) or Clocked(now)
+    return pull(home, source, stream, client, now=now, **{**given, **more})  # type: ignore[arg-type]
 
 
 def rows(home: Home, stream: ApiStream) -> dict[date, dict[str, Record]]:
@@ -71,24 +80,6 @@ def rows(home: Home, stream: ApiStream) -> dict[date, dict[str, Record]]:
     return {
         day: {key: row.record for key, row in lake.read(day).items()} for day in lake.partitions()
     }
-
-
-@given(
-    present=st.sets(st.integers(0, 120)),
-    beginning=st.integers(0, 120),
-    refetch=st.integers(0, 40),
-)
-def test_windows_cover_each_due_day_once(present: set[int], beginning: int, refetch: int) -> None:
-    zero = TODAY - timedelta(days=120)
-    have = {zero + timedelta(days=n) for n in present}
-    begin = zero + timedelta(days=beginning)
-    due = windows_due(have, begin, TODAY, refetch)
-    days = [day for window in due for day in window.days()]
-    assert len(days) == len(set(days))
-    wanted = {begin + timedelta(days=n) for n in range((TODAY - begin).days + 1)}
-    revised = {d for d in wanted if d >= TODAY - timedelta(days=max(refetch, 1))}
-    assert set(days) == (wanted - have) | revised
-    assert all((window.end - window.start).days <= CHUNK_DAYS + 1 for window in due)
 
 
 def test_years_are_one_pass_and_every_day_has_a_partition(home: Home) -> None:
@@ -208,7 +199,7 @@ def test_a_part_is_merged_and_the_full_pass_comes_weekly(home: Home) -> None:
     del service.records["old"]
     service.put("new", TODAY)
     look(home, stream, now=NOW + timedelta(hours=1))
-    assert service.asked == [Window(date(2026, 11, 20), date(2026, 11, 22))]
+    assert service.asked == [Window(date(2026, 11, 18), date(2026, 11, 22))]
     found = rows(home, stream)
     assert set(found[TODAY - timedelta(days=50)]) == {"old"}
     assert set(found[TODAY]) == {"new"}
@@ -240,7 +231,7 @@ def test_the_service_is_asked_once_for_its_beginning(home: Home) -> None:
     stream = stream_of(Service())
     source = Source(name="test", title="Test", description="", api=(stream,), beginning=beginning)
     for _ in range(2):
-        pull(home, source, stream, CLIENT, now=NOW)
+        pull(home, source, stream, Clocked(NOW), now=NOW)
     assert len(rows(home, stream)) == 6
     assert len(calls) == 1
 

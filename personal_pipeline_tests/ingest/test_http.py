@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -79,13 +80,16 @@ def test_nobody_there_is_a_service_that_is_down() -> None:
         assert failure_of(client).failure is Failure.SERVICE_DOWN
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_credential_stops_at_once(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "failure"),
+    [(401, Failure.CREDENTIAL_REFUSED), (403, Failure.PERMISSION_MISSING)],
+)
+def test_a_refused_credential_stops_at_once(status: int, failure: Failure) -> None:
     headers = {"Retry-After": "0", "Stripe-Should-Retry": "true", "Request-Id": "req_1"}
     answer = Answer(status=status, headers=headers)
     with loopback(in_turn(answer)) as server, client_of(server) as client:
         error = failure_of(client, query={"email": SECRET})
-    assert error.failure is Failure.CREDENTIAL_REFUSED
+    assert error.failure is failure
     assert len(server.asked) == 1
     assert str(error) == f"test: GET /v1/things: HTTP {status} (request req_1). Make a new key."
 
@@ -261,3 +265,60 @@ def test_a_closed_client_leaves_no_thread() -> None:
     for thread in leakers():
         thread.join(2)
     assert len(leakers()) <= before
+
+
+def test_an_answer_without_an_end_is_left_at_the_bound() -> None:
+    body = b"[" + b"1," * 2_000_000 + b"1]"
+    with loopback(in_turn(Answer(body))) as server, client_of(server, most_bytes=1024**2) as client:
+        error = failure_of(client)
+    assert error.failure is Failure.FORMAT_CHANGED
+    assert "larger than 1 MB" in str(error)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [200, 500, 307])
+def test_what_unpacks_to_gigabytes_is_left_at_the_bound(status: int) -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    headers = {"Content-Encoding": "gzip", "Location": "/again"}
+    answers = [Answer(bomb, status, headers)] * 7
+    with (
+        loopback(in_turn(*answers)) as server,
+        client_of(server, most_bytes=1024**2, retries=1) as client,
+    ):
+        assert failure_of(client).failure is not None
+        # a redirect leads on, and what it carries is not read
+        assert client._received == 0
+
+
+def test_pages_together_are_bounded() -> None:
+    page = as_json("x" * 600_000)
+    with (
+        loopback(in_turn(page)) as server,
+        client_of(server, most_bytes_a_fetch=1024**2) as client,
+    ):
+        client.get_json("/v1/things")
+        client.begin_fetch()
+        client.get_json("/v1/things")
+        assert "the pages together" in str(failure_of(client))
+
+
+def test_the_service_says_what_time_it_is() -> None:
+    told = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
+    dated = {"Date": format_datetime(told, usegmt=True)}
+    answers = [
+        Answer(),
+        Answer(headers=dated),
+        Answer(headers={"Date": "soon"}),
+        Answer(headers={**dated, "Age": "3600"}),
+        Answer(status=401, headers=dated),
+    ]
+    with loopback(in_turn(*answers)) as server, client_of(server) as client:
+        client.get("/")
+        assert client.service_time() is None
+        for hours in (0, 0, 1):
+            client.get("/")
+            time_there = client.service_time()
+            assert time_there is not None
+            assert 0 <= (time_there - told).total_seconds() - 3600 * hours < 600
+        failure_of(client)
+        assert client.service_time() is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.ingest.contract import Record
 from personal_pipeline.ingest.fetch import sort_into_days
-from personal_pipeline.ingest.http import Failure, ServiceError
+from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure, ServiceError
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources.google_sheets import (
     GOOGLE_SHEETS,
@@ -154,7 +154,7 @@ def test_rows_that_name_no_story_or_are_damaged_are_counted() -> None:
 def test_a_sheet_that_is_not_shared_says_how_to_share_it(answer: Answer) -> None:
     with loopback(in_turn(answer)) as server:
         error = failure_of(f"{server.base}/spreadsheets/d/{PRIVATE}/edit")
-    assert error.failure is Failure.CREDENTIAL_REFUSED
+    assert error.failure in NEEDS_A_PERSON
     assert "Anyone with the link: Viewer" in str(error)
     assert len(server.asked) == 1
 

@@ -136,7 +136,7 @@ def test_what_is_not_a_whole_feed_is_an_error_of_one_sentence(
 def test_a_refusal_says_what_to_do() -> None:
     with pytest.raises(ServiceError, match="MEDIUM_FEED_URL in a browser") as error:
         fetched(b"", status=403)
-    assert error.value.failure is Failure.CREDENTIAL_REFUSED
+    assert error.value.failure is Failure.PERMISSION_MISSING
 
 
 def test_an_address_without_scheme_is_completed() -> None:

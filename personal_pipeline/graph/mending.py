@@ -1,0 +1,54 @@
+"""Mending of files, and then of the tables that were built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import duckdb
+
+from personal_pipeline.graph import warehouse
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.receipts import receipt_of
+from personal_pipeline.home import Home
+from personal_pipeline.ingest import repair
+from personal_pipeline.ingest.damage import known_damage
+from personal_pipeline.ingest.repair import Mended
+
+
+def mend_dropped(house: House) -> None:
+    """Read partitions of dropped files that are damaged again from the originals, where these are
+    whole: nobody is needed for that. Says so in the notes of the outcome."""
+    damages = known_damage(house.home)
+    mended = repair.mend_drops(house.home, house.sources, damages)
+    house.outcome.notes.extend(each.said for each in after(house.home, mended))
+
+
+def mend(house: House) -> Iterator[Mended]:
+    """Mend everything that is known to be damaged."""
+    home = house.home
+    damages = repair.missing_still(home, house.sources, known_damage(home))
+    rows = receipts_in_tables(home)
+    yield from after(home, repair.repair(home, house.sources, damages, rows))
+
+
+def after(home: Home, mended: Iterable[Mended]) -> Iterator[Mended]:
+    """Let all tables be built again when a partition was mended: a build may have read it while it
+    was damaged, and nothing would tell."""
+    for each in mended:
+        if each.lake:
+            with warehouse.writing(home):
+                warehouse.begin_anew(home)
+        yield each
+
+
+def receipts_in_tables(home: Home) -> Callable[[str], dict[str, Any] | None]:
+    """What the tables know of a receipt, by the name of its file."""
+
+    def row(name: str) -> dict[str, Any] | None:
+        with suppress(duckdb.Error, FileNotFoundError), warehouse.reading(home) as opened:
+            return receipt_of(opened, name)
+        return None
+
+    return row

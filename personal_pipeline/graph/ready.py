@@ -1,0 +1,47 @@
+"""Makes a home ready for Dagster's processes, and prints the environment that they need as JSON.
+
+``up`` calls this in a process of its own: what it imports takes a hundred megabytes, which ``up``
+would hold for as long as it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from personal_pipeline.graph.dbt_project import DbtFailed, manifest_path
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.instance import instance_of, prepare
+from personal_pipeline.graph.lost_runs import end_lost_runs
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.opening import opened
+from personal_pipeline.refresh import tell_anew
+from personal_pipeline.settings import load_settings
+from personal_pipeline.sources import SOURCES
+
+
+def main() -> None:
+    """Bring an older home up to date, write dagster.yaml and dbt's manifest, end the runs whose
+    processes are gone, and tell a storage that was begun anew what there is."""
+    settings = load_settings()
+    home = Home.of(settings)
+    notes = list(opened(home, SOURCES))
+    environment = prepare(home)
+    try:
+        manifest_path(home)
+    except DbtFailed as error:
+        sys.exit(str(error))
+    begun_anew: list[str] = []
+    with instance_of(home, begun_anew.append) as instance:
+        end_lost_runs(instance)
+    if begun_anew:
+        tell_anew(House(settings, home, SOURCES))
+    for note in (*notes, *begun_anew):
+        click.echo(note, err=True)
+    click.echo(json.dumps(environment))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Dagster's own storage: its runs, events and ticks, in SQLite files below ``dagster/``.
+
+Nothing that a person owns lies there. So when it is damaged it is set aside and begun anew, and
+Dagster is told of every partition again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from personal_pipeline.home import Home
+
+FILES = {
+    "history/runs.db": "runs",
+    "history/runs/index.db": "event_logs",
+    "schedules/schedules.db": "jobs",
+}
+"""The files that Dagster makes at its first start, each with a table that it must have."""
+
+KEPT = 1
+"""So many damaged storages are kept, the newest."""
+
+TOLD = "told.json"
+"""What Dagster was told lately, see ``contents``."""
+
+BUSY_TIMEOUT_SECONDS = 60
+
+
+def mend(home: Home, *, thorough: bool = False) -> str | None:
+    """Set the storage aside if it is damaged, and return a sentence about it; else None. The
+    caller holds the lock ``dagster``, so that no other process is just making it.
+
+    ``thorough`` reads all of every file, which takes a second for each 100 MB; else only what is
+    needed to find the tables.
+    """
+    found = next(damaged(home, thorough=thorough), None)
+    if found is None:
+        if not any((home.dagster / name).exists() for name in FILES):
+            (home.dagster / TOLD).unlink(missing_ok=True)
+        return None
+    aside = home.dagster.with_name(f"{home.dagster.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    home.dagster.rename(aside)
+    home.ensure()
+    for old in sorted(home.root.glob(f"{home.dagster.name}.damaged-*"))[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return (
+        f"Dagster's storage was damaged ({found}). It was set aside as {aside.name} and begun "
+        "anew: its history of runs ends there. No table depends on it; what it must know of them "
+        "it is told again."
+    )
+
+
+def damaged(home: Home, *, thorough: bool) -> Iterator[str]:
+    """What of the storage is damaged; nothing where there is none yet."""
+    there = [name for name in FILES if (home.dagster / name).exists()]
+    if not there:
+        return
+    for name, table in FILES.items():
+        if name not in there:
+            yield f"{name} is missing"
+        elif trouble := _trouble(home.dagster / name, table, thorough=thorough):
+            yield f"{name}: {trouble}"
+    if thorough:
+        for path in (home.dagster / "history" / "runs").glob("*.db"):
+            if trouble := _trouble(path, "event_logs", thorough=True):
+                yield f"{path.relative_to(home.dagster)}: {trouble}"
+
+
+def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
+    if not path.is_file():
+        return "it is no file"
+    try:
+        uri = f"{path.as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as opened:
+            opened.execute(f"select * from {table} limit 1").fetchall()  # noqa: S608
+            found = opened.execute("pragma quick_check(1)").fetchall() if thorough else [("ok",)]
+    except sqlite3.OperationalError as error:
+        # that it is locked, or on a disk that cannot be written, says nothing of its content
+        return str(error) if "no such table" in str(error) else None
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == [("ok",)] else "its pages contradict each other"
+
+
+def identity(home: Home) -> tuple[int, ...]:
+    """Differs when another storage took the place of this one."""
+    return tuple(
+        (home.dagster / name).stat().st_ino for name in FILES if (home.dagster / name).exists()
+    )

@@ -1,0 +1,335 @@
+"""Bit rot: whether the files of archive and lake still hold what was written into them.
+
+An original is named by its SHA-256, what was replaced in the lake by the first digits of it, and
+the lake notes the hash of each partition. ``verify`` reads them all; ``verify_some`` a thirtieth,
+so that each night costs seconds and each month looks at everything. What was found is kept in
+``state/damage.json`` for the board, until the file is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Progress, Source
+from personal_pipeline.ingest.lake import StreamLake, digest_of, lake_of
+from personal_pipeline.ingest.originals import original_path
+
+SLICES = 30
+LOOK_EVERY_DAYS = 30
+NIGHTLY_SECONDS = 120
+"""After so long a night's look begins no further slice."""
+
+THREADS = max(2, os.cpu_count() or 1)
+_TOGETHER = 4
+"""Files a thread takes at once: few, because some originals are very large."""
+
+_ORIGINAL = re.compile(r"([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,8})?")
+_SUPERSEDED = re.compile(r"([0-9a-f]{16})\..+")
+
+
+class Kind(StrEnum):
+    """What a damaged file is."""
+
+    ORIGINAL = "original"
+    RECEIPT = "receipt"
+    LAKE = "lake"
+    SUPERSEDED = "superseded"
+    MISSING = "missing"
+    """A damaged partition that was moved aside, and that nobody could give whole again yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damaged file. ``path`` is relative to the home, ``found`` a sentence without advice.
+
+    ``source`` with ``stream`` or ``drop`` says where it shows on the board; ``rows`` and ``digest``
+    are those of a partition when it was whole. ``stamp`` is the file as it was found.
+    """
+
+    kind: Kind
+    path: str
+    found: str
+    source: str = ""
+    stream: str = ""
+    drop: str = ""
+    partition: str = ""
+    rows: int = 0
+    digest: str = ""
+    stamp: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look read, and what of it is damaged."""
+
+    files: int
+    bytes: int
+    seconds: float
+    damages: tuple[Damage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    kind: Kind
+    path: Path
+    lake: StreamLake | None = None
+    partition: date | None = None
+
+
+def verify(
+    home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
+) -> Looked:
+    """Read every file of archive and lake, and remember what is damaged."""
+    looked = _look(home, list(_units(home, sources)), progress)
+    gone = tuple(_named(home, list(_originals_gone(home))))
+    looked = replace(looked, damages=(*looked.damages, *gone))
+    missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
+    looks = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
+    _keep(home, looks, [*missing, *looked.damages])
+    return looked
+
+
+def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | None:
+    """Read the slice that was not looked at for longest, and as many as are overdue while there is
+    time. None when there was a look today already."""
+    looks, known = _kept(home)
+    if today.isoformat() in looks.values():
+        return None
+    begun = time.monotonic()
+    slices: dict[str, list[_Unit]] = defaultdict(list)
+    for unit in _units(home, sources):
+        slices[_slice(home, unit.path)].append(unit)
+    done: list[Looked] = []
+    for name in sorted(map(str, range(SLICES)), key=lambda name: looks.get(name, "")):
+        is_due = _days_since(looks.get(name), today) >= LOOK_EVERY_DAYS
+        if done and (not is_due or time.monotonic() - begun > NIGHTLY_SECONDS):
+            break
+        done.append(_look(home, slices[name]))
+        looks[name] = today.isoformat()
+        read = {str(unit.path.relative_to(home.root)) for unit in slices[name]}
+        known = [each for each in known if each.path not in read or each.kind is Kind.MISSING]
+        known += done[-1].damages
+    _keep(home, looks, known)
+    return Looked(
+        sum(each.files for each in done),
+        sum(each.bytes for each in done),
+        time.monotonic() - begun,
+        tuple(each for look in done for each in look.damages),
+    )
+
+
+def known_damage(home: Home) -> list[Damage]:
+    """What was found damaged and still is, as far as can be told without reading it again."""
+    return [
+        each
+        for each in _kept(home)[1]
+        if each.kind is Kind.MISSING or _stamp(home.root / each.path) == each.stamp
+    ]
+
+
+def sentence(damage: Damage) -> str:
+    """What is damaged, and what to do."""
+    if damage.kind is Kind.MISSING:
+        return (
+            f"{damage.found} Run `personal-pipeline refresh`; what that does not bring back, "
+            "`personal-pipeline doctor --repair` gives up."
+        )
+    return (
+        f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it puts back "
+        "what can be had, and says what cannot."
+    )
+
+
+def note_damage(home: Home, gone: Iterable[Damage], come: Iterable[Damage] = ()) -> None:
+    """Take damage off the list, and put some on it."""
+    looks, known = _kept(home)
+    left = set(gone)
+    new = [replace(each, stamp=_stamp(home.root / each.path)) for each in come]
+    _keep(home, looks, [*(each for each in known if each not in left), *new])
+
+
+def receipts_of(home: Home) -> Iterator[tuple[Path, dict[str, Any] | None]]:
+    """Every receipt, oldest first; None for one that cannot be read."""
+    for path in sorted((home.archive / "receipts").glob("*.json")):
+        try:
+            receipt = json.loads(path.read_bytes())
+            whole = {"digest", "file", "source", "drop", "streams", "received_at"} <= set(receipt)
+        except (OSError, ValueError, TypeError):
+            whole = False
+        yield path, receipt if whole else None
+
+
+def _units(home: Home, sources: Sequence[Source]) -> Iterator[_Unit]:
+    for path in sorted((home.archive / "originals").glob("*/*")):
+        if _ORIGINAL.fullmatch(path.name):
+            yield _Unit(Kind.ORIGINAL, path)
+    for path in sorted((home.archive / "lake").glob("*/*/*/*")):
+        if _SUPERSEDED.fullmatch(path.name):
+            yield _Unit(Kind.SUPERSEDED, path)
+    for path in sorted((home.archive / "receipts").glob("*.json")):
+        yield _Unit(Kind.RECEIPT, path)
+    for source in sources:
+        for stream in source.streams:
+            lake = lake_of(home, source.name, stream)
+            for partition in lake.partitions():
+                yield _Unit(Kind.LAKE, lake.path(partition), lake, partition)
+
+
+def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> Looked:
+    begun = time.monotonic()
+    damages: list[Damage] = []
+    size = 0
+    by_lake: dict[tuple[str, str], list[_Unit]] = defaultdict(list)
+    for unit in units:
+        if unit.lake:
+            by_lake[unit.lake.source, unit.lake.stream].append(unit)
+    files = [unit for unit in units if not unit.lake]
+    work: list[list[_Unit]] = [files[at : at + _TOGETHER] for at in range(0, len(files), _TOGETHER)]
+    # a stream whole by one thread, which notes what it learned
+    work += by_lake.values()
+    done = 0
+    with ThreadPoolExecutor(THREADS) as pool:
+        for some, found in zip(work, pool.map(_check, work), strict=True):
+            damages += found
+            done += len(some)
+            size += sum(stamp[0] for unit in some if (stamp := _stamp(unit.path)))
+            if progress:
+                progress("archive and lake", done, len(units))
+    described = [_described(home, each) for each in damages]
+    return Looked(len(units), size, time.monotonic() - begun, tuple(_named(home, described)))
+
+
+def _check(units: Sequence[_Unit]) -> list[Damage]:
+    """``path`` of what is returned is absolute yet."""
+    lake = units[0].lake
+    if lake:
+        damages = []
+        paths = {unit.partition: unit.path for unit in units}
+        for partition in lake.verify([unit.partition for unit in units if unit.partition]):
+            version = lake.noted(partition)
+            damages.append(
+                Damage(
+                    Kind.LAKE,
+                    str(paths[partition]),
+                    "its bytes are not those that were written",
+                    lake.source,
+                    lake.stream,
+                    partition=partition.isoformat(),
+                    rows=version.rows if version else 0,
+                    digest=version.digest if version else "",
+                )
+            )
+        return damages
+    return [Damage(unit.kind, str(unit.path), found) for unit in units if (found := _trouble(unit))]
+
+
+def _trouble(unit: _Unit) -> str | None:
+    try:
+        if unit.kind is Kind.RECEIPT:
+            receipt = json.loads(unit.path.read_bytes())
+            return None if "digest" in receipt and "streams" in receipt else "it is no receipt"
+        named = (_ORIGINAL if unit.kind is Kind.ORIGINAL else _SUPERSEDED).fullmatch(unit.path.name)
+        if named and not digest_of(unit.path).startswith(named[1]):
+            return "its bytes are not those that were written"
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    except (ValueError, TypeError):
+        return "it cannot be read"
+    return None
+
+
+def _described(home: Home, damage: Damage) -> Damage:
+    path = Path(damage.path)
+    damage = replace(damage, path=str(path.relative_to(home.root)), stamp=_stamp(path))
+    if damage.kind is Kind.SUPERSEDED:
+        source, stream, partition = path.relative_to(home.archive / "lake").parts[:3]
+        return replace(damage, source=source, stream=stream, partition=partition)
+    return damage
+
+
+def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
+    """Of originals, whose they are, and the name and day by which a person knows them."""
+    receipts = {}
+    if any(each.kind is Kind.ORIGINAL for each in damages):
+        receipts = {r["digest"]: r for _, r in receipts_of(home) if r and r["drop"]}
+    for each in damages:
+        receipt = receipts.get(Path(each.path).name.split(".")[0])
+        if each.kind is Kind.ORIGINAL and receipt:
+            name = f"`{receipt['file']}`, received on {receipt['received_at'][:10]}"
+            yield replace(
+                each,
+                found=f"the original of {name}: {each.found}",
+                source=receipt["source"],
+                drop=receipt["drop"],
+            )
+        else:
+            yield each
+
+
+def _originals_gone(home: Home) -> Iterator[Damage]:
+    """Originals that a receipt says were taken, and that are not there."""
+    folder = home.archive / "originals"
+    there = {path.name.split(".")[0] for path in folder.glob("*/*")}
+    for _, receipt in receipts_of(home):
+        if receipt and receipt["drop"] and not receipt.get("problem"):
+            digest = receipt["digest"]
+            if digest not in there:
+                there.add(digest)
+                path = original_path(home, digest, Path(receipt["file"]).name)
+                yield Damage(
+                    Kind.ORIGINAL, str(path.relative_to(home.root)), "it is not in the archive"
+                )
+
+
+def _slice(home: Home, path: Path) -> str:
+    return str(zlib.crc32(path.relative_to(home.root).as_posix().encode()) % SLICES)
+
+
+def _days_since(day: str | None, today: date) -> int:
+    return (today - date.fromisoformat(day)).days if day else LOOK_EVERY_DAYS
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _path(home: Home) -> Path:
+    return home.state / "damage.json"
+
+
+def _kept(home: Home) -> tuple[dict[str, str], list[Damage]]:
+    try:
+        kept = json.loads(_path(home).read_bytes())
+        damages = [
+            Damage(**{**each, "kind": Kind(each["kind"]), "stamp": tuple(each["stamp"])})
+            for each in kept["damages"]
+        ]
+        looks = {str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # then everything is looked at again
+        return {}, []
+    return looks, damages
+
+
+def _keep(home: Home, looks: Mapping[str, str], damages: Sequence[Damage]) -> None:
+    content = {"looks": looks, "damages": [asdict(each) for each in damages]}
+    write_atomically(_path(home), json.dumps(content, indent=1).encode())

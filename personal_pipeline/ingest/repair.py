@@ -1,0 +1,357 @@
+"""Putting back what is damaged: from a copy of it, from the originals, or from the service.
+
+What is moved aside lies in ``quarantine/damaged/``. Nothing is said to be mended that does not hold
+again what it held.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, scratch, write_atomically
+from personal_pipeline.ingest.again import originals_are_whole, read_again
+from personal_pipeline.ingest.contract import (
+    ApiStream,
+    Coverage,
+    Drop,
+    DropStream,
+    Source,
+)
+from personal_pipeline.ingest.damage import Damage, Kind, note_damage
+from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
+from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.quarantine import set_aside
+
+FOLDER = "damaged"
+"""Of the quarantine."""
+
+LOCK_WAIT_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What became of a damaged file, in a sentence. ``whole`` says that it holds again what it
+    held; ``lake`` that a partition was written or moved, so that no table built meanwhile is to be
+    believed."""
+
+    damage: Damage
+    said: str
+    whole: bool
+    lake: bool = False
+
+
+def repair(
+    home: Home,
+    sources: Sequence[Source],
+    damages: Sequence[Damage],
+    receipt_rows: Callable[[str], dict[str, Any] | None],
+) -> Iterator[Mended]:
+    """Mend what can be. ``receipt_rows`` gives what the tables know of a receipt, by its name."""
+    groups: dict[tuple[str, str], list[Damage]] = defaultdict(list)
+    for damage in damages:
+        match damage.kind:
+            case Kind.ORIGINAL:
+                mended = _original(home, damage)
+            case Kind.SUPERSEDED:
+                mended = _superseded(home, sources, damage)
+            case Kind.RECEIPT:
+                mended = _receipt(home, damage, receipt_rows(Path(damage.path).name))
+            case Kind.LAKE | Kind.MISSING:
+                source, stream = _stream(sources, damage)
+                drop = _drop(source, stream).name if isinstance(stream, DropStream) else ""
+                groups[source.name, drop].append(damage)
+                continue
+        if mended.whole or damage.kind is not Kind.ORIGINAL:
+            note_damage(home, [damage])
+        yield mended
+    for group in groups.values():
+        yield from _partitions(home, sources, group)
+
+
+def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Mended]:
+    """Mend what needs no person: partitions of dropped files, from the originals, if all of these
+    are whole. Also those that nobody looked for but that cannot be read."""
+    known = {(each.source, each.stream, each.partition) for each in damages}
+    wanted = [each for each in damages if each.kind in (Kind.LAKE, Kind.MISSING)]
+    for source in sources:
+        for stream in source.drop_streams:
+            lake = lake_of(home, source.name, stream)
+            with suppress(DamagedPartition):
+                lake.versions()
+                continue
+            wanted += [
+                _damage_of(home, lake, partition)
+                for partition in lake.verify(lake.partitions())
+                if (source.name, stream.name, partition.isoformat()) not in known
+            ]
+    mendable = []
+    for damage in wanted:
+        owner, fed = _stream(sources, damage)
+        if isinstance(fed, DropStream) and originals_are_whole(home, owner, _drop(owner, fed)):
+            mendable.append(damage)
+    return list(repair(home, sources, mendable, lambda _: None))
+
+
+def _damage_of(home: Home, lake: StreamLake, partition: date) -> Damage:
+    version = lake.noted(partition)
+    return Damage(
+        Kind.LAKE,
+        str(lake.path(partition).relative_to(home.root)),
+        "it cannot be read",
+        lake.source,
+        lake.stream,
+        partition=partition.isoformat(),
+        rows=version.rows if version else 0,
+        digest=version.digest if version else "",
+    )
+
+
+def _stream(sources: Sequence[Source], damage: Damage) -> tuple[Source, ApiStream | DropStream]:
+    return next(
+        (source, stream)
+        for source in sources
+        if source.name == damage.source
+        for stream in source.streams
+        if stream.name == damage.stream
+    )
+
+
+def _original(home: Home, damage: Damage) -> Mended:
+    path = home.root / damage.path
+    digest = path.name.split(".")[0]
+    for copy in (*home.quarantine.rglob("*"), *home.inbox.rglob("*")):
+        if copy.is_file() and not copy.is_symlink() and digest_of(copy) == digest:
+            _put_back(path, copy.read_bytes())
+            return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
+    return Mended(
+        damage,
+        f"{damage.path}: {damage.found}. There is no other copy here. If you have the file still, "
+        "give it to `personal-pipeline add` again: the good one takes its place.",
+        whole=False,
+    )
+
+
+def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+    path = home.root / damage.path
+    with suppress(StopIteration, FileNotFoundError):
+        source, stream = _stream(sources, damage)
+        now = lake_of(home, source.name, stream).path(date.fromisoformat(damage.partition))
+        if digest_of(now).startswith(path.name.split(".")[0]):
+            _put_back(path, now.read_bytes())
+            return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
+    _aside(home, path, "an earlier content of a partition; no other copy of it is known")
+    return Mended(
+        damage,
+        f"{damage.path}, an earlier content of {damage.source}/{damage.stream} {damage.partition}, "
+        f"is lost: there is no other copy. What is left of it lies in {_folder(home)}. The present "
+        "content is not touched by that.",
+        whole=False,
+    )
+
+
+def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
+    path = home.root / damage.path
+    if row is not None:
+        write_atomically(path, json.dumps(row, indent=1).encode())
+        return Mended(damage, f"{damage.path} was put back from the tables.", whole=True)
+    _aside(home, path, "a receipt that cannot be read")
+    return Mended(
+        damage,
+        f"{damage.path} is lost: the tables do not know it. What is left of it lies in "
+        f"{_folder(home)}. The file that it spoke of is in the archive all the same.",
+        whole=False,
+    )
+
+
+def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) -> list[Mended]:
+    """Mend partitions of one service, or of one kind of drop: together, because to read an original
+    again all months have to be readable."""
+    source, first = _stream(sources, group[0])
+    done: list[Mended] = []
+    left: list[Damage] = []
+    # the lock under which they are written
+    lock = "inbox" if isinstance(first, DropStream) else source.name
+    with home.lock(lock, wait_seconds=LOCK_WAIT_SECONDS):
+        for damage in group:
+            if damage.kind is Kind.MISSING:
+                left.append(damage)
+                continue
+            mended, missing = _put_back_or_aside(home, sources, damage)
+            if mended:
+                done.append(mended)
+            else:
+                left.append(missing)
+    problems: Sequence[str] = ()
+    if left and isinstance(first, DropStream):
+        problems = read_again(home, sources, source, _drop(source, first)).problems
+    for damage in left:
+        _, stream = _stream(sources, damage)
+        now = _version_now(home, sources, damage)
+        if isinstance(stream, ApiStream):
+            mended = _fetched_again(home, damage, stream, now)
+        else:
+            mended = _read(home, damage, problems, now)
+        if mended.whole:
+            note_damage(home, [damage])
+        done.append(mended)
+    return done
+
+
+def _put_back_or_aside(
+    home: Home, sources: Sequence[Source], damage: Damage
+) -> tuple[Mended | None, Damage]:
+    """What mended a damaged partition; or what is missing after it was moved aside."""
+    source, stream = _stream(sources, damage)
+    lake = lake_of(home, source.name, stream)
+    day = date.fromisoformat(damage.partition)
+    what = _what(damage)
+    was = Version(damage.digest, damage.rows) if damage.digest else None
+    if was and (copy := _copy_of(home, lake, day, was)):
+        if lake.table:
+            lake.expect(day, copy)
+        write_atomically(lake.path(day), copy)
+        lake.note({day: was})
+        note_damage(home, [damage])
+        return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True), damage
+    folder = _folder(home)
+    missing = replace(
+        damage,
+        kind=Kind.MISSING,
+        found=f"{what} was damaged and moved to {folder}; it held {damage.rows:,} rows, and is "
+        f"missing until it was {'read' if isinstance(stream, DropStream) else 'fetched'} again.",
+        stamp=(),
+    )
+    # noted first: it must not be forgotten when this is killed
+    note_damage(home, [], [missing])
+    _aside(home, lake.path(day), f"{what}, which held {damage.rows:,} rows when it was whole")
+    if was and not was.rows and not lake.table:
+        lake.write(day, ())
+        note_damage(home, [damage, missing])
+        said = f"{what} held no rows, and does so again."
+        return Mended(damage, said, whole=True, lake=True), damage
+    if isinstance(stream, ApiStream):
+        _forget(home, source.name, stream.name)
+    note_damage(home, [damage])
+    return None, missing
+
+
+def _what(damage: Damage) -> str:
+    return f"{damage.source}/{damage.stream} {damage.partition}"
+
+
+def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version | None) -> Mended:
+    """Of a partition of a service that was moved aside."""
+    if now is None and stream.coverage is not Coverage.SNAPSHOT:
+        command = f"`personal-pipeline refresh --source {damage.source}`"
+        return Mended(damage, f"{damage.found} Run {command}.", whole=False, lake=True)
+    note_damage(home, [damage])
+    why = "a service gives no snapshot of a day that is over" if now is None else ""
+    said = _lost(home, damage, now, why or "the service did not give the others again")
+    return Mended(damage, said, whole=False, lake=True)
+
+
+def _read(home: Home, damage: Damage, problems: Sequence[str], now: Version | None) -> Mended:
+    """Of a partition of a drop, after its originals were read again."""
+    is_same = now is not None and (
+        now.digest == damage.digest if damage.digest else now.rows >= damage.rows
+    )
+    if is_same:
+        said = f"{_what(damage)} was read again from the originals."
+        return Mended(damage, said, whole=True, lake=True)
+    note_damage(home, [damage])
+    why = " ".join(problems) or "the originals do not say the same any more"
+    return Mended(damage, _lost(home, damage, now, why), whole=False, lake=True)
+
+
+def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
+    return (
+        f"{_what(damage)} held {damage.rows:,} rows and has {now.rows if now else 0:,} now: {why}. "
+        f"What is left of the damaged file lies in {_folder(home)}. This is not said again."
+    )
+
+
+def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
+    """The bytes of a file that holds what the partition held: the archive may have it, or the
+    damage is where it does not matter."""
+    copies = [
+        copy
+        for copy in sorted(lake.superseded_folder(day).glob("*"))
+        if digest_of(copy).startswith(copy.name.split(".")[0])
+    ]
+    # the digest of a table does not cover all of its columns
+    if not lake.table and lake.path(day).exists():
+        copies.append(lake.path(day))
+    with scratch(home, "repair") as place:
+        for number, copy in enumerate(copies):
+            trial = replace(lake, lake=place / str(number))
+            trial.path(day).parent.mkdir(parents=True)
+            shutil.copyfile(copy, trial.path(day))
+            with suppress(DamagedPartition):
+                if trial.versions()[day] == was:
+                    return copy.read_bytes()
+    return None
+
+
+def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Damage]:
+    """Of damage that is known, what is not mended meanwhile: a partition that was moved aside is,
+    when it is there again with as many rows."""
+    damaged = {each.path for each in damages if each.kind is Kind.LAKE}
+    left = []
+    for damage in damages:
+        if damage.kind is Kind.MISSING and damage.path not in damaged:
+            now = _version_now(home, sources, damage)
+            if now is not None and now.rows >= damage.rows:
+                # on a disk that cannot be written it is found out again
+                with suppress(OSError):
+                    note_damage(home, [damage])
+                continue
+        left.append(damage)
+    return left
+
+
+def _version_now(home: Home, sources: Sequence[Source], damage: Damage) -> Version | None:
+    """None when the partition is not there, or cannot be read."""
+    with suppress(StopIteration, DamagedPartition):
+        source, stream = _stream(sources, damage)
+        found = lake_of(home, source.name, stream).versions()
+        return found.get(date.fromisoformat(damage.partition))
+    return None
+
+
+def _forget(home: Home, source: str, stream: str) -> None:
+    """Let the next look ask for a day again. A day of which the file is missing is asked for
+    anyway; of a stream without windows everything is. The caller holds the lock of the source."""
+    memory = recall(home, source, stream)
+    remember(home, source, stream, replace(memory, full_pass_at=None))
+
+
+def _drop(source: Source, stream: DropStream) -> Drop:
+    return next(drop for drop in source.drops if stream in drop.streams)
+
+
+def _put_back(path: Path, content: bytes) -> None:
+    if path.exists():
+        # because Windows refuses to replace what is read-only
+        path.chmod(PRIVATE_FILE)
+    write_atomically(path, content)
+    path.chmod(READ_ONLY)
+
+
+def _folder(home: Home) -> Path:
+    return home.quarantine / FOLDER
+
+
+def _aside(home: Home, path: Path, reason: str) -> None:
+    """Move a damaged file into the quarantine, under its whole path."""
+    if path.exists():
+        named = path.with_name("-".join(path.relative_to(home.root).parts))
+        path.rename(named)
+        set_aside(home, named, FOLDER, reason)

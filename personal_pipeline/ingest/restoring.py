@@ -1,0 +1,83 @@
+"""Bringing back what partitions of the lake held before newer answers or exports replaced it.
+
+What a partition held goes to ``archive/lake/`` when it is replaced, and the moment is noted beside
+it. What is restored is replaced in turn, so a restoring can itself be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import ApiStream, Source
+from personal_pipeline.ingest.coverage import joined, windows_of
+from personal_pipeline.ingest.lake import StreamLake, lake_of
+from personal_pipeline.ingest.memory import recall, remember
+
+LOCK_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a partition held until it was replaced (UTC): a file in the archive."""
+
+    stream: str
+    partition: date
+    until: datetime
+    kept: Path
+
+
+def held_before(home: Home, source: Source, moment: datetime) -> list[Held]:
+    """What those partitions of a source held that were replaced at the moment or later."""
+    return [
+        held
+        for stream in source.streams
+        for held in _of_stream(lake_of(home, source.name, stream), moment)
+    ]
+
+
+def _of_stream(lake: StreamLake, moment: datetime) -> Iterator[Held]:
+    for partition in lake.superseded():
+        later = [(at, kept) for at, kept in lake.replaced(partition) if at >= moment]
+        if later:
+            at, kept = min(later)
+            if not _is_there(lake, partition, kept):
+                yield Held(lake.stream, partition, at, kept)
+
+
+def _is_there(lake: StreamLake, partition: date, kept: Path) -> bool:
+    path = lake.path(partition)
+    return path.exists() and path.read_bytes() == kept.read_bytes()
+
+
+def restore(home: Home, source: Source, moment: datetime) -> list[Held]:
+    """Bring back what partitions held at a moment. What they hold now goes to the archive.
+
+    No answer replaces a restored day of a fetched stream without a word: it is set aside until it
+    is accepted. Raises ``Busy`` when another process has the source.
+    """
+    with (
+        home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS),
+        home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS),
+    ):
+        found = held_before(home, source, moment.astimezone(UTC))
+        for stream in source.streams:
+            mine = [held for held in found if held.stream == stream.name]
+            if not mine:
+                continue
+            lake = lake_of(home, source.name, stream)
+            if isinstance(stream, ApiStream):
+                # first: a kill in between leaves days that are asked about once more than needed
+                memory = recall(home, source.name, stream.name)
+                days = windows_of(held.partition for held in mine)
+                memory = replace(memory, restored=joined([*memory.restored, *days]))
+                remember(home, source.name, stream.name, memory)
+            for held in mine:
+                content = held.kept.read_bytes()
+                if lake.path(held.partition).exists():
+                    lake.archive_partition(held.partition)
+                write_atomically(lake.path(held.partition), content)
+    return found

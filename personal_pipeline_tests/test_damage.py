@@ -1,0 +1,255 @@
+"""Damage of each kind to a home with data: found, mended by itself or by one command, or named."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline import doctor
+from personal_pipeline.graph.board import board_of
+from personal_pipeline.graph.checks import troubles_of
+from personal_pipeline.graph.house import House
+from personal_pipeline.graph.mending import mend, mend_dropped
+from personal_pipeline.graph.warehouse import is_begun_anew
+from personal_pipeline.home import OTHERS, Home
+from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.outputs.board import State
+from personal_pipeline.refresh import refresh
+from personal_pipeline_tests.invented_house import NOW, Services, content, end, start
+
+TODAY = NOW.date()
+
+
+@pytest.fixture
+def house(services: Services, copied: Home) -> House:
+    return services.house(copied)
+
+
+def rot(path: Path, at: int | None = None) -> None:
+    """One byte is another one; size and time are as they were."""
+    stat = path.stat()
+    mode = stat.st_mode
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if at is None else at] ^= 0x55
+    path.chmod(0o600)
+    path.write_bytes(content)
+    path.chmod(mode)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def partitions(home: Home, pattern: str) -> list[Path]:
+    return sorted(home.lake.glob(pattern), key=lambda path: (-path.stat().st_size, path))
+
+
+def found(house: House) -> dict[str, Kind]:
+    looked = verify(house.home, house.sources, TODAY)
+    return {each.path: each.kind for each in looked.damages}
+
+
+def relative(home: Home, path: Path) -> str:
+    return path.relative_to(home.root).as_posix()
+
+
+def rows(home: Home) -> dict[str, bytes]:
+    return {relative(home, path): path.read_bytes() for path in home.lake.rglob("part.*")}
+
+
+def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: House) -> None:
+    home = house.home
+    assert found(house) == {}
+    rng = random.Random(5)
+    damaged = {}
+    for kind, files in {
+        Kind.ORIGINAL: sorted((home.archive / "originals").glob("*/*")),
+        Kind.LAKE: sorted(home.lake.rglob("part.*")),
+        Kind.RECEIPT: sorted((home.archive / "receipts").glob("*.json")),
+    }.items():
+        for path in rng.sample(files, min(6, len(files))):
+            rot(path, 0 if kind is Kind.RECEIPT else rng.randrange(path.stat().st_size))
+            damaged[relative(home, path)] = kind
+    assert found(house) == damaged
+    # those of the streams are on the board, the others are said beside it
+    failing = [line for line in board_of(house) if line.state is State.FAILING]
+    assert {line.cause for line in failing} == {"lake file damaged", "file in the archive damaged"}
+    assert all("doctor --repair" in line.detail for line in failing)
+    assert len(troubles_of(home)) >= len([k for k in damaged.values() if k is Kind.RECEIPT])
+
+
+def test_each_night_reads_a_slice_and_a_month_reads_everything(house: House) -> None:
+    home = house.home
+    everything = verify_some(home, house.sources, TODAY)
+    assert everything is not None
+    assert verify_some(home, house.sources, TODAY) is None
+    path = partitions(home, "stripe/charges/*/part.jsonl.gz")[0]
+    rot(path)
+    nights = 0
+    files = 0
+    while not known_damage(home):
+        nights += 1
+        looked = verify_some(home, house.sources, TODAY + timedelta(days=nights))
+        assert looked is not None
+        files += looked.files
+        assert looked.files < everything.files / 5
+    assert nights <= 30
+    assert [each.path for each in known_damage(home)] == [relative(home, path)]
+
+
+def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) -> None:
+    home = house.home
+    verify(home, house.sources, TODAY)
+    before = rows(home)
+    kinds = {path.relative_to(home.lake).parts[:2] for path in home.lake.glob("*/*/month=*/part.*")}
+    damaged = []
+    for source, stream in sorted(kinds):
+        biggest = partitions(home, f"{source}/{stream}/month=*/part.*")[0]
+        rot(biggest)
+        os.utime(biggest)  # as an attacker, a copy or an editor leaves it
+        damaged.append(biggest)
+    assert len(damaged) >= 4
+    mend_dropped(house)
+    assert len(house.outcome.notes) == len(damaged)
+    for path in damaged:
+        assert path.read_bytes() == before[relative(home, path)], path
+    assert rows(home) == before
+    # a build may have read them meanwhile
+    assert is_begun_anew(home)
+    assert found(house) == {}
+
+
+def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(house: House) -> None:
+    (path, *_) = partitions(house.home, "*/*/month=*/part.parquet")
+    source, stream = path.relative_to(house.home.lake).parts[:2]
+    owner = next(each for each in house.sources if each.name == source)
+    fed = next(each for each in owner.streams if each.name == stream)
+    lake = lake_of(house.home, source, fed)
+    good = lake.versions()
+    whole = path.read_bytes()
+    rng = random.Random(3)
+    for _ in range(10):
+        content = bytearray(whole)
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        with pytest.raises(DamagedPartition, match="doctor --repair"):
+            lake.versions()
+    path.write_bytes(whole)
+    assert lake.versions() == good
+
+
+def test_an_original_without_a_copy_is_named_and_one_with_a_copy_comes_back(house: House) -> None:
+    home = house.home
+    lost, had = sorted((home.archive / "originals").glob("*/*"))[:2]
+    kept = home.quarantine / "unknown" / "again.csv"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(had.read_bytes())
+    receipt = next(
+        r
+        for path in (home.archive / "receipts").glob("*.json")
+        if (r := json.loads(path.read_bytes()))["digest"] == lost.name.split(".")[0]
+    )
+    rot(lost)
+    rot(had)
+    verify(home, house.sources, TODAY)
+    said = {each.damage.path: each for each in mend(house)}
+    assert said[relative(home, had)].whole
+    assert had.read_bytes() == kept.read_bytes()
+    assert had.stat().st_mode & 0o777 == 0o400
+    assert not said[relative(home, lost)].whole
+    assert f"`{receipt['file']}`, received on {receipt['received_at'][:10]}" in (
+        said[relative(home, lost)].said
+    )
+    # it stays on the board until the good file comes
+    assert [each.path for each in known_damage(home)] == [relative(home, lost)]
+
+
+def test_a_receipt_comes_back_from_the_tables(house: House) -> None:
+    home = house.home
+    path = min((home.archive / "receipts").glob("*.json"))
+    before = json.loads(path.read_bytes())
+    path.write_bytes(b"\0" * 100)
+    verify(home, house.sources, TODAY)
+    (mended,) = mend(house)
+    assert mended.whole
+    assert json.loads(path.read_bytes()) == before
+
+
+@pytest.mark.slow
+def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) -> None:
+    home = house.home
+    verify(home, house.sources, TODAY)
+    tables = content(home.published, "staging", "marts")
+    before = rows(home)
+    damaged = [
+        partitions(home, "stripe/charges/*/part.jsonl.gz")[0],
+        partitions(home, "stripe/balance_transactions/*/part.jsonl.gz")[0],
+    ]
+    for path in damaged:
+        rot(path)
+    (empty, *_) = (
+        path
+        for path in reversed(partitions(home, "stripe/refunds/*/part.jsonl.gz"))
+        if path.stat().st_size < 30
+    )
+    rot(empty, empty.stat().st_size // 2)
+    findings = {each.what: each for each in doctor.repair(house)}
+    for path in damaged:
+        finding = findings[relative(home, path)]
+        assert finding.verdict == "problem"
+        assert "refresh --source stripe" in finding.found
+        assert not path.exists()
+    assert findings[relative(home, empty)].verdict == "ok"
+    missing = [line for line in board_of(house) if line.state is State.FAILING]
+    assert {line.stream for line in missing} == {"charges", "balance_transactions"}
+    # what is published still has the rows
+    assert content(home.published, "staging", "marts") == tables
+    passed = refresh(house)
+    assert not passed.failures
+    assert rows(home) == before
+    assert not [line for line in board_of(house) if line.state is State.FAILING]
+    assert content(home.published, "staging", "marts") == tables
+
+
+@pytest.mark.slow
+def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
+    services: Services, copied: Home
+) -> None:
+    before = content(copied.published, "staging", "marts")
+    rng = random.Random(16)
+    for database in (copied.warehouse, copied.published):
+        with database.open("r+b") as stream:
+            for _ in range(4):
+                stream.seek(rng.randrange(12_288, database.stat().st_size))
+                stream.write(rng.randbytes(16))
+    (copied.dagster / "history/runs.db").write_bytes(b"nonsense")
+    for path in copied.root.rglob("*"):
+        if path.is_file() and path.parent.name != "originals":
+            path.chmod(0o644)
+    environment = services.environment(copied)
+    seen = end(start(environment, "status"))
+    assert seen.code == 1
+    assert "published tables cannot be read" in seen.err
+    assert "personal-pipeline refresh" in seen.err
+    old = set(copied.root.rglob("*"))
+    mask = os.umask(0)
+    try:
+        done = end(start(environment, "refresh"), 400)
+    finally:
+        os.umask(mask)
+    assert done.code == 0, done.out + done.err
+    assert "The warehouse was damaged" in done.out
+    assert "Dagster's storage was damaged (history/runs.db" in done.out
+    assert "Traceback" not in done.out + done.err
+    assert content(copied.published, "staging", "marts") == before
+    new = set(copied.root.rglob("*")) - old
+    assert len(new) > 20
+    # but for what was moved as it was
+    made = {path for path in new if ".damaged-" not in str(path.relative_to(copied.root))}
+    assert [path for path in made if path.lstat().st_mode & OTHERS] == []
+    assert end(start(environment, "status")).code == 0
+    assert doctor.narrow(copied) > 0
+    assert [p for p in copied.root.rglob("*") if p.lstat().st_mode & OTHERS] == []

@@ -1,0 +1,162 @@
+"""Everything but the archive, the lake of what is fetched, and the person's own files may go."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from personal_pipeline.graph.house import House
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.refresh import rebuild, refresh, take_inbox
+from personal_pipeline.settings import load_settings
+from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
+from personal_pipeline_tests.invented_house import Services, end, start
+from personal_pipeline_tests.old_homes import make_version_1
+
+
+def delete_all_that_may_be_deleted(home: Home) -> None:
+    for folder in (home.state, home.inbox, home.published.parent, home.dbt_target, home.dagster):
+        shutil.rmtree(folder)
+    shutil.rmtree(home.reports)
+    home.warehouse.unlink()
+    for source in SOURCES:
+        fetched = {stream.name for stream in source.api}
+        folder = home.lake / source.name
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if entry.is_file():
+                entry.unlink()
+            elif entry.name not in fetched:
+                shutil.rmtree(entry)
+
+
+def differing_tables(before: Path, after: Path) -> list[str]:
+    """The tables of two copies that do not hold the same rows, each as often."""
+    with duckdb.connect() as both:
+        both.execute(f"attach '{before}' as before (read_only)")
+        both.execute(f"attach '{after}' as after (read_only)")
+        names = [
+            both.execute(
+                "select table_schema || '.' || table_name from information_schema.tables"
+                " where table_catalog = ? and table_schema <> 'pipeline' order by 1",
+                [which],
+            ).fetchall()
+            for which in ("before", "after")
+        ]
+        assert names[0] == names[1]
+        assert names[0]
+        # what was built, without when
+        ledger = "(select asset, partition, digest, row_count from {}.pipeline.ledger)"
+        sides = [(name, f"{{}}.{name}") for (name,) in names[0]]
+        return [
+            name
+            for name, side in [*sides, ("ledger", ledger)]
+            if both.execute(
+                f"(from {side.format('before')} except all from {side.format('after')})"
+                f" union all (from {side.format('after')} except all from {side.format('before')})"
+            ).fetchone()
+        ]
+
+
+def kept_copy(home: Home, tmp_path: Path) -> Path:
+    return Path(shutil.copy(home.published, tmp_path / "before.duckdb"))
+
+
+@pytest.mark.slow
+def test_an_older_home_is_rebuilt_in_place_and_comes_back_when_all_is_deleted(
+    services: Services, copied: Home, tmp_path: Path
+) -> None:
+    before, lake = kept_copy(copied, tmp_path), files_of(copied)
+    make_version_1(copied, SOURCES)
+    ended = end(start(services.environment(copied), "rebuild", "--json"), seconds=400)
+    assert (ended.code, ended.err) == (0, "")
+    done = json.loads(ended.out)
+    read = {(each["source"], each["drop"]) for each in done["read_again"]}
+    assert {("medium", "stats_capture"), ("bank", "statement")} <= read
+    assert {tuple(each["changed"]) for each in done["read_again"]} == {()}
+    assert done["differs"] == {}
+    assert Path(done["report"]).is_file()
+    assert files_of(copied) == lake
+    assert differing_tables(before, copied.published) == []
+
+    delete_all_that_may_be_deleted(copied)
+    passed = refresh(services.house(copied))
+    assert passed.failures == []
+    assert files_of(copied) == lake
+    assert differing_tables(before, copied.published) == []
+
+
+@pytest.mark.slow
+def test_a_rebuild_of_one_source_builds_what_follows_from_it(
+    services: Services, copied: Home
+) -> None:
+    lake = files_of(copied)
+    bank = next(source for source in SOURCES if source.name == "bank")
+    rebuilt = rebuild(services.house(copied), only=bank)
+    assert rebuilt.failures == []
+    assert rebuilt.differs == {}
+    assert files_of(copied) == lake
+    assert {each.source for each in rebuilt.outcome.read_again} == {"bank"}
+    built = {each.name for each in rebuilt.outcome.built}
+    assert {"staging/stg_bank__transactions", "marts/transactions"} <= built
+    assert "staging/stg_stripe__charges" not in built
+
+
+def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home) -> None:
+    banking(home)
+    lake = files_of(home)
+    settings = load_settings()
+    house = House(settings, home, SOURCES, clock=lambda: NOW)
+    next(home.lake.glob("bank/transactions/*/part.jsonl.gz")).write_bytes(b"damaged")
+    (home.inbox / "new.csv").write_text(CSV.replace("2026-10", "2026-09"))
+    assert take_inbox(house) == []
+    assert [each.why for each in house.outcome.read_again] == ["a file of the lake is damaged"]
+    assert [each.streams[3].new for each in house.outcome.receipts] == [2]
+    assert lake.items() <= files_of(home).items()
+
+
+def newer(source: Source) -> Source:
+    """The source, when the readers of its drops were changed and read the same."""
+    return replace(
+        source,
+        drops=tuple(
+            replace(
+                drop,
+                streams=tuple(replace(stream, code_version="later") for stream in drop.streams),
+            )
+            for drop in source.drops
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_a_reader_that_changed_costs_only_what_comes_out_differently(
+    services: Services, copied: Home
+) -> None:
+    sources = tuple(newer(each) if each.name == "bank" else each for each in SOURCES)
+    lake = files_of(copied)
+    passed = refresh(services.house(copied, sources=sources))
+    assert [(each.source, each.why) for each in passed.outcome.read_again] == [
+        ("bank", "its reader changed"),
+        ("bank", "its reader changed"),
+    ]
+    assert files_of(copied) == lake
+    assert passed.outcome.built == []
+
+    # one month is altered by hand, where no file system tells
+    stream = next(each for each in SOURCES if each.name == "bank").drops[0].streams[3]
+    transactions = lake_of(copied, "bank", stream)
+    month = transactions.partitions()[-1]
+    transactions.write(month, list(transactions.read(month).values())[1:])
+    passed = refresh(services.house(copied, sources=sources))
+    [read] = passed.outcome.read_again
+    assert read.changed == {"transactions": [month]}
+    assert files_of(copied) == lake
+    assert passed.outcome.built == []
