@@ -24,6 +24,8 @@ from personal_pipeline_tests.faults.child import Command, Ended
 from personal_pipeline_tests.faults.house import LATER, Services
 
 UNREADABLE = "cannot be read"
+REPLACED_WHEN = "replaced.json"
+"""A note that changes, among the partitions that were replaced, which do not."""
 TOMORROW = f"day={LATER.date() + timedelta(days=1)}"
 
 
@@ -55,8 +57,11 @@ def held(home: Home) -> Held:
         path.relative_to(home.root).as_posix(): _digest(path)
         for folder in ("originals", "dialects", "lake")
         for path in (home.archive / folder).rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file()
+        and not path.name.startswith(".")
+        and not path.name.endswith((SIDECAR, REPLACED_WHEN))
     }
+    files |= {f"sidecar {taking}": "there" for taking in _takings(home)}
     files |= {f"receipt of {digest}": "there" for digest in _receipts(home)}
     rows = {name: each for name, each in _lake(home) if each}
     return Held(files, {**rows, **_tables(home)})
@@ -113,15 +118,21 @@ def _how(found: Any, true: Any) -> str:
 
 
 def _digest(path: Path) -> str:
-    """What a file holds; of a sidecar what reading its original depends on, no time of ours."""
     try:
-        if path.name.endswith(SIDECAR):
-            names = ("name", "folder", "source", "drop", "captured_at", "dialect_digest")
-            takings = json.loads(path.read_bytes())
-            return repr(sorted([str(taking[name]) for name in names] for taking in takings))
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError:
         return UNREADABLE
+
+
+def _takings(home: Home) -> Iterator[str]:
+    """What reading each original depends on, as its sidecar says; no time of ours."""
+    for path in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
+        names = ("name", "folder", "source", "drop", "captured_at", "dialect_digest")
+        try:
+            for taking in json.loads(path.read_bytes()):
+                yield f"{path.name[:16]} {[str(taking[name]) for name in names]}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
 
 
 def _receipts(home: Home) -> Iterator[str]:
