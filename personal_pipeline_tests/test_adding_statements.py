@@ -47,7 +47,7 @@ def test_a_bank_that_is_not_known_is_learnt_without_python(home: Home, unknown_b
     assert "Lohn" not in told
     # what is between the explanation and the list is the file to fill in
     dialect = told[told.index("name: my_bank") : told.index("The inbox takes:")]
-    (home.root / "dialects").mkdir()
+    (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "my_bank.yml").write_text(dialect)
 
     told = add("--explain", unknown_bank).stdout

@@ -36,7 +36,8 @@ from personal_pipeline.credentials import (
     write_into_env,
 )
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.fetch import pull_source
+from personal_pipeline.ingest.fetch import Pulled, pull_source
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.troubles import sentence_of
@@ -100,10 +101,10 @@ def connect(*arguments: str, given: str = f"{KEY}\n", code: int = 0) -> Result:
     return result
 
 
-def look(home: Home) -> None:
+def look(home: Home) -> list[Pulled]:
     """Fetch, as a refresh does."""
     streams = [stream.name for stream in STRIPE.api]
-    pull_source(home, load_settings(), STRIPE, streams, clock=lambda: datetime.now(UTC))
+    return pull_source(home, load_settings(), STRIPE, streams, clock=lambda: datetime.now(UTC))
 
 
 def origin() -> str:
@@ -203,7 +204,7 @@ def test_a_keyring_that_is_locked_holds_up_nobody_for_long(
             raise KeyringError(f"cannot decode {KEY}")
 
     monkeypatch.setattr(credentials, "ANSWER_SECONDS", 0.2)
-    names_file(home.root).parent.mkdir()
+    names_file(home.root).parent.mkdir(exist_ok=True)
     names_file(home.root).write_text('["STRIPE_API_KEY"]')
     before = keyring.get_keyring()
     try:
@@ -212,9 +213,12 @@ def test_a_keyring_that_is_locked_holds_up_nobody_for_long(
             with pytest.raises(NoKeyring, match=sentence) as raised:
                 with_keyring(load_settings(), ["STRIPE_API_KEY"])
             assert KEY not in str(raised.value)
-            with pytest.raises(NoKeyring, match=sentence) as raised:
-                look(home)
             assert sentence_of(raised.value) == str(raised.value)
+            failures = {str(each.failure) for each in look(home)}
+            assert failures == {f"Stripe: {raised.value}"}
+            # it needs a person, and is told as such
+            kinds = {each.failure.failure for each in look(home) if each.failure}
+            assert kinds <= NEEDS_A_PERSON
     finally:
         over.set()
         keyring.set_keyring(before)

@@ -713,6 +713,7 @@ def test_other_peoples_files_are_staged_with_types(
             set(FIXTURES),
             clock=house.clock,
             window=Window(FIXTURE_DAY, FIXTURE_DAY + timedelta(days=1)),
+            accept=True,
         )
     assert [(look.records, look.unreadable, look.failure) for look in looks] == [(1, 0, None)] * 6
     assert take_inbox(house) == []

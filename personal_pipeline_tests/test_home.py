@@ -59,7 +59,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_of_a_living_one(
         left = below(home) - before
         names = {path.name for path in left}
         assert any(name.startswith("spool-") for name in names)
-        assert any(name.endswith(".tmp" if how == "write" else ".part") for name in names)
+        assert any(name.endswith(".tmp") for name in names)
         sweep(home)
         assert {path for path in below(home) - before if path.is_file()} == set()
         assert before <= below(home)

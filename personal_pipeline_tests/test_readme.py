@@ -160,6 +160,8 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline open": is_understood,
     "personal-pipeline refresh": is_understood,
     "personal-pipeline refresh --since 2026-11-01": is_understood,
+    "personal-pipeline refresh --accept stripe": is_understood,
+    "personal-pipeline restore stripe --before 2026-11-01 --dry-run": is_understood,
     "personal-pipeline add ~/Downloads/medium-stats-2026-11-01.json": is_understood,
     "personal-pipeline add ~/Downloads/statements": is_understood,
     "personal-pipeline add --explain ~/Downloads/unknown.csv": is_understood,

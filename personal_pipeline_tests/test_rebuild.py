@@ -119,7 +119,7 @@ def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home)
     next(home.lake.glob("bank/transactions/*/part.jsonl.gz")).write_bytes(b"damaged")
     (home.inbox / "new.csv").write_text(CSV.replace("2026-10", "2026-09"))
     assert take_inbox(house) == []
-    assert [each.why for each in house.outcome.read_again] == ["a file of the lake is damaged"]
+    assert any("was read again from the originals" in each for each in house.outcome.notes)
     assert [each.streams[3].new for each in house.outcome.receipts] == [2]
     assert lake.items() <= files_of(home).items()
 
@@ -145,10 +145,9 @@ def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     sources = tuple(newer(each) if each.name == "bank" else each for each in SOURCES)
     lake = files_of(copied)
     passed = refresh(services.house(copied, sources=sources))
-    assert [(each.source, each.why) for each in passed.outcome.read_again] == [
-        ("bank", "its reader changed"),
-        ("bank", "its reader changed"),
-    ]
+    assert {(each.source, each.why) for each in passed.outcome.read_again} == {
+        ("bank", "its reader changed")
+    }
     assert files_of(copied) == lake
     assert passed.outcome.built == []
 

@@ -49,13 +49,16 @@ def test_a_defect_in_one_source_costs_that_source_only(services: Services, copie
         path.unlink()
     passed = refresh(services.house(copied, sources=sources))
     (failure,) = passed.failures
-    assert failure.startswith("Kit: RuntimeError in test_refresh.py, line ")
+    assert failure.startswith("Kit: RuntimeError in ")
+    assert "test_refresh.py, line " in failure
     assert PRIVATE not in failure
     looks = passed.looks["kit"]
     assert [str(look.failure and look.failure.failure) for look in looks] == ["defect"] * 4
     # on the board as well, and told from there
     kept = recall(copied, "kit", "subscribers")
-    assert (kept.failure, kept.failure_message) == ("defect", failure)
+    assert kept.failure == "defect"
+    assert kept.failure_message
+    assert kept.failure_message in failure
     assert [look.failure for look in passed.looks["stripe"]] == [None] * 6
     assert passed.outcome.report is not None
 

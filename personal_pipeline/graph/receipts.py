@@ -42,7 +42,8 @@ create table if not exists pipeline.receipts (
     problem varchar,
     warning varchar,
     streams json not null
-)
+);
+alter table pipeline.receipts add column if not exists cause varchar;
 """
 
 
@@ -55,8 +56,11 @@ def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
         opened.execute("delete from pipeline.receipts where receipt in (select unnest(?))", [gone])
     rows = [row for name in sorted(files.keys() - kept) if (row := _row(files[name]))]
     if rows:
-        places = ", ".join("?" * len(rows[0]))
-        opened.executemany(f"insert into pipeline.receipts values ({places})", rows)  # noqa: S608
+        kinds = [kind for _, kind, *_ in opened.execute("describe pipeline.receipts").fetchall()]
+        # all rows in one statement: thousands of small ones take seconds
+        values = ", ".join(f"unnest(?::{kind}[])" for kind in kinds)
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        opened.execute(f"insert into pipeline.receipts select {values}", columns)
 
 
 def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
@@ -80,6 +84,7 @@ def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
         "unreadable": row["rows_unreadable"],
         "streams": json.loads(row["streams"]),
         "problem": row["problem"],
+        "cause": row["cause"],
         "warning": row["warning"],
         "also_claimed": row["also_claimed"],
     }
@@ -123,6 +128,7 @@ def _row(path: Path) -> list[Any] | None:
                 for each in (receipt["problem"], receipt.get("warning"))
             ),
             json.dumps(streams),
+            receipt.get("cause"),
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None

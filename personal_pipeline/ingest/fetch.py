@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from personal_pipeline.credentials import with_keyring
+from personal_pipeline.credentials import NoKeyring, with_keyring
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.clocks import (
     asked_at,
@@ -584,9 +584,9 @@ def pull_source(
             client = source.client(with_keyring(settings, source.credentials))
         except Exception as error:
             now = clock()
-            failure = ServiceError(
-                Failure.DEFECT, f"{source.title}: {sentence_of(error, home.root)}"
-            )
+            # a keyring that is locked needs a person, and is nobody's defect
+            kind = Failure.CREDENTIAL_REFUSED if isinstance(error, NoKeyring) else Failure.DEFECT
+            failure = ServiceError(kind, f"{source.title}: {sentence_of(error, home.root)}")
             for stream in wanted:
                 memory = recall(home, source.name, stream.name)
                 failed = memory.failed(now, failure.failure.value, str(failure))

@@ -233,7 +233,7 @@ def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
     found = failures(built)
     assert found.keys() == {"stripe/payouts"}
     assert str(file) in found["stripe/payouts"]
-    assert "refresh --source stripe" in found["stripe/payouts"]
+    assert "doctor --repair" in found["stripe/payouts"]
     assert "staging/stg_kit__growth_stats" in {each.name for each in built}
 
 

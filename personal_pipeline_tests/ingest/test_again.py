@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from personal_pipeline.home import Home
-from personal_pipeline.ingest import adding, inbox
+from personal_pipeline.home import Home, sweep
+from personal_pipeline.ingest import adding, inbox, reading
 from personal_pipeline.ingest.again import (
     ReadAgain,
     claim_orphans,
@@ -242,7 +242,7 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "read_into_lake", killed)
+        patched.setattr(reading, "_merged", killed)
         with pytest.raises(KeyboardInterrupt):
             take(home, [TOY], path, NOW)
     path.unlink()
@@ -364,6 +364,7 @@ def test_it_may_be_killed_anywhere(home: Home, tmp_path: Path) -> None:
         some = Home(tmp_path / f"killed-{step}")
         shutil.copytree(home.root, some.root)
         assert read_again_and_die(some, step).returncode == 9
+        sweep(some)
         read_outdated_again(some, [newer_reader()])
         assert files_of(some) == expected
         assert unreadable(some) == unreadable(whole)

@@ -31,7 +31,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.inbox import Taken, take, take_all, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
-from personal_pipeline.ingest.originals import original_path
+from personal_pipeline.ingest.originals import SIDECAR, all_takings, original_path
 from personal_pipeline.ingest.sorting import Sorter
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -126,10 +126,13 @@ def all_of(home: Home) -> dict[str, Any]:
             found[f"{stream.name} {month}"] = rows
             # noted digests are those of the files
             assert lake.versions()[month].digest == content_digest(rows.values(), stream.volatile)
+    takings = all_takings(home)
+    found["takings"] = {(d, each.name, each.folder, each.source, each.drop) for d, each in takings}
     for folder in (home.archive / "originals", home.quarantine):
         for path in folder.rglob("*"):
             # what a killed process leaves under a temporary name is swept elsewhere
-            if path.is_file() and path.suffix != ".tmp":
+            is_sidecar = path.name.endswith(SIDECAR)
+            if path.is_file() and path.suffix != ".tmp" and not is_sidecar:
                 found[str(path.relative_to(home.root))] = path.read_bytes()
     for path in home.state.glob("toy.*.json"):
         found[path.name] = path.read_bytes()

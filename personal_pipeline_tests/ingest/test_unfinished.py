@@ -135,7 +135,7 @@ def test_a_file_that_a_process_writes_is_left_and_the_others_are_taken(
     assert notes(home) == ["other"]
     with pytest.raises(Left, match="still being written"):
         take(home, [SOURCE], path, NOW)
-    kept = [p for p in (home.archive / "originals").rglob("*") if p.is_file()]
+    kept = list((home.archive / "originals").rglob("*.txt"))
     assert len(kept) == 1
     finish(process)
     finish(inside)
@@ -338,8 +338,8 @@ def test_shown_names_are_bounded_and_keep_their_ending() -> None:
         shown("Bär ☕ メモ \U0001f469\u200d\U0001f52c.txt")
         == "Bär ☕ メモ \U0001f469\u200d\U0001f52c.txt"
     )
-    assert shown("a\r\x1b\u202e\u2028") == "a\\x0d\\x1b\\u202e\\u2028"
-    assert len(shown("x" * 5_000)) <= 300
+    assert shown("a\r\x1b\u202e\u2028") == "a\\r\\x1b\\u202e\\u2028"
+    assert len(shown("x" * 5_000, 300)) == 300
     for name in ("ü" * 127 + ".csv", "n" * 255, "." * 250, os.fsdecode(b"\xff" * 250) + ".zip"):
         assert len(fitting(name).encode()) <= LONGEST_BYTES
     assert fitting("ü" * 127 + ".csv").endswith("ü.csv")

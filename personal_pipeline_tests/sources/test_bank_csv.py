@@ -212,7 +212,7 @@ MY_STATEMENT = (
 def test_a_bank_of_the_person_needs_no_python(home: Home) -> None:
     file = dropped(home, MY_STATEMENT.encode("cp1252"))
     assert recognise_statement(file) is None
-    (home.root / "dialects").mkdir()
+    (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "my_bank.yaml").write_text(MY_BANK)
     assert recognise_statement(file) is not None
     rows, unreadable = read(file)
@@ -257,7 +257,7 @@ def test_a_line_that_is_no_csv_is_of_no_bank(home: Home) -> None:
 
 
 def test_a_wrong_dialect_does_not_stop_the_others_and_is_counted(home: Home) -> None:
-    (home.root / "dialects").mkdir()
+    (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "broken.yaml").write_text("name: [")
     file = dropped(home, (BANK_SAMPLES / "dcu.csv").read_bytes())
     receipt = take(home, [BANK], file.path, CAPTURED).receipt
@@ -291,7 +291,7 @@ def test_an_unknown_bank_gets_a_dialect_that_reads_it(home: Home) -> None:
     assert explained.columns["amount"] == "Betrag"
     assert explained.columns["balance"] == "Saldo"
     assert "Bäckerei" not in str(explained)
-    (home.root / "dialects").mkdir()
+    (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "my_bank.yaml").write_text(explained.dialect)
     read_dialect(home.root / "dialects" / "my_bank.yaml")
     rows, unreadable = read(file)

@@ -14,7 +14,7 @@ from dagster._core.events import DagsterEventType, StepMaterializationData
 
 from personal_pipeline.graph.reconcile import EMPTY, Built, Failed
 from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.graph.warehouse import Kept
+from personal_pipeline.graph.warehouse import DamagedWarehouse, Kept
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.lake import Version
 
@@ -50,6 +50,16 @@ class Warehouse:
         yield self
 
     reading = connection
+
+    DamagedWarehouse = DamagedWarehouse
+
+    def make_ready(self, home: Home) -> None:
+        """Nothing here can be damaged."""
+
+    expect_whole = begin_anew = make_ready
+
+    def is_begun_anew(self, home: Home) -> bool:
+        return False
 
     def publish(self, home: Home) -> None:
         """Readers see what there is."""
