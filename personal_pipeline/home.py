@@ -45,6 +45,12 @@ class NewerHome(Exception):
 
 _SYNCERS = 8
 
+_DERIVED = (
+    *("home.json", "warehouse.duckdb", "warehouse.duckdb.wal", "published/warehouse.duckdb"),
+    *("state/*.json", "state/alerts/*.json", "dagster/told.json", "dagster/dagster.yaml"),
+    *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
+)
+
 DAMAGED = "damaged"
 """The folder of the quarantine for what lay where something else of ours should be."""
 
@@ -117,7 +123,8 @@ class Home:
         return self.root / "state"
 
     def ensure(self) -> Home:
-        """Create every folder that is missing, with mode 0700."""
+        """Create every folder that is missing, with mode 0700; what lies in the place of one, and
+        a folder in the place of a file that can be made again, is moved away."""
         keep_private()
         for folder in (
             self.root,
@@ -136,6 +143,10 @@ class Home:
             make_folder(folder)
             if folder.stat().st_mode & OTHERS:
                 folder.chmod(PRIVATE)
+        for pattern in _DERIVED:
+            for path in self.root.glob(pattern):
+                if path.is_dir():
+                    move_away(path)
         return self
 
     @property
@@ -164,7 +175,9 @@ class Home:
     def lock(self, name: str, *, wait_seconds: float) -> Iterator[None]:
         """Hold ``name`` against every other process. Raises ``Busy`` when the wait is over."""
         path = self.state / "locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        if path.is_dir():
+            move_away(path)
         try:
             with FileLock(path, timeout=wait_seconds):
                 yield
