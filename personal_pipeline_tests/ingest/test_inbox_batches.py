@@ -31,7 +31,8 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.inbox import Taken, take, take_all, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
-from personal_pipeline.ingest.originals import original_path
+from personal_pipeline.ingest.originals import SIDECAR, original_path, takings_of
+from personal_pipeline.ingest.seals import SEAL, is_sound
 from personal_pipeline.ingest.sorting import Sorter
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -131,6 +132,12 @@ def all_of(home: Home) -> dict[str, Any]:
             # what a killed process leaves under a temporary name is swept elsewhere
             if path.is_file() and path.suffix != ".tmp":
                 found[str(path.relative_to(home.root))] = path.read_bytes()
+    for sidecar in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
+        # one that was taken again after a kill came twice
+        takings = takings_of(home, sidecar.name.removesuffix(SIDECAR))
+        found[str(sidecar.relative_to(home.root))] = [
+            replace(each, came_again_at=None) for each in takings or ()
+        ]
     for path in home.state.glob("toy.*.json"):
         found[path.name] = path.read_bytes()
     return found
@@ -138,6 +145,9 @@ def all_of(home: Home) -> dict[str, Any]:
 
 def receipts(home: Home) -> list[Any]:
     kept = [json.loads(p.read_bytes()) for p in (home.archive / "receipts").glob("*.json")]
+    for each in kept:
+        assert is_sound(each)
+        del each[SEAL]
     return sorted(kept, key=lambda each: (each["file"], json.dumps(each)))
 
 
