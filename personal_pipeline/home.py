@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ SURELY_LEFT_SECONDS = 86_400
 """After a day a temporary file is nobody's whose name tells no process, or one that was begun later
 and happens to have the same number. Not at once: clocks are set."""
 
-_SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again)-(?:(\d+)-)?.+")
+_SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again|opening)-(?:(\d+)-)?.+")
 _TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp|\.(\d+)-.*\.part")
 
 
@@ -44,6 +44,15 @@ class NewerHome(Exception):
 
 
 _SYNCERS = 8
+
+_DERIVED = (
+    *("home.json", "warehouse.duckdb", "warehouse.duckdb.wal", "published/warehouse.duckdb"),
+    *("state/*.json", "state/alerts/*.json", "dagster/told.json", "dagster/dagster.yaml"),
+    *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
+)
+
+DAMAGED = "damaged"
+"""The folder of the quarantine for what lay where something else of ours should be."""
 
 
 class Busy(Exception):
@@ -114,7 +123,8 @@ class Home:
         return self.root / "state"
 
     def ensure(self) -> Home:
-        """Create every folder that is missing, with mode 0700."""
+        """Create every folder that is missing, with mode 0700; what lies in the place of one, and
+        a folder in the place of a file that can be made again, is moved away."""
         keep_private()
         for folder in (
             self.root,
@@ -130,9 +140,13 @@ class Home:
             self.dialects,
             self.credentials,
         ):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             if folder.stat().st_mode & OTHERS:
                 folder.chmod(PRIVATE)
+        for pattern in _DERIVED:
+            for path in self.root.glob(pattern):
+                if path.is_dir():
+                    move_away(path)
         return self
 
     @property
@@ -161,7 +175,9 @@ class Home:
     def lock(self, name: str, *, wait_seconds: float) -> Iterator[None]:
         """Hold ``name`` against every other process. Raises ``Busy`` when the wait is over."""
         path = self.state / "locks" / f"{name}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        if path.is_dir():
+            move_away(path)
         try:
             with FileLock(path, timeout=wait_seconds):
                 yield
@@ -259,19 +275,60 @@ def free_name(wanted: Path) -> Path:
     return place
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it lies in; a file in the place of one is moved away."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        for each in (*reversed(folder.parents), folder):
+            if each.exists() and not each.is_dir():
+                move_away(each)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def give_name(temporary: Path, path: Path) -> None:
+    """Rename a finished file; a folder in its place is moved away."""
+    try:
+        temporary.replace(path)
+    except OSError:
+        if not path.is_dir():
+            raise
+        move_away(path)
+        temporary.replace(path)
+
+
+def move_away(path: Path) -> None:
+    """Out of the place of something else: into ``quarantine/damaged/``, unless there is nothing
+    in it."""
+    if path.is_dir():
+        with suppress(OSError):
+            path.rmdir()
+            return
+    root = next((each for each in path.parents if (each / "quarantine").is_dir()), None)
+    wanted = path.with_name(f"{path.name}.{DAMAGED}")
+    if root:
+        make_folder(root / "quarantine" / DAMAGED)
+        name = "-".join(path.relative_to(root).parts)
+        wanted = root / "quarantine" / DAMAGED / name
+    place = free_name(wanted)
+    told = f"It lay at {path}, where something of another kind belongs.\n"
+    place.with_name(f"{place.name}.reason.txt").write_text(told)
+    path.rename(place)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace ``path`` whole: a temporary file in the same folder, fsync, rename, fsync.
 
     A reader, or a run after a kill, sees either the old content or the new.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        give_name(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -280,7 +337,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def staged(path: Path, content: bytes) -> Path:
     """A temporary file beside ``path`` with its coming content, for ``publish``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
     with os.fdopen(handle, "wb") as stream:
         stream.write(content)
@@ -300,7 +357,7 @@ def publish(temporaries: Mapping[Path, Path], *, mode: int | None = None) -> Non
         for temporary, path in temporaries.items():
             if mode is not None:
                 temporary.chmod(mode)
-            temporary.replace(path)
+            give_name(temporary, path)
     except BaseException:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)

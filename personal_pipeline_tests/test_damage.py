@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.checks import troubles_of
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.mending import mend, mend_dropped
-from personal_pipeline.graph.warehouse import is_begun_anew
+from personal_pipeline.graph.receipts import keep_receipts
+from personal_pipeline.graph.warehouse import connection, is_begun_anew
 from personal_pipeline.home import OTHERS, Home
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.originals import SIDECAR, originals, sidecar_path, takings_of
 from personal_pipeline.outputs.board import State
 from personal_pipeline.refresh import refresh
 from personal_pipeline_tests.invented_house import NOW, Services, content, end, start
@@ -66,7 +69,8 @@ def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: Ho
     rng = random.Random(5)
     damaged = {}
     for kind, files in {
-        Kind.ORIGINAL: sorted((home.archive / "originals").glob("*/*")),
+        Kind.ORIGINAL: list(originals(home)),
+        Kind.SIDECAR: sorted((home.archive / "originals").glob(f"*/*{SIDECAR}")),
         Kind.LAKE: sorted(home.lake.rglob("part.*")),
         Kind.RECEIPT: sorted((home.archive / "receipts").glob("*.json")),
     }.items():
@@ -143,7 +147,7 @@ def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(house: Ho
 
 def test_an_original_without_a_copy_is_named_and_one_with_a_copy_comes_back(house: House) -> None:
     home = house.home
-    lost, had = sorted((home.archive / "originals").glob("*/*"))[:2]
+    lost, had = list(originals(home))[:2]
     kept = home.quarantine / "unknown" / "again.csv"
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(had.read_bytes())
@@ -175,7 +179,127 @@ def test_a_receipt_comes_back_from_the_tables(house: House) -> None:
     verify(home, house.sources, TODAY)
     (mended,) = mend(house)
     assert mended.whole
-    assert json.loads(path.read_bytes()) == before
+    assert (home.quarantine / "damaged").is_dir()
+    after = json.loads(path.read_bytes())
+    known = before.keys() - {"seal", "cause"}
+    assert {name: after[name] for name in known} == {name: before[name] for name in known}
+
+
+def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
+    home = house.home
+    assert found(house) == {}
+    lost, bare, unreceipted = list(originals(home))[:3]
+    sidecar = sidecar_path(home, bare.name.split(".")[0])
+    told = takings_of(home, bare.name.split(".")[0])
+    digest = unreceipted.name.split(".")[0]
+    (receipt,) = (home.archive / "receipts").glob(f"*-{digest[:16]}.json")
+    for path in (lost, sidecar, receipt):
+        path.unlink()
+    gone = {
+        relative(home, lost): Kind.ORIGINAL,
+        relative(home, sidecar): Kind.SIDECAR,
+        relative(home, receipt): Kind.RECEIPT,
+    }
+    looked = verify_some(home, house.sources, TODAY + timedelta(days=1))
+    assert looked is not None
+    assert {each.path: each.kind for each in looked.damages} == gone
+    assert found(house) == gone
+    # those with an owner are on the board, the others are said beside it
+    assert "file in the archive damaged" in {line.cause for line in board_of(house)}
+    assert any("receipt" in each for each in troubles_of(home))
+    said = {each.damage.path: each for each in mend(house)}
+    assert {path for path in gone if said[path].whole} == gone.keys() - {relative(home, lost)}
+    again = takings_of(home, bare.name.split(".")[0])
+    # how sure the reader was, nobody noted
+    assert again == tuple(replace(each, confidence=None) for each in told or ())
+    assert json.loads(receipt.read_bytes())["streams"]
+    assert "`personal-pipeline add`" in said[relative(home, lost)].said
+    assert found(house) == {relative(home, lost): Kind.ORIGINAL}
+
+
+def test_a_receipt_that_the_tables_lack_is_made_from_the_sidecar(house: House) -> None:
+    home = house.home
+    digest = next(originals(home)).name.split(".")[0]
+    (path,) = (home.archive / "receipts").glob(f"*-{digest[:16]}.json")
+    before = json.loads(path.read_bytes())
+    path.unlink()
+    home.published.unlink()
+    assert found(house) == {relative(home, path): Kind.RECEIPT}
+    (mended,) = mend(house)
+    assert "nobody knows" in mended.said
+    after = json.loads(path.read_bytes())
+    for name in ("file", "digest", "source", "drop", "received_at", "captured_at", "size"):
+        assert after[name] == before[name]
+    assert found(house) == {}
+
+
+def test_a_receipt_that_is_gone_comes_back_before_tables_are_published(house: House) -> None:
+    path = min((house.home.archive / "receipts").glob("*.json"))
+    before = json.loads(path.read_bytes())
+    path.unlink()
+    with connection(house.home) as opened:
+        keep_receipts(opened, house.home)
+    assert json.loads(path.read_bytes())["streams"] == before["streams"]
+    assert found(house) == {}
+
+
+def test_an_earlier_content_that_is_gone_is_named_once(house: House) -> None:
+    home = house.home
+    source = next(each for each in house.sources if each.name == "stripe")
+    lake = lake_of(home, "stripe", next(each for each in source.api if each.name == "charges"))
+    partition = next(each for each in lake.partitions() if lake.has_rows(each))
+    lake.write(partition, [])
+    ((_, kept),) = lake.replaced(partition)
+    kept.unlink()
+    assert found(house) == {relative(home, kept): Kind.SUPERSEDED}
+    (mended,) = mend(house)
+    assert "is lost" in mended.said
+    assert "What is left" not in mended.said
+    assert found(house) == {}
+
+
+def test_no_rot_of_a_sidecar_is_believed(house: House) -> None:
+    digest = next(originals(house.home)).name.split(".")[0]
+    path = sidecar_path(house.home, digest)
+    whole, told = path.read_bytes(), takings_of(house.home, digest)
+    for at in range(len(whole)):
+        for bit in (1, 4, 0x20):
+            rotten = bytearray(whole)
+            rotten[at] ^= bit
+            path.write_bytes(rotten)
+            assert takings_of(house.home, digest) in (None, told), rotten
+    path.write_bytes(whole)
+
+
+def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(house: House) -> None:
+    home = house.home
+    verify(home, house.sources, TODAY)
+    before = rows(home)
+    original, other = list(originals(home))[:2]
+    replaced = {
+        original: Kind.ORIGINAL,
+        sidecar_path(home, other.name.split(".")[0]): Kind.SIDECAR,
+        min((home.archive / "receipts").glob("*.json")): Kind.RECEIPT,
+        partitions(home, "bank/*/*/part.jsonl.gz")[0]: Kind.LAKE,
+        partitions(home, "*/*/month=*/part.parquet")[0]: Kind.LAKE,
+        partitions(home, "stripe/charges/*/part.jsonl.gz")[0]: Kind.LAKE,
+    }
+    content = original.read_bytes()
+    for path in replaced:
+        path.unlink()
+        path.mkdir()
+        (path / "mine.txt").write_text("mine")
+    assert found(house) == {relative(home, path): kind for path, kind in replaced.items()}
+    copy = home.quarantine / "copy"
+    copy.write_bytes(content)
+    said = {each.damage.path: each for each in mend(house)}
+    *mendable, service = (relative(home, path) for path in replaced)
+    assert all(said[path].whole for path in mendable)
+    assert "refresh --source stripe" in said[service].said
+    # nobody's file is thrown away
+    assert len(list((home.quarantine / "damaged").rglob("mine.txt"))) == len(replaced)
+    left = {name: each for name, each in before.items() if name != service}
+    assert rows(home) == left
 
 
 @pytest.mark.slow

@@ -12,7 +12,16 @@ import pytest
 from click.testing import CliRunner
 
 from personal_pipeline.cli import main
-from personal_pipeline.home import SURELY_LEFT_SECONDS, Home, scratch, sweep, write_atomically
+from personal_pipeline.home import (
+    SURELY_LEFT_SECONDS,
+    VERSION,
+    Home,
+    publish,
+    scratch,
+    staged,
+    sweep,
+    write_atomically,
+)
 from personal_pipeline.settings import OpenToOthers, load_settings
 
 KILLED = """
@@ -79,6 +88,36 @@ def test_a_file_that_names_no_process_is_swept_after_a_day(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("holds", [None, "mine.txt"])
+def test_what_lies_in_the_place_of_something_else_is_moved_away(
+    tmp_path: Path, holds: str | None
+) -> None:
+    home = Home(tmp_path / "home").ensure()
+    for name in ("home.json", "state/memory.json", "state/locks/inbox.lock"):
+        (home.root / name).mkdir(parents=True)
+        if holds:
+            (home.root / name / holds).write_text("mine")
+    assert home.version() == 1
+    home.note_version()
+    assert home.version() == VERSION
+    (temporary,) = [staged(home.state / "memory.json", b"{}")]
+    publish({temporary: home.state / "memory.json"})
+    assert (home.state / "memory.json").read_bytes() == b"{}"
+    with home.lock("inbox", wait_seconds=0):
+        pass
+    aside = home.quarantine / "damaged"
+    assert len(list(aside.rglob("mine.txt"))) == (3 if holds else 0)
+    # and the other way round
+    (home.state / "alerts").write_text("mine")
+    home.reports.rmdir()
+    home.reports.write_text("mine")
+    write_atomically(home.state / "alerts" / "sent.json", b"{}")
+    home.ensure()
+    assert home.reports.is_dir()
+    assert (aside / "state-alerts").read_text() == (aside / "reports").read_text() == "mine"
+    assert "belongs" in (aside / "reports.reason.txt").read_text()
+
+
 def test_a_file_with_credentials_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("STRIPE_API_KEY=sk_test_secret\n")

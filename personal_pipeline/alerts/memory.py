@@ -98,8 +98,9 @@ def recall(home: Home) -> Memory:
         return _MEMORY.validate_json(file.read_bytes())
     except FileNotFoundError:
         return Memory()
-    except ValidationError:
-        file.replace(file.with_suffix(".unreadable"))
+    except (ValidationError, IsADirectoryError):
+        if file.is_file():
+            file.replace(file.with_suffix(".unreadable"))
         LOG.warning("what was told before could not be read, so all of it is told again")
         return Memory()
 

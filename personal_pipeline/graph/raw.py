@@ -27,7 +27,7 @@ from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Win
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import DamagedPartition, Written, lake_of
 from personal_pipeline.ingest.names import NotInside, inside
-from personal_pipeline.ingest.opening import opened
+from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
@@ -313,7 +313,9 @@ def _read_again(
     context: dg.OpExecutionContext | dg.AssetExecutionContext, house: House
 ) -> list[str]:
     mend_dropped(house)
-    for sentence in opened(house.home, house.sources):
+    said = [*opened(house.home, house.sources), *complete_sidecars(house.home, house.sources)]
+    house.outcome.notes.extend(said)
+    for sentence in said:
         context.log.warning(sentence)
     done = read_outdated_again(house.home, house.sources, house.progress)
     house.outcome.read_again += done

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from personal_pipeline.home import Home
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.seals import sealed
 from personal_pipeline.shown import shown
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ alter table pipeline.receipts add column if not exists cause varchar;
 
 
 def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
-    """Copy what the table lacks, and take out what is no longer there. Times are UTC."""
+    """Copy what the table lacks; a file that is no longer there comes back from the table. Times
+    are UTC."""
     opened.execute(TABLE)
     files = {path.name: path for path in (home.archive / "receipts").glob("*.json")}
     kept = {name for (name,) in opened.execute("select receipt from pipeline.receipts").fetchall()}
-    if gone := sorted(kept - files.keys()):
-        opened.execute("delete from pipeline.receipts where receipt in (select unnest(?))", [gone])
+    for gone in sorted(kept - files.keys()):
+        if receipt := receipt_of(opened, gone):
+            content = json.dumps(sealed(receipt), indent=1).encode()
+            write_atomically(home.archive / "receipts" / gone, content)
     rows = [row for name in sorted(files.keys() - kept) if (row := _row(files[name]))]
     if rows:
         kinds = [kind for _, kind, *_ in opened.execute("describe pipeline.receipts").fetchall()]

@@ -18,7 +18,15 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from personal_pipeline.home import Home, scratch, sync_folder, write_atomically
+from personal_pipeline.home import (
+    Home,
+    give_name,
+    make_folder,
+    move_away,
+    scratch,
+    sync_folder,
+    write_atomically,
+)
 from personal_pipeline.ingest.contract import (
     Claim,
     Coverage,
@@ -29,7 +37,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.doubtful import accept, is_accepted
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, drop_file
-from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, digest_of, lake_of
+from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, lake_of
 from personal_pipeline.ingest.ledger import (
     Shown,
     code_of,
@@ -43,6 +51,7 @@ from personal_pipeline.ingest.originals import (
     Taking,
     all_takings,
     find_original,
+    holds,
     kept_dialect,
     takings_of,
     write_takings,
@@ -104,7 +113,7 @@ def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
     kept = _takings(home).get((source.name, drop.name), [])
     originals = [find_original(home, each.digest, each.taking.name) for each in kept]
     return bool(kept) and all(
-        original is not None and digest_of(original) == each.digest
+        original is not None and holds(original, each.digest)
         for each, original in zip(kept, originals, strict=True)
     )
 
@@ -269,7 +278,7 @@ def _read_all(
         if progress:
             progress(f"{source.name} {drop.name}, read again", number, len(events))
         original = find_original(home, each.digest, each.taking.name)
-        if original and each.digest not in sound and digest_of(original) == each.digest:
+        if original and each.digest not in sound and holds(original, each.digest):
             sound.add(each.digest)
         if original is None or each.digest not in sound:
             if each.id not in unread:
@@ -406,12 +415,14 @@ def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list
             with suppress(OSError):
                 mine.archive_partition(partition)
         if new is None:
+            if place.is_dir():
+                move_away(place)
             place.unlink(missing_ok=True)
             with suppress(OSError):
                 place.parent.rmdir()
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            offered.replace(place)
+            make_folder(place.parent)
+            give_name(offered, place)
             sync_folder(place.parent)
             noted[partition] = new
         if old is None or new is None or old.digest != new.digest:

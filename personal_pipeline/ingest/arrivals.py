@@ -7,10 +7,12 @@ newest capture of each row, and an export of which nothing could be read leaves 
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival, nothing_readable
@@ -30,6 +32,18 @@ class Exports:
     unreadable: int = 0
 
 
+def receipt_files(home: Home) -> list[Path]:
+    """The files of all receipts, oldest first."""
+    return sorted((home.archive / "receipts").glob("*-*.json"))
+
+
+def receipt_path(home: Home, digest: str, received_at: str) -> Path:
+    """Where the receipt of a file belongs; of files that came in the same second others have a
+    number as well."""
+    stamp = re.sub(r"[^0-9T]", "", received_at)[:15]
+    return home.archive / "receipts" / f"{stamp}-{digest[:16]}.json"
+
+
 def exports_of(home: Home) -> Mapping[tuple[str, str], Exports]:
     """Everything that was ever received, by source and drop.
 
@@ -37,7 +51,7 @@ def exports_of(home: Home) -> Mapping[tuple[str, str], Exports]:
     what it says is in the lake, and the next export mends the verdict.
     """
     read: dict[tuple[str, str], list[_Read]] = defaultdict(list)
-    for path in (home.archive / "receipts").glob("*.json"):
+    for path in receipt_files(home):
         try:
             receipt = json.loads(path.read_bytes())
             if receipt["drop"] is None:

@@ -4,6 +4,10 @@ An original is named by its SHA-256, what was replaced in the lake by the first 
 the lake notes the hash of each partition. ``verify`` reads them all; ``verify_some`` a thirtieth,
 so that each night costs seconds and each month looks at everything. What was found is kept in
 ``state/damage.json`` for the board, until the file is another one.
+
+What should be there and is not is known from what tells of it: sidecars and receipts of originals,
+originals of their sidecars, sidecars of receipts, and the notes of when a partition was replaced.
+These are small, and each look reads them all.
 """
 
 from __future__ import annotations
@@ -23,12 +27,22 @@ from pathlib import Path
 from typing import Any
 
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.arrivals import receipt_files, receipt_path
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.lake import StreamLake, digest_of, lake_of
-from personal_pipeline.ingest.originals import original_path
+from personal_pipeline.ingest.originals import (
+    Taking,
+    all_takings,
+    original_path,
+    originals,
+    sidecar_path,
+    without_sidecar,
+)
+from personal_pipeline.ingest.seals import is_sound
 
 SLICES = 30
 LOOK_EVERY_DAYS = 30
+LOCK_WAIT_SECONDS = 600
 NIGHTLY_SECONDS = 120
 """After so long a night's look begins no further slice."""
 
@@ -36,7 +50,6 @@ THREADS = max(2, os.cpu_count() or 1)
 _TOGETHER = 4
 """Files a thread takes at once: few, because some originals are very large."""
 
-_ORIGINAL = re.compile(r"([0-9a-f]{64})(?:\.[A-Za-z0-9]{1,8})?")
 _SUPERSEDED = re.compile(r"([0-9a-f]{16})\..+")
 
 
@@ -44,11 +57,15 @@ class Kind(StrEnum):
     """What a damaged file is."""
 
     ORIGINAL = "original"
+    SIDECAR = "sidecar"
     RECEIPT = "receipt"
     LAKE = "lake"
     SUPERSEDED = "superseded"
     MISSING = "missing"
     """A damaged partition that was moved aside, and that nobody could give whole again yet."""
+
+
+_OF_AN_ORIGINAL = (Kind.ORIGINAL, Kind.SIDECAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,8 @@ class Damage:
     rows: int = 0
     digest: str = ""
     stamp: tuple[int, ...] = ()
+    is_gone: bool = False
+    """Others tell of it, and it is not there, or what is there says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +111,9 @@ class _Unit:
 def verify(
     home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
 ) -> Looked:
-    """Read every file of archive and lake, and remember what is damaged."""
+    """Read every file of archive and lake, and remember what is damaged. Raises ``Busy``."""
     looked = _look(home, list(_units(home, sources)), progress)
-    gone = tuple(_named(home, list(_originals_gone(home))))
-    looked = replace(looked, damages=(*looked.damages, *gone))
+    looked = replace(looked, damages=(*looked.damages, *_gone(home, sources)))
     missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
     looks = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
     _keep(home, looks, [*missing, *looked.damages])
@@ -112,6 +130,8 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | 
     slices: dict[str, list[_Unit]] = defaultdict(list)
     for unit in _units(home, sources):
         slices[_slice(home, unit.path)].append(unit)
+    gone = _gone(home, sources)
+    known = [each for each in known if not each.is_gone] + gone
     done: list[Looked] = []
     for name in sorted(map(str, range(SLICES)), key=lambda name: looks.get(name, "")):
         is_due = _days_since(looks.get(name), today) >= LOOK_EVERY_DAYS
@@ -127,7 +147,7 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | 
         sum(each.files for each in done),
         sum(each.bytes for each in done),
         time.monotonic() - begun,
-        tuple(each for look in done for each in look.damages),
+        (*gone, *(each for look in done for each in look.damages)),
     )
 
 
@@ -163,23 +183,23 @@ def note_damage(home: Home, gone: Iterable[Damage], come: Iterable[Damage] = ())
 
 def receipts_of(home: Home) -> Iterator[tuple[Path, dict[str, Any] | None]]:
     """Every receipt, oldest first; None for one that cannot be read."""
-    for path in sorted((home.archive / "receipts").glob("*.json")):
+    for path in receipt_files(home):
         try:
             receipt = json.loads(path.read_bytes())
             whole = {"digest", "file", "source", "drop", "streams", "received_at"} <= set(receipt)
+            whole = whole and is_sound(receipt)
         except (OSError, ValueError, TypeError):
             whole = False
         yield path, receipt if whole else None
 
 
 def _units(home: Home, sources: Sequence[Source]) -> Iterator[_Unit]:
-    for path in sorted((home.archive / "originals").glob("*/*")):
-        if _ORIGINAL.fullmatch(path.name):
-            yield _Unit(Kind.ORIGINAL, path)
+    for path in originals(home):
+        yield _Unit(Kind.ORIGINAL, path)
     for path in sorted((home.archive / "lake").glob("*/*/*/*")):
         if _SUPERSEDED.fullmatch(path.name):
             yield _Unit(Kind.SUPERSEDED, path)
-    for path in sorted((home.archive / "receipts").glob("*.json")):
+    for path in receipt_files(home):
         yield _Unit(Kind.RECEIPT, path)
     for source in sources:
         for stream in source.streams:
@@ -240,9 +260,10 @@ def _trouble(unit: _Unit) -> str | None:
     try:
         if unit.kind is Kind.RECEIPT:
             receipt = json.loads(unit.path.read_bytes())
+            if not is_sound(receipt):
+                return "it is not as it was written"
             return None if "digest" in receipt and "streams" in receipt else "it is no receipt"
-        named = (_ORIGINAL if unit.kind is Kind.ORIGINAL else _SUPERSEDED).fullmatch(unit.path.name)
-        if named and not digest_of(unit.path).startswith(named[1]):
+        if not digest_of(unit.path).startswith(unit.path.name.split(".")[0]):
             return "its bytes are not those that were written"
     except FileNotFoundError:
         return None
@@ -265,11 +286,11 @@ def _described(home: Home, damage: Damage) -> Damage:
 def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
     """Of originals, whose they are, and the name and day by which a person knows them."""
     receipts = {}
-    if any(each.kind is Kind.ORIGINAL for each in damages):
+    if any(each.kind in _OF_AN_ORIGINAL for each in damages):
         receipts = {r["digest"]: r for _, r in receipts_of(home) if r and r["drop"]}
     for each in damages:
         receipt = receipts.get(Path(each.path).name.split(".")[0])
-        if each.kind is Kind.ORIGINAL and receipt:
+        if each.kind in _OF_AN_ORIGINAL and receipt:
             name = f"`{receipt['file']}`, received on {receipt['received_at'][:10]}"
             yield replace(
                 each,
@@ -281,19 +302,57 @@ def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
             yield each
 
 
-def _originals_gone(home: Home) -> Iterator[Damage]:
-    """Originals that a receipt says were taken, and that are not there."""
-    folder = home.archive / "originals"
-    there = {path.name.split(".")[0] for path in folder.glob("*/*")}
+def _gone(home: Home, sources: Sequence[Source]) -> list[Damage]:
+    """What is told of in the archive and is not there. Raises ``Busy``."""
+    if not any(_told_of(home, sources)):
+        return []
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        # else a file that is just taken has this and lacks that
+        found = [
+            replace(each, path=str(Path(each.path).relative_to(home.root)), is_gone=True,
+                    stamp=_stamp(Path(each.path)))
+            for each in _told_of(home, sources)
+        ]  # fmt: skip
+    return list(_named(home, found))
+
+
+def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
+    """The same, with whole paths."""
+    takings: dict[str, Taking] = {}
+    for digest, taking in all_takings(home):
+        takings.setdefault(digest, taking)
+    names = {digest: taking.name for digest, taking in takings.items()}
     for _, receipt in receipts_of(home):
         if receipt and receipt["drop"] and not receipt.get("problem"):
-            digest = receipt["digest"]
-            if digest not in there:
-                there.add(digest)
-                path = original_path(home, digest, Path(receipt["file"]).name)
-                yield Damage(
-                    Kind.ORIGINAL, str(path.relative_to(home.root)), "it is not in the archive"
-                )
+            names.setdefault(receipt["digest"], Path(receipt["file"]).name)
+    there = {path.name.split(".")[0] for path in originals(home)}
+    for digest, name in names.items():
+        if digest not in there:
+            place = original_path(home, digest, name)
+            yield Damage(Kind.ORIGINAL, str(place), "it is not in the archive")
+    for path in without_sidecar(home):
+        place = sidecar_path(home, path.name.split(".")[0])
+        yield Damage(
+            Kind.SIDECAR, str(place), "what reading the original depends on is missing or damaged"
+        )
+    receipted = {path.stem.split("-")[1] for path in receipt_files(home)}
+    for digest, taking in takings.items():
+        if digest[:16] not in receipted:
+            place = receipt_path(home, digest, taking.received_at)
+            yield Damage(Kind.RECEIPT, str(place), "the receipt is missing")
+    for source in sources:
+        for stream in source.streams:
+            lake = lake_of(home, source.name, stream)
+            for partition in lake.superseded():
+                for place in lake.replaced_and_gone(partition):
+                    yield Damage(
+                        Kind.SUPERSEDED,
+                        str(place),
+                        "it is not in the archive",
+                        source.name,
+                        stream.name,
+                        partition=partition.isoformat(),
+                    )
 
 
 def _slice(home: Home, path: Path) -> str:

@@ -29,6 +29,7 @@ from personal_pipeline.ingest.archives import (
     unpack,
     zip_folder,
 )
+from personal_pipeline.ingest.arrivals import receipt_path
 from personal_pipeline.ingest.contract import (
     Claim,
     Drop,
@@ -58,6 +59,7 @@ from personal_pipeline.ingest.reading import (
     read_into_lake,
 )
 from personal_pipeline.ingest.recognition import accepted, claims_of, unknown
+from personal_pipeline.ingest.seals import sealed
 from personal_pipeline.ingest.unfinished import (
     STILL_WRITTEN,
     UNFINISHED,
@@ -713,12 +715,11 @@ def write_receipts(home: Home, receipts: Sequence[Receipt]) -> None:
     finished: dict[Path, Path] = {}
     places: set[Path] = set()
     for receipt in receipts:
-        stamp = re.sub(r"[^0-9T]", "", receipt.received_at)[:15]
-        wanted = home.archive / "receipts" / f"{stamp}-{receipt.digest[:16]}.json"
+        wanted = receipt_path(home, receipt.digest, receipt.received_at)
         place, number = free_name(wanted), 1
         while place in places:
             number += 1
             place = free_name(wanted.with_name(f"{wanted.stem}-{number}.json"))
         places.add(place)
-        finished[staged(place, json.dumps(asdict(receipt), indent=1).encode())] = place
+        finished[staged(place, json.dumps(sealed(asdict(receipt)), indent=1).encode())] = place
     publish(finished)

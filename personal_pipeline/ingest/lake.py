@@ -379,7 +379,12 @@ class StreamLake:
         return [version.digest, version.rows, found]
 
     def _hash(self, partition: date) -> str:
-        return digest_of(self.path(partition))
+        try:
+            return digest_of(self.path(partition))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise self.damaged(partition, error) from error
 
     def _stamp(self, partition: date) -> list[Any]:
         stat = self.path(partition).stat()
@@ -451,6 +456,17 @@ class StreamLake:
         times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
         return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
 
+    def replaced_and_gone(self, partition: date) -> list[Path]:
+        """Files with what the partition held earlier that were noted and are not there."""
+        folder = self.superseded_folder(partition)
+        names = dict.fromkeys(name for _, name in self._replaced(partition))
+        return [folder / name for name in names if not (folder / name).is_file()]
+
+    def forget_replaced(self, partition: date, name: str) -> None:
+        """Let go of a file with what the partition held earlier: it is lost."""
+        left = [each for each in self._replaced(partition) if each[1] != name]
+        write_atomically(self._noted_replaced(partition), canonical(left).encode())
+
     def _noted_replaced(self, partition: date) -> Path:
         return self.superseded_folder(partition).with_name(f"{partition}{REPLACED}")
 
@@ -459,7 +475,11 @@ class StreamLake:
             noted = json.loads(self._noted_replaced(partition).read_bytes())
         except (OSError, ValueError):
             return []
-        return noted if isinstance(noted, list) else []
+        are_pairs = isinstance(noted, list) and all(
+            isinstance(each, list) and len(each) == 2 and all(isinstance(t, str) for t in each)
+            for each in noted
+        )
+        return noted if are_pairs else []
 
     def remove(self, partitions: Iterable[date]) -> None:
         """Take partitions away that should not be; what they held is kept in the archive."""

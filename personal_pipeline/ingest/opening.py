@@ -55,6 +55,18 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     return said
 
 
+def complete_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
+    """Make sidecars again that are missing or damaged. Returns sentences, if there were any."""
+    if not without_sidecar(home):
+        return ()
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        # a file that is just taken has its original first
+        lacking = len(without_sidecar(home))
+        said = give_sidecars(home, sources)
+    made = f"What reading {lacking:,} originals depends on was missing or damaged, and made again."
+    return (made, *said) if lacking else ()
+
+
 def _with_dialect(
     home: Home, drops: Mapping[tuple[str, str], tuple[Source, Drop]], taking: Taking
 ) -> Taking:

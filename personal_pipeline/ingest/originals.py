@@ -19,11 +19,14 @@ from pathlib import Path
 
 from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, publish, staged, write_atomically
 from personal_pipeline.ingest.lake import digest_of
+from personal_pipeline.ingest.seals import is_sound, sealed
 
 REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
 
 SIDECAR = ".takings.json"
 """How the name of a sidecar ends. ``.json`` alone would be the name of an original that is JSON."""
+
+_ORIGINAL = re.compile(r"[0-9a-f]{64}(?:\.[A-Za-z0-9]{1,8})?")
 
 UNPACKED = ("inbox", "archive")
 """Source and drop of an archive whose files were taken by themselves."""
@@ -77,10 +80,25 @@ def _folder(home: Home, digest: str) -> Path:
 def find_original(home: Home, digest: str, name: str) -> Path | None:
     """The file of an original, whichever ending it came with first; None when it is not there."""
     place = original_path(home, digest, name)
-    if place.exists():
+    if place.is_file():
         return place
-    others = _folder(home, digest).glob(f"{digest}*")
+    others = (each for each in _folder(home, digest).glob(f"{digest}*") if each.is_file())
     return next((each for each in sorted(others) if not each.name.endswith(SIDECAR)), None)
+
+
+def originals(home: Home) -> Iterator[Path]:
+    """The files of all originals, also of those that are damaged."""
+    for path in sorted((home.archive / "originals").glob("*/*")):
+        if _ORIGINAL.fullmatch(path.name) and path.is_file():
+            yield path
+
+
+def holds(path: Path, digest: str) -> bool:
+    """Whether a file can be read and holds what has this digest."""
+    try:
+        return digest_of(path) == digest
+    except OSError:
+        return False
 
 
 def keep_originals(home: Home, files: Iterable[tuple[Path, str]]) -> set[str]:
@@ -97,11 +115,12 @@ def keep_originals(home: Home, files: Iterable[tuple[Path, str]]) -> set[str]:
         if original in finished.values():
             continue
         if original.exists():
-            if digest_of(original) == digest:
+            if holds(original, digest):
                 continue
             replaced.add(digest)
-            # because Windows refuses to replace what is read-only
-            original.chmod(PRIVATE_FILE)
+            if original.is_file():
+                # because Windows refuses to replace what is read-only
+                original.chmod(PRIVATE_FILE)
         finished[_staged_copy(path, original)] = original
     publish(finished, mode=READ_ONLY)
     return replaced
@@ -133,17 +152,18 @@ def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> N
         {
             staged(place, _sidecar(digest, takings)): place
             for digest, takings in sidecars.items()
-            for place in [_sidecar_path(home, digest)]
+            for place in [sidecar_path(home, digest)]
         }
     )
 
 
 def write_takings(home: Home, digest: str, takings: Sequence[Taking]) -> None:
     """Replace the sidecar of an original; of takings that are the same, one is kept."""
-    write_atomically(_sidecar_path(home, digest), _sidecar(digest, takings))
+    write_atomically(sidecar_path(home, digest), _sidecar(digest, takings))
 
 
-def _sidecar_path(home: Home, digest: str) -> Path:
+def sidecar_path(home: Home, digest: str) -> Path:
+    """Where the sidecar of an original lies."""
     return _folder(home, digest) / f"{digest}{SIDECAR}"
 
 
@@ -152,7 +172,7 @@ def _sidecar(digest: str, takings: Sequence[Taking]) -> bytes:
     for taking in takings:
         before = kept.get(taking.id(digest))
         kept[taking.id(digest)] = taking if before is None else _again(before, taking)
-    return json.dumps([asdict(each) for each in kept.values()], indent=1).encode()
+    return json.dumps([sealed(asdict(each)) for each in kept.values()], indent=1).encode()
 
 
 def _again(before: Taking, taking: Taking) -> Taking:
@@ -166,8 +186,8 @@ def _again(before: Taking, taking: Taking) -> Taking:
 
 
 def takings_of(home: Home, digest: str) -> tuple[Taking, ...] | None:
-    """What the sidecar of an original says; None when there is none, or it cannot be read."""
-    return _read_sidecar(_sidecar_path(home, digest))
+    """What the sidecar of an original says; None when there is none, or it is damaged."""
+    return _read_sidecar(sidecar_path(home, digest))
 
 
 def _read_sidecar(path: Path) -> tuple[Taking, ...] | None:
@@ -178,6 +198,8 @@ def _read_sidecar(path: Path) -> tuple[Taking, ...] | None:
         for each in takings:
             datetime.fromisoformat(each.received_at)
             datetime.fromisoformat(each.captured_at)
+        if not all(map(is_sound, kept)):
+            return None
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
     return takings
@@ -191,15 +213,10 @@ def all_takings(home: Home) -> Iterator[tuple[str, Taking]]:
 
 
 def without_sidecar(home: Home) -> list[Path]:
-    """The originals that have no sidecar, or one that cannot be read."""
-    found = []
-    for path in sorted((home.archive / "originals").glob("*/*")):
-        digest = path.name.partition(".")[0]
-        if not digest or path.name.endswith(SIDECAR):
-            continue
-        if takings_of(home, digest) is None:
-            found.append(path)
-    return found
+    """The originals that have no sidecar, or a damaged one."""
+    return [
+        path for path in originals(home) if takings_of(home, path.name.partition(".")[0]) is None
+    ]
 
 
 def folder_in_inbox(home: Home, path: Path) -> str:

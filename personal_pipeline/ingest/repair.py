@@ -11,12 +11,19 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, scratch, write_atomically
+from personal_pipeline.home import (
+    DAMAGED,
+    PRIVATE_FILE,
+    READ_ONLY,
+    Home,
+    scratch,
+    write_atomically,
+)
 from personal_pipeline.ingest.again import originals_are_whole, read_again
 from personal_pipeline.ingest.contract import (
     ApiStream,
@@ -25,15 +32,14 @@ from personal_pipeline.ingest.contract import (
     DropStream,
     Source,
 )
-from personal_pipeline.ingest.damage import Damage, Kind, note_damage
+from personal_pipeline.ingest.damage import LOCK_WAIT_SECONDS, Damage, Kind, note_damage
+from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.ingest.opening import give_sidecars
+from personal_pipeline.ingest.originals import all_takings, find_original, holds, takings_of
 from personal_pipeline.ingest.quarantine import Aside
-
-FOLDER = "damaged"
-"""Of the quarantine."""
-
-LOCK_WAIT_SECONDS = 600
+from personal_pipeline.ingest.seals import sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ def repair(
         match damage.kind:
             case Kind.ORIGINAL:
                 mended = _original(home, damage)
+            case Kind.SIDECAR:
+                mended = _sidecar(home, sources, damage)
             case Kind.SUPERSEDED:
                 mended = _superseded(home, sources, damage)
             case Kind.RECEIPT:
@@ -128,7 +136,7 @@ def _original(home: Home, damage: Damage) -> Mended:
     path = home.root / damage.path
     digest = path.name.split(".")[0]
     for copy in (*home.quarantine.rglob("*"), *home.inbox.rglob("*")):
-        if copy.is_file() and not copy.is_symlink() and digest_of(copy) == digest:
+        if copy.is_file() and not copy.is_symlink() and holds(copy, digest):
             _put_back(path, copy.read_bytes())
             return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
     return Mended(
@@ -139,36 +147,80 @@ def _original(home: Home, damage: Damage) -> Mended:
     )
 
 
+def _sidecar(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
+    path = home.root / damage.path
+    with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
+        said = give_sidecars(home, sources)
+    if takings_of(home, path.name.split(".")[0]):
+        found = f"{damage.path} was made again from the receipts and the lake."
+        return Mended(damage, " ".join([found, *said]), whole=True)
+    return Mended(
+        damage,
+        f"{damage.path} is lost: no receipt tells what the original was. The original stays, and "
+        "is not read again; if you know the file, give it to `personal-pipeline add` again.",
+        whole=False,
+    )
+
+
 def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
     path = home.root / damage.path
-    with suppress(StopIteration, FileNotFoundError):
-        source, stream = _stream(sources, damage)
-        now = lake_of(home, source.name, stream).path(date.fromisoformat(damage.partition))
+    source, stream = _stream(sources, damage)
+    lake = lake_of(home, source.name, stream)
+    partition = date.fromisoformat(damage.partition)
+    now = lake.path(partition)
+    with suppress(OSError):
         if digest_of(now).startswith(path.name.split(".")[0]):
             _put_back(path, now.read_bytes())
             return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
-    _aside(home, path, "an earlier content of a partition; no other copy of it is known")
+    left = _aside(home, path, "an earlier content of a partition; no other copy of it is known")
+    # said once
+    lake.forget_replaced(partition, path.name)
     return Mended(
         damage,
         f"{damage.path}, an earlier content of {damage.source}/{damage.stream} {damage.partition}, "
-        f"is lost: there is no other copy. What is left of it lies in {_folder(home)}. The present "
-        "content is not touched by that.",
+        f"is lost: there is no other copy.{left} The present content is not touched by that.",
         whole=False,
     )
 
 
 def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
     path = home.root / damage.path
+    whence = "the tables"
+    if row is None:
+        row = _receipt_of_taking(home, path)
+        whence = "the sidecar of its original; how many rows the file brought, nobody knows"
+    left = _aside(home, path, "a receipt that is damaged")
     if row is not None:
-        write_atomically(path, json.dumps(row, indent=1).encode())
-        return Mended(damage, f"{damage.path} was put back from the tables.", whole=True)
-    _aside(home, path, "a receipt that cannot be read")
+        write_atomically(path, json.dumps(sealed(row), indent=1).encode())
+        return Mended(damage, f"{damage.path} was put back from {whence}.", whole=True)
     return Mended(
         damage,
-        f"{damage.path} is lost: the tables do not know it. What is left of it lies in "
-        f"{_folder(home)}. The file that it spoke of is in the archive all the same.",
+        f"{damage.path} is lost: the tables do not know it.{left} The file that it spoke of is in "
+        "the quarantine, if it is not in the archive.",
         whole=False,
     )
+
+
+def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
+    """The receipt of this name, as far as the sidecar of an original tells."""
+    for digest, taking in all_takings(home):
+        if digest[:16] != path.stem.split("-")[1]:
+            continue
+        original = find_original(home, digest, taking.name)
+        return asdict(
+            Receipt(
+                file=taking.inside or taking.name,
+                received_at=taking.received_at,
+                digest=digest,
+                size=original.stat().st_size if original else 0,
+                source=taking.source,
+                drop=taking.drop,
+                captured_at=taking.captured_at,
+                reason=taking.reason,
+                warning="This receipt was lost, and made again without counts.",
+            )
+        )
+    return None
 
 
 def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) -> list[Mended]:
@@ -284,10 +336,10 @@ def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | N
     copies = [
         copy
         for copy in sorted(lake.superseded_folder(day).glob("*"))
-        if digest_of(copy).startswith(copy.name.split(".")[0])
+        if copy.is_file() and digest_of(copy).startswith(copy.name.split(".")[0])
     ]
     # the digest of a table does not cover all of its columns
-    if not lake.table and lake.path(day).exists():
+    if not lake.table and lake.path(day).is_file():
         copies.append(lake.path(day))
     with scratch(home, "repair") as place:
         for number, copy in enumerate(copies):
@@ -338,7 +390,7 @@ def _drop(source: Source, stream: DropStream) -> Drop:
 
 
 def _put_back(path: Path, content: bytes) -> None:
-    if path.exists():
+    if path.is_file():
         # because Windows refuses to replace what is read-only
         path.chmod(PRIVATE_FILE)
     write_atomically(path, content)
@@ -346,10 +398,13 @@ def _put_back(path: Path, content: bytes) -> None:
 
 
 def _folder(home: Home) -> Path:
-    return home.quarantine / FOLDER
+    return home.quarantine / DAMAGED
 
 
-def _aside(home: Home, path: Path, reason: str) -> None:
-    """Move a damaged file into the quarantine, under its whole path."""
-    if path.exists():
-        Aside(home).move(path, "-".join(path.relative_to(home.root).parts), FOLDER, reason)
+def _aside(home: Home, path: Path, reason: str) -> str:
+    """Move a damaged file into the quarantine, under its whole path; says where what is left of it
+    lies, if there was anything."""
+    if not path.exists():
+        return ""
+    Aside(home).move(path, "-".join(path.relative_to(home.root).parts), DAMAGED, reason)
+    return f" What is left of it lies in {_folder(home)}."

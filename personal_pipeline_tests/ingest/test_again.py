@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -43,6 +44,7 @@ from personal_pipeline.ingest.originals import (
     SIDECAR,
     all_takings,
     find_original,
+    keep_takings,
     takings_of,
 )
 from personal_pipeline.sources import SOURCES
@@ -238,7 +240,8 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
     life(home)
     path = put(home, "d.txt", "figures,2026-08-01,7")
 
-    def killed(*_: object) -> None:
+    def killed(*given: Any) -> None:
+        keep_takings(*given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

@@ -31,7 +31,8 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.inbox import Taken, take, take_all, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
-from personal_pipeline.ingest.originals import SIDECAR, all_takings, original_path
+from personal_pipeline.ingest.originals import SIDECAR, original_path, takings_of
+from personal_pipeline.ingest.seals import SEAL, is_sound
 from personal_pipeline.ingest.sorting import Sorter
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -126,14 +127,18 @@ def all_of(home: Home) -> dict[str, Any]:
             found[f"{stream.name} {month}"] = rows
             # noted digests are those of the files
             assert lake.versions()[month].digest == content_digest(rows.values(), stream.volatile)
-    takings = all_takings(home)
-    found["takings"] = {(d, each.name, each.folder, each.source, each.drop) for d, each in takings}
     for folder in (home.archive / "originals", home.quarantine):
         for path in folder.rglob("*"):
             # what a killed process leaves under a temporary name is swept elsewhere
             is_sidecar = path.name.endswith(SIDECAR)
             if path.is_file() and path.suffix != ".tmp" and not is_sidecar:
                 found[str(path.relative_to(home.root))] = path.read_bytes()
+    for sidecar in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
+        # one that was taken again after a kill came twice
+        takings = takings_of(home, sidecar.name.removesuffix(SIDECAR))
+        found[str(sidecar.relative_to(home.root))] = [
+            replace(each, came_again_at=None) for each in takings or ()
+        ]
     for path in home.state.glob("toy.*.json"):
         found[path.name] = path.read_bytes()
     return found
@@ -141,6 +146,9 @@ def all_of(home: Home) -> dict[str, Any]:
 
 def receipts(home: Home) -> list[Any]:
     kept = [json.loads(p.read_bytes()) for p in (home.archive / "receipts").glob("*.json")]
+    for each in kept:
+        assert is_sound(each)
+        del each[SEAL]
     return sorted(kept, key=lambda each: (each["file"], json.dumps(each)))
 
 

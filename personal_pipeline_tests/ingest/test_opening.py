@@ -18,6 +18,7 @@ from personal_pipeline.ingest.again import outdated, read_again, read_outdated_a
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.ingest.originals import SIDECAR, Taking, all_takings
+from personal_pipeline.ingest.seals import sealed
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import (
     CSV,
@@ -198,7 +199,7 @@ def test_a_taking_of_a_later_version_can_be_read(home: Home) -> None:
     life(home)
     sidecar = next((home.archive / "originals").glob(f"*/*{SIDECAR}"))
     kept = json.loads(sidecar.read_bytes())
-    sidecar.write_text(json.dumps([{**each, "mood": "later"} for each in kept]))
+    sidecar.write_text(json.dumps([sealed({**each, "mood": "later"}) for each in kept]))
     found = [taking for _, taking in all_takings(home)]
     assert len(found) == 5
     assert all(isinstance(replace(each, accepted=True), Taking) for each in found)
