@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival, nothing_readable
+from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.unreadable import nothing_readable
 from personal_pipeline.shown import shown
 
 
