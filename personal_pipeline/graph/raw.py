@@ -315,7 +315,7 @@ def _read_again(
     mend_dropped(house)
     for sentence in opened(house.home, house.sources):
         context.log.warning(sentence)
-    done = read_outdated_again(house.home, house.sources, house.progress)
+    done = read_outdated_again(house.home, house.sources, house.progress, now=house.clock())
     house.outcome.read_again += done
     for each in done:
         changed = sum(map(len, each.changed.values()))

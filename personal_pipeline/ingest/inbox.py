@@ -116,6 +116,10 @@ class Receipt:
     """What is odd about a file that was taken all the same: it breaks off."""
     also_claimed: tuple[str, ...] = ()
     """Who else said that the file is theirs, a sentence each; they were less sure."""
+    ahead: int = 0
+    """So many of the unreadable rows lie in the future, and are read when their time has come."""
+    to_come: str | None = None
+    """The first month of these."""
 
     @property
     def taken(self) -> bool:
@@ -447,6 +451,8 @@ class _Batch:
                         unreadable=result.unreadable,
                         streams=result.streams,
                         warning=result.warning,
+                        ahead=result.ahead,
+                        to_come=result.to_come.isoformat() if result.to_come else None,
                     )
                     written = {(each.source.name, name): w for name, w in result.written.items()}
                     found[place] = Taken(receipts[place], written)
@@ -613,11 +619,16 @@ def _read_into_lake(
     for result in results:
         for name, partitions in result.written.items():
             written.setdefault(name, []).extend(partitions)
-    note_shown(home, source, drop, takings, written)
+    note_shown(home, source, drop, takings, written, to_come=[each.to_come for each in results])
     return [
-        replace(result, warning=_sentences(REPLACED, result.warning))
-        if each.receipt.digest in replaced
-        else result
+        replace(
+            result,
+            warning=_sentences(
+                REPLACED if each.receipt.digest in replaced else None,
+                result.warning,
+                lies_ahead(result.ahead, now) if result.ahead else None,
+            ),
+        )
         for each, result in zip(claimed, results, strict=True)
     ]
 
@@ -635,6 +646,15 @@ def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ta
         reason=claim.reason,
         dialect=claim.dialect,
         inside=copy.receipt.file if copy.inside else None,
+    )
+
+
+def lies_ahead(rows: int, now: datetime) -> str:
+    """The sentence for rows that lie in the future."""
+    return (
+        f"{rows:,} of its rows lie in the future: this machine says that it is "
+        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and read when their time has come. If the "
+        "clock is wrong, set it and run `personal-pipeline refresh`: it reads them."
     )
 
 

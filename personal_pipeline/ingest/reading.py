@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,6 +49,9 @@ ROWS_A_BYTE = 10
 """A file gives at most so many rows, and so many more for each of its bytes (it may be a zip): a
 reader that goes in circles ends there."""
 
+AHEAD = timedelta(days=31)
+"""So far ahead of the clock the month of a row may begin."""
+
 _UNREADABLE = "\0unreadable"
 """What could not be read is sorted with the rows, under this name; their month is their file."""
 
@@ -86,6 +89,7 @@ class ToRead:
 class InLake:
     """What reading a file did. ``problem`` says, in a sentence, why nothing of it could be read;
     ``left_out`` that nothing was done with it, because it was not to be taken after all.
+    Of the unreadable rows so many lie in the future (``ahead``), from the month ``to_come`` on.
 
     ``written`` are the partitions that were written, by stream; of files that were read together
     the last one has them all.
@@ -96,6 +100,8 @@ class InLake:
     problem: str | None = None
     cause: str | None = None
     warning: str | None = None
+    ahead: int = 0
+    to_come: date | None = None
     left_out: bool = False
     written: Mapping[str, Sequence[Written]] = field(default_factory=dict)
 
@@ -105,6 +111,8 @@ class _Found:
     """What was found in a file."""
 
     unreadable: int = 0
+    ahead: int = 0
+    to_come: date | None = None
     incomplete: str | None = None
     problem: str | None = None
     cause: str | None = None
@@ -124,19 +132,29 @@ def read_into_lake(
     now: datetime,
     scratch: Path,
     before_rows: BeforeRows = lambda places: (),
+    *,
+    clock: datetime | None = None,
 ) -> list[InLake]:
     """Read files of one kind into the lake of a home, in their order; the result has their order.
 
+    ``now`` is when they came; ``clock`` what time it is, if that is another. What begins more than
+    ``AHEAD`` later lies in the future.
     ``scratch`` is a folder for what does not fit into memory. Raises ``DamagedPartition`` and
     ``OSError``; the same files again then finish the work.
     """
     if drop.load is None and all(each.coverage is Coverage.PART for each in drop.streams):
-        return _read_together(home, source, drop, files, now, scratch, before_rows)
+        return _read_together(home, source, drop, files, now, clock or now, scratch, before_rows)
     # a whole picture counts what it takes away; and DuckDB holds one file at a time
     return [
-        _read_alone(home, source, drop, file, now, scratch, partial(_of_one, before_rows, place))
+        _read_alone(home, source, drop, file, now, clock or now, scratch, before)
         for place, file in enumerate(files)
+        for before in [partial(_of_one, before_rows, place)]
     ]
+
+
+def latest_month(now: datetime) -> date:
+    """No month of a row that is read begins later than this day."""
+    return now.astimezone(UTC).date() + AHEAD
 
 
 def _of_one(before_rows: BeforeRows, place: int, _: Sequence[int]) -> Collection[int]:
@@ -149,14 +167,15 @@ def _read_alone(
     drop: Drop,
     file: ToRead,
     now: datetime,
+    clock: datetime,
     scratch: Path,
     before_rows: BeforeRows,
 ) -> InLake:
     if drop.load is None:
-        return _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+        return _read_together(home, source, drop, [file], now, clock, scratch, before_rows)[0]
     if _is_known_picture(home, source, drop, file):
         return InLake(left_out=True) if before_rows([0]) else _known(home, source, drop, file, now)
-    result = _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+    result = _read_together(home, source, drop, [file], now, clock, scratch, before_rows)[0]
     # an older picture changed nothing, and is not what the lake shows
     if not (result.problem or result.warning) and any(result.written.values()):
         # the same one again need not be read
@@ -171,6 +190,7 @@ def _read_together(
     drop: Drop,
     files: Sequence[ToRead],
     now: datetime,
+    clock: datetime,
     scratch: Path,
     before_rows: BeforeRows,
 ) -> list[InLake]:
@@ -178,7 +198,7 @@ def _read_together(
     with ExitStack() as stack:
         spool = stack.enter_context(spooling(home)) if drop.load else None
         found = [
-            _sorted_out(drop, file, place, sorter, spool, now) for place, file in enumerate(files)
+            _sorted_out(drop, file, place, sorter, spool, clock) for place, file in enumerate(files)
         ]
         left_out = set(before_rows(range(len(files))))
         _believe(home, source, drop, files, found, left_out, sorter, spool, now)
@@ -189,7 +209,13 @@ def _read_together(
         if place in left_out
         else InLake(problem=each.problem, cause=each.cause)
         if each.problem
-        else InLake(each.unreadable, receipts[place], warning=each.incomplete)
+        else InLake(
+            each.unreadable,
+            receipts[place],
+            warning=each.incomplete,
+            ahead=each.ahead,
+            to_come=each.to_come,
+        )
         for place, each in enumerate(found)
     ]
     for place in reversed(range(len(files))):
@@ -201,14 +227,14 @@ def _read_together(
 
 
 def _sorted_out(
-    drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, now: datetime
+    drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, clock: datetime
 ) -> _Found:
     """Put the rows of a file into the sorter. Whatever its reader does costs this file only; what
     the disk does is raised."""
     found = _Found(layouts={stream.name: Layouts() for stream in drop.streams})
     try:
         items = drop.load(file.file, spool) if spool and drop.load else drop.read(file.file)
-        _take_items(drop, items, file, place, sorter, found, now)
+        _take_items(drop, items, file, place, sorter, found, latest_month(clock))
     except UnreadableFile as error:
         found.problem, found.cause = str(error), error.cause
     except OSError as error:
@@ -260,10 +286,9 @@ def _take_items(
     place: int,
     sorter: Sorter,
     found: _Found,
-    now: datetime,
+    latest: date,
 ) -> None:
     streams = {stream.name: stream for stream in drop.streams}
-    latest = now.date() + timedelta(days=31)
     most = MOST_ROWS + ROWS_A_BYTE * file.file.path.stat().st_size
 
     def keep(bad: Unreadable) -> None:
@@ -282,9 +307,13 @@ def _take_items(
         if isinstance(item, Unreadable):
             keep(item)
             continue
-        if not EARLIEST <= item.month <= latest:
-            where = "in the future" if item.month > EARLIEST else f"before {EARLIEST.year}"
-            keep(Unreadable(f"its month lies {where}", item.record))
+        if item.month > latest:
+            keep(Unreadable("its month lies in the future", item.record))
+            found.ahead += 1
+            found.to_come = min(found.to_come or item.month, item.month)
+            continue
+        if item.month < EARLIEST:
+            keep(Unreadable(f"its month lies before {EARLIEST.year}", item.record))
             continue
         try:
             text = stored_text(item.record)
