@@ -72,11 +72,12 @@ def _exports(read: Sequence[_Read]) -> Exports:
 
 def _has_come(home: Home, receipt: Mapping[str, Any]) -> bool:
     """Whether its rows that lay in the future have been read since."""
-    if not receipt.get("ahead"):
+    months = [each["to_come"] for each in receipt["streams"] if each.get("to_come")]
+    if not months:
         return False
     ledger = shown_of(home, receipt["source"], receipt["drop"])
     to_come = ledger and ledger.to_come
-    return to_come is None or to_come > date.fromisoformat(receipt["to_come"])
+    return to_come is None or to_come > date.fromisoformat(min(months))
 
 
 def _read(receipt: Mapping[str, Any], has_come: bool) -> _Read:
@@ -84,7 +85,8 @@ def _read(receipt: Mapping[str, Any], has_come: bool) -> _Read:
     # a file is older than its arrival, whatever the clock says that stamped it
     captured_at = min(_instant(receipt["captured_at"]), received_at)
     rows = sum(each["new"] + each["altered"] + each["unchanged"] for each in receipt["streams"])
-    unreadable, ahead = int(receipt["unreadable"]), int(receipt.get("ahead", 0))
+    unreadable = int(receipt["unreadable"])
+    ahead = sum(each.get("ahead", 0) for each in receipt["streams"])
     if has_come:
         rows, unreadable, ahead = rows + ahead, unreadable - ahead, 0
     cause, problem = None, ""

@@ -116,10 +116,6 @@ class Receipt:
     """What is odd about a file that was taken all the same: it breaks off."""
     also_claimed: tuple[str, ...] = ()
     """Who else said that the file is theirs, a sentence each; they were less sure."""
-    ahead: int = 0
-    """So many of the unreadable rows lie in the future, and are read when their time has come."""
-    to_come: str | None = None
-    """The first month of these."""
 
     @property
     def taken(self) -> bool:
@@ -451,8 +447,6 @@ class _Batch:
                         unreadable=result.unreadable,
                         streams=result.streams,
                         warning=result.warning,
-                        ahead=result.ahead,
-                        to_come=result.to_come.isoformat() if result.to_come else None,
                     )
                     written = {(each.source.name, name): w for name, w in result.written.items()}
                     found[place] = Taken(receipts[place], written)
@@ -626,7 +620,7 @@ def _read_into_lake(
             warning=_sentences(
                 REPLACED if each.receipt.digest in replaced else None,
                 result.warning,
-                lies_ahead(result.ahead, now) if result.ahead else None,
+                lies_ahead(sum(stream.ahead for stream in result.streams), now),
             ),
         )
         for each, result in zip(claimed, results, strict=True)
@@ -649,8 +643,10 @@ def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ta
     )
 
 
-def lies_ahead(rows: int, now: datetime) -> str:
+def lies_ahead(rows: int, now: datetime) -> str | None:
     """The sentence for rows that lie in the future."""
+    if not rows:
+        return None
     return (
         f"{rows:,} of its rows lie in the future: this machine says that it is "
         f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and read when their time has come. If the "

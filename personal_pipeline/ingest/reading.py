@@ -62,7 +62,10 @@ class StreamReceipt:
     differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
 
     ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
-    all earlier ones had; of the first file there is nothing to say."""
+    all earlier ones had; of the first file there is nothing to say.
+
+    Of the rows that could not be read so many lie in the future (``ahead``), from the month
+    ``to_come`` on. They are read when their time has come."""
 
     stream: str
     new: int
@@ -74,6 +77,8 @@ class StreamReceipt:
     last_month: str | None = None
     columns_unknown: tuple[str, ...] = ()
     columns_gone: tuple[str, ...] = ()
+    ahead: int = 0
+    to_come: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,6 @@ class ToRead:
 class InLake:
     """What reading a file did. ``problem`` says, in a sentence, why nothing of it could be read;
     ``left_out`` that nothing was done with it, because it was not to be taken after all.
-    Of the unreadable rows so many lie in the future (``ahead``), from the month ``to_come`` on.
 
     ``written`` are the partitions that were written, by stream; of files that were read together
     the last one has them all.
@@ -100,10 +104,14 @@ class InLake:
     problem: str | None = None
     cause: str | None = None
     warning: str | None = None
-    ahead: int = 0
-    to_come: date | None = None
     left_out: bool = False
     written: Mapping[str, Sequence[Written]] = field(default_factory=dict)
+
+    @property
+    def to_come(self) -> date | None:
+        """The first month of rows that lie in the future, if there are any."""
+        months = [date.fromisoformat(each.to_come) for each in self.streams if each.to_come]
+        return min(months, default=None)
 
 
 @dataclass(slots=True)
@@ -111,8 +119,8 @@ class _Found:
     """What was found in a file."""
 
     unreadable: int = 0
-    ahead: int = 0
-    to_come: date | None = None
+    ahead: dict[str, list[date]] = field(default_factory=dict)
+    """By stream, the months of rows that lie in the future."""
     incomplete: str | None = None
     problem: str | None = None
     cause: str | None = None
@@ -209,13 +217,7 @@ def _read_together(
         if place in left_out
         else InLake(problem=each.problem, cause=each.cause)
         if each.problem
-        else InLake(
-            each.unreadable,
-            receipts[place],
-            warning=each.incomplete,
-            ahead=each.ahead,
-            to_come=each.to_come,
-        )
+        else InLake(each.unreadable, receipts[place], warning=each.incomplete)
         for place, each in enumerate(found)
     ]
     for place in reversed(range(len(files))):
@@ -309,8 +311,7 @@ def _take_items(
             continue
         if item.month > latest:
             keep(Unreadable("its month lies in the future", item.record))
-            found.ahead += 1
-            found.to_come = min(found.to_come or item.month, item.month)
+            found.ahead.setdefault(item.stream, []).append(item.month)
             continue
         if item.month < EARLIEST:
             keep(Unreadable(f"its month lies before {EARLIEST.year}", item.record))
@@ -360,7 +361,7 @@ def _merged(
 
     def note(place: int, stream: str, tally: Tally) -> None:
         unknown, gone = columns.get((place, stream), ((), ()))
-        parts[place, stream] = _receipt_of(stream, tally, unknown, gone)
+        parts[place, stream] = _receipt_of(stream, tally, unknown, gone, found[place].ahead)
 
     rows = (row for row in sorter if row.file not in bad)
     for name, some in groupby(rows, key=lambda row: row.stream):
@@ -410,8 +411,13 @@ def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
 
 
 def _receipt_of(
-    stream: str, tally: Tally, unknown: tuple[str, ...], gone: tuple[str, ...]
+    stream: str,
+    tally: Tally,
+    unknown: tuple[str, ...],
+    gone: tuple[str, ...],
+    ahead: Mapping[str, Sequence[date]],
 ) -> StreamReceipt:
+    months = ahead.get(stream, ())
     return StreamReceipt(
         stream=stream,
         new=tally.new,
@@ -423,6 +429,8 @@ def _receipt_of(
         last_month=tally.months[-1].isoformat() if tally.months else None,
         columns_unknown=unknown,
         columns_gone=gone,
+        ahead=len(months),
+        to_come=min(months).isoformat() if months else None,
     )
 
 

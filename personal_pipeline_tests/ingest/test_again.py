@@ -535,7 +535,8 @@ def test_rows_that_are_to_come_are_read_month_by_month(home: Home) -> None:
     """Payments that are planned: no clock is wrong."""
     months = ["2026-12-01", "2027-01-01", "2027-02-01"]
     taken = dropped(home, "a.txt", *(f"figures,{month},1" for month in months))
-    assert (taken.receipt.ahead, taken.receipt.to_come) == (2, "2027-01-01")
+    figures = taken.receipt.streams[0]
+    assert (figures.ahead, figures.to_come) == (2, "2027-01-01")
     there = []
     for days in range(0, 90, 5):
         now = NOW + timedelta(days=days)
