@@ -49,8 +49,8 @@ def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]]) -> None
     staged: dict[str, list[str]] = {}
     for name, parts in kept.items():
         if name.startswith(STAGING):
-            for stream in next((built.read for built in parts.values() if built.read), {}):
-                staged.setdefault(stream, []).append(name)
+            for read in next((built.read for built in parts.values() if built.read), {}):
+                staged.setdefault(read, []).append(name)
     fewer: list[tuple[str, LeftOut]] = []
     for source in house.sources:
         for stream in source.streams:

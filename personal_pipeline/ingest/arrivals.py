@@ -76,7 +76,7 @@ def _has_come(home: Home, receipt: Mapping[str, Any]) -> bool:
     if not months:
         return False
     ledger = shown_of(home, receipt["source"], receipt["drop"])
-    to_come = ledger and ledger.to_come
+    to_come = ledger.to_come if ledger else None
     return to_come is None or to_come > date.fromisoformat(min(months))
 
 

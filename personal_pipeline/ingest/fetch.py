@@ -340,21 +340,21 @@ def _look(
             _snapshot(look, records)
         else:
             _picture(look, records, beginning)
-    unreadable, records = look.pulled.unreadable, look.pulled.records
-    if is_format_changed(unreadable, records):
+    unreadable, count = look.pulled.unreadable, look.pulled.records
+    if is_format_changed(unreadable, count):
         # what could be read is in the lake; but nothing of it counts as asked for
-        look.memory = replace(look.memory, unreadable=unreadable, records=records)
-        raise ServiceError(Failure.FORMAT_CHANGED, format_changed(unreadable, records))
+        look.memory = replace(look.memory, unreadable=unreadable, records=count)
+        raise ServiceError(Failure.FORMAT_CHANGED, format_changed(unreadable, count))
     if window is not None:
         # chosen days say nothing of the days since the last look
         return
-    told = is_told(unreadable, records)
+    told = is_told(unreadable, count)
     forget_doubt(look.home, source.name, stream.name)
     notes = take_back(look.lake, stream, look.today, beginning, look.memory)
     look.pulled = replace(look.pulled, notes=(*look.pulled.notes, *notes))
     look.memory = replace(
         look.memory.succeeded(
-            look.now, unreadable=unreadable, records=records, full_pass=full_pass and told
+            look.now, unreadable=unreadable, records=count, full_pass=full_pass and told
         ),
         asked_until=look.asked_at if told else look.memory.asked_until,
         restored=() if look.accept else look.memory.restored,
