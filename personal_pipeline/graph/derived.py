@@ -69,7 +69,8 @@ def tell(
     """Tell Dagster what every derived partition holds now, and what the tests found."""
     with warehouse.reading(house.home) as opened:
         kept = warehouse.read_kept(opened)
-    count_left_out(house, kept)
+    if work.lake:
+        count_left_out(house, kept, work.lake)
 
     def describe(table: str, partition: str) -> Metadata:
         built = kept[table][partition]
@@ -152,6 +153,7 @@ def rebuild(house: House) -> Work:
         tried = {each.name for each in again.built}
         work.built = [each for each in work.built if each.name not in tried] + again.built
         work.tested += again.tested
+        work.lake = again.lake
     return work
 
 

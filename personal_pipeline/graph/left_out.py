@@ -11,13 +11,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from personal_pipeline.graph import dbt_project
 from personal_pipeline.graph.house import House
-from personal_pipeline.graph.warehouse import Kept
 from personal_pipeline.home import Home, write_atomically
-from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+
+if TYPE_CHECKING:
+    from personal_pipeline.graph.build import Lake
+    from personal_pipeline.graph.warehouse import Kept
 
 STAGING = "staging/"
 
@@ -40,7 +41,7 @@ class LeftOut:
         )
 
 
-def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]]) -> None:
+def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: Lake) -> None:
     """Compare what was built with what it was built from, and note it for the board.
 
     A partition counts only while the lake holds what it was built from: what waits to be built
@@ -52,24 +53,18 @@ def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]]) -> None
             for read in next((built.read for built in parts.values() if built.read), {}):
                 staged.setdefault(read, []).append(name)
     fewer: list[tuple[str, LeftOut]] = []
-    for source in house.sources:
-        for stream in source.streams:
-            name = f"{source.name}/{stream.name}"
-            try:
-                versions = lake_of(house.home, source.name, stream).versions()
-            except DamagedPartition:
-                continue  # its line of the board says so
-            for table in staged.get(name, ()):
-                rows = of = 0
-                for partition, version in versions.items():
-                    day = partition.isoformat()
-                    built = kept[table].get(day)
-                    if built and built.read.get(name) == {day: version.digest[:16]}:
-                        of += version.rows
-                        rows += max(version.rows - built.rows, 0)
-                if rows:
-                    fewer.append((name, LeftOut(rows, of, table.removeprefix(STAGING))))
-    meant = rows_differ(dbt_project.load_manifest(house.home)) if fewer else {}
+    for name, there in lake.rows.items():
+        for table in staged.get(name, ()):
+            rows = of = 0
+            for partition, count in there.items():
+                built = kept[table].get(partition)
+                digest = lake.versions[name][partition][:16]
+                if built and built.read.get(name) == {partition: digest}:
+                    of += count
+                    rows += max(count - built.rows, 0)
+            if rows:
+                fewer.append((name, LeftOut(rows, of, table.removeprefix(STAGING))))
+    meant = _rows_differ(house.home) if fewer else {}
     found: dict[str, LeftOut] = {}
     for name, each in fewer:
         if each.model not in meant and (name not in found or each.rows > found[name].rows):
@@ -88,11 +83,14 @@ def left_out(home: Home) -> dict[str, LeftOut]:
         return {}
 
 
-def rows_differ(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _rows_differ(home: Home) -> dict[str, str]:
     """The staging models that are not a row a record, each with the reason."""
+    # who only looks at the board waits for no dbt
+    from personal_pipeline.graph import dbt_project
+
     return {
         node["name"]: node["config"]["meta"]["rows_differ"]
-        for node in manifest["nodes"].values()
+        for node in dbt_project.load_manifest(home)["nodes"].values()
         if node["resource_type"] == "model" and "rows_differ" in node["config"]["meta"]
     }
 
