@@ -243,16 +243,16 @@ def test_too_few_to_be_a_changed_format_are_asked_for_again_too(
     home: Home, coverage: Coverage
 ) -> None:
     service = ChangedMeaning()
-    stream = stream_of(service, coverage=coverage)
+    stream = stream_of(service, coverage=coverage, refetch_days=1)
     service.put("old", TODAY - timedelta(days=20))
     look(home, stream)
     service.changed = "day"
-    for day in range(1, 4):
-        service.put(f"new{day}", TODAY + timedelta(days=day - 1))
-        look(home, stream, now=NOW + timedelta(days=day))
+    # each long after the service could have revised what came before
+    for day in (10, 20, 30):
+        service.put(f"new{day}", TODAY + timedelta(days=day - 5))
+        assert look(home, stream, now=NOW + timedelta(days=day)).failure is None
     service.changed = None
-    # long after the service could have revised them
-    look(home, stream, now=NOW + timedelta(days=30))
+    look(home, stream, now=NOW + timedelta(days=40))
     assert newest_rows(home, stream) == set(service.records)
 
 
