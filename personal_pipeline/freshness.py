@@ -25,6 +25,7 @@ from itertools import pairwise
 from personal_pipeline.ingest.clocks import jumped
 from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure
 from personal_pipeline.ingest.memory import StreamMemory
+from personal_pipeline.ingest.unreadable import format_changed, is_format_changed
 
 LOOK_DUE_AFTER = timedelta(hours=26)
 """A daily look is overdue when it is two hours late: one morning was missed."""
@@ -40,12 +41,6 @@ GAPS_NEEDED = 10
 
 GAPS_KEPT = 30
 """Only the last ones count, so that a changed habit becomes the new rhythm."""
-
-MANY_RECORDS = 5
-"""So many records that cannot be read may be a changed format, and not a few odd ones."""
-
-MOST_UNREADABLE = 0.25
-"""A changed format is what leaves a larger share of a look's records unread."""
 
 _LAST_SECOND = timedelta(seconds=1)
 
@@ -147,19 +142,10 @@ def judge_api(
             "refresh`: what was written under the wrong clock is asked for again.",
             cause=Failure.CLOCK_WRONG,
         )
-    if memory.unreadable >= MANY_RECORDS and memory.unreadable == memory.records:
+    records = memory.records or 0
+    if is_format_changed(memory.unreadable, records):
         return Verdict(
-            State.FAILING,
-            f"Of the last answer {nothing_readable(memory.unreadable)}",
-            cause=FORMAT_CHANGED,
-        )
-    if _is_strange(memory):
-        return Verdict(
-            State.FAILING,
-            f"Of the last answer {memory.unreadable:,} of {memory.records:,} records could not be "
-            "read: the service may mean something else by them now. Nothing was lost: they are in "
-            "quarantine/, each with the reason, and what was known of them stays.",
-            cause=FORMAT_CHANGED,
+            State.FAILING, format_changed(memory.unreadable, records), cause=FORMAT_CHANGED
         )
     if memory.succeeded_at is None:
         return Verdict(
@@ -177,19 +163,6 @@ def judge_api(
         "Not looked at for more than a day: is `personal-pipeline up` running? "
         "`personal-pipeline refresh` looks now.",
         expected,
-    )
-
-
-def _is_strange(memory: StreamMemory) -> bool:
-    records = memory.records or 0
-    return memory.unreadable >= MANY_RECORDS and memory.unreadable > MOST_UNREADABLE * records
-
-
-def nothing_readable(records: int) -> str:
-    """What to say of an answer or a file that held records, and not one that could be read."""
-    return (
-        f"none of its {records:,} records could be read. Nothing was lost: they are in "
-        "quarantine/, each with the reason; see docs/sources/ for the shape that is understood."
     )
 
 

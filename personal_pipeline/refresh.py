@@ -154,7 +154,9 @@ def rebuild(
     claim_orphans(home, house.sources)
     for source in [only] if only else house.sources:
         for drop in source.drops:
-            read = read_again(home, house.sources, source, drop, progress=progress)
+            read = read_again(
+                home, house.sources, source, drop, progress=progress, now=house.clock()
+            )
             if read.files or read.problems:
                 house.outcome.read_again.append(read)
     failures = [each for read in house.outcome.read_again for each in read.problems]

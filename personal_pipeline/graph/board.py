@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from personal_pipeline.freshness import (
     ARCHIVE_DAMAGED,
+    FORMAT_CHANGED,
     LAKE_DAMAGED,
     State,
     Verdict,
@@ -20,6 +21,7 @@ from personal_pipeline.freshness import (
     judge_drop,
 )
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.left_out import LeftOut, left_out
 from personal_pipeline.ingest.arrivals import Exports, exports_of
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source
 from personal_pipeline.ingest.damage import Damage, Kind, known_damage, sentence
@@ -27,6 +29,7 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
 from personal_pipeline.ingest.repair import missing_still
+from personal_pipeline.ingest.unreadable import is_format_changed
 from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.shown import shown_lines
 
@@ -47,11 +50,24 @@ def board_of(house: House) -> list[StreamState]:
     now = house.clock()
     exports = exports_of(house.home)
     damaged = _damage_by_stream(house)
+    leaves = left_out(house.home)
     return [
-        _with_damage(line, damaged)
+        _with_damage(_with_left_out(line, leaves), damaged)
         for source in house.sources
         for line in (*_api_lines(house, source, now), *_drop_lines(house, source, now, exports))
     ]
+
+
+def _with_left_out(line: StreamState, leaves: Mapping[str, LeftOut]) -> StreamState:
+    """What a staging table leaves out is said; where it is much, the stream is failing."""
+    left = leaves.get(f"{line.source}/{line.stream}")
+    if left is None:
+        return line
+    line = replace(line, left_out=left.rows, detail=f"{line.detail} {left}".strip())
+    fails = line.state in (State.FAILING, State.ACTION_REQUIRED)
+    if fails or not is_format_changed(left.rows, left.of):
+        return line
+    return replace(line, state=State.FAILING, cause=FORMAT_CHANGED)
 
 
 def _damage_by_stream(house: House) -> dict[tuple[str, str], Damage]:

@@ -65,15 +65,18 @@ class Work:
 
     built: list[BuiltTable] = field(default_factory=list)
     tested: list[Tested] = field(default_factory=list)
+    lake: Lake | None = None
+    """What it found in the lake when it was done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The content digest of every lake partition, by table; and the tables of which a file is
-    damaged, with what to do."""
+    """The content digest of every lake partition, by table; the tables of which a file is damaged,
+    with what to do; and how many rows each partition has."""
 
     versions: Mapping[str, Mapping[str, str]]
     damaged: Mapping[str, str]
+    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ def read_lake(house: House) -> Lake:
     """What is in the lake now."""
     versions: dict[str, dict[str, str]] = {}
     damaged: dict[str, str] = {}
+    rows: dict[str, dict[str, int]] = {}
     for source in house.sources:
         for stream in source.streams:
             name = f"{source.name}/{stream.name}"
@@ -104,7 +108,8 @@ def read_lake(house: House) -> Lake:
                 damaged[name] = str(error)
                 found = {}
             versions[name] = {each.isoformat(): version.digest for each, version in found.items()}
-    return Lake(versions, damaged)
+            rows[name] = {each.isoformat(): version.rows for each, version in found.items()}
+    return Lake(versions, damaged, rows)
 
 
 MOST_WINDOWS = 200
@@ -176,6 +181,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     for name in [*asked, *sorted(skipped)]:
         message = broken.get(name) or _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
+    work.lake = before.lake
     return work
 
 
@@ -223,6 +229,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
             work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **damaged}.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
+    work.lake = before.lake
     return work
 
 

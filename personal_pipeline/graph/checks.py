@@ -154,6 +154,8 @@ def checked(
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
     if line.unreadable:
         sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
+    if line.left_out and line.detail not in " ".join(sentences):
+        sentences.append(line.detail)
     if unknown:
         sentences.append(f"New fields: {_named(unknown)}.")
     if gone:
@@ -169,6 +171,7 @@ def checked(
         "rows": line.rows,
         "unreadable": line.unreadable,
         "share unreadable": share,
+        "left out of the tables": line.left_out or None,
         "fields unknown": _named(unknown) or None,
         "fields gone": _named(gone) or None,
     }

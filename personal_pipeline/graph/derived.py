@@ -14,6 +14,7 @@ from personal_pipeline.graph.automation import REBUILDS, inputs_changed
 from personal_pipeline.graph.build import Tested, Work, build, reconcile
 from personal_pipeline.graph.contents import Metadata, log_contents
 from personal_pipeline.graph.house import BuiltTable, House
+from personal_pipeline.graph.left_out import count_left_out
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
 from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
@@ -68,6 +69,8 @@ def tell(
     """Tell Dagster what every derived partition holds now, and what the tests found."""
     with warehouse.reading(house.home) as opened:
         kept = warehouse.read_kept(opened)
+    if work.lake:
+        count_left_out(house, kept, work.lake)
 
     def describe(table: str, partition: str) -> Metadata:
         built = kept[table][partition]
@@ -150,6 +153,7 @@ def rebuild(house: House) -> Work:
         tried = {each.name for each in again.built}
         work.built = [each for each in work.built if each.name not in tried] + again.built
         work.tested += again.tested
+        work.lake = again.lake
     return work
 
 

@@ -317,7 +317,7 @@ def _read_again(
     house.outcome.notes.extend(said)
     for sentence in said:
         context.log.warning(sentence)
-    done = read_outdated_again(house.home, house.sources, house.progress)
+    done = read_outdated_again(house.home, house.sources, house.progress, now=house.clock())
     house.outcome.read_again += done
     for each in done:
         changed = sum(map(len, each.changed.values()))

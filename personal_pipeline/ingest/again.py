@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from personal_pipeline.home import (
@@ -56,7 +56,7 @@ from personal_pipeline.ingest.originals import (
     takings_of,
     write_takings,
 )
-from personal_pipeline.ingest.reading import ToRead, read_into_lake
+from personal_pipeline.ingest.reading import ToRead, latest_month, read_into_lake
 from personal_pipeline.ingest.recognition import Claimed, claims_of
 
 _DAMAGED = "a file of the lake is damaged"
@@ -92,8 +92,12 @@ def read_outdated_again(
     home: Home,
     sources: Sequence[Source],
     progress: Progress | None = None,
+    *,
+    now: datetime | None = None,
 ) -> list[ReadAgain]:
-    """Read again what the lake does not show as the archive and the readers say it should."""
+    """Read again what the lake does not show as the archive and the readers say it should, by a
+    clock that says ``now``; without it, by that of this machine."""
+    now = now or datetime.now(UTC)
     done: list[ReadAgain] = []
     # a file that another drop claims now is read in the second round
     for rounds in range(2):
@@ -103,8 +107,8 @@ def read_outdated_again(
         for source in sources:
             for drop in source.drops:
                 kept = takings.get((source.name, drop.name), ())
-                if why := _outdated(home, source, drop, kept):
-                    done.append(read_again(home, sources, source, drop, why, progress))
+                if why := _outdated(home, source, drop, kept, now):
+                    done.append(read_again(home, sources, source, drop, why, progress, now=now))
     return done
 
 
@@ -118,18 +122,23 @@ def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
     )
 
 
-def outdated(home: Home, sources: Sequence[Source]) -> dict[tuple[str, str], str]:
+def outdated(
+    home: Home, sources: Sequence[Source], now: datetime | None = None
+) -> dict[tuple[str, str], str]:
     """The kinds of files that have to be read again, by source and drop, each with the reason."""
+    now = now or datetime.now(UTC)
     takings = _takings(home)
     return {
         (source.name, drop.name): why
         for source in sources
         for drop in source.drops
-        if (why := _outdated(home, source, drop, takings.get((source.name, drop.name), ())))
+        if (why := _outdated(home, source, drop, takings.get((source.name, drop.name), ()), now))
     }
 
 
-def _outdated(home: Home, source: Source, drop: Drop, takings: Sequence[_Kept]) -> str | None:
+def _outdated(
+    home: Home, source: Source, drop: Drop, takings: Sequence[_Kept], now: datetime
+) -> str | None:
     if not takings:
         return None
     shown = read_shown(home, source, drop)
@@ -143,6 +152,8 @@ def _outdated(home: Home, source: Source, drop: Drop, takings: Sequence[_Kept]) 
         return "files of the lake are missing or were altered"
     if any(_is_lacking(home, shown, each) for each in takings):
         return "the archive has files that the lake does not show"
+    if shown.to_come and shown.to_come <= latest_month(now):
+        return "rows of it lay in the future, and no longer do"
     return None
 
 
@@ -174,19 +185,25 @@ def read_again(
     drop: Drop,
     why: str = "asked for",
     progress: Progress | None = None,
+    *,
+    now: datetime | None = None,
 ) -> ReadAgain:
     """Read all originals of a kind again, and let the lake show them.
 
     Where an original is missing or damaged, partitions that can be read stay as they are, because
     they may hold rows of it. Of a kind of which the archive has nothing the lake is left alone.
+    What lies in the future is judged by ``now``, or the clock of this machine.
     """
+    now = now or datetime.now(UTC)
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         give_sidecars(home, sources)
         kept = _takings(home).get((source.name, drop.name), [])
         if not kept:
             return ReadAgain(source.name, drop.name, why, 0)
         with _inner_home(home) as inner:
-            read, unread, problems = _read_all(home, inner, sources, source, drop, kept, progress)
+            read, unread, problems = _read_all(
+                home, inner, sources, source, drop, kept, progress, now
+            )
             before = read_shown(home, source, drop) or Shown()
             lost = (before.takings | before.unread.keys()) - {each.id for each in kept}
             if lost:
@@ -265,6 +282,7 @@ def _read_all(
     drop: Drop,
     kept: Sequence[_Kept],
     progress: Progress | None,
+    now: datetime,
 ) -> tuple[set[str], dict[str, str], list[str]]:
     """Read the originals into the scratch home. Returns the takings that were read, those that
     could not be with what was seen of their files, and a sentence for each of these."""
@@ -295,7 +313,7 @@ def _read_all(
             if owner.drop is not drop:
                 _hand_over(home, each, owner)
                 continue
-            _read(home, inner, owner, file, each)
+            _read(home, inner, owner, file, each, now)
         read.add(each.id)
     if progress:
         progress(f"{source.name} {drop.name}, read again", len(events), len(events))
@@ -376,9 +394,12 @@ def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
     write_takings(home, kept.digest, takings)
 
 
-def _read(home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept) -> None:
+def _read(
+    home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept, now: datetime
+) -> None:
     """Read one file into the scratch home ``inner``, as if it came now."""
     taking = kept.taking
+    received_at = datetime.fromisoformat(taking.received_at)
     captured_at = owner.claim.captured_at or datetime.fromisoformat(taking.captured_at)
     to_read = ToRead(replace(file, captured_at=captured_at), kept.digest, taking.name)
     if taking.accepted or is_accepted(home, kept.digest):
@@ -390,11 +411,15 @@ def _read(home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept) 
             owner.source,
             owner.drop,
             [to_read],
-            datetime.fromisoformat(taking.received_at),
+            received_at,
             folder,
+            # it may have come by a clock that was behind
+            clock=max(received_at, now),
         )
     if not result.problem:
-        note_shown(inner, owner.source, owner.drop, [kept.id], result.written)
+        note_shown(
+            inner, owner.source, owner.drop, [kept.id], result.written, to_come=[result.to_come]
+        )
 
 
 def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list[date]:

@@ -11,12 +11,15 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival, nothing_readable
+from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.http import Failure
+from personal_pipeline.ingest.ledger import shown_of
+from personal_pipeline.ingest.unreadable import nothing_readable
 from personal_pipeline.shown import shown
 
 
@@ -56,7 +59,9 @@ def exports_of(home: Home) -> Mapping[tuple[str, str], Exports]:
             receipt = json.loads(path.read_bytes())
             if receipt["drop"] is None:
                 continue
-            read[receipt["source"], receipt["drop"]].append(_read(receipt))
+            read[receipt["source"], receipt["drop"]].append(
+                _read(receipt, _has_come(home, receipt))
+            )
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return {place: _exports(each) for place, each in read.items()}
@@ -79,17 +84,33 @@ def _exports(read: Sequence[_Read]) -> Exports:
     )
 
 
-def _read(receipt: Mapping[str, Any]) -> _Read:
+def _has_come(home: Home, receipt: Mapping[str, Any]) -> bool:
+    """Whether its rows that lay in the future have been read since."""
+    months = [each["to_come"] for each in receipt["streams"] if each.get("to_come")]
+    if not months:
+        return False
+    ledger = shown_of(home, receipt["source"], receipt["drop"])
+    to_come = ledger.to_come if ledger else None
+    return to_come is None or to_come > date.fromisoformat(min(months))
+
+
+def _read(receipt: Mapping[str, Any], has_come: bool) -> _Read:
     received_at = _instant(receipt["received_at"])
     # a file is older than its arrival, whatever the clock says that stamped it
     captured_at = min(_instant(receipt["captured_at"]), received_at)
     rows = sum(each["new"] + each["altered"] + each["unchanged"] for each in receipt["streams"])
     unreadable = int(receipt["unreadable"])
+    ahead = sum(each.get("ahead", 0) for each in receipt["streams"])
+    if has_come:
+        rows, unreadable, ahead = rows + ahead, unreadable - ahead, 0
     cause, problem = None, ""
     file = shown(receipt["file"])
     if receipt["problem"] is not None:
         cause = receipt.get("cause") or FILE_UNREADABLE
         problem = f"{file}: {receipt['problem']}"
+    elif ahead and ahead == unreadable and not rows:
+        cause = Failure.CLOCK_WRONG
+        problem = f"{file}: {receipt['warning']}"
     elif unreadable and not rows:
         cause = FORMAT_CHANGED
         problem = f"{file}: {nothing_readable(unreadable)}"

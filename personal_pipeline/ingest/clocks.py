@@ -143,25 +143,6 @@ def take_back(
     return said
 
 
-def to_read_again(home: Home) -> list[str]:
-    """Digests of originals that were taken by a clock that was behind, and of which rows counted as
-    unreadable because they lay in its future. Whoever reads originals again begins with these; a
-    later receipt of the same file by a clock that is right takes it off the list."""
-    behind: dict[str, bool] = {}
-    for path in sorted((home.archive / "receipts").glob("*.json")):
-        try:
-            receipt = json.loads(path.read_bytes())
-            received, captured = (
-                datetime.fromisoformat(receipt[name]) for name in ("received_at", "captured_at")
-            )
-            is_behind = captured - received > APART
-            digest = str(receipt["digest"])
-            behind[digest] = behind.get(digest, True) and is_behind and bool(receipt["unreadable"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return [digest for digest, wrong in behind.items() if wrong]
-
-
 def _too_early(lake: StreamLake, beginning: date | None, memory: StreamMemory) -> list[date]:
     present = lake.partitions()
     known = [day for day in (beginning, memory.beginning) if day is not None]

@@ -55,6 +55,7 @@ from personal_pipeline.ingest.lake import (
 )
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.ingest.quarantine import keep_records
+from personal_pipeline.ingest.unreadable import format_changed, is_format_changed, is_told
 from personal_pipeline.ingest.vanishing import (
     NO_LOSS,
     Loss,
@@ -75,9 +76,6 @@ LOCK_WAIT_SECONDS = 60
 
 LONGEST_NAME = 60
 """So much of a field's name stands in a reason."""
-
-MANY_UNREADABLE = 5
-"""So many records that cannot be read, when they are most of an answer, leave its days due."""
 
 MOST_REPEATED = 10_000
 """So many records that came before, when they are most of an answer, are pages without an end."""
@@ -121,10 +119,20 @@ class _Sorted:
         """The good rows by key, whatever their days."""
         return {key: row for rows in self.days.values() for key, row in rows.items()}
 
+    def may_hold(self, key: str) -> bool:
+        """Whether a record of this key may be among what could not be read: where that is much, it
+        may be any, because the key may be what changed."""
+        return key in self.bad_keys or not self.is_told
+
     @property
-    def is_strange(self) -> bool:
-        """Whether most of it could not be read: the service means something else by it now."""
-        return len(self.bad) >= MANY_UNREADABLE and 2 * len(self.bad) > self.records
+    def is_told(self) -> bool:
+        """Whether it tells what was asked for: hardly any of it could not be read."""
+        return is_told(len(self.bad), self.records)
+
+    @property
+    def is_format_changed(self) -> bool:
+        """Whether the service means something else by its records now."""
+        return is_format_changed(len(self.bad), self.records)
 
 
 def check_record(stream: ApiStream, record: object) -> str | None:
@@ -332,20 +340,23 @@ def _look(
             _snapshot(look, records)
         else:
             _picture(look, records, beginning)
+    unreadable, count = look.pulled.unreadable, look.pulled.records
+    if is_format_changed(unreadable, count):
+        # what could be read is in the lake; but nothing of it counts as asked for
+        look.memory = replace(look.memory, unreadable=unreadable, records=count)
+        raise ServiceError(Failure.FORMAT_CHANGED, format_changed(unreadable, count))
     if window is not None:
         # chosen days say nothing of the days since the last look
         return
+    told = is_told(unreadable, count)
     forget_doubt(look.home, source.name, stream.name)
     notes = take_back(look.lake, stream, look.today, beginning, look.memory)
     look.pulled = replace(look.pulled, notes=(*look.pulled.notes, *notes))
     look.memory = replace(
         look.memory.succeeded(
-            look.now,
-            unreadable=look.pulled.unreadable,
-            records=look.pulled.records,
-            full_pass=full_pass,
+            look.now, unreadable=unreadable, records=count, full_pass=full_pass and told
         ),
-        asked_until=look.asked_at,
+        asked_until=look.asked_at if told else look.memory.asked_until,
         restored=() if look.accept else look.memory.restored,
         present=_present(look),
     )
@@ -412,14 +423,17 @@ def _with_kept(lake: StreamLake, day: date, answer: _Sorted) -> Iterable[Row]:
     """The rows of a day, and the old rows of records that now arrived unreadable: a record that
     the service breaks today must not take away what was known of it yesterday."""
     rows = dict(answer.days.get(day, {}))
-    if answer.bad_keys:
+    if answer.bad:
         for key, row in lake.read(day).items():
-            if key in answer.bad_keys:
+            if answer.may_hold(key):
                 rows.setdefault(key, row)
     return rows.values()
 
 
 def _loss(look: _Look, answer: _Sorted, days: Iterable[date]) -> Loss:
+    if not answer.is_told:
+        # it takes nothing away, see _with_kept
+        return NO_LOSS
     there = {key for day in days for key in look.lake.read(day)}
     return loss(there, {*answer.rows, *answer.bad_keys})
 
@@ -465,9 +479,22 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
     """Ask for windows one after the other, and replace their days.
 
     Those that lose most of their rows wait until the end: each may have few, and all of them many.
+    So it is with those of which much cannot be read.
     """
     assert look.stream.fetch is not None
     held: list[tuple[Window, _Sorted, datetime | None]] = []
+    unsure: list[tuple[Window, datetime | None]] = []
+
+    def replace_window(window: Window, answer: _Sorted, asked_at: datetime | None) -> None:
+        look.landed(
+            answer,
+            [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in window.days()],
+        )
+        if answer.is_told:
+            _settle(look, window, asked_at)
+        elif not answer.is_format_changed:
+            unsure.append((window, asked_at))
+
     lost = NO_LOSS
     total = sum((each.end - each.start).days for each in windows)
     done = 0
@@ -485,23 +512,20 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
             held.append((window, answer, look.asked_at))
             lost += gone
         else:
-            _replace_window(look, window, answer, look.asked_at)
+            replace_window(window, answer, look.asked_at)
         done += (window.end - window.start).days
         if progress:
             progress(look.stream.name, done, total)
     _believe(look, lost, lambda: {k: row for _, each, _ in held for k, row in each.rows.items()})
     for window, answer, at in held:
-        _replace_window(look, window, answer, at)
+        replace_window(window, answer, at)
+    if is_told(look.pulled.unreadable, look.pulled.records):
+        for window, at in unsure:
+            _settle(look, window, at)
 
 
-def _replace_window(
-    look: _Look, window: Window, answer: _Sorted, asked_at: datetime | None
-) -> None:
-    look.landed(
-        answer,
-        [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in window.days()],
-    )
-    if asked_at is not None and not answer.is_strange:
+def _settle(look: _Look, window: Window, asked_at: datetime | None) -> None:
+    if asked_at is not None:
         settled = settled_with(look.memory.settled, window, asked_at, look.stream.refetch_days)
         look.memory = replace(look.memory, settled=settled)
         look.remember()
@@ -544,12 +568,11 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
     rows = list(_with_kept(lake, today, answer))
     if earlier and not lake.path(today).exists():
         previous = lake.read(earlier[-1])
-        if answer.bad_keys:
-            rows += [
-                row
-                for key, row in previous.items()
-                if key in answer.bad_keys and key not in answer.days.get(today, {})
-            ]
+        rows += [
+            row
+            for key, row in previous.items()
+            if answer.may_hold(key) and key not in answer.days.get(today, {})
+        ]
         if previous == {row.key: row for row in rows}:
             # looked, and nothing new: the newest partition is reported again, unchanged
             look.landed(answer, [lake.write(earlier[-1], previous.values())])

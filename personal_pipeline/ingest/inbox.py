@@ -615,11 +615,16 @@ def _read_into_lake(
     for result in results:
         for name, partitions in result.written.items():
             written.setdefault(name, []).extend(partitions)
-    note_shown(home, source, drop, takings, written)
+    note_shown(home, source, drop, takings, written, to_come=[each.to_come for each in results])
     return [
-        replace(result, warning=_sentences(REPLACED, result.warning))
-        if each.receipt.digest in replaced
-        else result
+        replace(
+            result,
+            warning=_sentences(
+                REPLACED if each.receipt.digest in replaced else None,
+                result.warning,
+                lies_ahead(sum(stream.ahead for stream in result.streams), now),
+            ),
+        )
         for each, result in zip(claimed, results, strict=True)
     ]
 
@@ -637,6 +642,17 @@ def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ta
         reason=claim.reason,
         dialect=claim.dialect,
         inside=copy.receipt.file if copy.inside else None,
+    )
+
+
+def lies_ahead(rows: int, now: datetime) -> str | None:
+    """The sentence for rows that lie in the future."""
+    if not rows:
+        return None
+    return (
+        f"{rows:,} of its rows lie in the future: this machine says that it is "
+        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and read when their time has come. If the "
+        "clock is wrong, set it and run `personal-pipeline refresh`: it reads them."
     )
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +43,23 @@ class Shown:
     months: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     picture: Picture | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
+    to_come: date | None = None
 
 
-def _path(home: Home, source: Source, drop: Drop) -> Path:
-    return home.lake / source.name / f".{drop.name}.json"
+def _path(home: Home, source: str, drop: str) -> Path:
+    return home.lake / source / f".{drop}.json"
 
 
 def read_shown(home: Home, source: Source, drop: Drop) -> Shown | None:
     """The ledger; None when there is none, or it cannot be read."""
+    return shown_of(home, source.name, drop.name)
+
+
+def shown_of(home: Home, source: str, drop: str) -> Shown | None:
+    """The ledger of a kind by its names, likewise."""
     try:
         kept: dict[str, Any] = json.loads(_path(home, source, drop).read_bytes())
+        to_come = kept.get("to_come")
         picture = kept["picture"]
         return Shown(
             takings=frozenset(kept["takings"]),
@@ -61,6 +68,7 @@ def read_shown(home: Home, source: Source, drop: Drop) -> Shown | None:
             picture=picture
             and Picture(picture["origin"], datetime.fromisoformat(picture["as_of"])),
             unread=dict(kept["unread"]),
+            to_come=date.fromisoformat(to_come) if to_come else None,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -70,7 +78,7 @@ def write_shown(home: Home, source: Source, drop: Drop, shown: Shown) -> None:
     """Replace the ledger."""
     noted = asdict(replace(shown, takings=frozenset())) | {"takings": sorted(shown.takings)}
     content = json.dumps(noted, default=lambda instant: instant.isoformat())
-    write_atomically(_path(home, source, drop), content.encode())
+    write_atomically(_path(home, source.name, drop.name), content.encode())
 
 
 def code_of(home: Home, drop: Drop) -> dict[str, str]:
@@ -100,8 +108,10 @@ def note_shown(
     takings: Collection[str],
     written: Mapping[str, Sequence[Written]],
     picture: Picture | None = None,
+    to_come: Iterable[date | None] = (),
 ) -> None:
-    """Note that these takings were read into the lake, and what that made of it.
+    """Note that these takings were read into the lake, and what that made of it. ``to_come`` has
+    of each of them the first month of rows that lie in the future, or None.
 
     Nothing else of the lake is vouched for: a partition that was lost before stays lost, and rows
     of an earlier reader stay those of an earlier reader.
@@ -116,6 +126,7 @@ def note_shown(
         months=months,
         picture=picture or before.picture,
         unread={each: seen for each, seen in before.unread.items() if each not in takings},
+        to_come=min(filter(None, [before.to_come, *to_come]), default=None),
     )
     if shown != before:
         write_shown(home, source, drop, shown)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -49,6 +49,9 @@ ROWS_A_BYTE = 10
 """A file gives at most so many rows, and so many more for each of its bytes (it may be a zip): a
 reader that goes in circles ends there."""
 
+AHEAD = timedelta(days=31)
+"""So far ahead of the clock the month of a row may begin."""
+
 _UNREADABLE = "\0unreadable"
 """What could not be read is sorted with the rows, under this name; their month is their file."""
 
@@ -59,7 +62,10 @@ class StreamReceipt:
     differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
 
     ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
-    all earlier ones had; of the first file there is nothing to say."""
+    all earlier ones had; of the first file there is nothing to say.
+
+    Of the rows that could not be read so many lie in the future (``ahead``), from the month
+    ``to_come`` on. They are read when their time has come."""
 
     stream: str
     new: int
@@ -71,6 +77,8 @@ class StreamReceipt:
     last_month: str | None = None
     columns_unknown: tuple[str, ...] = ()
     columns_gone: tuple[str, ...] = ()
+    ahead: int = 0
+    to_come: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +107,20 @@ class InLake:
     left_out: bool = False
     written: Mapping[str, Sequence[Written]] = field(default_factory=dict)
 
+    @property
+    def to_come(self) -> date | None:
+        """The first month of rows that lie in the future, if there are any."""
+        months = [date.fromisoformat(each.to_come) for each in self.streams if each.to_come]
+        return min(months, default=None)
+
 
 @dataclass(slots=True)
 class _Found:
     """What was found in a file."""
 
     unreadable: int = 0
+    ahead: dict[str, list[date]] = field(default_factory=dict)
+    """By stream, the months of rows that lie in the future."""
     incomplete: str | None = None
     problem: str | None = None
     cause: str | None = None
@@ -124,19 +140,29 @@ def read_into_lake(
     now: datetime,
     scratch: Path,
     before_rows: BeforeRows = lambda places: (),
+    *,
+    clock: datetime | None = None,
 ) -> list[InLake]:
     """Read files of one kind into the lake of a home, in their order; the result has their order.
 
+    ``now`` is when they came; ``clock`` what time it is, if that is another. What begins more than
+    ``AHEAD`` later lies in the future.
     ``scratch`` is a folder for what does not fit into memory. Raises ``DamagedPartition`` and
     ``OSError``; the same files again then finish the work.
     """
     if drop.load is None and all(each.coverage is Coverage.PART for each in drop.streams):
-        return _read_together(home, source, drop, files, now, scratch, before_rows)
+        return _read_together(home, source, drop, files, now, clock or now, scratch, before_rows)
     # a whole picture counts what it takes away; and DuckDB holds one file at a time
     return [
-        _read_alone(home, source, drop, file, now, scratch, partial(_of_one, before_rows, place))
+        _read_alone(home, source, drop, file, now, clock or now, scratch, before)
         for place, file in enumerate(files)
+        for before in [partial(_of_one, before_rows, place)]
     ]
+
+
+def latest_month(now: datetime) -> date:
+    """No month of a row that is read begins later than this day."""
+    return now.astimezone(UTC).date() + AHEAD
 
 
 def _of_one(before_rows: BeforeRows, place: int, _: Sequence[int]) -> Collection[int]:
@@ -149,14 +175,15 @@ def _read_alone(
     drop: Drop,
     file: ToRead,
     now: datetime,
+    clock: datetime,
     scratch: Path,
     before_rows: BeforeRows,
 ) -> InLake:
     if drop.load is None:
-        return _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+        return _read_together(home, source, drop, [file], now, clock, scratch, before_rows)[0]
     if _is_known_picture(home, source, drop, file):
         return InLake(left_out=True) if before_rows([0]) else _known(home, source, drop, file, now)
-    result = _read_together(home, source, drop, [file], now, scratch, before_rows)[0]
+    result = _read_together(home, source, drop, [file], now, clock, scratch, before_rows)[0]
     # an older picture changed nothing, and is not what the lake shows
     if not (result.problem or result.warning) and any(result.written.values()):
         # the same one again need not be read
@@ -171,6 +198,7 @@ def _read_together(
     drop: Drop,
     files: Sequence[ToRead],
     now: datetime,
+    clock: datetime,
     scratch: Path,
     before_rows: BeforeRows,
 ) -> list[InLake]:
@@ -178,7 +206,7 @@ def _read_together(
     with ExitStack() as stack:
         spool = stack.enter_context(spooling(home)) if drop.load else None
         found = [
-            _sorted_out(drop, file, place, sorter, spool, now) for place, file in enumerate(files)
+            _sorted_out(drop, file, place, sorter, spool, clock) for place, file in enumerate(files)
         ]
         left_out = set(before_rows(range(len(files))))
         _believe(home, source, drop, files, found, left_out, sorter, spool, now)
@@ -201,14 +229,14 @@ def _read_together(
 
 
 def _sorted_out(
-    drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, now: datetime
+    drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, clock: datetime
 ) -> _Found:
     """Put the rows of a file into the sorter. Whatever its reader does costs this file only; what
     the disk does is raised."""
     found = _Found(layouts={stream.name: Layouts() for stream in drop.streams})
     try:
         items = drop.load(file.file, spool) if spool and drop.load else drop.read(file.file)
-        _take_items(drop, items, file, place, sorter, found, now)
+        _take_items(drop, items, file, place, sorter, found, latest_month(clock))
     except UnreadableFile as error:
         found.problem, found.cause = str(error), error.cause
     except OSError as error:
@@ -260,10 +288,9 @@ def _take_items(
     place: int,
     sorter: Sorter,
     found: _Found,
-    now: datetime,
+    latest: date,
 ) -> None:
     streams = {stream.name: stream for stream in drop.streams}
-    latest = now.date() + timedelta(days=31)
     most = MOST_ROWS + ROWS_A_BYTE * file.file.path.stat().st_size
 
     def keep(bad: Unreadable) -> None:
@@ -282,9 +309,12 @@ def _take_items(
         if isinstance(item, Unreadable):
             keep(item)
             continue
-        if not EARLIEST <= item.month <= latest:
-            where = "in the future" if item.month > EARLIEST else f"before {EARLIEST.year}"
-            keep(Unreadable(f"its month lies {where}", item.record))
+        if item.month > latest:
+            keep(Unreadable("its month lies in the future", item.record))
+            found.ahead.setdefault(item.stream, []).append(item.month)
+            continue
+        if item.month < EARLIEST:
+            keep(Unreadable(f"its month lies before {EARLIEST.year}", item.record))
             continue
         try:
             text = stored_text(item.record)
@@ -331,7 +361,7 @@ def _merged(
 
     def note(place: int, stream: str, tally: Tally) -> None:
         unknown, gone = columns.get((place, stream), ((), ()))
-        parts[place, stream] = _receipt_of(stream, tally, unknown, gone)
+        parts[place, stream] = _receipt_of(stream, tally, unknown, gone, found[place].ahead)
 
     rows = (row for row in sorter if row.file not in bad)
     for name, some in groupby(rows, key=lambda row: row.stream):
@@ -381,8 +411,13 @@ def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
 
 
 def _receipt_of(
-    stream: str, tally: Tally, unknown: tuple[str, ...], gone: tuple[str, ...]
+    stream: str,
+    tally: Tally,
+    unknown: tuple[str, ...],
+    gone: tuple[str, ...],
+    ahead: Mapping[str, Sequence[date]],
 ) -> StreamReceipt:
+    months = ahead.get(stream, ())
     return StreamReceipt(
         stream=stream,
         new=tally.new,
@@ -394,6 +429,8 @@ def _receipt_of(
         last_month=tally.months[-1].isoformat() if tally.months else None,
         columns_unknown=unknown,
         columns_gone=gone,
+        ahead=len(months),
+        to_come=min(months).isoformat() if months else None,
     )
 
 

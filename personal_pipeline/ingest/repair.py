@@ -32,10 +32,10 @@ from personal_pipeline.ingest.contract import (
     DropStream,
     Source,
 )
+from personal_pipeline.ingest.coverage import forget_days
 from personal_pipeline.ingest.damage import LOCK_WAIT_SECONDS, Damage, Kind, note_damage
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
-from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.opening import give_sidecars
 from personal_pipeline.ingest.originals import all_takings, find_original, holds, takings_of
 from personal_pipeline.ingest.quarantine import Aside
@@ -290,7 +290,8 @@ def _put_back_or_aside(
         said = f"{what} held no rows, and does so again."
         return Mended(damage, said, whole=True, lake=True), damage
     if isinstance(stream, ApiStream):
-        _forget(home, source.name, stream.name)
+        # a window is asked for its days, any other stream for everything
+        forget_days(home, source.name, stream.name, [day])
     note_damage(home, [damage])
     return None, missing
 
@@ -376,13 +377,6 @@ def _version_now(home: Home, sources: Sequence[Source], damage: Damage) -> Versi
         found = lake_of(home, source.name, stream).versions()
         return found.get(date.fromisoformat(damage.partition))
     return None
-
-
-def _forget(home: Home, source: str, stream: str) -> None:
-    """Let the next look ask for a day again. A day of which the file is missing is asked for
-    anyway; of a stream without windows everything is. The caller holds the lock of the source."""
-    memory = recall(home, source, stream)
-    remember(home, source, stream, replace(memory, full_pass_at=None))
 
 
 def _drop(source: Source, stream: DropStream) -> Drop:

@@ -97,6 +97,8 @@ class StreamState:
     """Records of the last look or file, readable or not; None when that was not noted."""
     unreadable: int
     """Records of the last look or file that were kept aside because they could not be read."""
+    left_out: int = 0
+    """Rows in the lake that its staging table leaves out, though it says that it has them all."""
     detail: str
     """What is wrong and what to do about it, in sentences; empty when all is well."""
 

@@ -182,13 +182,21 @@ def _live(
 
     from personal_pipeline import cli, refresh
     from personal_pipeline.graph import house
+    from personal_pipeline.graph.house import House
+    from personal_pipeline.ingest import again
 
     run = refresh._run
     if not builds:
         # dbt takes the time, and says nothing of what came in
-        refresh._run = lambda house, definitions, instance, job, **more: (
-            [] if job == "morning" else run(house, definitions, instance, job, **more)
-        )
+        def without_tables(
+            house: House, definitions: Any, instance: Any, job: str, **more: Any
+        ) -> list[str]:
+            if job != "morning":
+                return run(house, definitions, instance, job, **more)
+            done = again.read_outdated_again(house.home, house.sources, now=house.clock())
+            return [problem for each in done for problem in each.problems]
+
+        refresh._run = without_tables
 
     cli.CONSOLE, cli.ERRORS = Console(width=400), Console(stderr=True, width=400)
 

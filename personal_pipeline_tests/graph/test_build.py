@@ -9,17 +9,22 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from personal_pipeline.freshness import FORMAT_CHANGED, State
 from personal_pipeline.graph import dbt_project, warehouse
 from personal_pipeline.graph.automation import REBUILDS_TAGS
+from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.build import MOVED, WAITED, Lake, build, read_lake, reconcile, windows
+from personal_pipeline.graph.checks import checked
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.left_out import left_out
 from personal_pipeline.graph.reconcile import Ledger
 from personal_pipeline.graph.tables import Table, partitions_between, span
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import PART, lake_of
+from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.refresh import quiet_dagster
 from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline_tests.invented_house import UNTIL, Services, content
@@ -253,3 +258,35 @@ def test_few_windows_cover_nothing_else() -> None:
     asked = ["2025-01-01", "2025-01-02", "2025-02-01"]
     assert windows(table, asked) == [("2025-01-01", "2025-01-03"), ("2025-02-01", "2025-02-02")]
     assert windows(table, []) == []
+
+
+@pytest.mark.slow
+def test_rows_that_a_staging_table_leaves_out_are_said(house: House, sql: Path) -> None:
+    def told() -> StreamState:
+        with instance_of(house.home) as instance, quiet_dagster():
+            definitions_of(house).resolve_job_def("morning").execute_in_process(instance=instance)
+        return next(line for line in board_of(house) if line.stream == "charges")
+
+    well = told()
+    assert (well.left_out, well.state) == (0, State.FRESH)
+    assert left_out(house.home) == {}, "what is meant to differ is not told"
+
+    name = "stg_stripe__charges"
+    change(sql, name, "from typed", "from typed where hash(record_key) % 10 > 0")
+    some = told()
+    assert well.rows
+    assert 0 < some.left_out < well.rows / 4
+    assert some.state is State.FRESH
+    assert f"{some.left_out:,} of its {well.rows:,} rows are in no table: {name}" in some.detail
+    check = checked(some, (), ())
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert str(some.left_out) in str(check.description)
+
+    change(sql, name, "> 0", "= 0")
+    most = told()
+    assert (most.state, most.cause) == (State.FAILING, FORMAT_CHANGED)
+    assert most.left_out == well.rows - some.left_out
+
+    change(sql, name, "where hash(record_key) % 10 = 0", "")
+    assert told() == well

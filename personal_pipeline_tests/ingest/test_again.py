@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from personal_pipeline.freshness import State, Verdict, judge_drop
 from personal_pipeline.home import Home, sweep
 from personal_pipeline.ingest import adding, inbox, reading
 from personal_pipeline.ingest.again import (
@@ -26,6 +27,7 @@ from personal_pipeline.ingest.again import (
     read_again,
     read_outdated_again,
 )
+from personal_pipeline.ingest.arrivals import exports_of
 from personal_pipeline.ingest.contract import (
     Claim,
     Coverage,
@@ -38,6 +40,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
+from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import (
@@ -477,3 +480,72 @@ def test_all_samples_come_out_the_same(home: Home, samples: Path) -> None:
     assert files_of(home) == before
     assert unreadable(home) == rows_aside
     assert all(takings_of(home, digest) for digest, _ in all_takings(home))
+
+
+BEHIND = datetime(2023, 3, 1, 6, 0, tzinfo=UTC)
+"""What the clock of this machine said, when it was wrong."""
+
+
+def ahead_house(home: Home) -> None:
+    """Files taken by a clock that is behind: one lies in its future, of one a row does not."""
+    dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", at=BEHIND)
+    later = BEHIND + timedelta(hours=1)
+    dropped(home, "b.txt", "figures,2023-02-01,1", "people,2026-09-01,5", "oops", at=later)
+
+
+def of_board(home: Home, now: datetime) -> tuple[Verdict, int]:
+    came = exports_of(home)["toy", "export"]
+    return judge_drop(came.arrivals, now, monthly_on_day=None), came.unreadable
+
+
+def test_rows_that_lay_in_the_future_are_read_when_the_clock_is_right(
+    home: Home, tmp_path: Path
+) -> None:
+    ahead_house(home)
+    assert read_outdated_again(home, [TOY], now=BEHIND + timedelta(days=1)) == []
+    assert [path.name for path in (home.lake / "toy").rglob("month=*")] == ["month=2023-02-01"]
+
+    assert set(outdated(home, [TOY], NOW).values()) == {
+        "rows of it lay in the future, and no longer do"
+    }
+    [done] = read_outdated_again(home, [TOY], now=NOW)
+    assert (done.files, done.problems) == (2, [])
+    # as if the clock had been right
+    other = Home(tmp_path / "other")
+    other.ensure()
+    dropped(other, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5")
+    dropped(other, "b.txt", "figures,2023-02-01,1", "people,2026-09-01,5", "oops")
+    assert files_of(home, home.lake) == files_of(other, other.lake)
+    assert unreadable(home) == unreadable(other)
+    assert read_outdated_again(home, [TOY], now=NOW) == []
+    # and when the clock is behind once more, nothing is taken away
+    assert read_outdated_again(home, [TOY], now=BEHIND) == []
+
+
+def test_rows_in_the_future_are_said_until_they_are_read(home: Home) -> None:
+    taken = dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", at=BEHIND)
+    assert taken.receipt.warning is not None
+    assert "2 of its rows lie in the future" in taken.receipt.warning
+    assert "2023-03-01" in taken.receipt.warning
+    verdict, count = of_board(home, BEHIND)
+    assert (verdict.state, verdict.cause, count) == (State.FAILING, Failure.CLOCK_WRONG, 2)
+    assert "set it and run" in verdict.detail
+    read_outdated_again(home, [TOY], now=NOW)
+    verdict, count = of_board(home, NOW)
+    assert (verdict.state, count) == (State.FRESH, 0)
+
+
+def test_rows_that_are_to_come_are_read_month_by_month(home: Home) -> None:
+    """Payments that are planned: no clock is wrong."""
+    months = ["2026-12-01", "2027-01-01", "2027-02-01"]
+    taken = dropped(home, "a.txt", *(f"figures,{month},1" for month in months))
+    figures = taken.receipt.streams[0]
+    assert (figures.ahead, figures.to_come) == (2, "2027-01-01")
+    there = []
+    for days in range(0, 90, 5):
+        now = NOW + timedelta(days=days)
+        done = read_outdated_again(home, [TOY], now=now)
+        there.append(len(files_of(home)))
+        assert bool(done) == (days > 0 and there[-1] != there[-2])
+        assert of_board(home, now)[0].state is State.FRESH
+    assert sorted(set(there)) == [1, 2, 3]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +10,6 @@ from email.utils import format_datetime
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.clocks import to_read_again
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
@@ -157,29 +155,6 @@ def test_what_an_earlier_version_left_is_taken_back(home: Home, coverage: Covera
     assert house.days() == [BEGIN + timedelta(days=n) for n in range(21)]
     assert list((home.archive / "lake" / "test" / "things" / "2027-01-06").iterdir())
     assert recall(home, "test", "things").succeeded_at == TRUE
-
-
-def test_an_original_taken_by_a_clock_that_was_behind_is_to_be_read_again(home: Home) -> None:
-    def receipt(name: str, received: str, captured: str, unreadable: int) -> None:
-        folder = home.archive / "receipts"
-        folder.mkdir(exist_ok=True)
-        content = {
-            "digest": name,
-            "received_at": received,
-            "captured_at": captured,
-            "unreadable": unreadable,
-        }
-        (folder / f"{name}.json").write_text(json.dumps(content))
-
-    receipt("behind", "2025-01-03T06:00:00+00:00", "2026-11-20T06:00:00+00:00", 7)
-    receipt("nothing lost", "2025-01-03T06:00:00+00:00", "2026-11-20T06:00:00+00:00", 0)
-    receipt("right", "2026-11-20T06:10:00+00:00", "2026-11-20T06:00:00+00:00", 7)
-    assert to_read_again(home) == ["behind"]
-    receipt("again", "2026-11-21T06:00:00+00:00", "2026-11-20T06:00:00+00:00", 0)
-    (home.archive / "receipts" / "again.json").write_text(
-        (home.archive / "receipts" / "again.json").read_text().replace('"again"', '"behind"')
-    )
-    assert to_read_again(home) == []
 
 
 def test_nothing_is_settled_beyond_the_service(home: Home) -> None:

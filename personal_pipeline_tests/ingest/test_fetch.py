@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from personal_pipeline.freshness import FORMAT_CHANGED, State, judge_api
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.fetch import Pulled, pull
@@ -161,6 +162,112 @@ def test_a_record_that_breaks_later_does_not_take_away_what_was_known(home: Home
     pulled = look(home, stream)
     assert pulled.unreadable == 1
     assert rows(home, stream)[TODAY]["a"]["amount"] == 1
+
+
+class ChangedMeaning(Service):
+    """A service that may come to mean something else by what it says."""
+
+    changed: str | None = None
+
+    def meant(self, record: Record) -> Record:
+        if self.changed == "day":
+            return {**record, "day": 1_763_700_000_000}
+        if self.changed == "id":
+            return {"uuid": record["id"], "day": record["day"]}
+        return record
+
+    def fetch(self, client: Client, window: Window) -> Iterator[Record]:
+        return map(self.meant, super().fetch(client, window))
+
+    def fetch_all(self, client: Client) -> Iterator[Record]:
+        return map(self.meant, super().fetch_all(client))
+
+
+def changed_stream(service: ChangedMeaning, coverage: Coverage) -> ApiStream:
+    fetched = {} if coverage in (Coverage.WINDOW, Coverage.PART) else {"fetch": None}
+    whole = {} if coverage is Coverage.WINDOW else {"fetch_all": service.fetch_all}
+    return stream_of(service, coverage=coverage, full_pass_days=7, **fetched, **whole)
+
+
+def newest_rows(home: Home, stream: ApiStream) -> set[str]:
+    found = rows(home, stream)
+    if stream.coverage is Coverage.SNAPSHOT:
+        return set(found[max(found)])
+    return {key for day in found.values() for key in day}
+
+
+@pytest.mark.parametrize("changed", ["day", "id"])
+@pytest.mark.parametrize("coverage", list(Coverage))
+@pytest.mark.parametrize("full_pass_is_due", [False, True])
+def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
+    home: Home, coverage: Coverage, changed: str, full_pass_is_due: bool
+) -> None:
+    service = ChangedMeaning()
+    stream = changed_stream(service, coverage)
+    for n in range(30):
+        service.put(f"old{n}", TODAY - timedelta(days=n))
+    look(home, stream)
+    before = rows(home, stream)
+
+    later = NOW + timedelta(days=8 if full_pass_is_due else 2)
+    for n in range(10):
+        service.put(f"new{n}", later.date() - timedelta(days=1), amount=n)
+    service.changed = changed
+    for day in range(3):
+        pulled = look(home, stream, now=later + timedelta(days=day))
+        assert pulled.failure is not None
+        assert pulled.failure.failure is Failure.FORMAT_CHANGED
+        assert f"{pulled.unreadable}" in str(pulled.failure)
+        verdict = judge_api(
+            recall(home, "test", "things"), later + timedelta(days=day), connected=True
+        )
+        assert (verdict.state, verdict.cause) == (State.FAILING, FORMAT_CHANGED)
+        # nothing that was known is gone
+        assert {key for each in before.values() for key in each} <= newest_rows(home, stream)
+
+    service.changed = None
+    well = later + timedelta(days=3)
+    pulled = look(home, stream, now=well)
+    assert (pulled.failure, pulled.unreadable) == (None, 0)
+    assert newest_rows(home, stream) == set(service.records)
+    memory = recall(home, "test", "things")
+    assert judge_api(memory, well, connected=True).state is State.FRESH
+    # and what it asked for then is not asked for once more
+    service.asked.clear()
+    look(home, stream, now=well + timedelta(days=1))
+    assert all(window.start >= well.date() - timedelta(days=4) for window in service.asked)
+
+
+@pytest.mark.parametrize("coverage", [Coverage.PART, Coverage.WINDOW])
+def test_too_few_to_be_a_changed_format_are_asked_for_again_too(
+    home: Home, coverage: Coverage
+) -> None:
+    service = ChangedMeaning()
+    stream = stream_of(service, coverage=coverage, refetch_days=1)
+    service.put("old", TODAY - timedelta(days=20))
+    look(home, stream)
+    service.changed = "day"
+    # each long after the service could have revised what came before
+    for day in (10, 20, 30):
+        service.put(f"new{day}", TODAY + timedelta(days=day - 5))
+        assert look(home, stream, now=NOW + timedelta(days=day)).failure is None
+    service.changed = None
+    look(home, stream, now=NOW + timedelta(days=40))
+    assert newest_rows(home, stream) == set(service.records)
+
+
+def test_a_single_odd_record_does_not_keep_years_due(home: Home) -> None:
+    service = Service()
+    for n in range(90):
+        service.put(f"r{n}", TODAY - timedelta(days=n))
+    # alone in its window of a month
+    service.put("odd", TODAY - timedelta(days=95))
+    service.records["odd"]["id"] = 17
+    stream = stream_of(service)
+    assert look(home, stream, beginning=TODAY - timedelta(days=99)).unreadable == 1
+    service.asked.clear()
+    look(home, stream, beginning=TODAY - timedelta(days=99))
+    assert min(window.start for window in service.asked) > TODAY - timedelta(days=9)
 
 
 @pytest.mark.parametrize("odd", [None, [], "text", 7])

@@ -110,3 +110,19 @@ def test_every_stream_has_a_staging_model(manifest: Manifest) -> None:
         for each in node["depends_on"]["nodes"]
     }
     assert manifest["sources"].keys() - read == set()
+
+
+def test_a_staging_model_has_the_rows_of_its_stream_or_says_why_not(manifest: Manifest) -> None:
+    """What it leaves out besides is told on the board, so it must be comparable."""
+    grains = {uid: node["config"]["meta"]["grain"] for uid, node in manifest["sources"].items()}
+    lacking = []
+    for name, node in models(manifest).items():
+        meta, inputs = node["config"]["meta"], node["depends_on"]["nodes"]
+        if node["schema"] != "staging":
+            continue
+        if "rows_differ" in meta:
+            if not str(meta["rows_differ"] or "").strip():
+                lacking.append(f"{name}: says no reason")
+        elif [grains.get(each) for each in set(inputs)] != [meta["grain"]] or meta.get("reads"):
+            lacking.append(f"{name}: reads no one stream of its own grain, partition by partition")
+    assert lacking == []

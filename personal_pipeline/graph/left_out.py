@@ -1,0 +1,99 @@
+"""Rows of the lake that a staging table leaves out: counted after every build, said on the board.
+
+A staging table has a row for each record of its stream. Where that is not meant, its model says why
+(``meta: rows_differ``). So whatever a condition, a join or a deduplication in its SQL takes away is
+noticed, also of a source that is new, and nothing has to be declared for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from personal_pipeline.graph.house import House
+from personal_pipeline.home import Home, write_atomically
+
+if TYPE_CHECKING:
+    from personal_pipeline.graph.build import Lake
+    from personal_pipeline.graph.warehouse import Kept
+
+STAGING = "staging/"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Of ``of`` rows of a stream so many are not in its staging table, ``model``."""
+
+    rows: int
+    of: int
+    model: str
+
+    def __str__(self) -> str:
+        source = self.model.removeprefix("stg_").split("__")[0]
+        return (
+            f"{self.rows:,} of its {self.of:,} rows are in no table: {self.model} leaves them out. "
+            "Nothing was lost, the lake has them. See what it leaves out in "
+            f"sql/models/staging/{source}/{self.model}.sql and mend it; or, if that is meant, say "
+            "why beside it (meta: rows_differ)."
+        )
+
+
+def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: Lake) -> None:
+    """Compare what was built with what it was built from, and note it for the board.
+
+    A partition counts only while the lake holds what it was built from: what waits to be built
+    again is not left out.
+    """
+    staged: dict[str, list[str]] = {}
+    for name, parts in kept.items():
+        if name.startswith(STAGING):
+            for read in next((built.read for built in parts.values() if built.read), {}):
+                staged.setdefault(read, []).append(name)
+    fewer: list[tuple[str, LeftOut]] = []
+    for name, there in lake.rows.items():
+        for table in staged.get(name, ()):
+            rows = of = 0
+            for partition, count in there.items():
+                built = kept[table].get(partition)
+                digest = lake.versions[name][partition][:16]
+                if built and built.read.get(name) == {partition: digest}:
+                    of += count
+                    rows += max(count - built.rows, 0)
+            if rows:
+                fewer.append((name, LeftOut(rows, of, table.removeprefix(STAGING))))
+    meant = _rows_differ(house.home) if fewer else {}
+    found: dict[str, LeftOut] = {}
+    for name, each in fewer:
+        if each.model not in meant and (name not in found or each.rows > found[name].rows):
+            found[name] = each
+    if found != left_out(house.home):
+        noted = {name: asdict(each) for name, each in found.items()}
+        write_atomically(_path(house.home), json.dumps(noted, indent=1).encode())
+
+
+def left_out(home: Home) -> dict[str, LeftOut]:
+    """What was found after the last build, by stream (``source/stream``)."""
+    try:
+        noted = json.loads(_path(home).read_bytes())
+        return {name: LeftOut(**each) for name, each in noted.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _rows_differ(home: Home) -> dict[str, str]:
+    """The staging models that are not a row a record, each with the reason."""
+    # who only looks at the board waits for no dbt
+    from personal_pipeline.graph import dbt_project
+
+    return {
+        node["name"]: node["config"]["meta"]["rows_differ"]
+        for node in dbt_project.load_manifest(home)["nodes"].values()
+        if node["resource_type"] == "model" and "rows_differ" in node["config"]["meta"]
+    }
+
+
+def _path(home: Home) -> Path:
+    return home.state / "left_out.json"
