@@ -47,6 +47,9 @@ _SLACK_SECONDS = 2.0
 
 CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
+LOOKS_WITHOUT = 3
+"""After so many looks without it, the process that holds the graph is gone for good."""
+
 RELOAD = "mutation { reloadWorkspace { __typename } }"
 
 
@@ -237,12 +240,15 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
     defined = _first_day(house)
     known = storage.identity(house.home)
     looked = time.monotonic()
+    missing = 0
 
     def look() -> bool:
-        nonlocal defined, looked
+        nonlocal defined, looked, missing
         if time.monotonic() - looked < LOOK_SECONDS:
             return False
-        if not children.worker_lives():
+        # while the graph is loaded anew there is none for a moment
+        missing = 0 if children.worker_lives() else missing + 1
+        if missing == LOOKS_WITHOUT:
             raise Ended(
                 "The process that holds the graph ended: it was killed, or the code could not "
                 "be loaded. All was ended; `personal-pipeline up` starts again."

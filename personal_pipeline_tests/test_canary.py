@@ -433,7 +433,9 @@ def _up(
             "all is taken",
             900,
         )
-        assert process.poll() is None
+        if process.poll() is not None:
+            said = process.communicate(timeout=60)
+            raise AssertionError(f"up ended: {said}")
         time.sleep(2)
         process.send_signal(signal.SIGTERM)
         return end(process, 300)

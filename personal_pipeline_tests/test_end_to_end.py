@@ -28,9 +28,10 @@ from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source, Window
+from personal_pipeline.ingest.doubtful import accept
 from personal_pipeline.ingest.fetch import pull_source
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.lake import Row, lake_of
+from personal_pipeline.ingest.lake import Row, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.refresh import Passed, refresh, take_inbox
 from personal_pipeline.sources import SOURCES
@@ -652,6 +653,8 @@ def test_what_is_made_in_localstripe_is_staged_once(
         clock=house.clock,
         # localstripe takes one bound at a time, and an end that lies ahead is not asked for
         window=Window(yesterday, house.today + timedelta(days=1)),
+        # another account: what it lacks of the one before is really gone
+        accept=True,
     )
     assert [look.failure for look in pulled] == [None] * 3
     built = build_what_is_stale(house, *(f"staging/stg_stripe__{name}" for name in made))
@@ -704,6 +707,8 @@ def test_other_peoples_files_are_staged_with_types(
         for path in sorted((samples / "medium").rglob("*.html")):
             archive.write(path, path.relative_to(samples / "medium"))
     os.utime(exported, (NOW.timestamp(), NOW.timestamp()))
+    # of another account, too
+    accept(copied, digest_of(exported))
     with loopback(answer) as server:
         house = services.house(copied, STRIPE_API_BASE=server.base)
         looks = pull_source(

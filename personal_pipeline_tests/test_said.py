@@ -291,7 +291,7 @@ def test_the_board_that_all_read_has_one_line_a_name(home: Home) -> None:
     }  # fmt: skip
     bank = next(source for source in SOURCES if source.name == "bank")
     receipt["drop"] = bank.drops[0].name
-    (receipts / "1.json").write_text(json.dumps(receipt))
+    (receipts / "20261121T060000-0000000000000000.json").write_text(json.dumps(receipt))
     lines = board_of(House(settings, home, SOURCES))
     details = [line.detail for line in lines if "cannot be read" in line.detail]
     assert details

@@ -6,11 +6,15 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from personal_pipeline.ingest.lake import Version, Written, content_digest, lake_of
+from personal_pipeline.ingest.ledger import note_shown, read_shown
+from personal_pipeline.sources.bank import BANK
 from personal_pipeline_tests.faults import cases
 from personal_pipeline_tests.faults.house import services
 from personal_pipeline_tests.faults.judge import Verdict, differences, held
@@ -64,11 +68,19 @@ def test_nothing_is_lost_and_nothing_silently_wrong(made: World, tmp_path: Path)
 
 def test_a_row_that_nobody_misses_is_silently_wrong(made: World, tmp_path: Path) -> None:
     """A partition of last month is emptied as a defect of the house would do it, with its digest
-    noted: no command has anything to complain about."""
+    noted in lake and ledger: no command has anything to complain about."""
 
     def do(attack: Attack) -> None:
         (path,) = (attack.home.lake / "bank" / "transactions").glob("month=2025-10-*/part.*")
         path.write_bytes(gzip.compress(b"", mtime=0))
+        drop = next(d for d in BANK.drops for s in d.streams if s.name == "transactions")
+        stream = next(each for each in drop.streams if each.name == "transactions")
+        month, nothing = date(2025, 10, 1), Version(content_digest([]), 0)
+        lake_of(attack.home, "bank", stream).note({month: nothing})
+        written = [Written(month, nothing, True, True, 0, 0, 0)]
+        for each in BANK.drops:
+            if read_shown(attack.home, BANK, each):
+                note_shown(attack.home, BANK, each, (), {"transactions": written})
 
     case = Case("defect", "a month without its rows", TAKEN, do)
     outcome = attack(made, case, SEED, tmp_path / "case")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.freshness import State, Verdict, judge_drop
 from personal_pipeline.home import Home, sweep
-from personal_pipeline.ingest import adding, inbox, reading
+from personal_pipeline.ingest import adding, inbox
 from personal_pipeline.ingest.again import (
     ReadAgain,
     claim_orphans,
@@ -248,7 +248,7 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(reading, "_merged", killed)
+        patched.setattr(inbox, "keep_takings", killed)
         with pytest.raises(KeyboardInterrupt):
             take(home, [TOY], path, NOW)
     path.unlink()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from dataclasses import replace
 from datetime import date
@@ -271,13 +273,22 @@ class TestTheFile:
             assert latest_reader.read() == "old"
         assert path.read_text() == "new"
 
-    def test_a_failure_leaves_what_was_there_and_nothing_half(self, tmp_path: Path) -> None:
+    def test_a_failure_leaves_what_was_there_and_nothing_half(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write_report("old", tmp_path, DAY)
-        (tmp_path / "latest.html").unlink()
-        (tmp_path / "latest.html").mkdir()
+        replace = Path.replace
+
+        def full(self: Path, target: Path) -> Path:
+            if target.name == "latest.html":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", full)
         with pytest.raises(OSError, match=r"latest\.html"):
             write_report("new", tmp_path, DAY)
         assert (tmp_path / "2026-11-21.html").read_text() == "new"
+        assert (tmp_path / "latest.html").read_text() == "old"
         assert sorted(each.name for each in tmp_path.iterdir()) == [
             "2026-11-21.html",
             "latest.html",
