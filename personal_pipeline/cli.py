@@ -89,7 +89,8 @@ def _last_word(error: Exception) -> str:
     may hold what was read."""
     if trouble := disk_trouble(error, _home_of_settings()):
         return trouble
-    places = "".join(traceback.format_tb(error.__traceback__))
+    frames = traceback.extract_tb(error.__traceback__)
+    places = "".join(f"{each.filename}, line {each.lineno}, in {each.name}\n" for each in frames)
     return f"{places}{sentence_of(error)}"
 
 
