@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -74,17 +75,20 @@ def main(
         shutil.rmtree(place / "work", ignore_errors=True)
         (place / "said").mkdir(parents=True, exist_ok=True)
         outcomes: list[Outcome] = []
-        with world(place / "work", built=not no_tables) as made:
-            for case in every(made, seed, kills, disks):
-                if not wanted.search(f"{case.kind}: {case.name}"):
-                    continue
+        with world(place / "work", built=not no_tables) as made, suppress(KeyboardInterrupt):
+            named = [
+                each
+                for each in every(made, seed, kills, disks)
+                if wanted.search(f"{each.kind}: {each.name}")
+            ]
+            for number, case in enumerate(named, 1):
                 begun = time.monotonic()
                 outcome = attack(made, case, seed, place / "case")
                 outcomes.append(outcome)
                 bad = outcome.verdict in (Verdict.LOST, Verdict.SILENT)
                 console.print(
-                    f"{time.monotonic() - begun:5.1f} s  {outcome.verdict:20} "
-                    f"{case.kind}: {case.name}"
+                    f"{number}/{len(named)} {time.monotonic() - begun:5.1f} s  "
+                    f"{outcome.verdict:20} {outcome.tried} {case.kind}: {case.name}"
                     + "".join(f"\n         remark: {each}" for each in outcome.remarks)
                     + "".join(f"\n         {each}" for each in by_stream(outcome.differences)[:8]),
                     markup=False, highlight=False, soft_wrap=True,
@@ -93,6 +97,7 @@ def main(
                     name = re.sub(r"\W+", "-", f"{case.kind} {case.name}")[:120]
                     found = "\n".join(outcome.differences)
                     (place / "said" / f"{name}.txt").write_text(f"{found}\n\n{outcome.said}")
+        # also when Ctrl-C ended it before the last case
         console.print(table(outcomes))
         sys.exit(any(o.verdict in (Verdict.LOST, Verdict.SILENT) for o in outcomes))
 
