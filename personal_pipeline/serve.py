@@ -45,6 +45,9 @@ _PATIENCE_SECONDS = kept.GRACE_SECONDS + 5
 # clocks are read at different moments
 _SLACK_SECONDS = 2.0
 
+# leaves room for a folder of ours, and the socket within
+_LONGEST_FOLDER = 60
+
 CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
 LOOKS_WITHOUT = 3
@@ -294,8 +297,11 @@ def _is_damaged(home: Home) -> bool:
 def _children(
     home: Home, door: Door, environment: dict[str, str]
 ) -> Iterator[tuple[_Children, Path]]:
-    # not in the home: the path of a socket may have about a hundred bytes
-    with tempfile.TemporaryDirectory(prefix="personal-pipeline-") as folder:
+    short = _short_folder()
+    # not in the home, for the same reason
+    with tempfile.TemporaryDirectory(prefix="personal-pipeline-", dir=short) as folder:
+        if short:
+            environment = {**environment, "TMPDIR": short}
         children = _Children(home, door, Path(folder), environment)
 
         def end(*_: object) -> None:
@@ -309,6 +315,13 @@ def _children(
             children.end()
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+
+def _short_folder() -> str | None:
+    """Where sockets can lie when the path of the usual folder for temporary files is too long; the
+    path of a socket may have 103 bytes, and Dagster makes others like ours."""
+    usual = os.fsencode(tempfile.gettempdir())
+    return None if len(usual) <= _LONGEST_FOLDER or sys.platform == "win32" else "/tmp"  # noqa: S108
 
 
 def _made_ready(home: Home) -> dict[str, str]:

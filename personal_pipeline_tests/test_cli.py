@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -24,6 +25,7 @@ from personal_pipeline import serve
 from personal_pipeline.cli import main
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.doors.door import Door
+from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings, load_settings
 from personal_pipeline.sources import SOURCES
@@ -567,8 +569,13 @@ def up(environment: dict[str, str], home: Home) -> Iterator[tuple[subprocess.Pop
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_up_runs_everything_and_leaves_nothing_behind(services: Services, home: Home) -> None:
-    environment = services.environment(home)
+def test_up_runs_everything_and_leaves_nothing_behind(
+    services: Services, home: Home, tmp_path: Path
+) -> None:
+    # no socket can lie in it: its path is too long
+    temporary = tmp_path / ("long" * 20)
+    temporary.mkdir()
+    environment = services.environment(home, TMPDIR=temporary)
     with up(environment, home) as (process, door):
 
         def loaded() -> bool:
@@ -666,6 +673,50 @@ def test_what_is_killed_takes_the_rest_with_it_and_starts_again(home: Home) -> N
             until(lambda: not of_this_house(home), "all end with the one", seconds=60)
         assert ended.code == 1
         assert sentence in ended.err
+
+
+PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["bank", "transactions"]}) {
+  ... on AssetNode { partitionKeys }
+} }"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_up_follows_data_that_is_older_and_a_storage_that_is_damaged(
+    home: Home, tmp_path: Path
+) -> None:
+    environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
+    said: list[str] = []
+    with up(environment, home) as (process, door):
+        assert process.stderr is not None
+        # Dagster tells more of what is wrong than a pipe holds
+        Thread(target=said.extend, args=[process.stderr], daemon=True).start()
+
+        def partitions() -> list[str]:
+            assert process.poll() is None, said
+            with suppress(requests.RequestException, KeyError):
+                keys: list[str] = serve.ask(door, PARTITIONS)["assetNodeOrError"]["partitionKeys"]
+                return keys
+            return []
+
+        until(partitions, "the definitions are loaded", seconds=60)
+        assert min(partitions()) > "2019-03-01"
+        statement = tmp_path / "Chase1234_Activity.csv"
+        sample = CHECKOUT / "personal_pipeline_tests/sources/bank_samples/chase_checking.csv"
+        statement.write_text(re.sub(r"0[12]/(\d\d)/2024", r"03/\1/2019", sample.read_text()))
+        added = run(environment, "add", str(statement))
+        assert added.code == 0, added.out
+        until(lambda: "2019-03-01" in partitions(), "the graph reaches back", seconds=90)
+
+        before = storage.identity(home)
+        (home.dagster / "history" / "runs" / "index.db").write_bytes(b"no database" * 500)
+        until(lambda: storage.identity(home) != before, "it is begun anew", seconds=90)
+        until(lambda: "2019-03-01" in partitions(), "the UI answers again", seconds=90)
+        assert list(home.root.glob("dagster.damaged-*"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, said
+    assert "Dagster's storage was damaged (history/runs/index.db" in "".join(said)
 
 
 def test_a_port_that_is_taken_is_said(home: Home) -> None:

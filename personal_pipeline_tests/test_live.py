@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +26,13 @@ import requests
 
 from personal_pipeline import serve
 from personal_pipeline.graph import warehouse
+from personal_pipeline.graph.automation import INBOX_INTERVAL_SECONDS
 from personal_pipeline.graph.build import all_tables, read_lake
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.reconcile import find_stale
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.unfinished import PAUSE_SECONDS
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
@@ -222,9 +225,17 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             with up(environment, port) as served:
                 first = recorded.versions()
 
-                # --- a file that corrects one day of an old month
+                # --- a file that corrects one day of an old month, by a slow download
                 recent[1]["views"] += 1000
-                drop(home, "corrected-story-days.json", capture)
+                text = json.dumps(capture)
+                receipts = len(list((home.archive / "receipts").iterdir()))
+                with (home.inbox / "corrected-story-days.json").open("w") as download:
+                    download.write(text[: len(text) // 2])
+                    download.flush()
+                    # longer than the sensor waits for a file that nobody has open
+                    time.sleep(PAUSE_SECONDS + 2 * INBOX_INTERVAL_SECONDS)
+                    assert len(list((home.archive / "receipts").iterdir())) == receipts
+                    download.write(text[len(text) // 2 :])
                 until(
                     lambda: (
                         recorded.version("marts/engagement_monthly", f"{month}")
