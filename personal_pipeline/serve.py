@@ -155,6 +155,8 @@ def _running(home: Home) -> Running | None:
 
 
 def _lives(number: int, started: float) -> bool:
+    """Stricter than ``home.is_alive``, because what lives here is ended: under a clock that was
+    wrong a later process can seem older."""
     try:
         process = psutil.Process(number)
         same = abs(process.create_time() - started) <= _SLACK_SECONDS

@@ -26,13 +26,12 @@ import requests
 
 from personal_pipeline import serve
 from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.automation import INBOX_INTERVAL_SECONDS
+from personal_pipeline.graph.automation import INBOX_INTERVAL_SECONDS, PAUSE_SECONDS
 from personal_pipeline.graph.build import all_tables, read_lake
 from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.reconcile import find_stale
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.unfinished import PAUSE_SECONDS
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES

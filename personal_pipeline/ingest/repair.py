@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -62,10 +62,13 @@ def repair(
 ) -> Iterator[Mended]:
     """Mend what can be. ``receipt_rows`` gives what the tables know of a receipt, by its name."""
     groups: dict[tuple[str, str], list[Damage]] = defaultdict(list)
+    # read once for all that is missing, and not at all when nothing is
+    lost = any(each.kind is Kind.ORIGINAL for each in damages)
+    copies = _copies(home) if lost else {}
     for damage in damages:
         match damage.kind:
             case Kind.ORIGINAL:
-                mended = _original(home, damage)
+                mended = _original(home, damage, copies)
             case Kind.SIDECAR:
                 mended = _sidecar(home, sources, damage)
             case Kind.SUPERSEDED:
@@ -132,13 +135,24 @@ def _stream(sources: Sequence[Source], damage: Damage) -> tuple[Source, ApiStrea
     )
 
 
-def _original(home: Home, damage: Damage) -> Mended:
+def _copies(home: Home) -> dict[str, Path]:
+    """The files of quarantine and inbox by digest."""
+    found = {}
+    for path in (*home.quarantine.rglob("*"), *home.inbox.rglob("*")):
+        with suppress(OSError):
+            if path.is_file() and not path.is_symlink():
+                found[digest_of(path)] = path
+    return found
+
+
+def _original(home: Home, damage: Damage, copies: Mapping[str, Path]) -> Mended:
     path = home.root / damage.path
     digest = path.name.split(".")[0]
-    for copy in (*home.quarantine.rglob("*"), *home.inbox.rglob("*")):
-        if copy.is_file() and not copy.is_symlink() and holds(copy, digest):
-            _put_back(path, copy.read_bytes())
-            return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
+    copy = copies.get(digest)
+    # it may have been taken meanwhile
+    if copy is not None and holds(copy, digest):
+        _put_back(path, copy.read_bytes())
+        return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
     return Mended(
         damage,
         f"{damage.path}: {damage.found}. There is no other copy here. If you have the file still, "
