@@ -47,10 +47,12 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         home = Home(Path(folder)).ensure()
         dbt_project.manifest_path(home)
+        windows = Path(folder) / "windows.csv"
+        dbt_project.write_windows(windows, {MODEL: []})
         os.environ.update(
             PIPELINE_LAKE=str(home.lake),
             PIPELINE_WAREHOUSE=str(home.warehouse),
-            PIPELINE_WINDOWS=f'{{"{MODEL}": []}}',
+            PIPELINE_WINDOWS=str(windows),
             PIPELINE_CURRENCY="usd",
         )
         direct(home)  # makes the table, so that all that are measured do the same

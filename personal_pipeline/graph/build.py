@@ -112,14 +112,8 @@ def read_lake(house: House) -> Lake:
     return Lake(versions, damaged, rows)
 
 
-MOST_WINDOWS = 200
-"""So many windows a model at most: they travel in one environment variable, and Linux ends at
-128 KiB for it."""
-
-
 def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
-    """The half-open windows of days that cover these partitions, neighbours joined. Of very many
-    windows the smallest gaps are closed: what is built besides comes out as it was."""
+    """The half-open windows of days that cover these partitions, neighbours joined."""
     if table.grain is Grain.WHOLE:
         return [(date.min.isoformat(), date.max.isoformat())]
     joined: list[tuple[date, date]] = []
@@ -129,15 +123,7 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
-    gaps = sorted(
-        range(1, len(joined)), key=lambda n: (joined[n][0] - joined[n - 1][1], n), reverse=True
-    )
-    starts = sorted([0, *gaps[: MOST_WINDOWS - 1]])
-    return [
-        (joined[first][0].isoformat(), joined[following - 1][1].isoformat())
-        for first, following in zip(starts, [*starts[1:], len(joined)], strict=True)
-        if joined
-    ]
+    return [(start.isoformat(), end.isoformat()) for start, end in joined]
 
 
 def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:

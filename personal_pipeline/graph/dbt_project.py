@@ -6,6 +6,7 @@ takes seconds to parse, and every process of Dagster imports the definitions.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -129,11 +130,13 @@ def run(
         partial_parse = home.dbt_target / "partial_parse.msgpack"
         if partial_parse.exists():
             shutil.copyfile(partial_parse, target / partial_parse.name)
+        chosen = target / "windows.csv"
+        write_windows(chosen, windows)
         output = _call(
             home,
             [command, "--select", " ".join(models), *(["--full-refresh"] if anew else [])],
             target,
-            {"PIPELINE_WINDOWS": json.dumps(windows), "PIPELINE_CURRENCY": currency},
+            {"PIPELINE_WINDOWS": str(chosen), "PIPELINE_CURRENCY": currency},
         )
         artifact = target / "run_results.json"
         if not artifact.exists():
@@ -150,6 +153,16 @@ def run(
         ]
     finally:
         shutil.rmtree(target, ignore_errors=True)
+
+
+def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """What the macro ``partition_window`` reads: a line a model and window, and one without days
+    for a model that has none."""
+    with path.open("w", encoding="utf-8", newline="") as target:
+        lines = csv.writer(target, lineterminator="\n")
+        lines.writerow(("model", "begins", "ends"))
+        for model, spans in windows.items():
+            lines.writerows((model, *each) for each in spans or [("", "")])
 
 
 _DBT = """

@@ -243,17 +243,19 @@ def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
 
 
 @pytest.mark.parametrize(("grain", "step"), [(Grain.DAY, 2), (Grain.DAY, 1), (Grain.MONTH, 3)])
-def test_windows_cover_what_is_asked_and_fit_into_the_environment(grain: Grain, step: int) -> None:
-    start, end = UNTIL.replace(year=1990, month=1, day=1), UNTIL
-    asked = partitions_between(grain, start, end)[::step]
-    found = windows(Table("table", grain), asked)
-    assert len(str(found)) < 10_000
-    for partition in asked:
-        first, after = (each.isoformat() for each in span(grain, partition))
-        assert any(begin <= first and after <= stop for begin, stop in found)
+def test_windows_cover_what_is_asked_and_nothing_else(grain: Grain, step: int) -> None:
+    every = partitions_between(grain, UNTIL.replace(year=1990, month=1, day=1), UNTIL)
+    found = windows(Table("table", grain), every[::step])
+    covered = [
+        partition
+        for partition in every
+        for first, after in [[each.isoformat() for each in span(grain, partition)]]
+        if any(begin <= first and after <= stop for begin, stop in found)
+    ]
+    assert covered == every[::step]
 
 
-def test_few_windows_cover_nothing_else() -> None:
+def test_neighbours_share_a_window() -> None:
     table = Table("table", Grain.DAY)
     asked = ["2025-01-01", "2025-01-02", "2025-02-01"]
     assert windows(table, asked) == [("2025-01-01", "2025-01-03"), ("2025-02-01", "2025-02-02")]

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
+from personal_pipeline.graph.dbt_project import write_windows
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
 PROJECT = Path(__file__).parents[2] / "sql"
@@ -51,9 +52,11 @@ class Warehouse:
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
         if windows is not None:
-            environment["PIPELINE_WINDOWS"] = json.dumps(
-                {model: [[f"{a}", f"{b}"] for a, b in spans] for model, spans in windows.items()}
+            chosen = self.root / "windows.csv"
+            write_windows(
+                chosen, {m: [(f"{a}", f"{b}") for a, b in spans] for m, spans in windows.items()}
             )
+            environment["PIPELINE_WINDOWS"] = str(chosen)
         folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         return subprocess.run(

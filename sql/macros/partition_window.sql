@@ -1,22 +1,28 @@
 {# The partitions of this model that the run rebuilds, as a condition on `column`, which holds
    the day or the first day of the month.
 
-   PIPELINE_WINDOWS is JSON: {model: [[first day, day after the last], ...]}. A model that it
-   does not name is rebuilt whole, one with no window gets no row. It is read at execution only
+   PIPELINE_WINDOWS is a CSV file of model, first day, day after the last; without these the model
+   has no window. A model that it does not name is rebuilt whole, one with no window gets no row. A
+   file, because years of single days outgrow an environment variable. It is read at execution only
    and is no --vars, so a new window does not parse the project again; the compiled SQL holds
    literal dates, so DuckDB opens only the lake files of the window. A full refresh throws away
    every row, so it brings back every row, whatever the windows say. #}
 {% macro partition_window(column) -%}
-    {%- set windows = none -%}
-    {%- if execute and not should_full_refresh() -%}
-        {%- set windows = fromjson(env_var('PIPELINE_WINDOWS', '{}')).get(model.name) -%}
+    {%- set file = env_var('PIPELINE_WINDOWS', '') -%}
+    {%- set windows = [] -%}
+    {%- if execute and file and not should_full_refresh() -%}
+        {%- set windows = run_query(
+            "select begins, ends from read_csv('" ~ file.replace("'", "''") ~ "', header = true,"
+            ~ " columns = {'model': 'varchar', 'begins': 'varchar', 'ends': 'varchar'})"
+            ~ " where model = '" ~ model.name ~ "' order by begins"
+        ).rows -%}
     {%- endif -%}
-    {%- if windows is none -%}
+    {%- if not windows -%}
         true
     {%- else -%}
         (false
-        {%- for start, end in windows %}
-            or ({{ column }} >= date '{{ start }}' and {{ column }} < date '{{ end }}')
+        {%- for begins, ends in windows if begins %}
+            or ({{ column }} >= date '{{ begins }}' and {{ column }} < date '{{ ends }}')
         {%- endfor -%}
         )
     {%- endif -%}
