@@ -5,7 +5,7 @@ inbox. The reasons for the condition are measured ones: docs/decisions/0009-vers
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -186,13 +186,16 @@ def report_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
     )
 
 
-def month_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinition:
+def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.ScheduleDefinition:
     """Fetches the whole month that ended once more, when its last day is over in every zone: what
-    a service revised later than its daily refetch reaches is in the monthly figures by then."""
+    a service revised later than its daily refetch reaches is in the monthly figures by then.
+    ``begins`` is the first day that has a partition."""
 
-    def last_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def last_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         first = context.scheduled_execution_time.date().replace(day=1)
         end = first - timedelta(days=1)
+        if end < begins:
+            return dg.SkipReason(f"The house begins at {begins}: there is nothing of {end:%B}.")
         return dg.RunRequest(
             tags={
                 "dagster/asset_partition_range_start": end.replace(day=1).isoformat(),

@@ -28,7 +28,8 @@ def definitions_of(house: House) -> dg.Definitions:
     when on there are partitions, and dbt's manifest, which is parsed anew only if the SQL changed.
     """
     tables = all_tables(house)
-    partitions = partitions_from(first_day(house.home, house.settings, house.sources, house.today))
+    begins = first_day(house.home, house.settings, house.sources, house.today)
+    partitions = partitions_from(begins)
     fetched = [source for source in house.sources if source.api]
     fetches = [api_assets(source, partitions, house) for source in fetched]
     taken = inbox_assets(house.sources, partitions, house)
@@ -53,7 +54,10 @@ def definitions_of(house: House) -> dg.Definitions:
         jobs=[*jobs.values(), taking, check_job, morning_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
-            *(automation.month_schedule(source, jobs[source.name], house) for source in connected),
+            *(
+                automation.month_schedule(source, jobs[source.name], house, begins)
+                for source in connected
+            ),
             automation.report_schedule(morning_job, house),
             checks_schedule(check_job, house),
         ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +89,9 @@ def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
 
 def identity(home: Home) -> tuple[int, ...]:
     """Differs when another storage took the place of this one."""
-    return tuple(
-        (home.dagster / name).stat().st_ino for name in FILES if (home.dagster / name).exists()
-    )
+    found = []
+    for name in FILES:
+        # another process may be about to set it aside
+        with suppress(FileNotFoundError):
+            found.append((home.dagster / name).stat().st_ino)
+    return tuple(found)

@@ -380,11 +380,12 @@ def zip_folder(folder: Path, place: Path, within: str = "") -> None:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files of a folder and the folders in it, without hidden ones and links."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not path.is_symlink()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """The files of a folder and the folders in it, without hidden ones and links. What another
+    process takes away meanwhile is left out."""
+    found = []
+    # not by rglob, which raises when a folder goes while it looks
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if path.is_file() and not path.is_symlink()]
+    return sorted(found)

@@ -166,7 +166,10 @@ def oddities(home: Home) -> dict[Path, str]:
     for folder, folders, files in os.walk(home.inbox, onerror=barred.append):
         for name in [*folders, *files]:
             path = Path(folder, name)
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except OSError:
+                continue  # another process has just taken it
             if not name.startswith(".") and not (S_ISREG(mode) or S_ISDIR(mode)):
                 found[path] = _KINDS.get(S_IFMT(mode), "something that is no file")
         folders[:] = [name for name in folders if not name.startswith(".")]

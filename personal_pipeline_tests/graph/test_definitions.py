@@ -18,6 +18,7 @@ from personal_pipeline.graph.checks import BOARD
 from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.house import House
+from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.graph.report_asset import REPORT
 from personal_pipeline.graph.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline.home import Home
@@ -246,6 +247,26 @@ def test_sources_become_scheduled_when_they_are_connected(house: House) -> None:
     }
     assert {"fetch_stripe_job", "fetch_kit_job"} <= jobs
     assert "fetch_medium_job" not in jobs
+
+
+def test_no_month_is_asked_for_before_the_first(house: House) -> None:
+    first = first_day(house.home, house.settings, house.sources, house.today)
+    (month,) = (
+        each
+        for each in definitions_of(house).schedules or []
+        if isinstance(each, dg.ScheduleDefinition) and each.name == "stripe_month_on_its_day"
+    )
+
+    def tick(day: date) -> dg.ScheduleExecutionData:
+        at = datetime(day.year, day.month, day.day, 5, 30, tzinfo=UTC)
+        return month.evaluate_tick(dg.build_schedule_context(scheduled_execution_time=at))
+
+    early = tick(first.replace(day=2))
+    assert early.run_requests == []
+    assert f"begins at {first}" in str(early.skip_message)
+    following = (first + timedelta(days=32)).replace(day=2)
+    (asked,) = tick(following).run_requests or ()
+    assert asked.tags["dagster/asset_partition_range_start"] == first.isoformat()
 
 
 def test_everything_that_should_run_runs_by_itself(definitions: dg.Definitions) -> None:

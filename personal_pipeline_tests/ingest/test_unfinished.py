@@ -25,11 +25,12 @@ from personal_pipeline.ingest.contract import (
     Source,
     Unreadable,
 )
-from personal_pipeline.ingest.inbox import Taken, take, take_all, waiting
+from personal_pipeline.ingest.inbox import Taken, oddities, take, take_all, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.naming import LONGEST_BYTES, fitting
 from personal_pipeline.ingest.unfinished import Left, being_written, open_for_writing, stamp_of
 from personal_pipeline.shown import shown
+from personal_pipeline_tests.loopback import until
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 MONTH = NOW.date().replace(day=1)
@@ -298,6 +299,33 @@ def test_what_may_not_be_read_is_set_aside_and_a_barred_folder_is_named(home: Ho
         assert "barred: a folder that may not be looked into" in left[0]
     finally:
         (home.inbox / "barred").chmod(0o700)
+
+
+CHURN = """
+import shutil, sys
+from pathlib import Path
+inbox = Path(sys.argv[1])
+for number in range(10**9):
+    folder = inbox / f"{number % 20} export"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "one.csv").write_text("a,b")
+    (folder / "two.csv").write_text("a,b")
+    (inbox / f"{number % 20}.csv").write_text("a,b")
+    (inbox / f"{(number + 10) % 20}.csv").unlink(missing_ok=True)
+    (inbox / f"{number % 20} link").unlink(missing_ok=True)
+    (inbox / f"{number % 20} link").symlink_to(folder)
+"""
+
+
+def test_what_another_process_takes_while_the_inbox_is_listed_ends_nothing(home: Home) -> None:
+    with subprocess.Popen([sys.executable, "-c", CHURN, home.inbox]) as other:
+        try:
+            until(lambda: len(list(home.inbox.iterdir())) >= 20, "it is at work", seconds=60)
+            seen = sum(len(waiting(home)) + len(oddities(home)) for _ in range(500))
+        finally:
+            other.kill()
+    assert seen
 
 
 def test_a_full_disk_leaves_the_file_in_the_inbox(
