@@ -15,6 +15,7 @@ from personal_pipeline.graph import dbt_project, warehouse, whole
 from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.reconcile import (
     Batch,
+    Begun,
     Failures,
     Inputs,
     Ledger,
@@ -86,6 +87,7 @@ class Snapshot:
     lake: Lake
     ledger: Ledger
     failures: Failures
+    begun: Begun
 
 
 def all_tables(house: House) -> dict[str, Table]:
@@ -140,7 +142,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     work = Work()
     broken = _make_ready(house, tables)
     before = _look(house)
-    stale = find_stale(tables, before.lake.versions, before.ledger, house.today)
+    stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
     # a table that is made anew gets all its rows, whichever of them were asked for
     asked: dict[str, dict[str, Reason]] = {
         name: {
@@ -190,7 +192,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
     while True:
         before = _look(house)
         versions, damaged = before.lake.versions, before.lake.damaged
-        stale = find_stale(tables, versions, before.ledger, house.today)
+        stale = find_stale(tables, versions, before.ledger, house.today, before.begun)
         failures = {} if retry else before.failures
         waiting = given_up(tables, versions, before.ledger, failures, stale)
         batch = next_batch(tables, stale, failed | damaged.keys(), waiting, before.failures)
@@ -223,7 +225,8 @@ def _look(house: House) -> Snapshot:
     with warehouse.connection(house.home) as opened:
         ledger = warehouse.read_ledger(opened)
         failures = warehouse.read_failures(opened)
-    return Snapshot(read_lake(house), ledger, failures)
+        begun = warehouse.read_begun(opened)
+    return Snapshot(read_lake(house), ledger, failures, begun)
 
 
 def _is_outdated(stale: Stale, name: str) -> bool:
@@ -304,6 +307,8 @@ def _build_batch(
             if partitions is None:
                 continue
             result = models.get(table.model or "")
+            if result is None or result.status != "success":
+                warehouse.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
             if result is None or result.status == "skipped":
                 continue  # an input failed in this very call: it stays stale, and waits
             # an input that was built in this very call counts as it is now, any other as it was
@@ -315,7 +320,8 @@ def _build_batch(
                 failure = result.message
             if failure:
                 # what failed its tests is in the table, and no digest may vouch for it: forgotten,
-                # it is missing, what reads it waits, and the next pass tries again
+                # it is missing, what reads it waits, and the next pass tries again; readers are
+                # given the rows of before
                 if result.status == "success":
                     warehouse.forget(opened, table, None if batch.anew else partitions)
                 warehouse.record_failures(opened, table, read, failure, house.clock())
@@ -340,7 +346,6 @@ def _build_batch(
                     why[name],
                 )
             )
-        warehouse.end(opened)
     return work
 
 
@@ -395,7 +400,9 @@ def _failed_tests(tested: Sequence[Tested], table: str) -> str | None:
         for each in tested
         if each.table == table and not each.passed and not each.only_warns
     ]
-    return "; ".join(failed) or None
+    if not failed:
+        return None
+    return f"{'; '.join(failed)}. Readers keep the rows of the last good build"
 
 
 def _make_ready(house: House, tables: Tables) -> dict[str, str]:

@@ -78,6 +78,10 @@ class Failed:
 Failures = Mapping[str, Mapping[str, Failed]]
 """What failed and was not built since, by table and partition."""
 
+Begun = Mapping[str, Collection[str]]
+"""Partitions, by table, that may hold rows which nobody vouches for: a build of them was killed, or
+failed its tests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -181,7 +185,9 @@ def all_versions(raw: Versions, ledger: Ledger) -> dict[str, dict[str, str]]:
     return versions
 
 
-def find_stale(tables: Tables, raw: Versions, ledger: Ledger, today: date) -> Stale:
+def find_stale(
+    tables: Tables, raw: Versions, ledger: Ledger, today: date, begun: Begun | None = None
+) -> Stale:
     """Every derived partition that has to be built, with the reason.
 
     A table downstream of a missing one is judged by what is there now; it is judged again after
@@ -195,8 +201,9 @@ def find_stale(tables: Tables, raw: Versions, ledger: Ledger, today: date) -> St
             continue
         built = ledger.get(table.name, {})
         wanted = expected_partitions(table, tables, expected, today)
-        # what was built once stays known, so that a partition whose inputs went is emptied
-        expected[table.name] = sorted({*wanted, *built})
+        # what may have rows stays known, so that a partition whose inputs went is emptied
+        unsure = (begun or {}).get(table.name, ())
+        expected[table.name] = sorted({*wanted, *built, *unsure})
         reasons = {}
         for partition in expected[table.name]:
             record = built.get(partition)

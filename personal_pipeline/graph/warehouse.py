@@ -19,7 +19,7 @@ import filecmp
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -269,9 +269,20 @@ def begin(opened: DuckDBPyConnection, partitions: Mapping[str, Sequence[str]]) -
         )
 
 
-def end(opened: DuckDBPyConnection) -> None:
-    """What dbt wrote is recorded, all of it."""
-    opened.execute("delete from pipeline.begun")
+def read_begun(opened: DuckDBPyConnection) -> dict[str, set[str]]:
+    """What dbt may have written and nobody has recorded since, by table."""
+    begun: dict[str, set[str]] = {}
+    for name, partition in opened.execute("select asset, partition from pipeline.begun").fetchall():
+        begun.setdefault(name, set()).add(partition)
+    return begun
+
+
+def untouched(opened: DuckDBPyConnection, table: Table, partitions: Collection[str]) -> None:
+    """Note that of these partitions dbt has written nothing that is not recorded."""
+    opened.execute(
+        "delete from pipeline.begun where asset = ? and partition in (select unnest(?::varchar[]))",
+        [table.name, list(partitions)],
+    )
 
 
 def forget_unrecorded(opened: DuckDBPyConnection) -> None:
@@ -283,7 +294,6 @@ def forget_unrecorded(opened: DuckDBPyConnection) -> None:
         where ledger.asset = begun.asset and ledger.partition = begun.partition
         """
     )
-    end(opened)
 
 
 def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] | None) -> None:
@@ -299,6 +309,7 @@ def drop(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
     for table in tables:
         schema, name = table.name.split("/")
         opened.execute(f'drop table if exists "{schema}"."{name}"')
+        opened.execute("delete from pipeline.begun where asset = ?", [table.name])
 
 
 def digest_partitions(
@@ -378,13 +389,15 @@ def record(
         "delete from pipeline.failures where asset = ? and partition in (select unnest(?))",
         [table.name, list(versions)],
     )
+    untouched(opened, table, versions.keys())
 
 
 def publish(home: Home) -> None:
     """Replace the copy that readers open, unless it says the same. The caller holds ``writing``.
 
     What is published was read whole just before; raises ``DamagedWarehouse`` when it cannot be, and
-    leaves the copy that is there.
+    leaves the copy that is there. Of a table with rows that nobody vouches for, readers keep all
+    rows that they have: those of its last good build.
     """
     with connection(home) as opened:
         keep_receipts(opened, home)
@@ -394,6 +407,7 @@ def publish(home: Home) -> None:
         home.warehouse, home.published, shallow=False
     ):
         copy = _copied(home, home.warehouse)
+        _keep_good(copy, home.published)
         if damage := whole.damage_of(copy):
             copy.unlink()
             raise DamagedWarehouse(damage)
@@ -401,6 +415,35 @@ def publish(home: Home) -> None:
     whole.note(home, home.warehouse)
     whole.note(home, home.published)
     _anew(home).unlink(missing_ok=True)
+
+
+def _keep_good(copy: Path, before: Path) -> None:
+    """In what is to be published, put the rows that readers have in place of those that nobody
+    vouches for. Where they have none, none are better than those."""
+    with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
+        there = existing_tables(opened)
+        doubted = [name for name in read_begun(opened) if name in there]
+        if not doubted:
+            return
+        known: set[str] = set()
+        if before.is_file() and not whole.damage_of(before):
+            place = str(before).replace("'", "''")
+            opened.execute(f"attach '{place}' as before (read_only)")
+            known = {
+                name
+                for (name,) in opened.execute(
+                    "select schema_name || '/' || table_name from duckdb_tables()"
+                    " where database_name = 'before'"
+                ).fetchall()
+            }
+        for asset in doubted:
+            schema, name = asset.split("/")
+            table = f'"{schema}"."{name}"'
+            if asset in known:
+                opened.execute(f"create or replace table {table} as from before.{table}")
+            else:
+                opened.execute(f"delete from {table}")  # noqa: S608
+        opened.execute("checkpoint")
 
 
 def damage_of_published(home: Home) -> str | None:

@@ -36,7 +36,7 @@ class Warehouse:
         self.ledger: dict[str, dict[str, Built]] = {}
         self.failures: dict[str, dict[str, Failed]] = {}
         self._made: dict[str, str] = {}
-        self._begun: dict[str, list[str]] = {}
+        self._begun: dict[str, set[str]] = {}
         self._recorded = recorded
         self._failed = failed
         self._forgotten = forgotten
@@ -65,17 +65,20 @@ class Warehouse:
         """Readers see what there is."""
 
     def begin(self, opened: object, partitions: Mapping[str, Sequence[str]]) -> None:
-        self._begun = {name: list(each) for name, each in partitions.items()}
+        for name, each in partitions.items():
+            self._begun.setdefault(name, set()).update(each)
 
-    def end(self, opened: object) -> None:
-        self._begun = {}
+    def read_begun(self, opened: object) -> dict[str, set[str]]:
+        return {name: set(each) for name, each in self._begun.items() if each}
+
+    def untouched(self, opened: object, table: Table, partitions: Collection[str]) -> None:
+        self._begun.get(table.name, set()).difference_update(partitions)
 
     def forget_unrecorded(self, opened: object) -> None:
         for name, partitions in self._begun.items():
             self._forgotten(name, partitions)
             for each in partitions:
                 self.ledger.get(name, {}).pop(each, None)
-        self._begun = {}
 
     def read_ledger(self, opened: object) -> dict[str, dict[str, Built]]:
         return {name: dict(built) for name, built in self.ledger.items()}
@@ -98,6 +101,7 @@ class Warehouse:
     def drop(self, opened: object, tables: Iterable[Table]) -> None:
         for table in tables:
             self.contents.pop(table.name, None)
+            self._begun.pop(table.name, None)
 
     def digest_partitions(
         self, opened: object, table: Table, partitions: Sequence[str]
@@ -122,6 +126,7 @@ class Warehouse:
         for each, version in versions.items():
             ledger[each] = Built(version.digest, inputs[each], table.code_version)
             self._forget_failure(table, each)
+        self.untouched(opened, table, versions)
 
     def record_failures(
         self,
