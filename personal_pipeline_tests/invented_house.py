@@ -213,6 +213,7 @@ def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
 # ------------------------------------------------------------------------- in a second process
 
 AT = """
+import signal
 import sys
 from datetime import datetime
 from personal_pipeline.graph import house
@@ -223,6 +224,8 @@ class Then(datetime):
         return datetime.fromisoformat(sys.argv[1])
 
 house.datetime = Then
+# under nohup, or in the background of a shell, it would be ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from personal_pipeline.cli import main
 main(sys.argv[2:], prog_name="personal-pipeline")
 """
