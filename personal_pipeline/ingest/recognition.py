@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TypeVar
 
 from personal_pipeline.ingest.archives import kind_of
@@ -122,18 +122,28 @@ def _text_looks_like(text: str) -> str:
         root = re.search(r"<([A-Za-z_][\w.:-]{0,59})[\s>/]", start)
         return f"XML whose outermost element is <{root[1]}>" if root else "XML"
     if start.startswith(("{", "[")):
-        names = list(dict.fromkeys(re.findall(r'"((?:[^"\\]|\\.){1,60})"\s*:', start[:8_192])))
+        # a key that is no name may be somebody's address
+        names = list(dict.fromkeys(re.findall(r'"([A-Za-z_][\w .-]{0,59})"\s*:', start[:8_192])))
         return f"JSON with the fields {_listed(names)}" if names else "JSON"
     lines = text.splitlines(keepends=True)
-    for line in islice(lines, 40):
+    for line, following in pairwise(islice(lines, 41)):
         delimiter = max(DELIMITERS, key=line.count)
-        row = next(rows([line], delimiter), None)
-        cells = [cell.strip() for cell in (row.cells if row else None) or ()]
-        if len(cells) > 2 and not any(re.search(r"\d{2}", cell) for cell in cells):
+        cells, below = (_cells(each, delimiter) for each in (line, following))
+        # a sentence with commas is somebody's, and no header
+        if len(cells) == len(below) > 2 and _numbers(below) and not _numbers(cells):
             return f"a table with the columns {_listed([cell for cell in cells if cell])}"
     if sum(line.count(",") > 1 for line in lines) > len(lines) / 2:
         return "a table without a header"
     return "text"
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    row = next(rows([line], delimiter), None)
+    return [cell.strip() for cell in (row.cells if row else None) or ()]
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    return any(re.search(r"\d{2}", cell) for cell in cells)
 
 
 def _listed(names: Sequence[str]) -> str:
