@@ -12,8 +12,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 from dagster_dbt import DbtProject
 
+from personal_pipeline.graph import dbt_host
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.shown import shown_lines
 
@@ -165,18 +164,6 @@ def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) 
             lines.writerows((model, *each) for each in spans or [("", "")])
 
 
-_DBT = """
-import gc
-gc.disable()
-from dbt.cli.main import cli
-gc.freeze()
-gc.enable()
-cli(prog_name="dbt")
-"""
-"""The command dbt. Its import makes very many objects, all of which stay, so looking among them for
-garbage is a sixth of its two seconds."""
-
-
 def _call(
     home: Home, arguments: Sequence[str], target: Path, more: Mapping[str, str]
 ) -> str | None:
@@ -185,31 +172,32 @@ def _call(
     Not by ``DbtCliResource``: it asks dbt for its version and opens the profile in this process
     before each call, three seconds that buy nothing here.
     """
-    done = subprocess.run(
-        [
-            *(sys.executable, "-P", "-c", _DBT),
-            *("--quiet", "--no-use-colors", "--log-level-file", "none"),
-            *arguments,
-            *("--project-dir", str(_copied(home)), "--profiles-dir", str(_copied(home))),
-            *("--target-path", str(target)),
-        ],
-        env={
-            **os.environ,
-            "PIPELINE_LAKE": f"../../{home.lake.name}",
-            "PIPELINE_WAREHOUSE": f"../../{home.warehouse.name}",
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            **more,
-        },
-        cwd=_copied(home),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return without_values(done.stdout) if done.returncode else None
+    said = target / f"said-{os.getpid()}.txt"
+    try:
+        code = dbt_host.call(
+            [
+                *("--quiet", "--no-use-colors", "--log-level-file", "none"),
+                *arguments,
+                *("--project-dir", str(_copied(home)), "--profiles-dir", str(_copied(home))),
+                *("--target-path", str(target)),
+            ],
+            _copied(home),
+            {
+                **os.environ,
+                "PIPELINE_LAKE": f"../../{home.lake.name}",
+                "PIPELINE_WAREHOUSE": f"../../{home.warehouse.name}",
+                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                **more,
+            },
+            said,
+        )
+        if code == 0:
+            return None
+        return without_values(said.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return "it was ended from outside"
+    finally:
+        said.unlink(missing_ok=True)
 
 
 _SPEAKS_OF_SQL = ("Binder Error", "Catalog Error", "Parser Error", "Compilation Error")

@@ -262,6 +262,9 @@ def _watch(home: str, fault: Fault | None) -> list[str]:
 
     import duckdb
 
+    from personal_pipeline.graph import dbt_host
+
+    dbt_host.call = counting(dbt_host.call, "start")  # a process that is not started anew
     os.fsync = counting(os.fsync, "sync")
     duckdb.connect = counting(duckdb.connect, "duckdb")
     sys.addaudithook(heard)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
+from personal_pipeline.graph import dbt_host
 from personal_pipeline.graph.dbt_project import write_windows
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
@@ -59,13 +59,10 @@ class Warehouse:
             environment["PIPELINE_WINDOWS"] = str(chosen)
         folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        return subprocess.run(
-            [Path(sys.executable).parent / "dbt", "--no-use-colors", *arguments, *folders, *places],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ["--no-use-colors", *arguments, *folders, *places]
+        said = self.target / f"said-{os.getpid()}.txt"
+        code = dbt_host.call(command, self.root, environment, said)
+        return subprocess.CompletedProcess(command, code, said.read_text(encoding="utf-8"), "")
 
     def build(self, *select: str, windows: Windows | None = None) -> str:
         """Build and test models, all of them by default; returns what dbt printed."""

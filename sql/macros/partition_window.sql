@@ -8,14 +8,16 @@
    literal dates, so DuckDB opens only the lake files of the window. A full refresh throws away
    every row, so it brings back every row, whatever the windows say. #}
 {% macro partition_window(column) -%}
-    {%- set file = env_var('PIPELINE_WINDOWS', '') -%}
     {%- set windows = [] -%}
-    {%- if execute and file and not should_full_refresh() -%}
-        {%- set windows = run_query(
-            "select begins, ends from read_csv('" ~ file.replace("'", "''") ~ "', header = true,"
-            ~ " columns = {'model': 'varchar', 'begins': 'varchar', 'ends': 'varchar'})"
-            ~ " where model = '" ~ model.name ~ "' order by begins"
-        ).rows -%}
+    {%- if execute and not should_full_refresh() -%}
+        {%- set file = env_var('PIPELINE_WINDOWS', '') | replace("'", "''") -%}
+        {%- if file -%}
+            {%- set windows = run_query(
+                "select begins, ends from read_csv('" ~ file ~ "', header = true, columns ="
+                ~ " {'model': 'varchar', 'begins': 'varchar', 'ends': 'varchar'})"
+                ~ " where model = '" ~ model.name ~ "' order by begins"
+            ).rows -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if not windows -%}
         true

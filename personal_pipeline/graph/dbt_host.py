@@ -1,0 +1,139 @@
+"""dbt, imported once and called many times, each time in a process of its own.
+
+The import of dbt takes two seconds of a processor, more than a call of it. So a process that has
+it forks for each call: the call begins as a new dbt does, and leaves nothing behind. The process
+lives as long as the one that calls, whose pipe is its standard input.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, NoReturn
+
+_hosts: dict[int, subprocess.Popen[bytes]] = {}
+"""By the number of the process that calls: one that was forked has no part in its parent's."""
+_one_at_a_time = Lock()
+
+
+def call(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
+) -> int:
+    """Call ``dbt ARGUMENT...`` in a folder, with this environment alone; what it prints goes to the
+    file ``output``. Returns its exit code. When this is interrupted, so is dbt."""
+    if not hasattr(os, "fork"):
+        with output.open("wb") as target:
+            return subprocess.run(
+                [sys.executable, "-P", "-m", "dbt.cli.main", *arguments],
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=target,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+    asked = {
+        "arguments": list(arguments),
+        "folder": str(folder),
+        "environment": dict(environment),
+        "output": str(output),
+    }
+    with _one_at_a_time:
+        host = _host()
+        assert host.stdin is not None
+        assert host.stdout is not None
+        try:
+            host.stdin.write(json.dumps(asked).encode() + b"\n")
+            host.stdin.flush()
+            answer = host.stdout.readline()
+        except BaseException:
+            _end(host)
+            raise
+        if not answer:
+            _end(host)
+            return -1  # it was killed, and dbt with it
+        return int(answer)
+
+
+def _host() -> subprocess.Popen[bytes]:
+    host = _hosts.get(os.getpid())
+    if host is None or host.poll() is not None:
+        host = subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        _hosts[os.getpid()] = host
+        atexit.register(_end, host)
+    return host
+
+
+def _end(host: subprocess.Popen[bytes]) -> None:
+    if _hosts.get(os.getpid()) is host:
+        del _hosts[os.getpid()]
+        # ends the call that goes on, too
+        host.terminate()
+        for pipe in (host.stdin, host.stdout):
+            if pipe is not None:
+                pipe.close()
+        host.wait()
+
+
+# ------------------------------------------------------------------------------- in its process
+
+
+def main() -> None:
+    """Answer each line with the exit code of the call, until there are no more."""
+    import gc
+
+    # what is imported stays, so looking among it for garbage is a sixth of the import
+    gc.disable()
+    from dbt.cli.main import cli
+
+    gc.freeze()
+    gc.enable()
+    # Ctrl-C is for the call, and for who waits for it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _dbt(cli, **asked)
+
+        def end(*_: object, child: int = child) -> NoReturn:
+            os.kill(child, signal.SIGKILL)
+            os._exit(1)
+
+        signal.signal(signal.SIGTERM, end)
+        _, status = os.waitpid(child, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+
+def _dbt(
+    cli: Any, arguments: list[str], folder: str, environment: dict[str, str], output: str
+) -> NoReturn:
+    """It ends as any Python does, so that DuckDB closes what it has open."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (said, 1), (said, 2)):
+        os.dup2(source, target)
+    sys.argv = ["dbt", *arguments]
+    sys.stdout, sys.stderr = (
+        os.fdopen(each, "w", encoding="utf-8", errors="backslashreplace") for each in (1, 2)
+    )
+    sys.exit(cli(args=arguments, prog_name="dbt"))
+
+
+if __name__ == "__main__":
+    main()
