@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dagster_dbt import DbtProject
 
 from personal_pipeline.graph import dbt_host
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
 
 FOLDER = Path(__file__).parents[2] / "sql"
@@ -56,30 +58,41 @@ def project(home: Home) -> DbtProject:
     return DbtProject(project_dir=FOLDER, profiles_dir=FOLDER, target_path=home.dbt_target)
 
 
-def _fingerprint() -> str:
+def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(FOLDER.rglob("*")):
-        if path.suffix in (".sql", ".yml") and "target" not in path.parts:
-            digest.update(str(path.relative_to(FOLDER)).encode())
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".sql", ".yml") and "target" not in path.relative_to(folder).parts:
+            digest.update(str(path.relative_to(folder)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def manifest_path(home: Home) -> Path:
-    """The manifest of the SQL as it is now; parsed first if the SQL changed since."""
+    """The manifest of the SQL as it is now; parsed first if the SQL changed since, or if the copy
+    of it that dbt works in, or the manifest, is not as it was written."""
     stamp = home.dbt_target / "manifest.stamp"
     path = home.dbt_target / "manifest.json"
-    fingerprint = _fingerprint()
-    if path.exists() and stamp.exists() and stamp.read_text() == fingerprint:
+    fingerprint = _fingerprint(FOLDER)
+
+    def is_good() -> bool:
+        with suppress(OSError):
+            whole = stamp.read_bytes() == f"{fingerprint} {digest_of(path)}".encode()
+            return whole and _fingerprint(_copied(home)) == fingerprint
+        return False
+
+    if is_good():
         return path
     home.ensure()
     with home.lock("dbt-parse", wait_seconds=PARSE_WAIT_SECONDS):
-        if not (path.exists() and stamp.exists() and stamp.read_text() == fingerprint):
+        if not is_good():
             _copy_project(_copied(home))
+            for damaged in (path, stamp):
+                if damaged.is_dir():
+                    shutil.rmtree(damaged)
             output = _call(home, ["parse"], home.dbt_target, {})
             if output is not None:
                 raise DbtFailed(f"dbt cannot parse {FOLDER}: {output}")
-            write_atomically(stamp, fingerprint.encode())
+            write_atomically(stamp, f"{fingerprint} {digest_of(path)}".encode())
     return path
 
 
@@ -91,10 +104,13 @@ def _copied(home: Home) -> Path:
 
 
 def _copy_project(place: Path) -> None:
+    # file by file: a dbt that is at work has this as its folder
     for path in FOLDER.rglob("*"):
         within = path.relative_to(FOLDER)
         if path.is_file() and not {"target", "logs"} & set(within.parts):
             (place / within).parent.mkdir(parents=True, exist_ok=True)
+            if (place / within).is_dir():
+                shutil.rmtree(place / within)
             # without its mode, which lets others read
             shutil.copyfile(path, place / within)
     for path in place.rglob("*"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -385,6 +386,25 @@ def test_importing_the_definitions_touches_nothing(house: House, tables: Tables)
             path.unlink()
     assert seen == str(len(tables) + len(OUTPUTS))
     assert files(home.root) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.stamp", "project/models/marts"])
+def test_what_was_made_of_the_sql_is_made_again_when_it_is_damaged(house: House, name: str) -> None:
+    before = json.loads(manifest_path(house.home).read_bytes())["nodes"].keys()
+    path = house.home.dbt_target / name
+    if path.is_dir():
+        path = max(path.rglob("*.sql"))
+        whole = path.read_text()
+        path.write_text("select 1 as day")
+        manifest_path(house.home)
+        assert path.read_text() == whole
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(b"\xff{}" + bytes(40))
+    assert json.loads(manifest_path(house.home).read_bytes())["nodes"].keys() == before
+    assert path.is_file()
 
 
 @pytest.mark.slow
