@@ -40,9 +40,10 @@ RECORDS = Table(
         "device": "varchar",
         "offsets": "varchar",
     },
-    key=("type", "start_at", "sourceName", "end_at", "unit", "value", "created_at"),
+    key=("type", "start_at", "sourceName", "end_at", "unit", "value"),
 )
-"""Text as it is written, times in UTC with their offsets beside them. ``metadata`` is a JSON object
+"""When a row was put down says nothing of what was measured, and a phone may put it down once more
+(from a backup, from a watch): that is no part of the key. Text as it is written, times in UTC with their offsets beside them. ``metadata`` is a JSON object
 of the metadata entries; ``more`` holds attributes and elements that are not known, as JSON."""
 
 VOLATILE = ("offsets",)
