@@ -65,7 +65,7 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def faults() -> Path:
-    """Invented files that something once went wrong with; the test is skipped where they are not."""
+    """Invented files with which something went wrong; the test is skipped where they are not."""
     if not FAULTS.is_dir():
         pytest.skip(f"{FAULTS} is not there: it is not part of this repository")
     return FAULTS

@@ -84,9 +84,7 @@ def believe_export(
     forget_doubt(home, source.name, drop.name)
 
 
-def _lost_of_table(
-    spool: Spool, lake: StreamLake, as_of: str, confirmed: str
-) -> tuple[int, int]:
+def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str, confirmed: str) -> tuple[int, int]:
     # an older picture takes nothing away
     is_older = as_of < newest_capture(spool, lake, confirmed)
     return (0, 0) if is_older else would_vanish(spool, lake)

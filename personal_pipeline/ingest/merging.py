@@ -112,7 +112,8 @@ def merge(
 
     ``rows`` are sorted, of one stream, and each of a file in ``files``. ``whole`` says that there
     is one file, and that it has every row there is: what it lacks vanishes, unless the lake shows a
-    newer one. ``confirmed`` is when the last one was captured, of which no row may be left. Raises ``DamagedPartition``; what was not written then stays as it was.
+    newer one. ``confirmed`` is when the last one was captured, of which no row may be left. Raises
+    ``DamagedPartition``; what was not written then stays as it was.
     """
     tallies = {number: Tally() for number in files}
     if whole and max(_newest(lake), confirmed) > max(each.as_of for each in files.values()):

@@ -229,7 +229,7 @@ def _offer(
                 (newest,) = cursor.execute(
                     f"select coalesce(max(as_of), '') from {parquet.FILE}", [str(path)]
                 ).fetchall()[0]
-                # into a month that was written since that picture, rows of other files may have come
+                # into a month that was written since, rows of other files may have come
                 least = confirmed if newest < confirmed else ""
                 cursor.execute(
                     f"insert into offered by name select date '{month}' as month,"

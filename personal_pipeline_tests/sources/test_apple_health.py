@@ -210,7 +210,9 @@ def test_what_was_put_down_twice_is_one(home: Home) -> None:
         '<Record type="HKDataTypeStateOfMind" sourceName="Mind" valence="-0.25" '
         'creationDate="{}" startDate="2026-10-07 09:00:00 +0200"/>'
     )
-    hearing = '<Audiogram sourceName="Ear" creationDate="{}" startDate="2026-10-08 09:00:00 +0200"/>'
+    hearing = (
+        '<Audiogram sourceName="Ear" creationDate="{}" startDate="2026-10-08 09:00:00 +0200"/>'
+    )
     days = ("2026-10-08 09:00:00 +0200", "2026-10-09 09:00:00 +0200")
     drop(
         home,

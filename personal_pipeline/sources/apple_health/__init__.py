@@ -22,7 +22,6 @@ from personal_pipeline.sources.apple_health.export import WRITTEN, load_export, 
 from personal_pipeline.sources.apple_health.records import RECORDS, VOLATILE
 from personal_pipeline.sources.apple_health.routes import ROUTE_POINTS
 
-
 _CODE = "2"
 """Since 2, when a row was put down is no part of what identifies it."""
 

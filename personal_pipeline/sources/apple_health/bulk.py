@@ -71,8 +71,8 @@ _MOST_DIFFERENT = np.array(
 """An octet of a record differs from the form by at most so much: a digit from a zero by itself."""
 _LETTER_BEFORE = len(b'nDate="') - 1
 _LETTER = ord("n")
-"""Of all names of attributes and entries, only that of the first time has this letter so far before its
-quote."""
+"""Of all names of attributes and entries, only that of the first time has this letter so far before
+its quote."""
 _BETWEEN_QUOTES = len(_TIME) + 1
 """From the quote before a time to the one behind it."""
 
