@@ -4,6 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 PYTEST_ARGS ?=
 UPGRADE ?=
+RUNS ?= 20
 
 # Relative paths only, so that the path of the checkout may hold spaces.
 RUN := .venv/bin
@@ -44,6 +45,13 @@ validate: $(INSTALLED) ## Only the check that Dagster can load all definitions
 .PHONY: pytest
 pytest: $(INSTALLED) ## Only the tests (PYTEST_ARGS='-m "not slow"')
 	$(RUN)/pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+
+# Each run is another choice of examples; what fails is shown with how to see it again.
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## Property tests with random examples, again and again until one fails (RUNS=20)
+	@set -e; for run in $$(seq $(RUNS)); do \
+		$(RUN)/pytest --hypothesis-profile=long -m hypothesis --numprocesses auto \
+			--dist worksteal $(PYTEST_ARGS); done
 
 .PHONY: bench
 bench: $(INSTALLED) ## Measure again what docs/decisions/ claims

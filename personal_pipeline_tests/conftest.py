@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
 from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services, once
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+FAULTS = SAMPLES.with_name("faults")
+
+# Property tests are the same few examples each time, so that a change fails by what it does and not
+# by chance. `make fuzz` looks for others, at random and for long: what it finds becomes an
+# `@example` of the test.
+hypothesis_settings.register_profile("ci", derandomize=True, max_examples=30, deadline=None)
+hypothesis_settings.register_profile(
+    "long", derandomize=False, max_examples=300, deadline=None, print_blob=True
+)
+hypothesis_settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,6 +61,14 @@ def samples() -> Path:
     if not SAMPLES.is_dir():
         pytest.skip(f"{SAMPLES} is not there: the samples are not part of this repository")
     return SAMPLES
+
+
+@pytest.fixture(scope="session")
+def faults() -> Path:
+    """Invented files with which something went wrong; the test is skipped where they are not."""
+    if not FAULTS.is_dir():
+        pytest.skip(f"{FAULTS} is not there: it is not part of this repository")
+    return FAULTS
 
 
 @pytest.fixture(scope="session")

@@ -57,10 +57,11 @@ def believe_export(
     as_of: str,
     digest: str,
     now: datetime,
+    confirmed: str = "",
 ) -> None:
     """Raises ``LosesMost`` when a file that is the whole picture takes too much away to be believed
     at once. ``rows`` are those that it holds, and may be gone through again; those of tables are
-    spooled."""
+    spooled. ``confirmed`` is when the last whole picture was captured."""
     if is_accepted(home, digest):
         return
     for stream in drop.streams:
@@ -68,11 +69,11 @@ def believe_export(
             continue
         lake = lake_of(home, source.name, stream)
         if stream.table and spool:
-            gone, of = _lost_of_table(spool, lake, as_of)
+            gone, of = _lost_of_table(spool, lake, as_of, confirmed)
             said_by = frozenset((digest,))
         else:
             keys = (row.key for row in rows if row.stream == stream.name)
-            gone, of, said_by = _lost_of_rows(lake, keys, as_of)
+            gone, of, said_by = _lost_of_rows(lake, keys, as_of, confirmed)
         if gone <= FEW_ROWS or gone <= stream.may_vanish * of:
             continue
         if is_confirmed(home, source.name, drop.name, said_by, now):
@@ -83,16 +84,17 @@ def believe_export(
     forget_doubt(home, source.name, drop.name)
 
 
-def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str) -> tuple[int, int]:
+def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str, confirmed: str) -> tuple[int, int]:
     # an older picture takes nothing away
-    return (0, 0) if as_of < newest_capture(spool, lake) else would_vanish(spool, lake)
+    is_older = as_of < newest_capture(spool, lake, confirmed)
+    return (0, 0) if is_older else would_vanish(spool, lake)
 
 
 def _lost_of_rows(
-    lake: StreamLake, offered: Iterable[str], as_of: str
+    lake: StreamLake, offered: Iterable[str], as_of: str, confirmed: str
 ) -> tuple[int, int, frozenset[str]]:
     there: set[str] = set()
-    newest = ""
+    newest = confirmed
     for month in lake.partitions():
         for row in lake.rows(month):
             there.add(row.key)

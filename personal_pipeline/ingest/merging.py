@@ -106,15 +106,17 @@ def merge(
     files: Mapping[int, Capture],
     *,
     whole: bool = False,
+    confirmed: str = "",
 ) -> Merged:
     """Merge the rows of files into a stream; of rows of a key the one captured later wins.
 
     ``rows`` are sorted, of one stream, and each of a file in ``files``. ``whole`` says that there
     is one file, and that it has every row there is: what it lacks vanishes, unless the lake shows a
-    newer one. Raises ``DamagedPartition``; what was not written then stays as it was.
+    newer one. ``confirmed`` is when the last one was captured, of which no row may be left. Raises
+    ``DamagedPartition``; what was not written then stays as it was.
     """
     tallies = {number: Tally() for number in files}
-    if whole and _newest(lake) > max(each.as_of for each in files.values()):
+    if whole and max(_newest(lake), confirmed) > max(each.as_of for each in files.values()):
         # an older picture, dropped late: it is in the archive, and changes nothing
         for month, some in groupby(rows, key=lambda row: row.month):
             for tally in tallies.values():

@@ -267,8 +267,9 @@ def _believe(
     # a picture is read by itself
     (file,) = files
     as_of = file.file.captured_at.isoformat()
+    confirmed = _confirmed(home, source, drop)
     try:
-        believe_export(home, source, drop, sorter, spool, as_of, file.digest, now)
+        believe_export(home, source, drop, sorter, spool, as_of, file.digest, now, confirmed)
     except UnreadableFile as error:
         found[0].problem, found[0].cause = str(error), error.cause
 
@@ -364,13 +365,20 @@ def _merged(
         parts[place, stream] = _receipt_of(stream, tally, unknown, gone, found[place].ahead)
 
     rows = (row for row in sorter if row.file not in bad)
+    confirmed = _confirmed(home, source, drop)
     for name, some in groupby(rows, key=lambda row: row.stream):
         if name == _UNREADABLE:
             for _, lines in groupby(some, key=lambda row: row.file):
                 keep_lines(home, source.name, drop.name, (row.key for row in lines))
             continue
         whole = _is_whole(streams[name], found[good[0]])
-        merged = merge(lake_of(home, source.name, streams[name]), some, captures, whole=whole)
+        merged = merge(
+            lake_of(home, source.name, streams[name]),
+            some,
+            captures,
+            whole=whole,
+            confirmed=confirmed,
+        )
         written[name] = merged.written
         for place, tally in merged.tallies.items():
             note(place, name, tally)
@@ -384,6 +392,7 @@ def _merged(
                 capture.as_of,
                 capture.origin,
                 whole=whole,
+                confirmed=confirmed,
             )
             written[stream.name] = results
             note(good[0], stream.name, _tally_of(results, months_of(spool, stream.name)))
@@ -393,6 +402,15 @@ def _merged(
             if (place, name) not in parts:
                 note(place, name, nothing)
     return {place: tuple(parts[place, name] for name in streams) for place in good}, written
+
+
+def _confirmed(home: Home, source: Source, drop: Drop) -> str:
+    """When the last whole picture was captured that the lake shows, ISO 8601 UTC; empty when there
+    is none, or files of the kind are none."""
+    if any(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
+        return ""
+    noted = read_shown(home, source, drop)
+    return noted.picture.as_of.isoformat() if noted and noted.picture else ""
 
 
 def _is_whole(stream: DropStream, found: _Found) -> bool:

@@ -68,15 +68,23 @@ def spooling(home: Home) -> Iterator[Spool]:
 
 
 def replace_months(
-    spool: Spool, lake: StreamLake, as_of: str, origin: str, *, whole: bool
+    spool: Spool,
+    lake: StreamLake,
+    as_of: str,
+    origin: str,
+    *,
+    whole: bool,
+    confirmed: str = "",
 ) -> list[Written]:
     """Put the spooled rows of a stream into the lake, and say what that did to each month.
 
     ``whole`` says that they are all the rows there are: a month that they lack is emptied. If not,
     they are merged with those present, and of rows with the same key the one captured later wins.
-    A picture that is older than what is there changes nothing. Raises ``DamagedPartition``.
+    A picture that is older than what is there changes nothing. ``confirmed`` is when the last whole
+    picture was captured, ISO 8601 UTC: a month that came out equal kept its file and the times in
+    it, but is as new as that picture. Raises ``DamagedPartition``.
     """
-    if whole and as_of < newest_capture(spool, lake):
+    if whole and as_of < newest_capture(spool, lake, confirmed):
         return []
     noted = lake.versions()
     rows_of_months = f"select month, count(*) from {parquet.names([lake.stream])} group by month"
@@ -88,10 +96,19 @@ def replace_months(
     def replace(months: Sequence[date]) -> list[Written]:
         # the tables of a cursor are its own, and go with it
         with spool.connection.cursor() as cursor:
-            _offer(cursor, lake, months, as_of, origin, merged=not whole)
+            _offer(cursor, lake, months, as_of, origin, confirmed, merged=not whole)
             versions = _versions_of_offered(cursor, lake, months)
             return [
-                _replace(cursor, spool.folder, lake, month, versions[month], noted.get(month))
+                _replace(
+                    cursor,
+                    spool.folder,
+                    lake,
+                    month,
+                    versions[month],
+                    noted.get(month),
+                    # a part that says the same once more makes its rows newer
+                    again=not whole,
+                )
                 for month in months
             ]
 
@@ -102,9 +119,10 @@ def replace_months(
     return written
 
 
-def newest_capture(spool: Spool, lake: StreamLake) -> str:
-    """The latest ``as_of`` of the rows in a lake, ISO 8601 UTC; empty when there are none."""
-    newest = ""
+def newest_capture(spool: Spool, lake: StreamLake, confirmed: str = "") -> str:
+    """When what a lake holds was captured last, ISO 8601 UTC: the latest ``as_of`` of its rows, or
+    when a picture ``confirmed`` them. Empty when there are none."""
+    newest = confirmed
     for month in lake.partitions():
         try:
             (found,) = spool.connection.execute(
@@ -182,6 +200,7 @@ def _offer(
     months: Sequence[date],
     as_of: str,
     origin: str,
+    confirmed: str,
     *,
     merged: bool,
 ) -> None:
@@ -207,9 +226,14 @@ def _offer(
         path = lake.path(month)
         if merged and path.exists():
             try:
+                (newest,) = cursor.execute(
+                    f"select coalesce(max(as_of), '') from {parquet.FILE}", [str(path)]
+                ).fetchall()[0]
+                # into a month that was written since, rows of other files may have come
+                least = confirmed if newest < confirmed else ""
                 cursor.execute(
-                    "insert into offered by name"
-                    f" select date '{month}' as month, * from {parquet.FILE}",
+                    f"insert into offered by name select date '{month}' as month,"
+                    f" * replace (greatest(as_of, '{least}') as as_of) from {parquet.FILE}",
                     [str(path)],
                 )
             except duckdb.Error as error:
@@ -266,9 +290,12 @@ def _replace(
     month: date,
     version: Version,
     noted: Version | None,
+    *,
+    again: bool,
 ) -> Written:
-    """Let a partition hold the offered rows, if it does not hold them already."""
-    if version == noted:
+    """Let a partition hold the offered rows, if it does not hold them already, or ``again``."""
+    is_same = version == noted
+    if is_same and not again:
         return Written(month, version, True, False, 0, 0, 0)
     path, piece = lake.path(month), folder / f"{lake.stream}-{month}.parquet"
     place = str(piece).replace("'", "''")
@@ -279,15 +306,15 @@ def _replace(
         " row_group_size 20480)"
     )
     existed = path.exists()
-    new, altered, vanished = version.rows, 0, 0
-    if existed:
+    new, altered, vanished = (0 if is_same else version.rows), 0, 0
+    if existed and not is_same:
         new, altered, vanished = _difference(cursor, lake, month, piece)
         lake.archive_partition(month)
     content = piece.read_bytes()
     lake.expect(month, content)
     write_atomically(path, content)
     piece.unlink()
-    return Written(month, version, existed, True, new, altered, vanished)
+    return Written(month, version, existed, not is_same, new, altered, vanished)
 
 
 def _difference(

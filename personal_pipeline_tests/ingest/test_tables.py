@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 from collections.abc import Iterator
@@ -162,6 +163,37 @@ def test_parts_add_to_each_other_in_any_order(tmp_path: Path) -> None:
             dropped(home, source, *files[place], hour=place)
         found.append(values(home, source))
     assert all(each == {"10-01": 3, "10-02": 2, "10-03": 3} for each in found)
+
+
+def test_the_newest_word_counts_whatever_came_before_it_and_in_whatever_order(
+    tmp_path: Path,
+) -> None:
+    """Three exports of one row: the first and the last say the same, one in between does not; each
+    may break off."""
+    source = source_of(Coverage.PICTURE)
+    says = {1: "2026-10-01,1,0x1", 2: "2026-10-01,2,0x2", 3: "2026-10-01,1,0x3"}
+    for number, (order, cut) in enumerate(
+        itertools.product(
+            itertools.permutations(says), itertools.product(["", "cut"], repeat=len(says))
+        )
+    ):
+        home = Home(tmp_path / str(number)).ensure()
+        for hour in order:
+            lines = [says[hour], *filter(None, [cut[hour - 1]])]
+            dropped(home, source, *lines, hour=hour, name=f"{hour}")
+        assert values(home, source) == {"10-01": 1}, (order, cut)
+
+
+def test_an_older_export_changes_nothing_after_the_reader_changed(home: Home) -> None:
+    source = source_of(Coverage.PICTURE)
+    dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,1,0x1", hour=1)
+    # it confirms September, and the reader that has changed since reads older ones anew
+    dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,1,0x2", hour=3)
+    (drop,) = source.drops
+    streams = tuple(dataclasses.replace(each, code_version="2") for each in drop.streams)
+    changed = dataclasses.replace(source, drops=(dataclasses.replace(drop, streams=streams),))
+    dropped(home, changed, "2026-09-01,7,0x1", hour=2)
+    assert values(home, source) == {"09-01": 1, "10-01": 1}
 
 
 def test_versions_are_true_of_the_files_and_damage_is_told(home: Home) -> None:

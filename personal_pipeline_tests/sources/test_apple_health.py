@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
@@ -184,6 +184,50 @@ def test_members_of_a_correlation_count_once(home: Home) -> None:
     [found] = rows(home, "correlations")
     assert [each["value"] for each in found["records"]] == ["121", "79"]
     assert found["metadata"] == {"k": "v"}
+
+
+def test_what_was_put_down_twice_is_one(home: Home) -> None:
+    """The same steps, the same workout, the same meal, put down again on another day."""
+    later = {"created": "2026-10-09 08:10:00"}
+    at = ("2026-10-03 08:00:00", "2026-10-03 08:10:00")
+    steps = [record("StepCount", *at, "912", **more) for more in ({}, later)]
+    other = [
+        record("StepCount", *at, "913"),
+        record("StepCount", *at, "912", source="Robin’s iPhone"),
+        record("StepCount", at[0], at[0], "912"),
+    ]
+    workout = WORKOUT.replace(
+        'creationDate="2026-10-03 09:31:00 +0200" startDate', 'creationDate="{}" startDate', 1
+    )
+    meal = (
+        '<Correlation type="HKCorrelationTypeIdentifierFood" sourceName="Food" creationDate="{0}" '
+        'startDate="2026-10-05 07:00:00 +0000" endDate="2026-10-05 07:00:00 +0000">'
+        '<Record type="HKQuantityTypeIdentifierDietaryWater" sourceName="Food" unit="mL" '
+        'creationDate="{0}" startDate="2026-10-05 07:00:00 +0000" '
+        'endDate="2026-10-05 07:00:00 +0000" value="{1}"/></Correlation>'
+    )
+    mood = (
+        '<Record type="HKDataTypeStateOfMind" sourceName="Mind" valence="-0.25" '
+        'creationDate="{}" startDate="2026-10-07 09:00:00 +0200"/>'
+    )
+    hearing = (
+        '<Audiogram sourceName="Ear" creationDate="{}" startDate="2026-10-08 09:00:00 +0200"/>'
+    )
+    days = ("2026-10-08 09:00:00 +0200", "2026-10-09 09:00:00 +0200")
+    drop(
+        home,
+        xml(
+            *steps,
+            *other,
+            *(each.format(day) for each in (workout, mood, hearing) for day in days),
+            *(meal.format(day, amount) for day in days for amount in (250, 300)),
+        ),
+    )
+    assert len(rows(home, "records")) == 1 + len(other)
+    for stream, count in {
+        "workouts": 1, "correlations": 2, "state_of_mind": 1, "other_elements": 1
+    }.items():  # fmt: skip
+        assert len(rows(home, stream)) == count, stream
 
 
 def test_everything_else_is_kept(home: Home) -> None:
@@ -539,8 +583,27 @@ def cut(home: Home, lines: Sequence[str]) -> list[Any] | None:
         return spool.connection.execute("select * from records order by all").fetchall()
 
 
+def of_steps(*values: str) -> list[str]:
+    at = "2026-10-01 10:00:00"
+    return [record("StepCount", at, at, value) for value in values]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(usual_records(), min_size=1, max_size=40))
+# values as long as a time stand where times do
+@example(of_steps("", "", "0" * 25))
+@example(of_steps("0" * 25))
+@example(
+    [
+        record(
+            *("x" * 3, "2026-10-01 10:00:00", "2026-10-01 10:00:00", "v" * 25),
+            source="s" * 25,
+            unit="u" * 25,
+            within=f'<MetadataEntry key="{"k" * 25}" value="{"v" * 25}"/>' * 3,
+        )
+    ]
+    * 3
+)
 def test_what_is_cut_in_bulk_is_what_the_parser_reads(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:

@@ -4,7 +4,9 @@ lake, then the SQL that dbt made of the models, judged by counting second for se
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,6 +137,29 @@ def test_a_day(body: Body) -> None:
          "counted": None},
         {"metric": "steps", "source_name": PHONE_NAME, "left_out": 250, "counted": 340},
     ]  # fmt: skip
+
+
+def test_rows_that_were_only_put_down_twice_count_once(body: Body, faults: Path) -> None:
+    with zipfile.ZipFile(faults / "apple_twice.zip") as archive:
+        written = archive.read("apple_health_export/export.xml").decode()
+    day = body.of(*re.findall("<Record .*?/>", written)).day("2024-03-05")
+    assert (day["steps"], day["exercise_minutes"]) == (100, 1)
+
+
+def test_a_reading_of_nothing_is_none(body: Body) -> None:
+    day = body.of(
+        measured("HeartRate", RING_NAME, at("2026-10-03T08:05"), 0, 0, "count/min"),
+        measured("HeartRate", WATCH_NAME, at("2026-10-03T08:06"), 0, 60, "count/min"),
+        measured("RestingHeartRate", WATCH_NAME, at("2026-10-03T00:00"), 60, 0, "count/min"),
+        measured("RestingHeartRate", RING_NAME, at("2026-10-03T00:00"), 60, 48, "count/min"),
+        measured("BodyMass", RING_NAME, at("2026-10-03T07:00"), 0, 0, "kg"),
+        measured("StepCount", WATCH_NAME, at("2026-10-03T08:05"), 600, 0),
+    ).day("2026-10-03")
+    assert (day["heart_rate_lowest"], day["heart_rate_average"]) == (60, 60)
+    assert day["resting_heart_rate"] == 48
+    assert "weight_kg" not in day
+    # of steps, nothing is something
+    assert day["steps"] == 0
 
 
 def stage(source: str, start: str, minutes: int, name: str) -> str:

@@ -413,6 +413,160 @@ def test_a_track_that_breaks_off_gives_its_points_and_one_with_entities_nothing(
     assert "refused" in found.problems[0]
 
 
+# ------------------------------------------------------------ what a session lacks or has wrong
+
+
+def session_of(start: int, end: int, elapsed: int | None, samples: range) -> Recording:
+    """A session as a device tells it, all in seconds since 1989, and a sample each second."""
+    fit = Fit().define(0, 20, [(253, "uint32"), (3, "uint8")])
+    for at in samples:
+        fit.write(0, at, 140)
+    fit.define(1, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32")])
+    fit.write(1, end, start, 1, None if elapsed is None else elapsed * 1000)
+    return only("x.fit", fit.bytes())
+
+
+AT, HOUR, DAY = seconds(START), 3600, 86_400
+
+
+@pytest.mark.parametrize(
+    ("start", "elapsed", "span"),
+    [
+        pytest.param(AT, 2 * HOUR, (AT, AT + 2 * HOUR), id="as it is told"),
+        pytest.param(AT - 600, 2 * HOUR, (AT - 600, AT + 2 * HOUR - 600), id="a late first sample"),
+        pytest.param(AT - 48 * DAY, 48 * DAY, (AT, AT + 2 * HOUR - 1), id="weeks before"),
+        pytest.param(AT - 7 * DAY, 7 * DAY + 3 * HOUR, (AT, AT + 3 * HOUR), id="days before"),
+        pytest.param(AT - 8_000 * DAY, 2 * HOUR, (AT, AT + 2 * HOUR - 1), id="another year"),
+        pytest.param(AT + 90 * DAY, 2 * HOUR, (AT, AT + 2 * HOUR - 1), id="in the future"),
+        pytest.param(AT - HOUR, 2 * HOUR, (AT, AT + 2 * HOUR - 1), id="the clock of another zone"),
+        pytest.param(AT + 8 * HOUR, 2 * HOUR, (AT, AT + 2 * HOUR - 1), id="likewise, behind"),
+        pytest.param(AT, 20 * DAY, (AT, AT + 2 * HOUR - 1), id="never stopped"),
+        pytest.param(AT, None, (AT, AT + 2 * HOUR - 1), id="without a length"),
+    ],
+)
+def test_samples_bound_their_session(
+    start: int, elapsed: int | None, span: tuple[int, int]
+) -> None:
+    found = session_of(start, start, elapsed, range(AT, AT + 2 * HOUR)).record
+    began, ended = (datetime.fromisoformat(found[each]) for each in ("start_at", "end_at"))
+    assert (seconds(began), seconds(ended)) == span
+
+
+def test_a_sport_without_samples_keeps_its_time() -> None:
+    """A swim, and then a ride that was recorded."""
+    fit = Fit().define(0, 20, [(253, "uint32"), (5, "uint32")])
+    for number in range(100):
+        fit.write(0, AT + 3 * DAY + number, (1_000 + 5 * number) * 100)
+    fit.define(1, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32")])
+    for start, sport in ((AT, 5), (AT + 3 * DAY, 2)):
+        fit.write(1, start + 100, start, sport, 100_000)
+    swim, cycled = recordings_of("x.fit", fit.bytes()).recordings
+    assert swim.record["start_at"] == "2024-01-15T07:30:00Z"
+    assert "computed" not in swim.record
+    assert cycled.record["start_at"] == "2024-01-18T07:30:00Z"
+
+
+def test_a_device_that_counts_on_is_read_from_where_each_sport_began() -> None:
+    fit = Fit().define(0, 20, [(253, "uint32"), (5, "uint32")])
+    for number in range(200):
+        fit.write(0, AT + number, 5 * number * 100)
+    fit.define(1, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32")])
+    for start in (AT, AT + 100):
+        fit.write(1, start + 100, start, 2, 100_000)
+    found = [each.record["computed"]["total_distance"] for each in
+             recordings_of("x.fit", fit.bytes()).recordings]  # fmt: skip
+    assert found == [495, 500]
+
+
+def test_where_nothing_counts_the_metres_the_speed_tells_them() -> None:
+    """By a developer field, as of a foot pod, with a pause of an hour in between."""
+    fit = Fit()
+    fit.define(1, 206, [(0, "uint8"), (1, "uint8"), (2, "uint8"), (3, "string8"), (15, "uint8")])
+    fit.write(1, 0, 4, 0x88, "Speed", 6)
+    fit.define(2, 20, [(253, "uint32"), (7, "uint16")], [(4, 4, 0)])
+    for number in range(600):
+        at = AT + number + (HOUR if number >= 300 else 0)
+        fit.write(2, at, 0, raw=struct.pack("<f", 2.5))
+    fit.define(3, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32")])
+    fit.write(3, AT + HOUR + 600, AT, 1, (HOUR + 600) * 1000)
+    found = only("pod.fit", fit.bytes())
+    assert found.record["computed"] == {
+        "total_timer_time": 600, "total_distance": 1500, "avg_speed": 2.5, "max_speed": 2.5,
+    }  # fmt: skip
+    # a power of 0 from the first to the last
+    assert "power" not in found.samples.measures
+
+
+def test_zeros_of_a_device_without_a_sensor_do_not_hide_the_one_beside_it() -> None:
+    fit = Fit()
+    fit.define(1, 206, [(0, "uint8"), (1, "uint8"), (2, "uint8"), (3, "string8"), (15, "uint8")])
+    fit.write(1, 0, 4, 0x84, "Power", 7)
+    fit.define(2, 20, [(253, "uint32"), (3, "uint8"), (7, "uint16")], [(4, 2, 0)])
+    for number in range(4):
+        pulse = (0, 0, 150, 250)[number]
+        fit.write(2, AT + number, pulse, 0, raw=struct.pack("<H", 0 if number else 200))
+    found = only("stryd.fit", fit.bytes())
+    # coasting is a power of 0
+    assert found.samples.measures["power"].tolist() == [200, 0, 0, 0]
+    assert found.record["session"]["avg_power"] == 50
+    assert np.isnan(found.samples.measures["heart_rate"]).tolist() == [True, True, False, False]
+    # no person's heart beats as fast as the last one
+    session = found.record["session"]
+    assert (session["avg_heart_rate"], session["max_heart_rate"]) == (150, 150)
+
+
+def test_laps_tell_what_samples_do_not() -> None:
+    fit = Fit().define(0, 20, [(253, "uint32"), (7, "uint16")])
+    fit.write(0, AT, 250).write(0, AT + 1, 350)
+    fit.define(1, 19, [(253, "uint32"), (2, "uint32"), (8, "uint32"), (15, "uint8"),
+                       (16, "uint8"), (20, "uint16")])  # fmt: skip
+    fit.write(1, AT + 1, AT, 1_000, 120, 130, 300).write(1, AT + 4, AT + 1, 3_000, 160, 170, 300)
+    fit.define(2, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32")])
+    fit.write(2, AT + 4, AT, 2, 4_000)
+    found = only("laps.fit", fit.bytes()).record["computed"]
+    assert (found["avg_heart_rate"], found["max_heart_rate"]) == (150, 170)
+    assert (found["avg_power"], found["max_power"]) == (300, 350)
+
+
+def test_samples_of_another_year_are_counted_and_left_out() -> None:
+    lines = gpx(START, 60).decode()
+    early = lines.replace("2024-01-15T07:30:00Z", "1999-08-22T00:00:00Z")
+    found = recordings_of("glitch.gpx", early.encode())
+    assert found.recordings[0].record["start_at"] == "2024-01-15T07:30:01Z"
+    assert found.problems == (
+        "1 points in it have a time that cannot be, as when the clock of a device is not set",
+    )
+    fit = Fit().define(0, 20, [(253, "uint32"), (3, "uint8")])
+    for at in (AT - 2_000 * DAY, *range(AT, AT + 60)):
+        fit.write(0, at, 120)
+    found = recordings_of("glitch.fit", fit.bytes())
+    assert found.recordings[0].record["start_at"] == "2024-01-15T07:30:00Z"
+    assert found.problems == ("1 records in it have no time",)
+
+
+@pytest.mark.parametrize("year", ["1901", "1970", "9999"])
+def test_a_track_of_an_impossible_year_says_so(year: str) -> None:
+    for content in (gpx(START, 60), tcx(START, 60)):
+        found = recordings_of("old", content.replace(b"2024-", f"{year}-".encode()))
+        assert found.recordings == ()
+        assert found.other is None
+        [problem] = found.problems
+        assert problem.startswith("60 points in it have a time that cannot be")
+
+
+def test_laps_of_a_tcx_do_not_hide_a_higher_sample() -> None:
+    content = tcx(START, 60).replace(
+        b"<Track>",
+        b"<MaximumHeartRateBpm><Value>120</Value></MaximumHeartRateBpm>"
+        b"<AverageHeartRateBpm><Value>110</Value></AverageHeartRateBpm><Track>",
+    )
+    found = only("run.tcx", content).record
+    assert found["computed"]["max_heart_rate"] == found["computed"]["avg_heart_rate"] == 130
+    without = content.replace(b"<HeartRateBpm>", b"<X>").replace(b"</HeartRateBpm>", b"</X>")
+    found = only("run.tcx", without).record["computed"]
+    assert (found["avg_heart_rate"], found["max_heart_rate"]) == (110, 120)
+
+
 # ---------------------------------------------------------------------------------- the inbox
 
 

@@ -24,7 +24,8 @@ from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.fit import FIT
 from personal_pipeline.sources.strava import STRAVA
 from personal_pipeline_tests.sources.apple_health_exports import WATCH, record, xml, zipped
-from personal_pipeline_tests.sources.fit_files import archive, gpx, ride, row, table
+from personal_pipeline_tests.sources.fit_files import Fit, archive, gpx, ride, row, table
+from personal_pipeline_tests.sources.fit_files import seconds as fit_seconds
 from personal_pipeline_tests.sources.fit_files import zipped as gzipped
 from personal_pipeline_tests.sql.conftest import Warehouse
 
@@ -315,6 +316,127 @@ def test_a_month_built_alone_is_as_it_is_among_all(sport: Sport) -> None:
             ).fetchall()
             assert alone == whole, (name, month)
             assert whole
+
+
+def fault(faults: Path, name: str) -> Drop:
+    path = faults / name
+    return Drop(path.name, path.read_bytes())
+
+
+def test_what_a_summary_lacks_comes_from_the_samples(sport: Sport, faults: Path) -> None:
+    sport.of(
+        fault(faults, "fit_no_average_in_summary.fit"),
+        fault(faults, "fit_developer_power/06_developer.fit"),
+    )
+    found = {f"{each['day']:%m-%d}": each for each in sport.activities()}
+    assert found["03-19"]["heart_rate_average"] == found["03-19"]["heart_rate_highest"] == 150
+    power = found["05-06"]
+    assert (power["power_average"], power["power_highest"]) == (254.5, 259)
+    assert '"power_average":"file"' in power["told_by"]
+
+
+def test_a_pulse_of_nothing_is_none(sport: Sport, faults: Path) -> None:
+    sport.of(
+        fault(faults, "fit_heart_rate_zero.fit"),
+        strava(row(1, "Mar 6, 2024, 7:30:00 AM", elapsed_time="1800", average_heart_rate="0",
+                   max_heart_rate_2="0", average_watts="0", max_watts="0",
+                   weighted_average_power="0"), _1=ride(datetime(1999, 6, 1, tzinfo=UTC), 3)),
+        answer(7, datetime(2024, 3, 7, tzinfo=UTC), average_heartrate=0, average_watts=0.0),
+        health(workout(datetime(2024, 3, 8, tzinfo=UTC), 600).replace(
+            "/>", '><WorkoutStatistics type="HKQuantityTypeIdentifierHeartRate" average="0" '
+            'maximum="0" unit="count/min"/></Workout>')),
+    )  # fmt: skip
+    activities = sport.activities()
+    assert len(activities) == 4
+    for each in activities:
+        assert not [name for name in each if name.startswith(("heart_rate", "power"))]
+    [week] = sport.rows("select * from marts.athletic_performance_weekly where week > '2000-01-01'")
+    assert week["hours_without_heart_rate"] == pytest.approx(
+        0.5 + 0.5 + 600 / 3600 + 60 / 3600, 0.01
+    )
+    [samples] = sport.rows(
+        "select count(*) as count, count(heart_rate) as known from marts.activity_samples"
+        " where month > '2000-01-01'"
+    )
+    assert samples == {"count": 1800, "known": 0}
+
+
+def test_samples_bound_a_session_that_begins_weeks_before_them(sport: Sport, faults: Path) -> None:
+    sport.of(fault(faults, "fit_bad_start/09_absurd.fit"))
+    [found] = sport.activities()
+    assert found["day"] == date(2026, 5, 9)
+    assert (found["end_at"] - found["start_at"]).total_seconds() == 119
+
+
+def test_highest_of_a_summary_does_not_hide_a_higher_sample(sport: Sport) -> None:
+    """Devices that sum up their laps may forget what was between two of them."""
+    at = fit_seconds(START)
+    fit = Fit().define(0, 20, [(253, "uint32"), (3, "uint8"), (7, "uint16")])
+    for n in range(100):
+        fit.write(0, at + n, 188 if n == 50 else 150, 900 if n == 50 else 200)
+    fit.define(
+        1, 19, [(253, "uint32"), (2, "uint32"), (8, "uint32"), (16, "uint8"), (20, "uint16")]
+    )
+    fit.write(1, at + 99, at, 99_000, 160, 300)
+    fit.define(2, 18, [(253, "uint32"), (2, "uint32"), (5, "enum"), (7, "uint32"), (17, "uint8"),
+                       (21, "uint16")])  # fmt: skip
+    fit.write(2, at + 99, at, 2, 99_000, 160, 300)
+    sport.of(Drop("x.fit", fit.bytes()))
+    [found] = sport.activities()
+    assert (found["heart_rate_highest"], found["power_highest"]) == (188, 900)
+
+
+WORDS = {
+    "ride": ["Ride", "Virtual Ride", "E-Mountain Bike Ride", "Radfahrt", "Virtuelle Radfahrt",
+             "Vélo", "Sortie à vélo", "Bicicleta", "Giro in bici", "Pedalada", "Fietsrit",
+             "Cykeltur", "Jazda na rowerze", "Jazda na rowerze górskim", "Bisiklet Sürüşü",
+             "Велозаезд", "ライド", "バーチャルライド", "라이딩", "骑行", "虚拟骑行"],
+    "run": ["Run", "TrailRun", "Lauf", "Virtueller Lauf", "Course à pied", "Carrera", "Corsa",
+            "Corrida", "Hardlopen", "Bieg", "Löpning", "Løb", "Пробежка", "ランニング",
+            "달리기", "跑步"],
+    "swim": ["Swim", "Schwimmen", "Natation", "Natación", "Nuoto", "Zwemmen", "Pływanie", "水泳"],
+    "row": ["Rowing", "Canoeing", "Rudern", "Aviron", "Remo", "Wioślarstwo", "划船"],
+    "ski": ["Nordic Ski", "Backcountry Ski", "Skilanglauf", "Ski de randonnée", "Esquí alpino",
+            "Narciarstwo alpejskie", "Snowboard", "スキー"],
+    "hike": ["Hike", "Wanderung", "Randonnée", "Senderismo", "Wędrówka", "ハイキング", "徒步"],
+    "walk": ["Walk", "Spaziergang", "Marche", "Caminata", "Passeggiata", "Spacer", "걷기"],
+    "climb": ["Rock Climb", "Klettern", "Escalade", "Wspinaczka"],
+    "strength": ["Weight Training", "Krafttraining", "Musculation", "Trening siłowy"],
+    "yoga": ["Yoga", "Joga", "ヨガ"],
+    "skate": ["Ice Skate", "Eislauf", "Inline Skate", "Patinage", "Jazda na łyżwach"],
+    "gym": ["Elliptical", "Stair-Stepper"],
+    # of no kind that we know: these hold letters of one
+    None: ["Workout", "Training", "Rower", "Kayak", "Motorcycling", "Wyścig miejski", "Trampolin",
+           "トランポリン", "Golf", "Swim Bike Run", "Crowd", "Throwing", "Jet Ski", "Bikini", ""],
+}  # fmt: skip
+
+
+def test_kinds_are_known_by_whole_words_in_many_languages(sport: Sport) -> None:
+    named = [(kind, word) for kind, words in WORDS.items() for word in words]
+    rows = [
+        row(n + 2, written(START + timedelta(days=n)), word, elapsed_time="600")
+        for n, (_, word) in enumerate(named)
+    ]
+    sport.of(strava(*rows, _1=ride(datetime(1999, 6, 1, tzinfo=UTC), 3)))
+    found = [
+        (each.get("kind"), word)
+        for each, (_, word) in zip(
+            sorted(sport.activities(), key=lambda each: each["day"]), named, strict=True
+        )
+    ]
+    assert found == named
+
+
+def test_a_word_that_nobody_knows_leaves_the_kind_to_the_file(sport: Sport, faults: Path) -> None:
+    sport.of(
+        fault(faults, "strava_polish/pl.zip"),
+    )
+    found = {each["name"]: each["kind"] for each in sport.activities()}
+    assert found == {"Popołudniowa jazda": "ride", "Poranny bieg": "run"}
+    greek = {"elapsed_time": "60", "filename": "activities/1.fit.gz"}
+    sport.of(strava(row(2, written(START), "Ποδηλασία", **greek), _1=ride(START)))
+    [found_one] = sport.activities()
+    assert (found_one["kind"], found_one["records"]) == ("ride", 2)
 
 
 @st.composite

@@ -120,6 +120,62 @@ def test_another_language_is_read_by_the_order_of_its_columns() -> None:
     assert rows["9"]["distance_m"] == 10000.5
 
 
+def german(count: int, *, file_at: int | None = None, text: str = "") -> bytes:
+    """A table in German; of its activities at most one has a file."""
+    headers = [
+        "Aktivitäts-ID", "Aktivitätsdatum", "Name der Aktivität", "Aktivitätsart", "Beschreibung",
+        "Verstrichene Zeit", "Distanz", "Max. Herzfrequenz", "Relative Leistung", "Pendeln",
+        "Notiz", "Ausrüstung", "Dateiname", "Gewicht", "Radgewicht", "Verstrichene Zeit",
+        "Bewegungszeit", "Distanz",
+    ]  # fmt: skip
+    lines = [
+        row(n, f"{n % 28 + 1:02}.02.2015, 08:00:00", "Lauf", distance="5,00", elapsed_time="1800",
+            distance_2="5000.0", activity_description=text,
+            filename="activities/7.fit" if n == file_at else "")[: len(headers)]
+        for n in range(count)
+    ]  # fmt: skip
+    return table(*lines, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("count", "file_at"), [(1, None), (36, 35), (36, None), (900, 899), (900, None)]
+)
+def test_another_language_is_read_also_where_the_first_activities_have_no_file(
+    count: int, file_at: int | None
+) -> None:
+    found, bad = read(german(count, file_at=file_at, text="eins\nzwei"))
+    assert not bad
+    assert len(found) == count
+    assert found["0"]["distance_m"] == 5000
+    assert found["0"]["columns"]["Activity Type"] == "Lauf"
+
+
+def test_another_table_of_many_columns_is_none_of_stravas() -> None:
+    lines = german(3).decode().splitlines(keepends=True)
+    other = lines[0].replace("Verstrichene Zeit", "Stunden", 1).replace("Distanz", "Meter", 1)
+    assert layout_of([other, *lines[1:]]) is None
+    assert layout_of([lines[0], *(each.replace("1800", "halb") for each in lines[1:])]) is None
+    assert layout_of(lines[:1]) is None
+
+
+def test_the_first_activities_of_an_archive_were_typed_in(home: Home, faults: Path) -> None:
+    path = faults / "strava_german_by_hand" / "de_byhand.zip"
+    receipt = dropped(home, Path(shutil.copy(path, home.inbox))).receipt
+    assert (receipt.source, receipt.problem, receipt.unreadable) == ("strava", None, 0)
+    assert len(kept(home, "activities")) == 36
+    assert len(kept(home, "recordings")) == 1
+
+
+def test_a_track_of_1901_leaves_its_row_and_is_told(home: Home) -> None:
+    old = FILES["activities/12.gpx"].replace(b"2024-", b"1901-")
+    files = {**FILES, "activities/12.gpx": old}
+    receipt = dropped(home, archive(home.inbox / "export_1.zip", TABLE, files)).receipt
+    assert (receipt.unreadable, len(kept(home, "activities"))) == (1, 4)
+    [text] = [path.read_text() for path in (home.quarantine / "strava" / "export").iterdir()]
+    assert "a time that cannot be" in text
+    assert "activities/12.gpx" in text
+
+
 def test_an_archive_of_old_has_few_columns_and_metres() -> None:
     old = b"id,date,name,type,description,elapsed_time,distance,commute,gear,filename\n"
     rows, _ = read(old + b"5,2016-03-05 17:15:36,Ride,Ride,,1892,12043.8,false,,activities/5.gpx\n")

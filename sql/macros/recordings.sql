@@ -13,14 +13,14 @@
     {{ utc_from_text("record ->> '$.start_at'") }} as start_at,
     {{ utc_from_text("record ->> '$.end_at'") }} as end_at,
     try_cast(record ->> '$.utc_offset_seconds' as integer) as utc_offset_seconds,
-    {{ session_figure('total_timer_time') }} as moving_seconds,
-    {{ session_figure('total_distance') }} as distance_m,
+    {{ figure_or_computed('total_timer_time') }} as moving_seconds,
+    {{ figure_or_computed('total_distance') }} as distance_m,
     {{ session_figure('total_ascent') }} as elevation_gain_m,
-    {{ session_figure('avg_heart_rate') }} as heart_rate_average,
-    {{ session_figure('max_heart_rate') }} as heart_rate_highest,
-    {{ session_figure('avg_power') }} as power_average,
-    {{ session_figure('max_power') }} as power_highest,
-    {{ session_figure('normalized_power') }} as power_normalized,
+    {{ figure_or_computed('avg_heart_rate') }} as heart_rate_average,
+    {{ highest_figure('max_heart_rate') }} as heart_rate_highest,
+    {{ figure_or_computed('avg_power') }} as power_average,
+    {{ highest_figure('max_power') }} as power_highest,
+    nullif({{ session_figure('normalized_power') }}, 0) as power_normalized,
     {{ session_figure('total_calories') }} as calories,
     {{ session_figure('training_stress_score') }} as training_stress_score,
     coalesce(
@@ -60,6 +60,30 @@
 {% macro session_figure(name) -%}
     case when try_cast(record ->> '$.session.{{ name }}' as double) >= 0
         then try_cast(record ->> '$.session.{{ name }}' as double) end
+{%- endmacro %}
+
+
+{% macro computed_figure(name) -%}
+    try_cast(record ->> '$.computed.{{ name }}' as double)
+{%- endmacro %}
+
+
+{# A figure as the session tells it, else as its samples and laps do. A 0 tells nothing where there
+   are other numbers; a pulse and a power of 0 are what a device without a sensor writes. #}
+{% macro figure_or_computed(name) -%}
+    coalesce(
+        nullif({{ session_figure(name) }}, 0),
+        {{ computed_figure(name) }}
+        {%- if not name.startswith('avg_') %},
+        {{ session_figure(name) }}
+        {%- endif %}
+    )
+{%- endmacro %}
+
+
+{# The highest that the session, a sample or a lap tells. #}
+{% macro highest_figure(name) -%}
+    nullif(greatest({{ session_figure(name) }}, {{ computed_figure(name) }}), 0)
 {%- endmacro %}
 
 

@@ -6,7 +6,8 @@ anything downstream.
 
 What surprised the author:
 - The document type of iOS 16.0 is not well-formed; a strict parser dies before the first record.
-- Nothing has an id, and exact duplicates occur: a record is its type, source, times and value.
+- Nothing has an id, and duplicates occur, exact ones and such that were only put down at another
+  time: a record is its type, source, beginning, end, unit and value.
 - The offset of all times is that of the phone when the export was made, not of where it happened.
   Another zone, or summer time, changes the text of every record and not one instant.
 - The text of a device holds an address in memory that differs in every export.
@@ -21,10 +22,17 @@ from personal_pipeline.sources.apple_health.export import WRITTEN, load_export, 
 from personal_pipeline.sources.apple_health.records import RECORDS, VOLATILE
 from personal_pipeline.sources.apple_health.routes import ROUTE_POINTS
 
+_CODE = "2"
+"""Since 2, when a row was put down is no part of what identifies it."""
+
 
 def _stream(name: str, description: str) -> DropStream:
     return DropStream(
-        name=name, description=description, coverage=Coverage.PICTURE, volatile=(WRITTEN,)
+        name=name,
+        description=description,
+        coverage=Coverage.PICTURE,
+        volatile=(WRITTEN,),
+        code_version=_CODE,
     )
 
 
@@ -46,6 +54,7 @@ EXPORT = Drop(
             ),
             coverage=Coverage.PICTURE,
             volatile=VOLATILE,
+            code_version=_CODE,
             table=RECORDS,
         ),
         DropStream(
@@ -55,6 +64,7 @@ EXPORT = Drop(
                 "second, degrees, UTC."
             ),
             coverage=Coverage.PICTURE,
+            code_version=_CODE,
             table=ROUTE_POINTS,
         ),
         _stream("workouts", "One row a workout, with its statistics, events and routes."),

@@ -69,6 +69,10 @@ _MOST_DIFFERENT = np.array(
     np.uint8,
 )
 """An octet of a record differs from the form by at most so much: a digit from a zero by itself."""
+_LETTER_BEFORE = len(b'nDate="') - 1
+_LETTER = ord("n")
+"""Of all names of attributes and entries, only that of the first time has this letter so far before
+its quote."""
 _BETWEEN_QUOTES = len(_TIME) + 1
 """From the quote before a time to the one behind it."""
 
@@ -147,6 +151,8 @@ class Cutter:
         # hardly anything else has three texts, one behind the other, of the length of a time
         timed = np.diff(quotes) == _BETWEEN_QUOTES
         candidates = np.flatnonzero(timed[:-4] & timed[2:-2] & timed[4:])
+        # but a value of that length, behind the last two of the times
+        candidates = candidates[octets[quotes[candidates] - _LETTER_BEFORE] == _LETTER]
         if not len(candidates) or candidates[-1] + _QUOTES >= len(quotes):
             return None
         forms = quotes[candidates] - _FORM.index(b'"')

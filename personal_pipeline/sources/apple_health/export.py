@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, date
+from typing import Any
 
 from personal_pipeline.ingest.contract import (
     Claim,
@@ -143,8 +144,7 @@ def _rows(
         moment = time_of(attributes.get("startDate") or attributes.get("dateIssued") or "")
         month = moment.date().replace(day=1) if moment and moment >= EARLIEST else captured
         record = {"tag": element.tag, **_record(element)}
-        content = {name: value for name, value in record.items() if name != WRITTEN}
-        yield DropRow("other_elements", month, f"{element.tag}/{_hash(content)}", record)
+        yield DropRow("other_elements", month, f"{element.tag}/{_hash(_measured(record))}", record)
 
 
 def _workout(element: Element, export: Export, spool: Spool) -> Iterator[DropRow | Unreadable]:
@@ -174,11 +174,21 @@ def _timed(stream: str, element: Element) -> DropRow | Unreadable:
             generic(element),
         )
     record = _record(element)
-    names = ("workoutActivityType", "type", "sourceName", "startDate", "endDate", "creationDate")
+    names = ("workoutActivityType", "type", "sourceName", "startDate", "endDate")
     identity = [record.get(name) for name in names]
     if stream != "workouts":
-        identity.append(_hash({name: value for name, value in record.items() if name != WRITTEN}))
+        identity.append(_hash(_measured(record)))
     return DropRow(stream, start.date().replace(day=1), _hash(identity), record)
+
+
+def _measured(value: Any) -> Any:
+    """What a record tells, without when it was put down: the same may be put down twice."""
+    if isinstance(value, dict):
+        left_out = (WRITTEN, "creationDate")
+        return {name: _measured(each) for name, each in value.items() if name not in left_out}
+    if isinstance(value, list):
+        return [_measured(each) for each in value]
+    return value
 
 
 def _record(element: Element) -> Record:

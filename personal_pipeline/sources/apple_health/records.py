@@ -40,10 +40,12 @@ RECORDS = Table(
         "device": "varchar",
         "offsets": "varchar",
     },
-    key=("type", "start_at", "sourceName", "end_at", "unit", "value", "created_at"),
+    key=("type", "start_at", "sourceName", "end_at", "unit", "value"),
 )
-"""Text as it is written, times in UTC with their offsets beside them. ``metadata`` is a JSON object
-of the metadata entries; ``more`` holds attributes and elements that are not known, as JSON."""
+"""When a row was put down says nothing of what was measured, and a phone may put it down once more
+(from a backup, from a watch): that is no part of the key. Text as it is written, times in UTC with
+their offsets beside them. ``metadata`` is a JSON object of the metadata entries; ``more`` holds
+attributes and elements that are not known, as JSON."""
 
 VOLATILE = ("offsets",)
 """The offset is that of the phone when the export was made, and may differ in the next one."""

@@ -7,6 +7,7 @@ What surprised the author:
 - Times count from 1989, but a device that has not found a satellite yet counts from when it was
   switched on.
 - A developer field may be the only one that has the power: it says which field it stands for.
+- A summary may lack what its samples tell, or have zeros, or begin weeks before the first of them.
 - Not every FIT file is an activity: settings, courses and daily steps look the same from outside.
 - Strava gives back the very bytes that were uploaded, so their digest says which ride they are.
 """
@@ -45,6 +46,10 @@ def no_columns(_: Record) -> tuple[str, ...]:
     """A device writes what it has sensors for: fields that are new or lack say nothing of it."""
     return ()
 
+
+CODE = "2"
+"""Of the reader of recordings. Since 2 it computes figures from samples and laps, takes zeros for
+no measurement where there is no sensor, and bounds a session by its samples."""
 
 RECORDINGS = (
     "One row is what a device recorded of one activity: the session as its file tells it, laps, "
@@ -139,8 +144,9 @@ RECORDING = Drop(
     streams=(
         # the same file may come under another name
         DropStream(name="recordings", description=RECORDINGS, volatile=("file",),
-                   columns=no_columns),
-        DropStream(name="recording_samples", description=RECORDING_SAMPLES, table=SAMPLES),
+                   columns=no_columns, code_version=CODE),
+        DropStream(name="recording_samples", description=RECORDING_SAMPLES, table=SAMPLES,
+                   code_version=CODE),
     ),
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -60,6 +60,16 @@ _ACTIVITY_FILE = "activity"
 _SETTINGS = {USER_PROFILE: "user_profile", ZONES_TARGET: "zones_target"}
 _MOST_LISTED = 1_000
 """Laps and devices of a recording."""
+
+_LONGEST_WITHOUT_SAMPLE = 24 * 3600
+"""Seconds of a session without any sample, before the first or behind the last one, that may be."""
+_LONGEST_SHIFT = 15 * 60
+"""Seconds by which samples may begin and end later than their session."""
+_LONGEST_ELAPSED = 30 * 86_400
+_PAUSE = 3
+"""Times as long as usual between two samples is a pause."""
+_PULSE = (30, 240)
+"""Beats a minute of a living person; what is outside is noise of the sensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +158,7 @@ def _all(part: Part, message: int, developers: Developers) -> list[Record]:
 def _recordings(
     name: str, content: bytes, part: Part, file_id: Record, before: int
 ) -> tuple[list[Recording], int]:
-    """The recordings of a part, and how many of its records have no time."""
+    """The recordings of a part, and how many of its records have no time that can be."""
     developers = developer_fields(part)
     samples, lost = _samples(part, developers)
     sessions = [
@@ -163,7 +173,7 @@ def _recordings(
             return [], lost
         sport = next(iter(_all(part, SPORT, {})), {})
         told = {each: sport[each] for each in ("sport", "sub_sport") if each in sport}
-        session = {**told, **summary(samples)}
+        session = {**told, **summary(measured(samples))}
         sessions = [(float(samples.time.min()), session)]
     settings = {
         named: found[-1] for number, named in _SETTINGS.items() if (found := _all(part, number, {}))
@@ -188,17 +198,20 @@ def _recordings(
     starts = np.array([start for start, _ in sessions])
     belongs = np.clip(np.searchsorted(starts, samples.time, side="right") - 1, 0, None)
     made_of: list[Recording] = []
+    metres = 0.0
     for number, (start, session) in enumerate(sessions):
         after = sessions[number + 1][0] if number + 1 < len(sessions) else math.inf
         own = samples if len(sessions) == 1 else samples.at(np.flatnonzero(belongs == number))
+        own = measured(own)
+        its_laps = [each for at, each in laps if at < after and (start <= at or not number)]
         record = {
             **common,
             "is_summed_up": not is_told,
             "session": session,
-            "laps": [each for at, each in laps if at < after and (start <= at or not number)][
-                :_MOST_LISTED
-            ],
+            "computed": computed(own, its_laps, metres),
+            "laps": its_laps[:_MOST_LISTED],
         }
+        metres = max([metres, *_known(own.measures.get("distance")).tolist()])
         made = recording(name, content, before + number, start, record, own)
         if made:
             made_of.append(made)
@@ -217,24 +230,44 @@ def _start_of(session: Record) -> float | None:
 def recording(
     name: str, content: bytes, number: int, start: float, record: Record, samples: Samples
 ) -> Recording | None:
-    """A recording that begins at a time, in seconds since 1970; None when that cannot be."""
+    """A recording that begins at a time, in seconds since 1970, unless its samples say that it
+    cannot have; None when it cannot have begun at all."""
+    elapsed = record["session"].get("total_elapsed_time")
+    told = start, float(elapsed) if isinstance(elapsed, int | float) else None
+    start, end = _span(*told, samples.time)
     if not _earliest() <= start < 4e9:
         return None
     began = datetime.fromtimestamp(start, UTC)
-    elapsed = record["session"].get("total_elapsed_time")
-    if not isinstance(elapsed, int | float) or not 0 <= elapsed < 30 * 86_400:
-        elapsed = float(samples.time.max()) - start if len(samples) else 0.0
     digest = digest_of(content)
     record = {
         "file": name,
         "content": digest,
         "number": number + 1,
         "start_at": iso(start),
-        "end_at": iso(start + max(float(elapsed), 0.0)),
+        "end_at": iso(end),
         "samples": len(samples),
         **{each: value for each, value in record.items() if value not in (None, {}, [])},
     }
     return Recording(f"{digest}/{number + 1}", began.date().replace(day=1), record, samples)
+
+
+def _span(start: float, elapsed: float | None, times: Number) -> tuple[float, float]:
+    """When a session began and ended, in seconds since 1970. A device whose clock was wrong when it
+    began tells what cannot be: then its samples say it."""
+    is_told = elapsed is not None and 0 <= elapsed < _LONGEST_ELAPSED
+    end = start + elapsed if elapsed is not None and is_told else None
+    if not len(times):
+        return start, start if end is None else end
+    first, last = float(times.min()), float(times.max())
+    if end is None:
+        end = max(start, last)
+    is_shifted = first - start > _LONGEST_SHIFT and last - end > _LONGEST_SHIFT
+    if start > last or end < first or is_shifted:
+        return first, last
+    return (
+        first if first - start > _LONGEST_WITHOUT_SAMPLE else start,
+        last if end - last > _LONGEST_WITHOUT_SAMPLE else end,
+    )
 
 
 def _earliest() -> float:
@@ -278,7 +311,7 @@ def _devices(part: Part) -> list[Record]:
 
 
 def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
-    """The records of a part in the order of the file, and how many have no time."""
+    """The records of a part in the order of the file, and how many have no time that can be."""
     pieces = []
     places: list[int] = []
     for group in part.of(RECORD):
@@ -287,10 +320,13 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
         measures: dict[str, Number] = {}
         for measure, named in _BY_NAME.items():
             known = [one for each in named if isinstance(one := own.pop(each, None), np.ndarray)]
-            if known:
-                measures[measure] = known[0]
+            for column in known:
+                better = measures.get(measure, column)
+                measures[measure] = np.where(np.isnan(better), column, better)
         for number, column in native.items():
-            if (measure := _BY_NUMBER.get(number, "")) and measure not in measures:
+            measure = _BY_NUMBER.get(number, "")
+            # a device without a sensor of its own may write zeros
+            if measure and not _known(measures.get(measure)).any():
                 measures[measure] = column
         packed = own.pop("compressed_speed_distance", None)
         if isinstance(packed, list) and all(len(each) == 3 for each in packed):
@@ -307,8 +343,19 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
         order = np.argsort(np.array(places), kind="stable")
         whole = joined(pieces).at(order)
     there = ~np.isnan(whole.time)
-    lost = int(len(there) - there.sum())
-    return _plausible(whole.at(np.flatnonzero(there)) if lost else whole), lost
+    timeless = int(len(there) - there.sum())
+    near, strays = near_in_time(whole.at(np.flatnonzero(there)) if timeless else whole)
+    return _plausible(near), timeless + strays
+
+
+def near_in_time(samples: Samples) -> tuple[Samples, int]:
+    """Those that lie within a month of most of them, and how many do not: a clock that is set while
+    it records makes some of another year."""
+    if not len(samples):
+        return samples, 0
+    near = np.abs(samples.time - np.median(samples.time)) < _LONGEST_ELAPSED
+    strays = int(len(near) - near.sum())
+    return (samples.at(np.flatnonzero(near)) if strays else samples), strays
 
 
 def _unpacked(packed: list[Any]) -> dict[str, Number]:
@@ -382,28 +429,129 @@ def _plausible(samples: Samples) -> Samples:
     return replace(samples, measures=measures)
 
 
+def measured(samples: Samples) -> Samples:
+    """Without what devices write that have no sensor: a pulse of 0, and a power that is 0 from the
+    first to the last sample. (A power of 0 among others is somebody who coasts.)"""
+    measures = {**samples.measures}
+    if (pulse := measures.get("heart_rate")) is not None:
+        measures["heart_rate"] = np.where(pulse > 0, pulse, np.nan)
+    if (power := measures.get("power")) is not None and not _known(power).any():
+        del measures["power"]
+    return replace(samples, measures=measures)
+
+
+def _known(column: Number | None) -> Number:
+    return np.empty(0) if column is None else column[np.isfinite(column)]
+
+
 def summary(samples: Samples) -> Record:
     """What a device would have written of a session, from the samples, under the names of FIT."""
     told: Record = {
         "start_time": iso(float(samples.time.min())),
         "total_elapsed_time": round(float(samples.time.max() - samples.time.min()), 3),
+        **_figures(samples),
     }
-    names: dict[str, tuple[str, Callable[[Number], np.float64]]] = {
-        "total_distance": ("distance", np.max),
-        "avg_heart_rate": ("heart_rate", np.mean),
-        "max_heart_rate": ("heart_rate", np.max),
-        "avg_power": ("power", np.mean),
-        "max_power": ("power", np.max),
-        "max_speed": ("speed", np.max),
-    }
-    for name, (measure, of) in names.items():
-        column = samples.measures.get(measure)
-        if column is not None and (known := column[np.isfinite(column)]).size:
-            told[name] = round(float(of(known)), 3)
     altitude = samples.measures.get("altitude")
     if altitude is not None:
         told["total_ascent"] = round(ascent(altitude), 1)
     return told
+
+
+def computed(samples: Samples, laps: Sequence[Record] = (), metres_before: float = 0.0) -> Record:
+    """The figures of a session as its samples have them, under the names of FIT, and those of its
+    laps that samples do not tell. ``metres_before`` is the distance of the sessions before it in
+    the file: some devices count on."""
+    own, theirs = _figures(samples, metres_before), _figures_of_laps(laps)
+    # the highest that anybody saw: some devices write a sample in five seconds, and the laps of
+    # some forget what was before a pause
+    highest = {
+        name: max(own[name], theirs[name]) for name in _HIGHEST if name in own and name in theirs
+    }
+    return {**theirs, **own, **highest}
+
+
+_HIGHEST = ("max_heart_rate", "max_power", "max_speed")
+_AVERAGES = ("avg_heart_rate", "avg_power", "avg_speed")
+
+
+def _figures(samples: Samples, metres_before: float = 0.0) -> Record:
+    if not len(samples):
+        return {}
+    seconds = _seconds(samples.time)
+    told: Record = {"total_timer_time": round(float(seconds.sum()), 3)}
+    if (metres := _metres(samples, seconds, metres_before)) is not None:
+        told["total_distance"] = round(metres, 3)
+    for measure in ("heart_rate", "power", "speed"):
+        column = samples.measures.get(measure)
+        if column is None:
+            continue
+        there = np.isfinite(column)
+        if measure == "heart_rate":
+            there &= (column >= _PULSE[0]) & (column <= _PULSE[1])
+        if there.any():
+            weights = seconds[there] if seconds[there].any() else None
+            told[f"avg_{measure}"] = round(float(np.average(column[there], weights=weights)), 3)
+            told[f"max_{measure}"] = round(float(column[there].max()), 3)
+    return told
+
+
+def _figures_of_laps(laps: Sequence[Record]) -> Record:
+    """What laps tell together: sums, averages by their time, and maxima. Zeros tell nothing."""
+    told: Record = {}
+    for name in ("total_distance", *_AVERAGES, *_HIGHEST):
+        known = [
+            (float(value), float(seconds) if isinstance(seconds, int | float) else 0.0)
+            for each in laps
+            if isinstance(value := each.get(name), int | float) and value > 0
+            for seconds in [each.get("total_timer_time")]
+        ]
+        values, seconds = [value for value, _ in known], [each for _, each in known]
+        if name in _AVERAGES and sum(seconds) > 0:
+            told[name] = round(float(np.average(values, weights=seconds)), 3)
+        elif known and name not in _AVERAGES:
+            told[name] = round(max(values) if name in _HIGHEST else sum(values), 3)
+    return told
+
+
+def _seconds(time: Number) -> Number:
+    """For how long each sample counts: until the next one, but before a pause, and at the end, as
+    long as usual."""
+    steps = np.clip(np.diff(time), 0, None)
+    usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
+    return np.append(np.where(steps > _PAUSE * usual, usual, steps), usual)
+
+
+def _metres(samples: Samples, seconds: Number, before: float) -> float | None:
+    """The distance as it is counted; else along the places; else by the speed."""
+    counted = _known(samples.measures.get("distance"))
+    if counted.size:
+        goes_on = before > 0 and counted[0] >= before
+        return float(counted.max()) - (before if goes_on else 0.0)
+    latitude, longitude = (samples.measures.get(each) for each in ("latitude", "longitude"))
+    if latitude is not None and longitude is not None:
+        along = _known(metres_along(latitude, longitude))
+        if along.size > 1:
+            return float(along[-1])
+    speed = samples.measures.get("speed")
+    if speed is not None and np.isfinite(speed).any():
+        return float(np.nansum(speed * seconds))
+    return None
+
+
+_EARTH_METRES = 6_371_008.8
+
+
+def metres_along(latitude: Number, longitude: Number) -> Number:
+    """Metres from the first place on, over a sphere; NaN where there is no place."""
+    there = np.isfinite(latitude) & np.isfinite(longitude)
+    a, b = np.radians(latitude[there]), np.radians(longitude[there])
+    half = (
+        np.sin(np.diff(a) / 2) ** 2 + np.cos(a[:-1]) * np.cos(a[1:]) * np.sin(np.diff(b) / 2) ** 2
+    )
+    steps = 2 * _EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+    found = np.full(len(latitude), np.nan)
+    found[there] = np.concatenate([np.zeros(min(len(a), 1)), np.cumsum(steps)])
+    return found
 
 
 _NOISE_METRES = 3.0

@@ -18,13 +18,16 @@ from personal_pipeline.sources.fit.messages import Number
 from personal_pipeline.sources.fit.recording import (
     Contents,
     Samples,
+    computed,
+    measured,
+    metres_along,
+    near_in_time,
     recording,
     seconds_of,
     summary,
 )
 
 _DECLARED = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_EARTH_METRES = 6_371_008.8
 
 _GPX = {
     "ele": "altitude",
@@ -66,28 +69,42 @@ def recordings_of_track(name: str, content: bytes) -> Contents:
     problems = [] if not len(parser.error_log) else ["it is not well-formed, or breaks off"]
     tracks = root.iterfind(".//{*}trk" if kind == "gpx" else ".//{*}Activity")
     found = []
-    timeless = 0
+    timeless = impossible = 0
     for number, track in enumerate(tracks):
         points, names = (
             (track.iter("{*}trkpt"), _GPX) if kind == "gpx" else (track.iter("{*}Trackpoint"), _TCX)
         )
         rows = [_point(each, names) for each in points]
-        samples = _samples(rows)
-        timeless += len(rows) - len(samples)
+        without = sum(not row.get("time") for row in rows)
+        samples = measured(near_in_time(_samples(rows))[0])
+        timeless += without
+        impossible += len(rows) - without - len(samples)
         told = _told(track, kind == "gpx")
         start = seconds_of(told.get("start_time"))
         if len(samples):
-            start = min(start or np.inf, float(samples.time.min()))
-            told = {**summary(samples), **told}
+            first, last = float(samples.time.min()), float(samples.time.max())
+            start = min(start or np.inf, first)
+            told = {**summary(samples), **told, "total_elapsed_time": round(last - start, 3)}
         if start is None:
             continue
-        record: Record = {"format": kind, "is_summed_up": kind == "gpx", "session": told}
+        record: Record = {
+            "format": kind,
+            "is_summed_up": kind == "gpx",
+            "session": told,
+            "computed": computed(samples, _laps(track)),
+        }
         made = recording(name, content, number, start, record, samples)
         if made:
             found.append(made)
-    if timeless and found:
+    if timeless and (found or impossible):
         problems.append(f"{timeless:,} points in it have no time")
-    return Contents(tuple(found), tuple(problems), None if found else "route without times")
+    if impossible:
+        problems.append(
+            f"{impossible:,} points in it have a time that cannot be, as when the clock of a "
+            "device is not set"
+        )
+    is_route = not found and not impossible
+    return Contents(tuple(found), tuple(problems), "route without times" if is_route else None)
 
 
 def _local(tag: Any) -> str:
@@ -127,21 +144,28 @@ def _samples(rows: list[dict[str, str]]) -> Samples:
         name: np.array([_number(row.get(name)) for row in timed], np.float64) for name in names
     }
     if timed and "distance" not in measures and "latitude" in measures:
-        measures["distance"] = _distance(measures["latitude"], measures["longitude"])
+        measures["distance"] = metres_along(measures["latitude"], measures["longitude"])
     return Samples(np.array([time for time in times if time is not None], np.float64), measures)
 
 
-def _distance(latitude: Number, longitude: Number) -> Number:
-    """Metres from the start, over a sphere."""
-    there = np.isfinite(latitude) & np.isfinite(longitude)
-    a, b = np.radians(latitude[there]), np.radians(longitude[there])
-    half = (
-        np.sin(np.diff(a) / 2) ** 2 + np.cos(a[:-1]) * np.cos(a[1:]) * np.sin(np.diff(b) / 2) ** 2
-    )
-    steps = 2 * _EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
-    found = np.full(len(latitude), np.nan)
-    found[there] = np.concatenate([np.zeros(min(len(a), 1)), np.cumsum(steps)])
-    return found
+def _laps(track: Any) -> list[Record]:
+    """The laps of a TCX activity, under the names of FIT."""
+    names = {
+        "total_timer_time": "TotalTimeSeconds",
+        "avg_heart_rate": "AverageHeartRateBpm/{*}Value",
+        "max_heart_rate": "MaximumHeartRateBpm/{*}Value",
+        "max_speed": "MaximumSpeed",
+        "avg_power": "Extensions/{*}LX/{*}AvgWatts",
+        "max_power": "Extensions/{*}LX/{*}MaxWatts",
+    }
+    return [
+        {
+            name: value
+            for name, tag in names.items()
+            if np.isfinite(value := _number(each.findtext(f"{{*}}{tag}")))
+        }
+        for each in track.iterfind("{*}Lap")
+    ]
 
 
 def _told(track: Any, is_gpx: bool) -> Record:

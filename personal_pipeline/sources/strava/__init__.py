@@ -16,7 +16,7 @@ What surprised the author:
 from __future__ import annotations
 
 from personal_pipeline.ingest.contract import Coverage, Drop, DropStream, Source
-from personal_pipeline.sources.fit import RECORDING_SAMPLES, RECORDINGS, no_columns
+from personal_pipeline.sources.fit import CODE, RECORDING_SAMPLES, RECORDINGS, no_columns
 from personal_pipeline.sources.fit.formats import SAMPLES
 from personal_pipeline.sources.strava.answers import read_answer, recognise_answer
 from personal_pipeline.sources.strava.export import load_export, recognise_export
@@ -46,12 +46,14 @@ EXPORT = Drop(
             description=RECORDINGS,
             coverage=Coverage.PICTURE,
             columns=no_columns,
+            code_version=CODE,
         ),
         DropStream(
             name="recording_samples",
             description=RECORDING_SAMPLES,
             coverage=Coverage.PICTURE,
             table=SAMPLES,
+            code_version=CODE,
         ),
     ),
 )

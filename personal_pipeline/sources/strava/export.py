@@ -24,7 +24,7 @@ from personal_pipeline.sources.strava.table import Layout, layout_of, read_table
 
 TABLE = "activities.csv"
 FOLDER = "activities/"
-_HEAD_LINES = 30
+_HEAD_LINES = 300
 _HEAD_BYTES = 262_144
 _DAMAGED = (*DAMAGED_ZIP, OSError)
 

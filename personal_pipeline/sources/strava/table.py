@@ -44,6 +44,8 @@ _OLD = {
 
 _MISSING = re.compile(r"^translation missing:.*\.", re.IGNORECASE)
 _A_FILE = re.compile(r"^activities/[^,\"]+\.(?:fit|gpx|tcx)(?:\.gz)?$", re.IGNORECASE)
+_FEWEST_REPEATED = 2
+"""Headers of the first columns that later ones have too: time and distance at the least."""
 _KILOMETRE, _MILE, _YARD = 1000.0, 1609.344, 0.9144
 _UNITS = (_KILOMETRE, _MILE, 1.0, _YARD)
 
@@ -72,12 +74,36 @@ def layout_of(lines: Sequence[str]) -> Layout | None:
         named = [_OLD.get(plain_name(each), each) for each in headers]
         return Layout(delimiter, tuple(unique_names(named)))
     # another language: the order says what is what, if what is there fits it
-    at = _ENGLISH.index(FILE)
-    for cells in found[1:]:
-        if len(cells) == len(headers) > at and _A_FILE.match(cells[at]) and cells[0].isdigit():
-            named = [*_ENGLISH[: len(headers)], *headers[len(_ENGLISH) :]]
-            return Layout(delimiter, tuple(unique_names(named)))
+    lines_of_it = [cells for cells in found[1:] if len(cells) == len(headers)]
+    if _is_in_order(headers, lines_of_it):
+        named = [*_ENGLISH[: len(headers)], *headers[len(_ENGLISH) :]]
+        return Layout(delimiter, tuple(unique_names(named)))
     return None
+
+
+def _is_in_order(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
+    """Whether the columns are those of Strava in their order, whatever they are called: rows begin
+    with a number and name a file below ``activities/``. Activities that were typed in have none, of
+    thousands perhaps the first hundred: then headers repeat where Strava's do, and seconds are
+    numbers."""
+    at = _ENGLISH.index(FILE)
+    numbered = [cells for cells in lines if cells[0].strip().isdigit()]
+    if len(headers) <= at or not numbered:
+        return False
+    if any(_A_FILE.match(cells[at]) for cells in numbered):
+        return True
+    repeated = sum(
+        headers[place] == headers[_ENGLISH.index(name, place + 1)]
+        for place, name in enumerate(_ENGLISH[:at])
+        if name in _ENGLISH[at + 1 : len(headers)]
+    )
+    seconds = _ENGLISH.index("Elapsed Time")
+    return (
+        repeated >= _FEWEST_REPEATED
+        and len(numbered) == len(lines)
+        and not any(cells[at].strip() for cells in lines)
+        and all(number_of(cells[seconds]) is not None for cells in lines)
+    )
 
 
 def read_table(lines: Iterable[str], layout: Layout) -> Iterator[DropRow | Unreadable]:
@@ -99,7 +125,12 @@ def read_table(lines: Iterable[str], layout: Layout) -> Iterator[DropRow | Unrea
         at = read_date(cells.get(DATE, ""))
         if not cells.get(ID, "").isdigit():
             yield Unreadable(f"activities.csv: line {row.line}: expected a number as {ID}", cells)
-        elif at is None or at.date() < EARLIEST:
+        elif at is not None and at.date() < EARLIEST:
+            yield Unreadable(
+                f"activities.csv: line {row.line}: {DATE}: expected a day since {EARLIEST.year}",
+                cells,
+            )
+        elif at is None:
             yield Unreadable(
                 f"activities.csv: line {row.line}: {DATE}: expected a time such as "
                 "Jan 15, 2024, 7:30:00 AM",

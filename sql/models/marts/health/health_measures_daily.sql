@@ -36,7 +36,10 @@ measured as (
         records.quantity
     from {{ ref('stg_apple_health__records') }} as records
     inner join metrics using (measure)
-    where {{ partition_window('records.month') }} and records.quantity is not null
+    where
+        {{ partition_window('records.month') }}
+        -- a reading of nothing is none: no pulse of a living person is 0
+        and (records.quantity > 0 or (metrics.kind = 'amount' and records.quantity is not null))
 ),
 
 ranked as (

@@ -13,7 +13,7 @@ select
     -- what identifies a row of the lake, in a few bytes
     md5(concat_ws(
         chr(31), type, start_at, sourceName, coalesce(cast(end_at as varchar), ''),
-        coalesce(unit, ''), coalesce("value", ''), coalesce(cast(created_at as varchar), '')
+        coalesce(unit, ''), coalesce("value", '')
     )) as record_key,
     lake_file,
     regexp_replace(type, '^HK(Quantity|Category|Correlation)?(TypeIdentifier|DataType)', '')

@@ -48,9 +48,9 @@ select
             "record ->> '$.totalEnergyBurned'", "record ->> '$.totalEnergyBurnedUnit'"
         ) }}
     ) as active_energy_kcal,
-    {{ health_quantity('heart_rate.average', 'heart_rate.unit') }} as heart_rate_average,
-    {{ health_quantity('heart_rate.minimum', 'heart_rate.unit') }} as heart_rate_lowest,
-    {{ health_quantity('heart_rate.maximum', 'heart_rate.unit') }} as heart_rate_highest,
+    nullif({{ health_quantity('heart_rate.average', 'heart_rate.unit') }}, 0) as heart_rate_average,
+    nullif({{ health_quantity('heart_rate.minimum', 'heart_rate.unit') }}, 0) as heart_rate_lowest,
+    nullif({{ health_quantity('heart_rate.maximum', 'heart_rate.unit') }}, 0) as heart_rate_highest,
     record ->> '$.routes[*].files[*]' as route_files,
     coalesce(json_array_length(record, '$.events'), 0) as events,
     record -> '$.metadata' as metadata,
