@@ -48,6 +48,7 @@ from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
     Written,
+    canonical,
     content_digest,
     lake_of,
     storable,
@@ -79,6 +80,9 @@ LONGEST_NAME = 60
 
 MOST_REPEATED = 10_000
 """So many records that came before, when they are most of an answer, are pages without an end."""
+
+AHEAD = timedelta(days=1)
+"""A state that was seen later than this from now was seen under a clock that was ahead."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What the disk says when nothing can be written, and so nothing be remembered either."""
@@ -168,6 +172,8 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
                 if not possible:
                     reason = _why_impossible(days, today)
                 days = possible
+                if stream.state is not None:
+                    canonical(stream.state(record))
         except (KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
             reason = reason or reason_of(error)
         if reason is None and key is not None:
@@ -338,6 +344,8 @@ def _look(
         records = _counted(stream.fetch_all(look.client), stream.name, progress)
         if stream.coverage is Coverage.SNAPSHOT:
             _snapshot(look, records)
+        elif stream.coverage is Coverage.STATES:
+            _states(look, records)
         else:
             _picture(look, records, beginning)
     unreadable, count = look.pulled.unreadable, look.pulled.records
@@ -363,7 +371,8 @@ def _look(
 
 
 def _present(look: _Look) -> tuple[Window, ...]:
-    # what can be asked for by its days needs no second list of them, and no snapshot comes again
+    # what can be asked for by its days needs no second list of them; no snapshot comes again, and
+    # no state that is over
     kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
     return windows_of(look.lake.partitions()) if kept else ()
 
@@ -578,6 +587,87 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
             look.landed(answer, [lake.write(earlier[-1], previous.values())])
             return
     look.landed(answer, [lake.write(today, rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A thing as a look saw it; its record is empty when it was gone."""
+
+    key: str
+    at: datetime
+    record: Record
+
+    @property
+    def row(self) -> Row:
+        as_of = self.at.isoformat(timespec="microseconds")
+        return Row(f"{self.key} {as_of}", self.record, as_of=as_of)
+
+
+def _seen(row: Row) -> _Seen:
+    key, _, at = row.key.rpartition(" ")
+    return _Seen(key, datetime.fromisoformat(at), row.record)
+
+
+def _states(look: _Look, records: Iterable[Record]) -> None:
+    """Add a row of each thing whose state is not what was seen of it last. Rows are only added:
+    what a service told once, it does not tell again."""
+    answer = look.answer_of(records)
+    lake = look.lake
+
+    def told(record: Record) -> str:
+        return canonical(look.stream.state(record) if look.stream.state else record)
+
+    present = {day: lake.read(day) for day in lake.partitions()}
+    # a row lies under several days, and any of its copies tells; one of a clock that was ahead does
+    # not, and is taken back
+    rows = {key: row for each in present.values() for key, row in each.items()}
+    history = [each for each in map(_seen, rows.values()) if each.at <= look.now + AHEAD]
+    history.sort(key=lambda each: each.at)
+    last = {each.key: each for each in history}
+    there = {key for key, each in last.items() if each.record}
+    lost = loss(there, {*answer.rows, *answer.bad_keys}) if answer.is_told else NO_LOSS
+    _believe(look, lost, lambda: answer.rows)
+    at = look.now.astimezone(UTC)
+    if history:
+        # in the order of the looks, also when the clock was set back by hours
+        at = max(at, history[-1].at + timedelta(microseconds=1))
+    for key, row in answer.rows.items():
+        known = last.get(key)
+        if known is None or not known.record or told(known.record) != told(row.record):
+            history.append(_Seen(key, at, row.record))
+    gone = [key for key in there - answer.rows.keys() if not answer.may_hold(key)]
+    history += [_Seen(key, at, {}) for key in gone]
+    # also what a look left undone that was killed
+    missing: dict[date, dict[str, Row]] = {}
+    for day, each in _filed(look.stream, history):
+        if each.row.key not in present.get(day, {}):
+            missing.setdefault(day, {})[each.row.key] = each.row
+    if not missing:
+        # looked, and nothing new: the newest partition is reported again, unchanged
+        missing[max((day for day in present if day <= look.today), default=look.today)] = {}
+    look.landed(
+        answer,
+        [
+            lake.write(day, {**present.get(day, {}), **new}.values())
+            for day, new in sorted(missing.items())
+        ],
+    )
+
+
+def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, _Seen]]:
+    """What was seen, in order, with each of its days: that of the look, and those on which anything
+    happened since the look before."""
+    last: dict[str, datetime] = {}
+    now: datetime | None = None
+    before: datetime | None = None
+    for each in history:
+        if each.at != now:
+            before, now = now, each.at
+        since = last.get(each.key, before)
+        first, looked = EARLIEST if since is None else since.date(), each.at.date()
+        told = stream.days(each.record) if each.record else ()
+        yield from ((day, each) for day in {looked, *told} if first <= day <= looked)
+        last[each.key] = each.at
 
 
 def pull_source(

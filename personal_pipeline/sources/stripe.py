@@ -8,6 +8,8 @@ What surprises:
 - There is no ``updated`` field and no filter by it. What changes late is fetched again for as long
   as it may change (``refetch_days``); customers and subscriptions are fetched whole every time.
   Events would be cheaper, but reach back 30 days only and show an object as it was then.
+- The list of subscriptions tells the present: what the price was before, or since when a
+  subscription is unpaid or paused, nothing says. So each state that a look sees is kept.
 - Subscriptions hide the canceled ones unless ``status=all`` is asked for, and hold no more than
   their first items: the others come from ``/v1/subscription_items``.
 - Since version 2025-03-31.basil the billing period stands on each item, not on the subscription,
@@ -25,7 +27,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.http import (
@@ -208,6 +210,66 @@ def subscription_days(record: Record) -> list[date]:
     return sorted({day_of(record["created"]), *(day_of(t) for t in later if t is not None)})
 
 
+def state_days(record: Record) -> list[date]:
+    """The same, and the UTC day on which its trial ended."""
+    trial = record.get("trial_end")
+    return sorted({*subscription_days(record), *([] if trial is None else [day_of(trial)])})
+
+
+def subscription_state(record: Record) -> Record:
+    """What of a subscription decides what it brings a month, and since when. Everything else of it
+    may change (its period each month, its card) without making a new state."""
+    items = [_item_state(item) for item in record["items"]["data"]]
+    return {
+        **{name: record.get(name) for name in _STATE},
+        "items": sorted(items, key=str),
+        "discounts": [_discount_state(each) for each in _discounts(record)],
+    }
+
+
+_STATE = (
+    "status",
+    "currency",
+    "start_date",
+    "trial_end",
+    "canceled_at",
+    "ended_at",
+    "pause_collection",
+)
+
+
+def _item_state(item: Record) -> list[Any]:
+    # a price since 2020, a plan before; some servers send both
+    price, plan = item.get("price") or {}, item.get("plan") or {}
+    each = price or plan
+    repeats = price.get("recurring") or plan
+    return [
+        item.get("id"),
+        item.get("quantity"),
+        each.get("id"),
+        each.get("currency"),
+        price.get("unit_amount", plan.get("amount")),
+        price.get("unit_amount_decimal", plan.get("amount_decimal")),
+        *(repeats.get(name) for name in ("interval", "interval_count", "usage_type")),
+        [_discount_state(discount) for discount in _discounts(item)],
+    ]
+
+
+def _discounts(record: Record) -> list[Any]:
+    # one of them until 2025-03-31.basil
+    return [each for each in (record.get("discount"), *(record.get("discounts") or ())) if each]
+
+
+def _discount_state(discount: Any) -> Any:
+    """A discount without what counts up in its coupon each time somebody else redeems it."""
+    if not isinstance(discount, dict):
+        return discount
+    coupon = discount.get("coupon") or (discount.get("source") or {}).get("coupon")
+    if isinstance(coupon, dict):
+        coupon = [coupon.get(name) for name in ("id", "percent_off", "amount_off", "duration")]
+    return [discount.get("id"), coupon]
+
+
 def stripe_source(page_size: int = MOST_ROWS) -> Source:
     """The source, with pages of ``page_size`` rows."""
     money = {"id": str, "created": int, "currency": str, "amount": int}
@@ -294,6 +356,21 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                 required={"id": str, "created": int, "status": str, "items": dict},
                 fetch_all=all_subscriptions(page_size),
                 coverage=Coverage.PICTURE,
+            ),
+            ApiStream(
+                name="subscription_states",
+                description=(
+                    "One row a subscription and look that saw it changed (status, prices, trial, "
+                    "pause, cancellation, end), as it was then; as_of is the look, ISO 8601 UTC; "
+                    "an empty record: it was gone. Filed under the day of the look, and the days "
+                    "since the look before on which anything happened. No row is ever replaced."
+                ),
+                key=object_id,
+                days=state_days,
+                required={"id": str, "created": int, "status": str, "items": dict},
+                fetch_all=all_subscriptions(page_size),
+                coverage=Coverage.STATES,
+                state=subscription_state,
             ),
         ),
     )
