@@ -137,8 +137,8 @@ class ApiStream:
 
     ``key`` is that of the thing; the key of its row has the time of the look behind it, after a
     blank. A row is filed under the day of the look, and under those of ``days`` that are no earlier
-    than the look before: so what happens today changes no day that was over. Of a thing that is
-    gone from the answer the row says so: its record is empty."""
+    than the look before that saw a change: what happens today changes no day before. Of a thing
+    that is gone from the answer the row says so: its record is empty."""
     full_pass_days: int = 7
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""

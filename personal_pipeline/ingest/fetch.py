@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 
 from personal_pipeline.credentials import NoKeyring, with_keyring
 from personal_pipeline.home import Home
@@ -656,18 +657,14 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
 
 def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, _Seen]]:
     """What was seen, in order, with each of its days: that of the look, and those on which anything
-    happened since the look before."""
-    last: dict[str, datetime] = {}
-    now: datetime | None = None
-    before: datetime | None = None
-    for each in history:
-        if each.at != now:
-            before, now = now, each.at
-        since = last.get(each.key, before)
-        first, looked = EARLIEST if since is None else since.date(), each.at.date()
-        told = stream.days(each.record) if each.record else ()
-        yield from ((day, each) for day in {looked, *told} if first <= day <= looked)
-        last[each.key] = each.at
+    happened since the look before that saw a change."""
+    first = EARLIEST
+    for at, of_look in groupby(history, key=lambda each: each.at):
+        looked = at.date()
+        for each in of_look:
+            told = stream.days(each.record) if each.record else ()
+            yield from ((day, each) for day in {looked, *told} if first <= day <= looked)
+        first = looked
 
 
 def pull_source(

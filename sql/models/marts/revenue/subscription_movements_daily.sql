@@ -22,16 +22,16 @@ mrr as (
 ),
 
 looks as (
-    select seen_at, lag(seen_at) over (order by seen_at) as look_before
+    select seen_at, lag(seen_at) over (order by seen_at) as since
     from (select distinct seen_at from states)
 ),
 
--- each state beside the one before; of the first one only the look before is known
+-- each state beside the one before, and the look before that saw a change
 steps as (
     select
         states.*,
         coalesce(mrr.mrr, 0) as mrr,
-        coalesce(lag(states.seen_at) over before, looks.look_before) as since,
+        looks.since,
         coalesce(lag(states.pays) over before, false) as paid,
         lag(states.currency) over before as currency_before,
         coalesce(lag(mrr.mrr) over before, 0) as mrr_before
