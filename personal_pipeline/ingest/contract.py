@@ -324,6 +324,11 @@ class Source:
     client: Callable[[Settings], Client] | None = None
     beginning: Callable[[Client], date | None] | None = None
     """Asks the service for the first UTC day that it has anything of; None when it has nothing."""
+    account: Callable[[Settings, Client], Mapping[str, str]] | None = None
+    """What tells one account from another, by name: its ``account`` (an id), its ``mode``; what the
+    service does not tell is left out. Noted at the first look, and other data is refused."""
+    account_in: Callable[[Record], Mapping[str, str]] = lambda record: {}
+    """What of that a record of the lake tells."""
     api: tuple[ApiStream, ...] = ()
     drops: tuple[Drop, ...] = ()
 

@@ -18,6 +18,7 @@ from itertools import groupby
 
 from personal_pipeline.credentials import NoKeyring, with_keyring
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.accounts import check_account
 from personal_pipeline.ingest.clocks import (
     asked_at,
     believable,
@@ -304,14 +305,8 @@ def pull(
                 "was wrong then. What that look left is asked for again.",
             )
             look.pulled = replace(look.pulled, notes=(*said, *look.pulled.notes))
-    except DamagedPartition as damaged:
-        failure = ServiceError(Failure.LAKE_DAMAGED, str(damaged))
-    except ServiceError as error:
-        failure = error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise
-        failure = ServiceError(Failure.DEFECT, f"{source.title}: {sentence_of(error, home.root)}")
+        failure = _failed(home, source, error)
     if failure is not None:
         # of a look that the clock or the service ended before it began, nothing is believed
         memory = look.memory if look.trusted else before
@@ -417,9 +412,10 @@ def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
         told = source.beginning(look.client) if source.beginning is not None else None
         look.check_clock()
         present = look.lake.partitions()
-        first = told or (present[0] if present else look.today)
-        look.memory = replace(look.memory, beginning=first)
-    return look.memory.beginning or look.today
+        look.memory = replace(look.memory, beginning=told)
+        # what is not told now may be later: by a key that may read more
+        return told or (present[0] if present else look.today)
+    return look.memory.beginning
 
 
 def _counted(records: Iterator[Record], stream: str, progress: Progress | None) -> Iterator[Record]:
@@ -691,19 +687,18 @@ def pull_source(
     looks: list[Pulled] = []
     with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
         try:
-            client = source.client(with_keyring(settings, source.credentials))
+            known = with_keyring(settings, source.credentials)
+            client = source.client(known)
         except Exception as error:
-            now = clock()
             # a keyring that is locked needs a person, and is nobody's defect
             kind = Failure.CREDENTIAL_REFUSED if isinstance(error, NoKeyring) else Failure.DEFECT
-            failure = ServiceError(kind, f"{source.title}: {sentence_of(error, home.root)}")
-            for stream in wanted:
-                memory = recall(home, source.name, stream.name)
-                failed = memory.failed(now, failure.failure.value, str(failure))
-                remember(home, source.name, stream.name, failed)
-            return [Pulled(source.name, each.name, now, failure=failure) for each in wanted]
+            return _all_failed(home, source, wanted, clock(), _failed(home, source, error, kind))
         with client:
             client.deadline = time.monotonic() + settings.source_budget_seconds
+            try:
+                check_account(home, known, source, client, accept=accept)
+            except Exception as error:
+                return _all_failed(home, source, wanted, clock(), _failed(home, source, error))
             for stream in wanted:
                 look = pull(
                     home,
@@ -720,3 +715,28 @@ def pull_source(
                 if look.failure and look.failure.failure in _FAILS_ALIKE:
                     break
     return looks
+
+
+def _failed(
+    home: Home, source: Source, error: Exception, kind: Failure = Failure.DEFECT
+) -> ServiceError:
+    """What an error is to the person. A disk that is full is raised."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, DamagedPartition):
+        return ServiceError(Failure.LAKE_DAMAGED, str(error))
+    if isinstance(error, OSError) and error.errno in _DISK:
+        raise error
+    return ServiceError(kind, f"{source.title}: {sentence_of(error, home.root)}")
+
+
+def _all_failed(
+    home: Home, source: Source, streams: Sequence[ApiStream], now: datetime, failure: ServiceError
+) -> list[Pulled]:
+    """The looks of streams that could not even begin."""
+    for stream in streams:
+        memory = recall(home, source.name, stream.name)
+        remember(
+            home, source.name, stream.name, memory.failed(now, failure.failure.value, str(failure))
+        )
+    return [Pulled(source.name, each.name, now, failure=failure) for each in streams]

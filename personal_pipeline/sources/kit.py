@@ -61,7 +61,7 @@ from personal_pipeline.ingest.delimited import (
     rows,
     unique_names,
 )
-from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of
+from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of, whole_walk
 
 if TYPE_CHECKING:
     from personal_pipeline.settings import Settings
@@ -107,6 +107,21 @@ def beginning(client: Client) -> date | None:
         return None
 
 
+def account(_settings: Settings, client: Client) -> dict[str, str]:
+    """The id of the account, else the instant at which it was opened; nothing where neither is
+    told."""
+    try:
+        told = client.get_json("/account")["account"]
+        found = told.get("id") or told["created_at"]
+    except (KeyError, TypeError, AttributeError):
+        return {}
+    except ServiceError as error:
+        if error.failure is not Failure.FORMAT_CHANGED:
+            raise
+        return {}
+    return {"account": str(found)}
+
+
 def pages(
     client: Client,
     path: str,
@@ -116,9 +131,21 @@ def pages(
 ) -> Iterator[Record]:
     """Every row of the list ``name``, page by page to the end.
 
-    Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is not such a list, or the pages repeat.
+    Where the row of a cursor was deleted meanwhile the walk starts again. Raises
+    ``ServiceError(FORMAT_CHANGED)`` when an answer is not such a list, or the pages repeat.
     """
     asked = list(query)
+    return whole_walk(lambda: _walk(client, path, name, asked, page_size), _id_of)
+
+
+def _id_of(row: object) -> str | None:
+    found = row.get("id") if isinstance(row, dict) else None
+    return None if found is None else str(found)
+
+
+def _walk(
+    client: Client, path: str, name: str, asked: list[tuple[str, str | int]], page_size: int
+) -> Iterator[Record]:
     cursors: set[str] = set()
     cursor: str | None = None
     while True:
@@ -504,6 +531,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
         connect=_CONNECT,
         client=client,
         beginning=beginning,
+        account=account,
         api=(
             ApiStream(
                 name="subscribers",

@@ -24,6 +24,7 @@ the items of a subscription are completed.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -36,6 +37,7 @@ from personal_pipeline.ingest.http import (
     Failure,
     ServiceError,
     rows_of,
+    whole_walk,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,18 @@ _CONNECT = (
 )
 
 
+_PERMISSIONS = {
+    "/v1/balance_transactions": "Balance transactions",
+    "/v1/charges": "Charges and Refunds",
+    "/v1/refunds": "Charges and Refunds",
+    "/v1/payouts": "Payouts",
+    "/v1/customers": "Customers",
+    "/v1/subscriptions": "Subscriptions",
+    "/v1/subscription_items": "Subscriptions",
+}
+"""What the Dashboard calls the permission that a list needs."""
+
+
 def client(settings: Settings) -> Client:
     """A client with the person's key and the API version that this module understands."""
     key = settings.stripe_api_key
@@ -70,7 +84,38 @@ def client(settings: Settings) -> Client:
         },
         per_second=REQUESTS_PER_SECOND,
         refused=f"Stripe refuses the key, or the key may not read this. {_CONNECT}",
+        permission=_permission,
     )
+
+
+def _permission(path: str) -> str | None:
+    name = _PERMISSIONS.get(path)
+    return name and (
+        f"The key may not read {name}. In the Stripe Dashboard open Developers → API keys, edit "
+        f"the restricted key and set {name} to Read. Only what needs it waits."
+    )
+
+
+def account(settings: Settings, client: Client) -> dict[str, str]:
+    """The id of the account and its mode, ``live`` or ``test``, as far as Stripe tells them.
+
+    The key itself says its mode. One that may not read the account is told so in a sentence that
+    names the account.
+    """
+    key = settings.stripe_api_key
+    mode = re.match(r"[a-z]+_(live|test)_", key.get_secret_value() if key else "")
+    answer = client.get("/v1/account", also=(403, 404))
+    id_ = re.search(rb"\bacct_\w{1,64}\b", answer.content)
+    return {
+        **({"mode": mode[1]} if mode else {}),
+        **({"account": id_[0].decode()} if id_ else {}),
+    }
+
+
+def account_in(record: Record) -> dict[str, str]:
+    """The mode of the account that an object is of, where it tells."""
+    live = record.get("livemode")
+    return {"mode": "live" if live else "test"} if isinstance(live, bool) else {}
 
 
 def beginning(client: Client) -> date | None:
@@ -86,15 +131,18 @@ def beginning(client: Client) -> date | None:
     except ServiceError as error:
         if error.failure not in (*NEEDS_A_PERSON, Failure.FORMAT_CHANGED):
             raise
-    oldest = []
-    for path in ("/v1/balance_transactions", "/v1/charges"):
-        try:
-            oldest.append(_oldest_day(client, path))
-        except ServiceError as error:
-            # a key that may not read one of the lists may read the other
-            if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
-                raise
-    return min((day for day in oldest if day is not None), default=None)
+    for paths in (("/v1/balance_transactions", "/v1/charges"), ("/v1/payouts", "/v1/customers")):
+        oldest = []
+        for path in paths:
+            try:
+                oldest.append(_oldest_day(client, path))
+            except ServiceError as error:
+                # a key that may not read one of the lists may read another
+                if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
+                    raise
+        if oldest:
+            return min((day for day in oldest if day is not None), default=None)
+    return None
 
 
 def _oldest_day(client: Client, path: str) -> date | None:
@@ -114,9 +162,16 @@ def pages(
 ) -> Iterator[Record]:
     """Every row of a list, newest first, page by page to the end.
 
-    Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is not a list, or the pages repeat.
+    Stripe rejects the next page when the row before it was deleted meanwhile: then the walk starts
+    again. Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is no list, or the pages repeat.
     """
     asked = list(query)
+    return whole_walk(lambda: _walk(client, path, asked, page_size), _cursor)
+
+
+def _walk(
+    client: Client, path: str, asked: list[tuple[str, str | int]], page_size: int
+) -> Iterator[Record]:
     cursors: set[str] = set()
     cursor: str | None = None
     while True:
@@ -281,6 +336,8 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
         connect=_CONNECT,
         client=client,
         beginning=beginning,
+        account=account,
+        account_in=account_in,
         api=(
             ApiStream(
                 name="balance_transactions",

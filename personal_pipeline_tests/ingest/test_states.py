@@ -252,8 +252,8 @@ def test_every_state_that_a_look_saw_is_kept_in_its_order(
             if killed_at is not None:
                 writes = iter(range(10))
 
-                def write(path: Path, content: bytes, at: int = killed_at, n=writes) -> None:  # type: ignore[no-untyped-def]
-                    if path.name == lakes.PART and next(n) >= at:
+                def write(path: Path, content: bytes, at: int | None = killed_at, n=writes) -> None:  # type: ignore[no-untyped-def]
+                    if path.name == lakes.PART and next(n) == at:
                         raise Killed
                     write_atomically(path, content)
 
