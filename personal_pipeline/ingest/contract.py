@@ -140,6 +140,9 @@ class ApiStream:
     than the look before that saw a change: what happens today changes no day before. Of a thing
     that is gone from the answer the row says so: its record is empty."""
     full_pass_days: int = 7
+    agrees: Callable[[Client, Iterable[Record]], bool] | None = None
+    """With both: whether all records that are there now are those of the service, as far as its own
+    counts tell. Asked after each ``fetch``; if not, ``fetch_all`` comes at once."""
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""
     volatile: tuple[str, ...] = ()

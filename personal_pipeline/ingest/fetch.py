@@ -335,6 +335,10 @@ def _look(
     elif stream.fetch is not None and not _full_pass_due(look):
         asked = window or _since_last_look(look, _asked_from(look, source, beginning))
         _merge(look, stream.fetch(look.client, asked))
+        if stream.fetch_all is not None and window is None and not _agrees(look):
+            full_pass = True
+            records = _counted(stream.fetch_all(look.client), stream.name, progress)
+            _picture(look, records, beginning)
     elif stream.fetch_all is not None:
         full_pass = True
         records = _counted(stream.fetch_all(look.client), stream.name, progress)
@@ -381,6 +385,15 @@ def _full_pass_due(look: _Look) -> bool:
     # a run at the same hour a week later counts as a week
     passed = look.now - look.memory.full_pass_at
     return passed >= timedelta(days=look.stream.full_pass_days, hours=-1)
+
+
+def _agrees(look: _Look) -> bool:
+    """Whether the service's own counts say that what was merged is all that it has."""
+    if look.stream.agrees is None:
+        return True
+    lake = look.lake
+    records = {key: row.record for day in lake.partitions() for key, row in lake.read(day).items()}
+    return look.stream.agrees(look.client, records.values())
 
 
 def _lost_a_file(look: _Look) -> bool:
@@ -477,7 +490,8 @@ def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
     rows, volatile = _with_kept(look.lake, day, answer), look.stream.volatile
     there = look.lake.read(day)
     if look.stream.coverage is Coverage.PART:
-        rows = {**there, **answer.days.get(day, {})}.values()
+        kept = {key: row for key, row in there.items() if key not in answer.rows}
+        rows = {**kept, **answer.days.get(day, {})}.values()
     return content_digest(rows, volatile) != content_digest(there.values(), volatile)
 
 
@@ -554,14 +568,19 @@ def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> 
 
 def _merge(look: _Look, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
+    lake, came = look.lake, answer.rows.keys()
     # today is written even when nothing came: known to be empty is not the same as missing
-    days = sorted({*answer.days, look.today})
-    _spare_restored(look, answer.days, answer)
-    lake = look.lake
-    look.landed(
-        answer,
-        [lake.write(day, {**lake.read(day), **answer.days.get(day, {})}.values()) for day in days],
-    )
+    merged = {day: lake.read(day) for day in (look.today, *answer.days)}
+    if came:
+        # where it was filed before may be none of its days any more: who came back has not left
+        for day in lake.partitions():
+            there = lake.read(day)
+            if not came.isdisjoint(there):
+                merged[day] = {key: row for key, row in there.items() if key not in came}
+    for day, rows in answer.days.items():
+        merged[day] |= rows
+    _spare_restored(look, merged, answer)
+    look.landed(answer, [lake.write(day, rows.values()) for day, rows in sorted(merged.items())])
 
 
 def _snapshot(look: _Look, records: Iterable[Record]) -> None:
