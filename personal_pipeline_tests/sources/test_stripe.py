@@ -413,13 +413,13 @@ def of_account(id_: str, lists: dict[str, list[Record]], *, told: bool = True) -
 
 
 def pulled(
-    home: Home, base: str, key: str = "rk_live_1", *, accept: bool = False
+    home: Home, base: str, key: str = "rk_live_1", *, accept: bool = False, since: int = 2
 ) -> dict[str, Pulled]:
     """A look at every stream, as a refresh does it."""
     settings = Settings(
         STRIPE_API_KEY=SecretStr(key),
         STRIPE_API_BASE=base,
-        PERSONAL_PIPELINE_START=datetime.now(UTC).date() - timedelta(days=2),
+        PERSONAL_PIPELINE_START=datetime.now(UTC).date() - timedelta(days=since),
         _env_file=None,
     )
     looks = pull_source(
@@ -526,6 +526,33 @@ def test_a_wrong_first_key_that_brought_nothing_is_no_account(home: Home) -> Non
             assert look.failure.failure is Failure.CREDENTIAL_REFUSED
     with loopback(of_account("acct_1", objects())) as server:
         assert not any(look.failure for look in pulled(home, server.base).values())
+
+
+def test_the_key_of_an_empty_sandbox_stands_in_nobodys_way(home: Home) -> None:
+    nothing: dict[str, list[Record]] = {path: [] for path in objects()}
+    with loopback(of_account("acct_1", nothing)) as server:
+        assert not any(look.failure for look in pulled(home, server.base, "sk_test_1").values())
+    lists = objects()
+    for rows in lists.values():
+        # so long ago that the days of the sandbox would not be asked for again
+        rows[0]["created"] = int(datetime.now(UTC).timestamp()) - 40 * 86_400
+    with loopback(of_account("acct_1", lists)) as server:
+        looks = pulled(home, server.base, since=60)
+    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
+
+
+def test_of_another_account_that_is_accepted_all_of_the_past_comes(home: Home) -> None:
+    with loopback(of_account("acct_1", objects())) as server:
+        pulled(home, server.base, since=60)
+    lists = objects()
+    for rows in lists.values():
+        rows[0] |= {
+            "id": f"{rows[0]['id']}_old",
+            "created": int(datetime.now(UTC).timestamp()) - 40 * 86_400,
+        }
+    with loopback(of_account("acct_2", lists)) as server:
+        looks = pulled(home, server.base, accept=True, since=60)
+    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
 
 
 def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> None:
