@@ -700,6 +700,8 @@ def test_other_peoples_files_are_staged_with_types(
 
     def answer(request: Request) -> Answer:
         name = request.path.removeprefix("/v1/")
+        if name not in FIXTURES:
+            return as_json({"error": {}}, 404)
         return as_json({"object": "list", "data": [specified[FIXTURES[name]]], "has_more": False})
 
     exported = copied.inbox / "medium-export.zip"

@@ -17,6 +17,7 @@ from personal_pipeline.ingest.lake import PART
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.refresh import refresh
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline_tests.invented_house import Services, end, start
 from personal_pipeline_tests.loopback import Answer, Request
 
@@ -59,7 +60,7 @@ def test_a_defect_in_one_source_costs_that_source_only(services: Services, copie
     assert kept.failure == "defect"
     assert kept.failure_message
     assert kept.failure_message in failure
-    assert [look.failure for look in passed.looks["stripe"]] == [None] * 6
+    assert [each.failure for each in passed.looks["stripe"]] == [None] * len(STRIPE.api)
     assert passed.outcome.report is not None
 
 

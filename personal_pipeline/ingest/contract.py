@@ -90,6 +90,10 @@ class Coverage(StrEnum):
     SNAPSHOT = "snapshot"
     """The answer is the state of now. It becomes the partition of the day on which it was taken,
     but only when it differs from the snapshot before."""
+    STATES = "states"
+    """The answer is the state of now, of things that change and keep no history. Of each thing that
+    differs from what was seen of it last a row is added, with the time of the look; no row is ever
+    replaced or taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +130,19 @@ class ApiStream:
     fetch: Callable[[Client, Window], Iterator[Record]] | None = None
     fetch_all: Callable[[Client], Iterator[Record]] | None = None
     coverage: Coverage = Coverage.WINDOW
-    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, or SNAPSHOT if said."""
+    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, or SNAPSHOT or STATES if
+    said."""
+    state: Callable[[Record], Any] | None = None
+    """Of STATES: what of a record is its state, as JSON. A row is added when it differs.
+
+    ``key`` is that of the thing; the key of its row has the time of the look behind it, after a
+    blank. A row is filed under the day of the look, and under those of ``days`` that are no earlier
+    than the look before that saw a change: what happens today changes no day before. Of a thing
+    that is gone from the answer the row says so: its record is empty."""
     full_pass_days: int = 7
+    agrees: Callable[[Client, Iterable[Record]], bool] | None = None
+    """With both: whether all records that are there now are those of the service, as far as its own
+    counts tell. Asked after each ``fetch``; if not, ``fetch_all`` comes at once."""
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""
     volatile: tuple[str, ...] = ()
@@ -312,6 +327,11 @@ class Source:
     client: Callable[[Settings], Client] | None = None
     beginning: Callable[[Client], date | None] | None = None
     """Asks the service for the first UTC day that it has anything of; None when it has nothing."""
+    account: Callable[[Settings, Client], Mapping[str, str]] | None = None
+    """What tells one account from another, by name: its ``account`` (an id), its ``mode``; what the
+    service does not tell is left out. Noted at the first look, and other data is refused."""
+    account_in: Callable[[Record], Mapping[str, str]] = lambda record: {}
+    """What of that a record of the lake tells."""
     api: tuple[ApiStream, ...] = ()
     drops: tuple[Drop, ...] = ()
 

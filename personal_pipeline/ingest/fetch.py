@@ -14,9 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 
 from personal_pipeline.credentials import NoKeyring, with_keyring
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.accounts import check_account
 from personal_pipeline.ingest.clocks import (
     asked_at,
     believable,
@@ -48,6 +50,7 @@ from personal_pipeline.ingest.lake import (
     Row,
     StreamLake,
     Written,
+    canonical,
     content_digest,
     lake_of,
     storable,
@@ -79,6 +82,9 @@ LONGEST_NAME = 60
 
 MOST_REPEATED = 10_000
 """So many records that came before, when they are most of an answer, are pages without an end."""
+
+AHEAD = timedelta(days=1)
+"""A state that was seen later than this from now was seen under a clock that was ahead."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """What the disk says when nothing can be written, and so nothing be remembered either."""
@@ -168,6 +174,8 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
                 if not possible:
                     reason = _why_impossible(days, today)
                 days = possible
+                if stream.state is not None:
+                    canonical(stream.state(record))
         except (KeyError, TypeError, ValueError, OverflowError, OSError, AttributeError) as error:
             reason = reason or reason_of(error)
         if reason is None and key is not None:
@@ -297,14 +305,8 @@ def pull(
                 "was wrong then. What that look left is asked for again.",
             )
             look.pulled = replace(look.pulled, notes=(*said, *look.pulled.notes))
-    except DamagedPartition as damaged:
-        failure = ServiceError(Failure.LAKE_DAMAGED, str(damaged))
-    except ServiceError as error:
-        failure = error
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise
-        failure = ServiceError(Failure.DEFECT, f"{source.title}: {sentence_of(error, home.root)}")
+        failure = _failed(home, source, error)
     if failure is not None:
         # of a look that the clock or the service ended before it began, nothing is believed
         memory = look.memory if look.trusted else before
@@ -333,11 +335,17 @@ def _look(
     elif stream.fetch is not None and not _full_pass_due(look):
         asked = window or _since_last_look(look, _asked_from(look, source, beginning))
         _merge(look, stream.fetch(look.client, asked))
+        if stream.fetch_all is not None and window is None and not _agrees(look):
+            full_pass = True
+            records = _counted(stream.fetch_all(look.client), stream.name, progress)
+            _picture(look, records, beginning)
     elif stream.fetch_all is not None:
         full_pass = True
         records = _counted(stream.fetch_all(look.client), stream.name, progress)
         if stream.coverage is Coverage.SNAPSHOT:
             _snapshot(look, records)
+        elif stream.coverage is Coverage.STATES:
+            _states(look, records)
         else:
             _picture(look, records, beginning)
     unreadable, count = look.pulled.unreadable, look.pulled.records
@@ -363,7 +371,8 @@ def _look(
 
 
 def _present(look: _Look) -> tuple[Window, ...]:
-    # what can be asked for by its days needs no second list of them, and no snapshot comes again
+    # what can be asked for by its days needs no second list of them; no snapshot comes again, and
+    # no state that is over
     kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
     return windows_of(look.lake.partitions()) if kept else ()
 
@@ -376,6 +385,15 @@ def _full_pass_due(look: _Look) -> bool:
     # a run at the same hour a week later counts as a week
     passed = look.now - look.memory.full_pass_at
     return passed >= timedelta(days=look.stream.full_pass_days, hours=-1)
+
+
+def _agrees(look: _Look) -> bool:
+    """Whether the service's own counts say that what was merged is all that it has."""
+    if look.stream.agrees is None:
+        return True
+    lake = look.lake
+    records = {key: row.record for day in lake.partitions() for key, row in lake.read(day).items()}
+    return look.stream.agrees(look.client, records.values())
 
 
 def _lost_a_file(look: _Look) -> bool:
@@ -407,9 +425,10 @@ def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
         told = source.beginning(look.client) if source.beginning is not None else None
         look.check_clock()
         present = look.lake.partitions()
-        first = told or (present[0] if present else look.today)
-        look.memory = replace(look.memory, beginning=first)
-    return look.memory.beginning or look.today
+        look.memory = replace(look.memory, beginning=told)
+        # what is not told now may be later: by a key that may read more
+        return told or (present[0] if present else look.today)
+    return look.memory.beginning
 
 
 def _counted(records: Iterator[Record], stream: str, progress: Progress | None) -> Iterator[Record]:
@@ -471,7 +490,8 @@ def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
     rows, volatile = _with_kept(look.lake, day, answer), look.stream.volatile
     there = look.lake.read(day)
     if look.stream.coverage is Coverage.PART:
-        rows = {**there, **answer.days.get(day, {})}.values()
+        kept = {key: row for key, row in there.items() if key not in answer.rows}
+        rows = {**kept, **answer.days.get(day, {})}.values()
     return content_digest(rows, volatile) != content_digest(there.values(), volatile)
 
 
@@ -548,14 +568,19 @@ def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> 
 
 def _merge(look: _Look, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
+    lake, came = look.lake, answer.rows.keys()
     # today is written even when nothing came: known to be empty is not the same as missing
-    days = sorted({*answer.days, look.today})
-    _spare_restored(look, answer.days, answer)
-    lake = look.lake
-    look.landed(
-        answer,
-        [lake.write(day, {**lake.read(day), **answer.days.get(day, {})}.values()) for day in days],
-    )
+    merged = {day: lake.read(day) for day in (look.today, *answer.days)}
+    if came:
+        # where it was filed before may be none of its days any more: who came back has not left
+        for day in lake.partitions():
+            there = lake.read(day)
+            if not came.isdisjoint(there):
+                merged[day] = {key: row for key, row in there.items() if key not in came}
+    for day, rows in answer.days.items():
+        merged[day] |= rows
+    _spare_restored(look, merged, answer)
+    look.landed(answer, [lake.write(day, rows.values()) for day, rows in sorted(merged.items())])
 
 
 def _snapshot(look: _Look, records: Iterable[Record]) -> None:
@@ -578,6 +603,83 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
             look.landed(answer, [lake.write(earlier[-1], previous.values())])
             return
     look.landed(answer, [lake.write(today, rows)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A thing as a look saw it; its record is empty when it was gone."""
+
+    key: str
+    at: datetime
+    record: Record
+
+    @property
+    def row(self) -> Row:
+        as_of = self.at.isoformat(timespec="microseconds")
+        return Row(f"{self.key} {as_of}", self.record, as_of=as_of)
+
+
+def _seen(row: Row) -> _Seen:
+    key, _, at = row.key.rpartition(" ")
+    return _Seen(key, datetime.fromisoformat(at), row.record)
+
+
+def _states(look: _Look, records: Iterable[Record]) -> None:
+    """Add a row of each thing whose state is not what was seen of it last. Rows are only added:
+    what a service told once, it does not tell again."""
+    answer = look.answer_of(records)
+    lake = look.lake
+
+    def told(record: Record) -> str:
+        return canonical(look.stream.state(record) if look.stream.state else record)
+
+    present = {day: lake.read(day) for day in lake.partitions()}
+    # a row lies under several days, and any of its copies tells; one of a clock that was ahead does
+    # not, and is taken back
+    rows = {key: row for each in present.values() for key, row in each.items()}
+    history = [each for each in map(_seen, rows.values()) if each.at <= look.now + AHEAD]
+    history.sort(key=lambda each: each.at)
+    last = {each.key: each for each in history}
+    there = {key for key, each in last.items() if each.record}
+    lost = loss(there, {*answer.rows, *answer.bad_keys}) if answer.is_told else NO_LOSS
+    _believe(look, lost, lambda: answer.rows)
+    at = look.now.astimezone(UTC)
+    if history:
+        # in the order of the looks, also when the clock was set back by hours
+        at = max(at, history[-1].at + timedelta(microseconds=1))
+    for key, row in answer.rows.items():
+        known = last.get(key)
+        if known is None or not known.record or told(known.record) != told(row.record):
+            history.append(_Seen(key, at, row.record))
+    gone = [key for key in there - answer.rows.keys() if not answer.may_hold(key)]
+    history += [_Seen(key, at, {}) for key in gone]
+    # also what a look left undone that was killed
+    missing: dict[date, dict[str, Row]] = {}
+    for day, each in _filed(look.stream, history):
+        if each.row.key not in present.get(day, {}):
+            missing.setdefault(day, {})[each.row.key] = each.row
+    if not missing:
+        # looked, and nothing new: the newest partition is reported again, unchanged
+        missing[max((day for day in present if day <= look.today), default=look.today)] = {}
+    look.landed(
+        answer,
+        [
+            lake.write(day, {**present.get(day, {}), **new}.values())
+            for day, new in sorted(missing.items())
+        ],
+    )
+
+
+def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, _Seen]]:
+    """What was seen, in order, with each of its days: that of the look, and those on which anything
+    happened since the look before that saw a change."""
+    first = EARLIEST
+    for at, of_look in groupby(history, key=lambda each: each.at):
+        looked = at.date()
+        for each in of_look:
+            told = stream.days(each.record) if each.record else ()
+            yield from ((day, each) for day in {looked, *told} if first <= day <= looked)
+        first = looked
 
 
 def pull_source(
@@ -604,19 +706,18 @@ def pull_source(
     looks: list[Pulled] = []
     with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
         try:
-            client = source.client(with_keyring(settings, source.credentials))
+            known = with_keyring(settings, source.credentials)
+            client = source.client(known)
         except Exception as error:
-            now = clock()
             # a keyring that is locked needs a person, and is nobody's defect
             kind = Failure.CREDENTIAL_REFUSED if isinstance(error, NoKeyring) else Failure.DEFECT
-            failure = ServiceError(kind, f"{source.title}: {sentence_of(error, home.root)}")
-            for stream in wanted:
-                memory = recall(home, source.name, stream.name)
-                failed = memory.failed(now, failure.failure.value, str(failure))
-                remember(home, source.name, stream.name, failed)
-            return [Pulled(source.name, each.name, now, failure=failure) for each in wanted]
+            return _all_failed(home, source, wanted, clock(), _failed(home, source, error, kind))
         with client:
             client.deadline = time.monotonic() + settings.source_budget_seconds
+            try:
+                check_account(home, known, source, client, accept=accept)
+            except Exception as error:
+                return _all_failed(home, source, wanted, clock(), _failed(home, source, error))
             for stream in wanted:
                 look = pull(
                     home,
@@ -633,3 +734,28 @@ def pull_source(
                 if look.failure and look.failure.failure in _FAILS_ALIKE:
                     break
     return looks
+
+
+def _failed(
+    home: Home, source: Source, error: Exception, kind: Failure = Failure.DEFECT
+) -> ServiceError:
+    """What an error is to the person. A disk that is full is raised."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, DamagedPartition):
+        return ServiceError(Failure.LAKE_DAMAGED, str(error))
+    if isinstance(error, OSError) and error.errno in _DISK:
+        raise error
+    return ServiceError(kind, f"{source.title}: {sentence_of(error, home.root)}")
+
+
+def _all_failed(
+    home: Home, source: Source, streams: Sequence[ApiStream], now: datetime, failure: ServiceError
+) -> list[Pulled]:
+    """The looks of streams that could not even begin."""
+    for stream in streams:
+        memory = recall(home, source.name, stream.name)
+        remember(
+            home, source.name, stream.name, memory.failed(now, failure.failure.value, str(failure))
+        )
+    return [Pulled(source.name, each.name, now, failure=failure) for each in streams]

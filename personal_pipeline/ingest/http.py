@@ -27,7 +27,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,6 +53,9 @@ MOST_BYTES_A_FETCH = 16 * MOST_BYTES
 
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
+MOST_WALKS = 4
+"""So often the pages of a list are walked through when rows vanish meanwhile."""
+_CURSOR_GONE = frozenset({400, 404, 410, 422})
 _TRY_AGAIN = frozenset({408, 409, 429})
 _PIECE = 64 * 1024
 
@@ -69,6 +72,8 @@ class Failure(StrEnum):
     CREDENTIAL_REFUSED = "credential refused"
     PERMISSION_MISSING = "permission missing"
     """The credential is good, but may not read this: other streams of the source may work."""
+    OTHER_ACCOUNT = "another account"
+    """The credential is good, and opens another account than the one whose data is here."""
     SERVICE_DOWN = "service down"
     FORMAT_CHANGED = "format changed"
     OUT_OF_TIME = "out of time"
@@ -81,16 +86,22 @@ class Failure(StrEnum):
     """The code of this house broke."""
 
 
-NEEDS_A_PERSON = frozenset({Failure.CREDENTIAL_REFUSED, Failure.PERMISSION_MISSING})
+NEEDS_A_PERSON = frozenset(
+    {Failure.CREDENTIAL_REFUSED, Failure.PERMISSION_MISSING, Failure.OTHER_ACCOUNT}
+)
 """Asking again does not help until a person has done something at the service."""
 
 
 class ServiceError(Exception):
-    """A service did not give what was asked. The message says what, and what to do about it."""
+    """A service did not give what was asked. The message says what, and what to do about it.
 
-    def __init__(self, failure: Failure, message: str) -> None:
+    ``status`` is that of the answer, where it was one that the service rejected the request with.
+    """
+
+    def __init__(self, failure: Failure, message: str, status: int | None = None) -> None:
         super().__init__(shown(message))
         self.failure = failure
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,8 @@ class Client:
 
     ``headers`` are sent to the host of ``base`` only. ``per_second`` is the service's rate limit.
     ``refused`` is the sentence that tells the person what to do when one of the statuses
-    ``refused_on`` comes. ``sleep`` is called with the seconds of each pause.
+    ``refused_on`` comes; on 403 ``permission`` gives the one for the path, if it knows one.
+    ``sleep`` is called with the seconds of each pause.
 
     ``deadline``, a ``time.monotonic`` instant, ends every ``get``, also one that is under way, with
     ``ServiceError(OUT_OF_TIME)``, so that a service that stalls holds back nobody else.
@@ -126,6 +138,7 @@ class Client:
         per_second: float,
         refused: str,
         refused_on: Collection[int] = (401, 403),
+        permission: Callable[[str], str | None] = lambda path: None,
         retries: int = 5,
         backoff_seconds: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
@@ -138,6 +151,7 @@ class Client:
         self._headers = dict(headers or {})
         self._refused = refused
         self._refused_on = frozenset(refused_on)
+        self._permission = permission
         self._retries = retries
         self._backoff_seconds = backoff_seconds
         self._sleep = sleep
@@ -173,8 +187,9 @@ class Client:
         """What was received so far is in the lake: count from here."""
         self._received = 0
 
-    def get(self, path: str, query: Query = ()) -> Answer:
-        """GET ``base + path`` (or an absolute address) and return the answer, status below 400.
+    def get(self, path: str, query: Query = (), also: Collection[int] = ()) -> Answer:
+        """GET ``base + path`` (or an absolute address) and return the answer, status below 400 or
+        one of ``also``.
 
         Raises ``ServiceError``: CREDENTIAL_REFUSED on a status of ``refused_on``, but
         PERMISSION_MISSING on 403, FORMAT_CHANGED when the service rejects the request itself or
@@ -206,7 +221,7 @@ class Client:
                 ) from None
             else:
                 self._note_time(response)
-                if response.status_code < 400:
+                if response.status_code < 400 or response.status_code in also:
                     self._received += len(response.content)
                     if self._received > self._most_bytes_a_fetch:
                         raise self._too_large(
@@ -215,11 +230,11 @@ class Client:
                     return response
                 problem = f"HTTP {response.status_code}{_request_id(response)}"
                 if response.status_code in self._refused_on:
+                    missing = response.status_code == 403
+                    what = (self._permission(path) if missing else None) or self._refused
                     raise ServiceError(
-                        Failure.PERMISSION_MISSING
-                        if response.status_code == 403
-                        else Failure.CREDENTIAL_REFUSED,
-                        f"{place}: {problem}. {self._refused}",
+                        Failure.PERMISSION_MISSING if missing else Failure.CREDENTIAL_REFUSED,
+                        f"{place}: {problem}. {what}",
                     )
                 if not _worth_another_try(response):
                     raise _rejected(place, problem, response.status_code)
@@ -336,6 +351,31 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
     return rows if isinstance(rows, list) else None
 
 
+def whole_walk(
+    walk: Callable[[], Iterator[Any]], key: Callable[[Any], str | None]
+) -> Iterator[Any]:
+    """The rows of a walk through the pages of a list, each once by its key. When the row where the
+    next page should begin was deleted meanwhile, the service rejects the request: then the walk
+    starts again. Raises ``ServiceError`` when the first page is rejected, or that comes again and
+    again."""
+    given: set[str] = set()
+    for walks_left in reversed(range(MOST_WALKS)):
+        read = False
+        try:
+            for row in walk():
+                read = True
+                known = key(row)
+                if known is None or known not in given:
+                    yield row
+                if known is not None:
+                    given.add(known)
+        except ServiceError as error:
+            if not read or not walks_left or error.status not in _CURSOR_GONE:
+                raise
+        else:
+            return
+
+
 def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
     """What ``work`` returns or raises; ``TimeoutError`` when it takes longer than ``seconds``."""
     outcome: Future[Answer] = Future()
@@ -368,6 +408,7 @@ def _rejected(place: str, problem: str, status: int) -> ServiceError:
         Failure.FORMAT_CHANGED,
         f"{place}: {problem}: the service does not accept this request. Nothing was lost; check "
         "the base address in the settings, else the service has changed its API.",
+        status,
     )
 
 

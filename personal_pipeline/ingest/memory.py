@@ -52,6 +52,12 @@ class StreamMemory:
     restored: tuple[Window, ...] = ()
     """Partitions that a person brought back: no answer replaces them before it is accepted."""
 
+    def never_asked(self) -> StreamMemory:
+        """The same, as if the service had never been asked for anything."""
+        return replace(
+            self, settled=(), asked_until=None, full_pass_at=None, beginning=None, newest=None
+        )
+
     def failed(self, at: datetime, failure: str, message: str) -> StreamMemory:
         return replace(self, looked_at=at, failure=failure, failure_message=message)
 

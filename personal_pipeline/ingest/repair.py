@@ -316,11 +316,12 @@ def _what(damage: Damage) -> str:
 
 def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version | None) -> Mended:
     """Of a partition of a service that was moved aside."""
-    if now is None and stream.coverage is not Coverage.SNAPSHOT:
+    of_then = stream.coverage in (Coverage.SNAPSHOT, Coverage.STATES)
+    if now is None and not of_then:
         command = f"`personal-pipeline refresh --source {damage.source}`"
         return Mended(damage, f"{damage.found} Run {command}.", whole=False, lake=True)
     note_damage(home, [damage])
-    why = "a service gives no snapshot of a day that is over" if now is None else ""
+    why = "a service does not tell again how it was on a day that is over" if now is None else ""
     said = _lost(home, damage, now, why or "the service did not give the others again")
     return Mended(damage, said, whole=False, lake=True)
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from personal_pipeline.home import Home, write_atomically
-from personal_pipeline.ingest.contract import ApiStream, Source
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Source
 from personal_pipeline.ingest.coverage import joined, windows_of
 from personal_pipeline.ingest.lake import StreamLake, lake_of
 from personal_pipeline.ingest.memory import recall, remember
@@ -35,6 +35,8 @@ def held_before(home: Home, source: Source, moment: datetime) -> list[Held]:
     return [
         held
         for stream in source.streams
+        # of states rows are only added: what was held before is in what is held now
+        if stream.coverage is not Coverage.STATES
         for held in _of_stream(lake_of(home, source.name, stream), moment)
     ]
 

@@ -8,6 +8,8 @@ What surprises:
 - There is no ``updated`` field and no filter by it. What changes late is fetched again for as long
   as it may change (``refetch_days``); customers and subscriptions are fetched whole every time.
   Events would be cheaper, but reach back 30 days only and show an object as it was then.
+- The list of subscriptions tells the present: what the price was before, or since when a
+  subscription is unpaid or paused, nothing says. So each state that a look sees is kept.
 - Subscriptions hide the canceled ones unless ``status=all`` is asked for, and hold no more than
   their first items: the others come from ``/v1/subscription_items``.
 - Since version 2025-03-31.basil the billing period stands on each item, not on the subscription,
@@ -22,10 +24,11 @@ the items of a subscription are completed.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.http import (
@@ -34,6 +37,7 @@ from personal_pipeline.ingest.http import (
     Failure,
     ServiceError,
     rows_of,
+    whole_walk,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +60,18 @@ _CONNECT = (
 )
 
 
+_PERMISSIONS = {
+    "/v1/balance_transactions": "Balance transactions",
+    "/v1/charges": "Charges and Refunds",
+    "/v1/refunds": "Charges and Refunds",
+    "/v1/payouts": "Payouts",
+    "/v1/customers": "Customers",
+    "/v1/subscriptions": "Subscriptions",
+    "/v1/subscription_items": "Subscriptions",
+}
+"""What the Dashboard calls the permission that a list needs."""
+
+
 def client(settings: Settings) -> Client:
     """A client with the person's key and the API version that this module understands."""
     key = settings.stripe_api_key
@@ -68,7 +84,38 @@ def client(settings: Settings) -> Client:
         },
         per_second=REQUESTS_PER_SECOND,
         refused=f"Stripe refuses the key, or the key may not read this. {_CONNECT}",
+        permission=_permission,
     )
+
+
+def _permission(path: str) -> str | None:
+    name = _PERMISSIONS.get(path)
+    return name and (
+        f"The key may not read {name}. In the Stripe Dashboard open Developers → API keys, edit "
+        f"the restricted key and set {name} to Read. Only what needs it waits."
+    )
+
+
+def account(settings: Settings, client: Client) -> dict[str, str]:
+    """The id of the account and its mode, ``live`` or ``test``, as far as Stripe tells them.
+
+    The key itself says its mode. One that may not read the account is told so in a sentence that
+    names the account.
+    """
+    key = settings.stripe_api_key
+    mode = re.match(r"[a-z]+_(live|test)_", key.get_secret_value() if key else "")
+    answer = client.get("/v1/account", also=(403, 404))
+    id_ = re.search(rb"\bacct_\w{1,64}\b", answer.content)
+    return {
+        **({"mode": mode[1]} if mode else {}),
+        **({"account": id_[0].decode()} if id_ else {}),
+    }
+
+
+def account_in(record: Record) -> dict[str, str]:
+    """The mode of the account that an object is of, where it tells."""
+    live = record.get("livemode")
+    return {"mode": "live" if live else "test"} if isinstance(live, bool) else {}
 
 
 def beginning(client: Client) -> date | None:
@@ -84,15 +131,18 @@ def beginning(client: Client) -> date | None:
     except ServiceError as error:
         if error.failure not in (*NEEDS_A_PERSON, Failure.FORMAT_CHANGED):
             raise
-    oldest = []
-    for path in ("/v1/balance_transactions", "/v1/charges"):
-        try:
-            oldest.append(_oldest_day(client, path))
-        except ServiceError as error:
-            # a key that may not read one of the lists may read the other
-            if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
-                raise
-    return min((day for day in oldest if day is not None), default=None)
+    for paths in (("/v1/balance_transactions", "/v1/charges"), ("/v1/payouts", "/v1/customers")):
+        oldest = []
+        for path in paths:
+            try:
+                oldest.append(_oldest_day(client, path))
+            except ServiceError as error:
+                # a key that may not read one of the lists may read another
+                if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
+                    raise
+        if oldest:
+            return min((day for day in oldest if day is not None), default=None)
+    return None
 
 
 def _oldest_day(client: Client, path: str) -> date | None:
@@ -112,9 +162,16 @@ def pages(
 ) -> Iterator[Record]:
     """Every row of a list, newest first, page by page to the end.
 
-    Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is not a list, or the pages repeat.
+    Stripe rejects the next page when the row before it was deleted meanwhile: then the walk starts
+    again. Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is no list, or the pages repeat.
     """
     asked = list(query)
+    return whole_walk(lambda: _walk(client, path, asked, page_size), _cursor)
+
+
+def _walk(
+    client: Client, path: str, asked: list[tuple[str, str | int]], page_size: int
+) -> Iterator[Record]:
     cursors: set[str] = set()
     cursor: str | None = None
     while True:
@@ -208,6 +265,66 @@ def subscription_days(record: Record) -> list[date]:
     return sorted({day_of(record["created"]), *(day_of(t) for t in later if t is not None)})
 
 
+def state_days(record: Record) -> list[date]:
+    """The same, and the UTC day on which its trial ended."""
+    trial = record.get("trial_end")
+    return sorted({*subscription_days(record), *([] if trial is None else [day_of(trial)])})
+
+
+def subscription_state(record: Record) -> Record:
+    """What of a subscription decides what it brings a month, and since when. Everything else of it
+    may change (its period each month, its card) without making a new state."""
+    items = [_item_state(item) for item in record["items"]["data"]]
+    return {
+        **{name: record.get(name) for name in _STATE},
+        "items": sorted(items, key=str),
+        "discounts": [_discount_state(each) for each in _discounts(record)],
+    }
+
+
+_STATE = (
+    "status",
+    "currency",
+    "start_date",
+    "trial_end",
+    "canceled_at",
+    "ended_at",
+    "pause_collection",
+)
+
+
+def _item_state(item: Record) -> list[Any]:
+    # a price since 2020, a plan before; some servers send both
+    price, plan = item.get("price") or {}, item.get("plan") or {}
+    each = price or plan
+    repeats = price.get("recurring") or plan
+    return [
+        item.get("id"),
+        item.get("quantity"),
+        each.get("id"),
+        each.get("currency"),
+        price.get("unit_amount", plan.get("amount")),
+        price.get("unit_amount_decimal", plan.get("amount_decimal")),
+        *(repeats.get(name) for name in ("interval", "interval_count", "usage_type")),
+        [_discount_state(discount) for discount in _discounts(item)],
+    ]
+
+
+def _discounts(record: Record) -> list[Any]:
+    # one of them until 2025-03-31.basil
+    return [each for each in (record.get("discount"), *(record.get("discounts") or ())) if each]
+
+
+def _discount_state(discount: Any) -> Any:
+    """A discount without what counts up in its coupon each time somebody else redeems it."""
+    if not isinstance(discount, dict):
+        return discount
+    coupon = discount.get("coupon") or (discount.get("source") or {}).get("coupon")
+    if isinstance(coupon, dict):
+        coupon = [coupon.get(name) for name in ("id", "percent_off", "amount_off", "duration")]
+    return [discount.get("id"), coupon]
+
+
 def stripe_source(page_size: int = MOST_ROWS) -> Source:
     """The source, with pages of ``page_size`` rows."""
     money = {"id": str, "created": int, "currency": str, "amount": int}
@@ -219,6 +336,8 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
         connect=_CONNECT,
         client=client,
         beginning=beginning,
+        account=account,
+        account_in=account_in,
         api=(
             ApiStream(
                 name="balance_transactions",
@@ -294,6 +413,21 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                 required={"id": str, "created": int, "status": str, "items": dict},
                 fetch_all=all_subscriptions(page_size),
                 coverage=Coverage.PICTURE,
+            ),
+            ApiStream(
+                name="subscription_states",
+                description=(
+                    "One row a subscription and look that saw it changed (status, prices, trial, "
+                    "pause, cancellation, end), as it was then; as_of is the look, ISO 8601 UTC; "
+                    "an empty record: it was gone. Filed under the day of the look, and the days "
+                    "since the look before on which anything happened. No row is ever replaced."
+                ),
+                key=object_id,
+                days=state_days,
+                required={"id": str, "created": int, "status": str, "items": dict},
+                fetch_all=all_subscriptions(page_size),
+                coverage=Coverage.STATES,
+                state=subscription_state,
             ),
         ),
     )

@@ -31,7 +31,7 @@ from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.tables import Spool
-from personal_pipeline_tests.ingest.test_fetch import Clocked
+from personal_pipeline_tests.ingest.test_fetch import Clocked, newest_rows
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -51,7 +51,7 @@ def stream_of(kind: Coverage, records: dict[str, date], share: float = 0.5) -> A
         description="One thing.",
         key=lambda record: str(record["id"]),
         days=lambda record: (date.fromisoformat(record["day"]),),
-        fetch=None if kind in (Coverage.PICTURE, Coverage.SNAPSHOT) else fetch,
+        fetch=fetch if kind in (Coverage.WINDOW, Coverage.PART) else None,
         fetch_all=None if kind is Coverage.WINDOW else every,
         coverage=kind,
         refetch_days=90,
@@ -74,11 +74,7 @@ def look(home: Home, stream: ApiStream, hours: float = 0, *, accept: bool = Fals
 
 
 def kept(home: Home, stream: ApiStream) -> set[str]:
-    lake = lake_of(home, "test", stream)
-    days = lake.partitions()
-    if stream.coverage is Coverage.SNAPSHOT:
-        days = days[-1:]
-    return {key for day in days for key in lake.read(day)}
+    return newest_rows(home, stream)
 
 
 def many(number: int = 60) -> dict[str, date]:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import (
     ApiStream,
     DropFile,
@@ -23,8 +24,9 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
     Window,
 )
-from personal_pipeline.ingest.fetch import check_record, sort_into_days
+from personal_pipeline.ingest.fetch import Pulled, check_record, pull_source, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
+from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources.kit import (
     KIT,
@@ -250,6 +252,138 @@ def test_a_broadcast_is_filed_under_the_days_of_writing_and_sending() -> None:
         "published_at": None,
     }
     assert broadcast_days(record) == [date(2026, 1, 2), date(2026, 1, 5)]
+
+
+class Newsletter:
+    """A list that changes: Kit's own pages and counts, with or without ``updated_at``."""
+
+    def __init__(self, *, updated: bool) -> None:
+        self.updated = updated
+        self.people: dict[int, Record] = {}
+        self.counts = True
+        self.account: Record = {"id": 7, "created_at": "2020-02-03T10:00:00Z"}
+        self.asked: list[Request] = []
+        for id_ in range(6):
+            self.put(id_, "active", TODAY - timedelta(days=60 - id_))
+
+    def put(self, id_: int, state: str, joined: date, left: date | None = None) -> None:
+        self.people[id_] = {
+            "id": id_,
+            "email_address": f"reader{id_}@example.org",
+            "state": state,
+            "created_at": f"{joined}T12:00:00Z",
+            "canceled_at": left and f"{left}T12:00:00Z",
+            **({"updated_at": f"{TODAY}T05:00:00Z"} if self.updated else {}),
+        }
+
+    def answer(self, request: Request) -> Answer:
+        self.asked.append(request)
+        if request.path == "/v4/account":
+            return as_json({"account": self.account})
+        page: Any = json.loads(listing("subscribers", list(self.people.values()))(request).body)
+        if self.counts and "include_total_count" in request.query:
+            status = request.query["status"]
+            wanted = [each for each in self.people.values() if status in ("all", each["state"])]
+            page["pagination"]["total_count"] = len(wanted)
+        return as_json(page)
+
+    def look(self, home: Home, base: str, days: int = 0) -> Pulled:
+        """A look at the subscribers, so many days from now."""
+        given = Settings(
+            KIT_API_KEY=SecretStr(KEY),
+            KIT_API_BASE=f"{base}/v4",
+            KIT_REQUESTS_PER_MINUTE=60_000,
+            _env_file=None,
+        )
+        self.asked.clear()
+        now = datetime.now(UTC) + timedelta(hours=days * 23)
+        (look,) = pull_source(home, given, KIT, {"subscribers"}, clock=lambda: now)
+        return look
+
+    @property
+    def asked_for_everybody(self) -> bool:
+        return any(
+            "include_total_count" not in each.query
+            and not any("after" in name for name in each.query)
+            and each.query.get("per_page") != "1"
+            for each in self.asked
+            if each.path == "/v4/subscribers"
+        )
+
+
+def known(home: Home) -> dict[date, dict[str, str]]:
+    lake = lake_of(home, "kit", stream("subscribers"))
+    return {
+        day: {key: row.record["state"] for key, row in lake.read(day).items()}
+        for day in lake.partitions()
+        if lake.has_rows(day)
+    }
+
+
+@pytest.mark.parametrize("updated", [True, False])
+def test_who_came_back_or_was_deleted_is_known_by_the_next_look(home: Home, updated: bool) -> None:
+    kit = Newsletter(updated=updated)
+    joined, left = TODAY - timedelta(days=60), TODAY - timedelta(days=20)
+    kit.put(0, "cancelled", joined, left)
+    with loopback(kit.answer) as server:
+        kit.look(home, server.base)
+        assert known(home)[left] == {"0": "cancelled"}
+        kit.look(home, server.base)
+        assert not kit.asked_for_everybody
+        # they came back
+        kit.put(0, "active", joined)
+        kit.look(home, server.base)
+        assert known(home)[joined]["0"] == "active"
+        assert left not in known(home)
+        # and another one is deleted
+        del kit.people[3]
+        kit.look(home, server.base)
+        assert kit.asked_for_everybody
+        assert {key for day in known(home).values() for key in day} == {"0", "1", "2", "4", "5"}
+        kit.look(home, server.base)
+        assert not kit.asked_for_everybody
+
+
+def test_where_kit_does_not_count_the_weekly_pass_finds_who_was_deleted(home: Home) -> None:
+    kit = Newsletter(updated=True)
+    kit.counts = False
+    with loopback(kit.answer) as server:
+        kit.look(home, server.base)
+        del kit.people[3]
+        kit.look(home, server.base, 1)
+        assert not kit.asked_for_everybody
+        assert "3" in {key for day in known(home).values() for key in day}
+
+
+def test_the_key_of_another_newsletter_is_refused_before_it_writes(home: Home) -> None:
+    kit = Newsletter(updated=True)
+    with loopback(kit.answer) as server:
+        kit.look(home, server.base)
+        before = known(home)
+        for other in ({"id": 8}, {"id": "8", "created_at": "2021-01-01T00:00:00Z"}):
+            kit.account = other
+            kit.people.clear()
+            failure = kit.look(home, server.base).failure
+            assert failure is not None
+            assert failure.failure is Failure.OTHER_ACCOUNT
+            assert known(home) == before
+            assert {each.path for each in kit.asked} == {"/v4/account"}
+
+
+def test_a_cursor_that_vanished_starts_the_walk_again() -> None:
+    rows = people(9, updated=True)
+    pages = listing("subscribers", rows)
+    rejected = iter([False, False, True])
+
+    def answer(request: Request) -> Answer:
+        if next(rejected, False):
+            return as_json({"errors": ["The cursor is invalid"]}, 422)
+        return pages(request)
+
+    with loopback(answer) as server:
+        found = fetched("subscribers", server.base, page_size=3, window=None)
+    assert found == rows
+    assert len(server.asked) == 6
 
 
 # The export

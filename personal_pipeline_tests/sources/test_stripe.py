@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -13,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from personal_pipeline.freshness import State, judge_api
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Record, Window
-from personal_pipeline.ingest.fetch import check_record, sort_into_days
+from personal_pipeline.ingest.fetch import Pulled, check_record, pull_source, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
+from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources.stripe import (
     API_VERSION,
@@ -26,6 +30,7 @@ from personal_pipeline.sources.stripe import (
     day_of,
     stripe_source,
     subscription_days,
+    subscription_state,
 )
 from personal_pipeline_tests.loopback import (
     Answer,
@@ -64,6 +69,12 @@ def fetched(name: str, base: str, page_size: int = 100, window: Window = WINDOW)
 def failure_of(name: str, base: str) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
         fetched(name, base)
+    return caught.value
+
+
+def failure_of_pages(name: str, base: str) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        fetched(name, base, page_size=2)
     return caught.value
 
 
@@ -308,6 +319,7 @@ RESOURCES = {
     "payouts": "payout",
     "refunds": "refund",
     "subscriptions": "subscription",
+    "subscription_states": "subscription",
 }
 
 
@@ -321,6 +333,320 @@ def test_the_objects_of_stripes_own_specification_are_understood(name: str, samp
     assert list(each.days(record)) == [date(2009, 2, 13)]
     found = sort_into_days(each, [record], DAY)
     assert not found.bad
+
+
+def test_what_a_subscription_is_worth_is_its_state_and_nothing_else(samples: Path) -> None:
+    text = (samples / "stripe" / "fixtures3.json").read_text()
+    record = json.loads(text)["resources"]["subscription"]
+    state = subscription_state(record)
+    item = record["items"]["data"][0]
+
+    def with_item(**more: Any) -> Record:
+        return {**record, "items": {**record["items"], "data": [{**item, **more}]}}
+
+    coupon = {"id": "c", "percent_off": 10.0, "duration": "forever", "times_redeemed": 1}
+    discounted = {**record, "discount": {"id": "di_1", "coupon": coupon}}
+    again = {**record, "discount": {"id": "di_1", "coupon": {**coupon, "times_redeemed": 2}}}
+    for other in (
+        {**record, "latest_invoice": "in_2", "metadata": {"a": "b"}},
+        {**record, "current_period_end": 7, "default_payment_method": "pm_2"},
+        with_item(current_period_start=7, metadata={"a": "b"}),
+    ):
+        assert subscription_state(other) == state
+    for other in (
+        {**record, "status": "unpaid"},
+        {**record, "trial_end": 7},
+        {**record, "canceled_at": 7},
+        {**record, "ended_at": 7},
+        {**record, "pause_collection": {"behavior": "void", "resumes_at": None}},
+        {**record, "items": {**record["items"], "data": []}},
+        with_item(quantity=7),
+        with_item(price={**item["price"], "unit_amount": 7, "unit_amount_decimal": "7"}),
+        with_item(price={**item["price"], "recurring": {"interval": "year"}}),
+        with_item(price=None, plan={"id": "plan_1", "amount": 7}),
+        discounted,
+    ):
+        assert subscription_state(other) != state
+    assert subscription_state(discounted) == subscription_state(again)
+
+
+# Who may read what: looks at a whole account
+
+
+def objects(*, live: bool = True) -> dict[str, list[Record]]:
+    """A few objects of every list of an account."""
+    created = int(datetime.now(UTC).timestamp()) - 3_600
+    money = {"created": created, "currency": "usd", "amount": 100}
+    return {
+        "/v1/balance_transactions": [
+            {"id": "txn_1", **money, "fee": 3, "net": 97, "type": "charge"}
+        ],
+        "/v1/charges": [{"id": "ch_1", **money, "status": "succeeded", "livemode": live}],
+        "/v1/refunds": [{"id": "re_1", **money}],
+        "/v1/payouts": [{"id": "po_1", **money, "status": "paid", "livemode": live}],
+        "/v1/customers": [{"id": "cus_1", "created": created, "livemode": live}],
+        "/v1/subscriptions": [
+            {
+                "id": "sub_1",
+                "created": created,
+                "status": "active",
+                "items": {"data": [], "has_more": False},
+                "livemode": live,
+            }
+        ],
+    }
+
+
+def of_account(id_: str, lists: dict[str, list[Record]], *, told: bool = True) -> Answering:
+    """An account whose key may read the account itself, or may not."""
+    known = listing(lists)
+
+    def answer(request: Request) -> Answer:
+        if request.path != "/v1/account":
+            return known(request)
+        if told:
+            return as_json({"id": id_, "object": "account", "created": at(DAY)})
+        text = f"The key does not have the required permissions on account '{id_}'. Having more"
+        return as_json({"error": {"message": text}}, 403)
+
+    return answer
+
+
+def pulled(
+    home: Home, base: str, key: str = "rk_live_1", *, accept: bool = False, since: int = 2
+) -> dict[str, Pulled]:
+    """A look at every stream, as a refresh does it."""
+    settings = Settings(
+        STRIPE_API_KEY=SecretStr(key),
+        STRIPE_API_BASE=base,
+        PERSONAL_PIPELINE_START=datetime.now(UTC).date() - timedelta(days=since),
+        _env_file=None,
+    )
+    looks = pull_source(
+        home,
+        settings,
+        STRIPE,
+        {each.name for each in STRIPE.api},
+        clock=lambda: datetime.now(UTC),
+        accept=accept,
+    )
+    return {look.stream: look for look in looks}
+
+
+def lake_files(home: Home) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in home.lake.rglob("*.gz")}
+
+
+@pytest.mark.parametrize(
+    ("path", "refused", "permission"),
+    [
+        ("/v1/balance_transactions", {"balance_transactions"}, "Balance transactions"),
+        ("/v1/charges", {"charges"}, "Charges and Refunds"),
+        ("/v1/refunds", {"refunds"}, "Charges and Refunds"),
+        ("/v1/payouts", {"payouts"}, "Payouts"),
+        ("/v1/customers", {"customers"}, "Customers"),
+        ("/v1/subscriptions", {"subscriptions", "subscription_states"}, "Subscriptions"),
+    ],
+)
+def test_a_list_that_the_key_may_not_read_refuses_only_its_stream(
+    home: Home, path: str, refused: set[str], permission: str
+) -> None:
+    known = of_account("acct_1", objects())
+
+    def answer(request: Request) -> Answer:
+        return as_json({"error": {}}, 403) if request.path == path else known(request)
+
+    with loopback(answer) as server:
+        looks = pulled(home, server.base)
+    assert {name for name, look in looks.items() if look.failure} == refused
+    assert set(looks) == {each.name for each in STRIPE.api}
+    for name, look in looks.items():
+        memory = recall(home, "stripe", name)
+        state = judge_api(memory, datetime.now(UTC), connected=True).state
+        if name in refused:
+            assert look.failure is not None
+            assert look.failure.failure is Failure.PERMISSION_MISSING
+            assert f"set {permission} to Read" in str(look.failure)
+            assert state is State.ACTION_REQUIRED
+        else:
+            assert look.records == 1
+            assert state is State.FRESH
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("live", [True, False])
+def test_a_key_of_the_other_mode_is_refused_before_it_writes(
+    home: Home, told: bool, noted: bool, live: bool
+) -> None:
+    keys = ["rk_live_1", "sk_test_1"]
+    first, other = keys if live else reversed(keys)
+    with loopback(of_account("acct_1", objects(live=live), told=told)) as server:
+        looks = pulled(home, server.base, first)
+    assert [look.failure for look in looks.values()] == [None] * len(STRIPE.api)
+    before = lake_files(home)
+    if not noted:
+        shutil.rmtree(home.state)
+    with loopback(of_account("acct_1", objects(live=not live), told=told)) as server:
+        for look in pulled(home, server.base, other).values():
+            assert look.failure is not None
+            assert look.failure.failure is Failure.OTHER_ACCOUNT
+            assert "the mode of this credential" in str(look.failure)
+            assert "refresh --accept stripe" in str(look.failure)
+        assert {request.path for request in server.asked} == {"/v1/account"}
+        assert lake_files(home) == before
+        memory = recall(home, "stripe", "charges")
+        assert judge_api(memory, datetime.now(UTC), connected=True).state is State.ACTION_REQUIRED
+        # unless that is what the person wants, and then it goes on
+        for accept in (True, False):
+            looks = pulled(home, server.base, other, accept=accept)
+            assert [look.failure for look in looks.values()] == [None] * len(STRIPE.api)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_key_of_another_account_is_refused_before_it_writes(home: Home, told: bool) -> None:
+    with loopback(of_account("acct_1", objects())) as server:
+        pulled(home, server.base)
+        before = lake_files(home)
+    with loopback(of_account("acct_2", objects(), told=told)) as server:
+        for look in pulled(home, server.base).values():
+            assert look.failure is not None
+            assert look.failure.failure is Failure.OTHER_ACCOUNT
+            assert "acct_" not in str(look.failure)
+        assert lake_files(home) == before
+    # a new key of the right one
+    with loopback(of_account("acct_1", objects(), told=told)) as server:
+        assert not any(look.failure for look in pulled(home, server.base, "rk_live_2").values())
+
+
+def test_a_wrong_first_key_that_brought_nothing_is_no_account(home: Home) -> None:
+    with loopback(lambda request: as_json({"error": {}}, 401)) as server:
+        for look in pulled(home, server.base, "rk_test_1").values():
+            assert look.failure is not None
+            assert look.failure.failure is Failure.CREDENTIAL_REFUSED
+    with loopback(of_account("acct_1", objects())) as server:
+        assert not any(look.failure for look in pulled(home, server.base).values())
+
+
+def test_the_key_of_an_empty_sandbox_stands_in_nobodys_way(home: Home) -> None:
+    nothing: dict[str, list[Record]] = {path: [] for path in objects()}
+    with loopback(of_account("acct_1", nothing)) as server:
+        assert not any(look.failure for look in pulled(home, server.base, "sk_test_1").values())
+    lists = objects()
+    for rows in lists.values():
+        # so long ago that the days of the sandbox would not be asked for again
+        rows[0]["created"] = int(datetime.now(UTC).timestamp()) - 40 * 86_400
+    with loopback(of_account("acct_1", lists)) as server:
+        looks = pulled(home, server.base, since=60)
+    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
+
+
+def test_of_another_account_that_is_accepted_all_of_the_past_comes(home: Home) -> None:
+    with loopback(of_account("acct_1", objects())) as server:
+        pulled(home, server.base, since=60)
+    lists = objects()
+    for rows in lists.values():
+        rows[0] |= {
+            "id": f"{rows[0]['id']}_old",
+            "created": int(datetime.now(UTC).timestamp()) - 40 * 86_400,
+        }
+    with loopback(of_account("acct_2", lists)) as server:
+        looks = pulled(home, server.base, accept=True, since=60)
+    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
+
+
+def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> None:
+    lists = objects()
+    old = at(DAY)
+    for rows in lists.values():
+        rows[0]["created"] = old
+    may_read = {"/v1/refunds", "/v1/subscriptions"}
+    known = of_account("acct_1", lists, told=False)
+
+    def answer(request: Request) -> Answer:
+        refused = request.path in lists and request.path not in may_read
+        return as_json({"error": {}}, 403) if refused else known(request)
+
+    def look() -> dict[str, Pulled]:
+        settings = Settings(
+            STRIPE_API_KEY=SecretStr("rk_live_1"), STRIPE_API_BASE=server.base, _env_file=None
+        )
+        streams = {"refunds", "charges"}
+        looks = pull_source(home, settings, STRIPE, streams, clock=lambda: datetime.now(UTC))
+        return {each.stream: each for each in looks}
+
+    with loopback(answer) as server:
+        # since when there is anything is in none of the lists that it may read
+        assert look()["refunds"].records == 0
+        may_read |= set(lists)
+        assert {name: each.records for name, each in look().items()} == {
+            "refunds": 1,
+            "charges": 1,
+        }
+
+
+# Rows that vanish while the pages are read
+
+
+def vanishing(lists: dict[str, list[Record]], path: str, gone: Iterator[str]) -> Answering:
+    """A list from which a row is deleted after each page, while there are any to be deleted; as
+    Stripe does, the request that goes on from a row that is gone is rejected."""
+    known = listing(lists)
+
+    def answer(request: Request) -> Answer:
+        if request.path != path:
+            return known(request)
+        ids = [row["id"] for row in lists[path]]
+        after = request.query.get("starting_after")
+        if after is not None and after not in ids:
+            error = {"code": "resource_missing", "param": "starting_after"}
+            return as_json({"error": error}, 400)
+        page = known(request)
+        if (deleted := next(gone, None)) is not None:
+            lists[path] = [row for row in lists[path] if row["id"] != deleted]
+        return page
+
+    return answer
+
+
+def test_a_row_that_vanishes_where_the_next_page_begins_starts_the_walk_again() -> None:
+    customers = [{"id": f"cus_{n}", "created": at(DAY)} for n in range(7)]
+    lists = {"/v1/customers": list(customers)}
+    # the last row of the first page, and of the first page of the second walk
+    gone = iter(["cus_1", "cus_2"])
+    with loopback(vanishing(lists, "/v1/customers", gone)) as server:
+        found = fetched("customers", server.base, page_size=2)
+    # each once; those that were there when their page was read are known tomorrow to be gone
+    assert sorted(row["id"] for row in found) == [row["id"] for row in customers]
+    assert len(server.asked) > 4
+
+
+def test_an_item_that_vanishes_makes_no_other_count_twice() -> None:
+    items = [{"id": f"si_{n}", "subscription": "sub_1"} for n in range(6)]
+    lists: dict[str, list[Record]] = {
+        "/v1/subscriptions": [{"id": "sub_1", "items": {"data": items[:2], "has_more": True}}],
+        "/v1/subscription_items": list(items),
+    }
+    gone = iter(["", "si_3"])
+    with loopback(vanishing(lists, "/v1/subscription_items", gone)) as server:
+        (found,) = fetched("subscription_states", server.base, page_size=2)
+    assert sorted(row["id"] for row in found["items"]["data"]) == [row["id"] for row in items]
+
+
+def test_a_list_that_always_loses_its_place_is_given_up() -> None:
+    customers = [{"id": f"cus_{n}", "created": at(DAY)} for n in range(90)]
+    lists = {"/v1/customers": customers}
+    gone = (f"cus_{n}" for n in range(1, 90))
+    with loopback(vanishing(lists, "/v1/customers", gone)) as server:
+        error = failure_of_pages("customers", server.base)
+    assert error.status == 400
+    assert len(server.asked) < 20
+
+
+def test_a_first_page_that_is_rejected_is_not_asked_for_again() -> None:
+    with loopback(in_turn(as_json({"error": {}}, 400))) as server:
+        assert failure_of("customers", server.base).failure is Failure.FORMAT_CHANGED
+    assert len(server.asked) == 1
 
 
 # localstripe: another implementation of the API, in a process of its own

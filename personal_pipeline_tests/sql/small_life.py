@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.ingest.contract import ApiStream, Grain, Record
+from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import ApiStream, Grain, Record, Source
+from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.lake import Row, StreamLake
 from personal_pipeline.sources.google_sheets import GOOGLE_SHEETS
 from personal_pipeline.sources.kit import KIT
 from personal_pipeline.sources.medium import MEDIUM
 from personal_pipeline.sources.stripe import STRIPE
+from personal_pipeline_tests.ingest.test_fetch import Clocked
 
 HOME_CURRENCY = "jpy"
 DECEMBER = date(2024, 12, 1)
@@ -68,6 +72,14 @@ class Lake:
         self.stream(source, stream, Grain.DAY).write(
             date.fromisoformat(day), [Row(declared.key(each), each) for each in records]
         )
+
+    def see(self, source: str, stream: str, moment: str, records: Iterable[Record]) -> Pulled:
+        """Look at a stream of states at a UTC time, through the code that does it every day."""
+        now = at(moment).replace(tzinfo=UTC)
+        told = list(records)
+        each = replace(API_STREAMS[source, stream], fetch_all=lambda client: iter(told))
+        declared = Source(name=source, title=source, description="", api=(each,))
+        return pull(Home(self.root.parent), declared, each, Clocked(now), now=now)
 
     def drop(
         self, stream: str, month: date, rows: dict[str, Record], source: str = "medium"
@@ -259,7 +271,7 @@ SUBSCRIPTIONS = [
         canceled_at=seconds("2025-02-05"),
         ended_at=seconds("2025-02-17"),
     ),
-    # paid after its trial: 9.00 from its start
+    # paid after its trial: 9.00 from its end
     subscription(
         "sub_paid",
         "2025-02-03",
@@ -604,6 +616,7 @@ def write_small_life(lake: Lake) -> None:
     lake.file("stripe", "payouts", PAYOUTS)
     lake.file("stripe", "customers", CUSTOMERS)
     lake.file("stripe", "subscriptions", SUBSCRIPTIONS)
+    lake.see("stripe", "subscription_states", "2025-03-01 08:00", SUBSCRIPTIONS)
     # a day on which nothing happened is a file without rows
     lake.look("stripe", "charges", "2025-01-13", [])
     lake.file("kit", "subscribers", SUBSCRIBERS)

@@ -208,13 +208,13 @@ def test_a_day_of_revenue(
 
 def test_subscriptions_start_when_paid_and_end_when_ended(built: Warehouse) -> None:
     assert built.query("select * from marts.subscription_movements_daily order by day") == [
-        (date(2025, 1, 5), "usd", 1, 0, Decimal(20), Decimal(0)),
-        (date(2025, 1, 10), "usd", 1, 0, Decimal(10), Decimal(0)),
-        (date(2025, 2, 1), "jpy", 1, 0, Decimal(500), Decimal(0)),
-        (date(2025, 2, 3), "usd", 1, 0, Decimal(9), Decimal(0)),
-        (date(2025, 2, 10), "usd", 0, 1, Decimal(0), Decimal(10)),
-        (date(2025, 2, 20), "usd", 1, 0, Decimal("6.5"), Decimal(0)),
-        (date(2025, 2, 21), "usd", 1, 0, Decimal(9), Decimal(0)),
+        (date(2025, 1, 5), "usd", 1, 0, Decimal(20), Decimal(0), Decimal(0)),
+        (date(2025, 1, 10), "usd", 1, 0, Decimal(10), Decimal(0), Decimal(0)),
+        (date(2025, 2, 1), "jpy", 1, 0, Decimal(500), Decimal(0), Decimal(0)),
+        (date(2025, 2, 10), "usd", 0, 1, Decimal(0), Decimal(10), Decimal(0)),
+        (date(2025, 2, 17), "usd", 1, 0, Decimal(9), Decimal(0), Decimal(0)),
+        (date(2025, 2, 20), "usd", 1, 0, Decimal("6.5"), Decimal(0), Decimal(0)),
+        (date(2025, 2, 21), "usd", 1, 0, Decimal(9), Decimal(0), Decimal(0)),
     ]
 
 

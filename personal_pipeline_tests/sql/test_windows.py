@@ -193,6 +193,7 @@ def change_the_lake(warehouse: Warehouse) -> None:
     # a subscription ends: every day on which it is filed has the newer record
     ended = {**SUBSCRIPTIONS[0], "status": "canceled", "ended_at": seconds("2025-02-15")}
     lake.file("stripe", "subscriptions", [ended])
+    lake.see("stripe", "subscription_states", "2025-03-05 08:00", [ended, *SUBSCRIPTIONS[2:]])
     left = subscriber(1, "2025-01-02", "cancelled", canceled_at="2025-01-30T00:00:00Z")
     lake.file("kit", "subscribers", [left, SUBSCRIBERS[1]])
     lake.file("kit", "growth_stats", [{**GROWTH[1], "subscribers": 50}])

@@ -21,7 +21,7 @@ movements as (
         currency,
         sum(started) as started,
         sum(ended) as ended,
-        sum(mrr_started - mrr_ended) as mrr_change
+        sum(mrr_started - mrr_ended + mrr_changed) as mrr_change
     from {{ ref('subscription_movements_daily') }}
     group by 1, 2
 ),

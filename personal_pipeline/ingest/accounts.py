@@ -1,0 +1,90 @@
+"""Whose account a credential opens: noted at the first look, so that the key of another account, or
+of the same one's test mode, is refused before anything of it stands beside what is there.
+
+Noted in ``state/accounts/``. Where nothing is noted, or the note was deleted, the newest records of
+the lake tell what they can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.http import Client, Failure, ServiceError
+from personal_pipeline.ingest.lake import StreamLake, canonical, lake_of
+from personal_pipeline.ingest.memory import recall, remember
+from personal_pipeline.settings import Settings
+
+
+def check_account(
+    home: Home, settings: Settings, source: Source, client: Client, *, accept: bool
+) -> None:
+    """Note what the service tells of the account, or compare it with what was noted. Of another
+    account that is accepted, or beside which there is nothing yet, everything is asked for.
+
+    Raises ``ServiceError``: OTHER_ACCOUNT when it is another; else whatever came of asking.
+    """
+    if source.account is None:
+        return
+    told = dict(source.account(settings, client))
+    noted = _noted(home, source)
+    known = _told_by_lake(home, source) if noted is None else noted
+    other = sorted(name for name in told.keys() & known.keys() if told[name] != known[name])
+    if other:
+        if not accept and _has_rows(home, source):
+            raise ServiceError(Failure.OTHER_ACCOUNT, _refusal(source, " and ".join(other)))
+        for stream in source.api:
+            memory = recall(home, source.name, stream.name)
+            remember(home, source.name, stream.name, memory.never_asked())
+    if noted != {**known, **told}:
+        write_atomically(_path(home, source), canonical({**known, **told}).encode())
+
+
+def _refusal(source: Source, other: str) -> str:
+    return (
+        f"{source.title}: the {other} of this credential is not that of the data in this home. "
+        "Nothing was fetched, and nothing changed. Put the credential of the first look back into "
+        f"{' or '.join(source.credentials)}, or give the other a home of its own "
+        "(PERSONAL_PIPELINE_HOME). If this home is to go on with the other, run "
+        f"`personal-pipeline refresh --accept {source.name}`."
+    )
+
+
+def _path(home: Home, source: Source) -> Path:
+    return home.state / "accounts" / f"{source.name}.json"
+
+
+def _noted(home: Home, source: Source) -> dict[str, str] | None:
+    try:
+        noted = json.loads(_path(home, source).read_bytes())
+        return {str(name): str(value) for name, value in noted.items()}
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _lakes(home: Home, source: Source) -> list[StreamLake]:
+    return [lake_of(home, source.name, stream) for stream in source.api]
+
+
+def _has_rows(home: Home, source: Source) -> bool:
+    return any(
+        version.rows for lake in _lakes(home, source) for version in lake.sound_versions().values()
+    )
+
+
+def _told_by_lake(home: Home, source: Source) -> dict[str, str]:
+    lakes = _lakes(home, source)
+    return {name: value for lake in lakes for name, value in _told_by(source, lake).items()}
+
+
+def _told_by(source: Source, lake: StreamLake) -> Mapping[str, str]:
+    """What the newest records of a stream tell of the account."""
+    versions = lake.sound_versions()
+    for day in sorted(versions, reverse=True):
+        if versions[day].rows:
+            told = [source.account_in(row.record) for row in lake.rows(day)]
+            return next(filter(None, told), {})
+    return {}
