@@ -661,12 +661,11 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     if not missing:
         # looked, and nothing new: the newest partition is reported again, unchanged
         missing[max((day for day in present if day <= look.today), default=look.today)] = {}
+    # the day of the look first: its file has all that was seen, and is there whole or not at all
+    days = sorted(missing, key=lambda day: (day != at.date(), day))
     look.landed(
         answer,
-        [
-            lake.write(day, {**present.get(day, {}), **new}.values())
-            for day, new in sorted(missing.items())
-        ],
+        [lake.write(day, {**present.get(day, {}), **missing[day]}.values()) for day in days],
     )
 
 

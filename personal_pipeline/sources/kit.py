@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 1000
 """The largest page that Kit gives."""
 OVERLAP = timedelta(days=1)
+_NOT_TOLD = (Failure.FORMAT_CHANGED, Failure.PERMISSION_MISSING)
+"""What comes of asking for the account, where there is another way."""
 
 _CONNECT = (
     "In Kit open Settings → Developer, add a V4 API key and put it into KIT_API_KEY; "
@@ -99,7 +101,7 @@ def beginning(client: Client) -> date | None:
     except (KeyError, TypeError, ValueError):
         pass
     except ServiceError as error:
-        if error.failure is not Failure.FORMAT_CHANGED:
+        if error.failure not in _NOT_TOLD:
             raise
     oldest: Query = {"status": "all", "sort_field": "id", "sort_order": "asc", "per_page": 1}
     try:
@@ -117,7 +119,7 @@ def account(_settings: Settings, client: Client) -> dict[str, str]:
     except (KeyError, TypeError, AttributeError):
         return {}
     except ServiceError as error:
-        if error.failure is not Failure.FORMAT_CHANGED:
+        if error.failure not in _NOT_TOLD:
             raise
         return {}
     return {"account": str(found)}

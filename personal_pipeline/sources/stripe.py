@@ -104,7 +104,7 @@ def account(settings: Settings, client: Client) -> dict[str, str]:
     """
     key = settings.stripe_api_key
     mode = re.match(r"[a-z]+_(live|test)_", key.get_secret_value() if key else "")
-    answer = client.get("/v1/account", also=(403, 404))
+    answer = client.get("/v1/account", also=(400, 403, 404))
     id_ = re.search(rb"\bacct_\w{1,64}\b", answer.content)
     return {
         **({"mode": mode[1]} if mode else {}),

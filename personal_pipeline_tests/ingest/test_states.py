@@ -226,6 +226,29 @@ class Killed(BaseException):
     """The process is gone: nothing after this runs."""
 
 
+@pytest.mark.parametrize("writes", [0, 1, 2, 3])
+def test_a_first_look_that_was_killed_is_still_the_first(home: Home, writes: int) -> None:
+    service = Service()
+    service.put("old", "ended", "2025-03-04", "2025-08-01")
+    service.put("older", "active", "2024-06-01")
+    left = iter(range(10))
+
+    def write(path: Path, content: bytes) -> None:
+        if path.name == lakes.PART and next(left) == writes:
+            raise Killed
+        write_atomically(path, content)
+
+    with mock.patch.object(lakes, "write_atomically", write), pytest.raises(Killed):
+        look(home, service)
+    assert look(home, service, NOW + timedelta(hours=1)).failure is None
+    assert {day: {key.split(" ")[0] for key in each} for day, each in rows(home).items()} == {
+        date(2024, 6, 1): {"older"},
+        date(2025, 3, 4): {"old"},
+        date(2025, 8, 1): {"old"},
+        NOW.date(): {"old", "older"},
+    }
+
+
 STATUSES = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["on", "off", "late"]))
 
 

@@ -370,6 +370,19 @@ def test_the_key_of_another_newsletter_is_refused_before_it_writes(home: Home) -
             assert {each.path for each in kit.asked} == {"/v4/account"}
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_account_that_is_not_told_holds_nothing_back(home: Home, status: int) -> None:
+    kit = Newsletter(updated=True)
+
+    def answer(request: Request) -> Answer:
+        return as_json({}, status) if request.path == "/v4/account" else kit.answer(request)
+
+    with loopback(answer) as server:
+        assert kit.look(home, server.base).failure is None
+        with connected(server.base) as connection:
+            assert beginning(connection) == TODAY - timedelta(days=60)
+
+
 def test_a_cursor_that_vanished_starts_the_walk_again() -> None:
     rows = people(9, updated=True)
     pages = listing("subscribers", rows)
