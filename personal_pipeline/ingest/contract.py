@@ -209,6 +209,14 @@ class Incomplete:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Said by a reader of a file that it takes all the same: what was not certain about it, and
+    what the person can do. ``reason`` is a sentence, holds no value, and is the receipt's warning."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """How a stream of very many rows lies in the lake: in Parquet, by DuckDB from end to end.
 
@@ -218,6 +226,10 @@ class Table:
 
     columns: Mapping[str, str]
     key: tuple[str, ...]
+
+
+Item: TypeAlias = DropRow | Unreadable | Incomplete | Doubt
+"""What a reader of files gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +260,7 @@ def _no_dialects(_: Path | None) -> Mapping[str, str]:
     return {}
 
 
-def _reads_nothing(_: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
+def _reads_nothing(_: DropFile) -> Iterator[Item]:
     yield from ()
 
 
@@ -270,8 +282,8 @@ class Drop:
     how_to: str
     """The steps of making this export, for a reminder: where to click, what to download."""
     recognise: Callable[[DropFile], Claim | None]
-    read: Callable[[DropFile], Iterator[DropRow | Unreadable | Incomplete]] = _reads_nothing
-    load: Callable[[DropFile, Spool], Iterator[DropRow | Unreadable | Incomplete]] | None = None
+    read: Callable[[DropFile], Iterator[Item]] = _reads_nothing
+    load: Callable[[DropFile, Spool], Iterator[Item]] | None = None
     streams: tuple[DropStream, ...]
     explain: Callable[[DropFile], str | None] = lambda file: None
     """What can be said of a file that nobody claims, when it is nearly of this kind: for people, in

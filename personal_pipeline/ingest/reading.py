@@ -20,11 +20,12 @@ from personal_pipeline.ingest.columns import Layouts, difference, layouts_in
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     Coverage,
+    Doubt,
     Drop,
     DropFile,
-    DropRow,
     DropStream,
     Incomplete,
+    Item,
     Source,
     Unreadable,
     UnreadableFile,
@@ -122,9 +123,14 @@ class _Found:
     ahead: dict[str, list[date]] = field(default_factory=dict)
     """By stream, the months of rows that lie in the future."""
     incomplete: str | None = None
+    doubts: list[str] = field(default_factory=list)
     problem: str | None = None
     cause: str | None = None
     layouts: dict[str, Layouts] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str | None:
+        return " ".join([*([self.incomplete] if self.incomplete else []), *self.doubts]) or None
 
 
 BeforeRows: TypeAlias = Callable[[Sequence[int]], Collection[int]]
@@ -217,7 +223,7 @@ def _read_together(
         if place in left_out
         else InLake(problem=each.problem, cause=each.cause)
         if each.problem
-        else InLake(each.unreadable, receipts[place], warning=each.incomplete)
+        else InLake(each.unreadable, receipts[place], warning=each.warning)
         for place, each in enumerate(found)
     ]
     for place in reversed(range(len(files))):
@@ -283,7 +289,7 @@ def broke_off(error: BaseException) -> str:
 
 def _take_items(
     drop: Drop,
-    items: Iterator[DropRow | Unreadable | Incomplete],
+    items: Iterator[Item],
     file: ToRead,
     place: int,
     sorter: Sorter,
@@ -305,6 +311,9 @@ def _take_items(
             )
         if isinstance(item, Incomplete):
             found.incomplete = item.reason
+            continue
+        if isinstance(item, Doubt):
+            found.doubts.append(item.reason)
             continue
         if isinstance(item, Unreadable):
             keep(item)

@@ -474,8 +474,8 @@ def test_a_balance_is_carried_and_checked(money: Money) -> None:
     found = {
         str(day): (balance, by, difference)
         for day, balance, by, difference in money.query(
-            "select day, balance::varchar, balance_from, difference::varchar"
-            " from marts.accounts_daily"
+            "select day, balance::decimal(18, 3)::varchar, balance_from,"
+            " difference::decimal(18, 3)::varchar from marts.accounts_daily"
         )
     }
     assert len(found) == 31 + 29 + 31 + 30

@@ -17,11 +17,10 @@ from personal_pipeline.shown import shown
 from personal_pipeline.sources.bank.dialect import plain_column
 from personal_pipeline.sources.bank.statement_csv import HEADER_WITHIN_LINES
 from personal_pipeline.sources.bank.values import (
-    amount_of,
-    date_pattern,
+    date_format,
     decimal_mark,
     decoded,
-    first_that_fits,
+    is_amount,
 )
 
 LONGEST_NAME = 60
@@ -109,11 +108,10 @@ def explain_csv(file: DropFile) -> Explained | None:
 def _explained(header: Sequence[str], body: Sequence[Sequence[str]]) -> Explained | None:
     names = unique_names(header)
     values = {name: [row[place].strip() for row in body] for place, name in enumerate(names)}
-    patterns = [date_pattern(each) for each in DATE_FORMATS]
     dates = {
-        name: found
+        name: found.format
         for name, texts in values.items()
-        if (found := first_that_fits(texts, patterns)) is not None
+        if (found := date_format([[text] for text in texts], DATE_FORMATS)).format
     }
     numbers = [name for name, texts in values.items() if name not in dates and _numeric(texts)]
     # a file without a header has values for names
@@ -145,23 +143,19 @@ def _explained(header: Sequence[str], body: Sequence[Sequence[str]]) -> Explaine
         if "amount" not in chosen and left:
             chosen["amount"] = left[0]
     money = [text for name in numbers for text in values[name]]
-    format_ = DATE_FORMATS[patterns.index(dates[chosen["posted_on"]])]
+    format_ = dates[chosen["posted_on"]] or ""
     missing = tuple(field for field in ("description",) if field not in chosen)
     return Explained(
         columns=chosen,
         unknown=tuple(name for name in names if name not in chosen.values()),
         missing=missing,
-        dialect=_declaration(names, chosen, format_, decimal_mark(money)),
+        dialect=_declaration(names, chosen, format_, decimal_mark(money).mark or "auto"),
     )
 
 
 def _numeric(texts: Sequence[str]) -> bool:
-    mark = decimal_mark(texts)
     filled = [text for text in texts if text]
-    try:
-        return bool(filled) and all(amount_of(text, mark) is not None for text in filled)
-    except ValueError:
-        return False
+    return bool(filled) and all(map(is_amount, filled))
 
 
 def _declaration(

@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import (
     Claim,
+    Doubt,
     DropFile,
-    DropRow,
+    Item,
     Record,
     Unreadable,
     UnreadableFile,
@@ -42,12 +44,16 @@ from personal_pipeline.sources.bank.statement import (
 )
 from personal_pipeline.sources.bank.values import (
     LARGEST_FILE_BYTES,
+    OLD_ENCODINGS,
+    DateHints,
     amount_of,
+    date_format,
     date_of,
     date_pattern,
+    day_first_in,
     decimal_mark,
     decoded,
-    first_that_fits,
+    hints_of_name,
     plain_amount,
     plain_text,
 )
@@ -116,18 +122,46 @@ def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
+def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str]] | None:
+    """The table in a file and the lines of the file, in the encoding that its dialect declares or
+    its content shows. None when no dialect knows it."""
+    found: list[tuple[Table, list[str]]] = []
+    for encoding in {dialect.encoding: None for dialect in dialects}:
+        lines = decoded(content, encoding).splitlines(keepends=True)
+        some = [dialect for dialect in dialects if dialect.encoding == encoding]
+        if table := table_of(lines, some):
+            found.append((table, lines))
+    # a header that is one only in some encoding decides for it
+    foreign = [
+        each for each in dialects if not each.encoding and not "".join(each.header).isascii()
+    ]
+    if foreign and not found:
+        for encoding in OLD_ENCODINGS:
+            lines = decoded(content, encoding).splitlines(keepends=True)
+            if table := table_of(lines, foreign):
+                return table, lines
+    return max(
+        found,
+        key=lambda each: (len(each[0].names) - len(each[0].unknown), -len(each[0].unknown)),
+        default=None,
+    )
+
+
 def _by_header(dialect: Dialect, delimiter: str, cells: Sequence[str], place: int) -> Table | None:
     if not dialect.header:
         return None
-    there = set(cells)
+    there = {*cells, *unique_names(cells)}
     for column in dialect.header:
         if not there & {plain_column(each) for each in column.split("|")}:
             return None
     known = {plain_column(name) for name in dialect.known_columns}
-    unknown = tuple(cell for cell in cells if cell and cell not in known)
+    names = unique_names(cells)
+    unknown = tuple(
+        cell for cell, name in zip(cells, names, strict=True) if cell and not {cell, name} & known
+    )
     if dialect.exact and unknown:
         return None
-    return Table(dialect, delimiter, tuple(unique_names(cells)), place + 1, unknown)
+    return Table(dialect, delimiter, tuple(names), place + 1, unknown)
 
 
 def _by_cells(dialect: Dialect, delimiter: str, cells: Sequence[str]) -> Table | None:
@@ -150,14 +184,14 @@ def recognise_csv(file: DropFile) -> Claim | None:
         head = file.head()
         if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return None
-        lines = decoded(head).splitlines(keepends=True)
-        table = table_of(lines, dialects_for(file.home)[0])
+        found = opened(head, dialects_for(file.home)[0])
     except (OSError, UnicodeError):
         return None
-    if table is None:
+    if found is None:
         return None
+    table, lines = found
     some = list(_lines(table, lines[: table.first_line + ROWS_TO_TRY]))
-    reader = _Reader.of(table, [line for line in some if isinstance(line, Line)])
+    reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
     if not _any_readable(reader, some):
         return None
     name, title = table.dialect.name, table.dialect.title
@@ -171,7 +205,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     return Claim(0.9, f"the columns of {title}", dialect=name)
 
 
-def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:
+def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
     """Whether a row can be read, or there is none to read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
     for line in booked:
@@ -183,21 +217,25 @@ def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:
     return not booked
 
 
-def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
+def read_csv(file: DropFile) -> Iterator[Item]:
     """The accounts, statements, balances and transactions of a CSV.
 
-    Raises ``UnreadableFile`` when no row can be read.
+    Raises ``UnreadableFile`` when no row can be read, or nothing decides which number of its dates
+    is the month.
     """
-    content = file.content(LARGEST_FILE_BYTES)
     dialects, problems = dialects_for(file.home)
-    table = table_of(decoded(content[:65_536]).splitlines(keepends=True), dialects)
-    if table is None:
+    opening = opened(file.content(LARGEST_FILE_BYTES), dialects)
+    if opening is None:
         raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
-    lines = decoded(content, table.dialect.encoding).splitlines(keepends=True)
+    table, lines = opening
     for problem in problems:
         yield Unreadable(problem, None)
     found = list(_lines(table, lines))
-    reader = _Reader.of(table, [line for line in found if isinstance(line, Line)])
+    reader = Reader.of(table, [line for line in found if isinstance(line, Line)], file)
+    if reader.undecided_dates:
+        raise UnreadableFile(_ask_for_date_format(table.dialect, reader.undecided_dates))
+    for doubt in reader.doubts:
+        yield Doubt(f"{doubt} {_answer_in(table.dialect)}")
     statements: dict[Account, list[tuple[Line, Booking]]] = defaultdict(list)
     unreadable: list[Unreadable] = []
     booked = 0
@@ -260,29 +298,78 @@ def _lines(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
         yield Line(row.line, named, named)
 
 
+def _answer_in(dialect: Dialect) -> str:
+    return f"Such a dialect is two lines in dialects/{dialect.name}.yaml: docs/sources/bank.md."
+
+
+def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
+    """The sentence for a file that is held back, with the answer to give."""
+    if len(formats) == 1:
+        trouble = (
+            f"its dates can be read as {formats[0]}, and not as "
+            f"{' or '.join(dialect.date_format)}, which the dialect says"
+        )
+    else:
+        trouble = f"its dates can be read as {' and as '.join(formats)}, and nothing decides"
+    answers = " or ".join(
+        f'{{name: {dialect.name}, like: {dialect.name}, date_format: "{each}"}}' for each in formats
+    )
+    return (
+        f"{dialect.title}: {trouble}. It is held back. Write into dialects/{dialect.name}.yaml "
+        f"(if that is a dialect of your own, mend its date_format) the line {answers} and run "
+        "`personal-pipeline refresh`: it reads the file."
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class Reader:
     """How the rows of one file are read: a dialect, and what only the whole file tells."""
 
     dialect: Dialect
     dates: re.Pattern[str]
-    mark: str
+    mark: str | None
+    doubts: tuple[str, ...] = ()
+    """What was not certain, in sentences."""
+    undecided_dates: tuple[str, ...] = ()
+    """The formats of dates between which nothing decides; then none of its dates is to be used."""
 
     @classmethod
-    def of(cls, table: Table, lines: Sequence[Line]) -> _Reader:
+    def of(cls, table: Table, lines: Sequence[Line], file: DropFile) -> Reader:
         dialect = table.dialect
-        columns = dialect.columns
-        patterns = [date_pattern(each) for each in dialect.date_format]
-        dates = [line.get(columns.posted_on) for line in lines]
-        money = (columns.amount, columns.money_out, columns.money_in, columns.balance)
-        mark = dialect.decimal
+        columns, direction = dialect.columns, dialect.direction
+        booked = [line for line in lines if not _matches(line, dialect.leave_out)]
+        dates = date_format(
+            [
+                [
+                    line.get(column)
+                    for column in (columns.posted_on, columns.transacted_on)
+                    if column
+                ]
+                for line in booked
+            ],
+            dialect.date_format,
+            _hints(dialect, booked, file),
+        )
+        mark: str | None = dialect.decimal
+        doubts = [dates.doubt] if dates.doubt else []
         if mark == "auto":
-            mark = (
-                ","
-                if decimal_mark(line.get(each) for line in lines for each in money) == ","
-                else "."
+            money = {
+                columns.amount,
+                columns.money_out,
+                columns.money_in,
+                columns.balance,
+                columns.fee,
+                direction.in_amount if direction else None,
+            } - {None}
+            currencies = {line.get(columns.currency) for line in booked} - {""}
+            said = decimal_mark(
+                (line.get(each) for line in booked for each in money),
+                currencies or ({dialect.currency} if dialect.currency else ()),
             )
-        return cls(dialect, first_that_fits(dates, patterns) or patterns[0], mark)
+            mark = said.mark
+            doubts += [said.doubt] if said.doubt else []
+        pattern = dates.pattern or date_pattern(dialect.date_format[0])
+        return cls(dialect, pattern, mark, tuple(doubts), dates.rivals)
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -401,6 +488,22 @@ class _Reader:
                 yield Balance(day, plain_amount(balance), "running", currency)
 
 
+def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints:
+    """What tells of the dates of a file besides them."""
+    modified = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+    hints = hints_of_name(file.name, file.captured_at.date(), modified.date())
+    place = dialect.country or dialect.currency
+    zones = {line.get(dialect.zone) for line in lines} - {""}
+    currencies = {line.get(dialect.columns.currency).upper() for line in lines} - {""}
+    if dialect.country or not (zones or currencies):
+        places = {place} if place else set()
+    else:
+        # dollars are spent everywhere
+        places = zones or ({place} if place else currencies - {"USD"})
+    usual = {day_first_in(place) for place in places}
+    return replace(hints, day_first=usual.pop()) if len(usual) == 1 else hints
+
+
 def _newest_first(told: Sequence[tuple[Booking, Decimal]]) -> bool:
     votes: Counter[bool] = Counter()
     for (above, before), (below, after) in pairwise(told):
@@ -445,7 +548,7 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
         for word in re.findall(r"[^\W_]+", plain_text(path.stem))
         if not _NOT_AN_ACCOUNT.match(word) and word not in own
     ]
-    if words:
+    if words and not dialect.account.one:
         return _with_number("-".join(words), "the file's name")
     return None, None, "nothing: the bank's name stands for it"
 
