@@ -211,7 +211,7 @@ class Incomplete:
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Said by a reader of a file that it takes all the same: what was not certain about it, and
-    what the person can do. ``reason`` is a sentence, holds no value, and is the receipt's warning."""
+    what the person can do. ``reason`` is a sentence without a value, the receipt's warning."""
 
     reason: str
 

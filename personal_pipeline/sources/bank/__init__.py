@@ -25,7 +25,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.sources.bank.categories import read_categories, recognise_categories
 from personal_pipeline.sources.bank.dialect import texts_for
-from personal_pipeline.sources.bank.explain import explain_csv
+from personal_pipeline.sources.bank.explain import told_of
 from personal_pipeline.sources.bank.ofx import read_ofx, recognise_ofx
 from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
 
@@ -92,7 +92,7 @@ STATEMENT = Drop(
     ),
     recognise=recognise_statement,
     read=read_statement,
-    explain=lambda file: str(found) if (found := explain_csv(file)) else None,
+    explain=told_of,
     dialects=texts_for,
     streams=_STREAMS,
 )

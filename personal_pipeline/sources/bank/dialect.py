@@ -101,7 +101,7 @@ class Columns(_Declared):
     money_out: str | None = None
     money_in: str | None = None
     fee: str | None = None
-    """Taken beside the amount of what goes out."""
+    """Taken beside the amount of what goes out; where the amount has a sign, of every row."""
     description: tuple[str, ...] = ()
     """The first that is not blank is taken."""
     memo: str | None = None

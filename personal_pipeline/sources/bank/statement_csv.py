@@ -190,7 +190,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     if found is None:
         return None
     table, lines = found
-    some = list(_lines(table, lines[: table.first_line + ROWS_TO_TRY]))
+    some = list(lines_of(table, lines[: table.first_line + ROWS_TO_TRY]))
     reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
     if not _any_readable(reader, some):
         return None
@@ -230,7 +230,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     table, lines = opening
     for problem in problems:
         yield Unreadable(problem, None)
-    found = list(_lines(table, lines))
+    found = list(lines_of(table, lines))
     reader = Reader.of(table, [line for line in found if isinstance(line, Line)], file)
     if reader.undecided_dates:
         raise UnreadableFile(_ask_for_date_format(table.dialect, reader.undecided_dates))
@@ -271,7 +271,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     yield from unreadable
 
 
-def _lines(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
+def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
     """The rows of a table, until its end."""
     ends = [re.compile(pattern, re.IGNORECASE) for pattern in table.dialect.ends_at]
     body: list[str] = []
@@ -378,10 +378,14 @@ class Reader:
         """Raises ``ValueError`` that names the column, and no value."""
         columns = self.dialect.columns
         amount, currency = self._amount(line)
+        pending = _matches(line, self.dialect.pending)
+        day = columns.posted_on
+        if pending and columns.transacted_on and not line.get(day):
+            day = columns.transacted_on
         try:
-            posted_on = date_of(line.get(columns.posted_on), self.dates)
+            posted_on = date_of(line.get(day), self.dates)
         except ValueError as error:
-            raise ValueError(f"{columns.posted_on}: {error}") from None
+            raise ValueError(f"{day}: {error}") from None
         transacted_on = None
         if columns.transacted_on:
             try:
@@ -400,7 +404,7 @@ class Reader:
             category=line.get(columns.category) or None,
             id=usable_id(line.get(columns.id).strip("'")),
             check_number=usable_id(line.get(columns.check_number)),
-            pending=_matches(line, self.dialect.pending),
+            pending=pending,
             raw=line.cells,
         )
 
@@ -410,28 +414,32 @@ class Reader:
         currency = line.get(columns.currency).upper() or self.dialect.currency
         if columns.amount is None:
             out, into = (
-                self._number(line, column) if line.get(column) else Decimal(0)
+                self.number(line, column) if line.get(column) else Decimal(0)
                 for column in (columns.money_out, columns.money_in)
             )
             if not line.get(columns.money_out) and not line.get(columns.money_in):
                 raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
             return abs(into) - abs(out), currency
         if direction is None:
-            amount = self._number(line, columns.amount)
-            return (-amount if self.dialect.sign == "out_is_positive" else amount), currency
+            amount = self.number(line, columns.amount)
+            if self.dialect.sign == "out_is_positive":
+                amount = amount.copy_negate()
+            if line.get(columns.fee):
+                amount -= abs(self.number(line, columns.fee))
+            return amount, currency
         said = line.get(direction.column)
         if re.search(direction.out, said, re.IGNORECASE):
-            amount = -abs(self._number(line, columns.amount))
+            amount = -abs(self.number(line, columns.amount))
             if line.get(columns.fee):
-                amount -= abs(self._number(line, columns.fee))
+                amount -= abs(self.number(line, columns.fee))
             return amount, currency
         if not re.search(direction.into, said, re.IGNORECASE):
             raise ValueError(f"{direction.column}: expected a word for in or out")
         if line.get(direction.in_currency):
             currency = line.get(direction.in_currency).upper()
-        return abs(self._number(line, direction.in_amount or columns.amount)), currency
+        return abs(self.number(line, direction.in_amount or columns.amount)), currency
 
-    def _number(self, line: Line, column: str | None) -> Decimal:
+    def number(self, line: Line, column: str | None) -> Decimal:
         try:
             return amount_of(line.get(column), self.mark)
         except ValueError as error:
@@ -475,7 +483,7 @@ class Reader:
             if not columns.balance or booking.pending or not line.get(columns.balance):
                 continue
             try:
-                told.append((booking, self._number(line, columns.balance)))
+                told.append((booking, self.number(line, columns.balance)))
             except ValueError:
                 continue
         by_currency: dict[str | None, list[tuple[Booking, Decimal]]] = defaultdict(list)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 LARGEST_FILE_BYTES = 12_000_000
@@ -352,6 +352,7 @@ _MONTHS = {
 Portuguese and the North."""
 
 
+@cache
 def date_pattern(format_: str) -> re.Pattern[str]:
     """A format of ``%Y %y %m %d %b`` as a pattern of the start of a cell; a time of day, or
     ``as of`` another date, may follow. Raises ``ValueError`` for any other code."""
