@@ -9,7 +9,7 @@ All days and months are UTC. A day is written ``2026-11-21``; a month is written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -260,6 +260,10 @@ def _no_dialects(_: Path | None) -> Mapping[str, str]:
     return {}
 
 
+def _no_problems(_: Path | None) -> Sequence[str]:
+    return ()
+
+
 def _reads_nothing(_: DropFile) -> Iterator[Item]:
     yield from ()
 
@@ -293,6 +297,9 @@ class Drop:
     dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
     """What is declared of how files of this kind are read, ours and in ``dialects/`` of a home:
     texts by name. When one changes, all files of this kind are read again."""
+
+    problems: Callable[[Path | None], Sequence[str]] = _no_problems
+    """What is wrong with what the person declared in a home, in sentences with file and line."""
 
     def __post_init__(self) -> None:
         if (self.read is _reads_nothing) == (self.load is None):

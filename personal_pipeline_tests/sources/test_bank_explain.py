@@ -12,9 +12,10 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Item, Record
-from personal_pipeline.sources.bank import recognise_statement
+from personal_pipeline.ingest.recognition import unknown
+from personal_pipeline.sources.bank import BANK, recognise_statement
 from personal_pipeline.sources.bank.dialect import BadDeclaration, dialects_for, read_dialect
-from personal_pipeline.sources.bank.explain import explain_csv, told_of
+from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.statement_csv import read_csv
 
 FAULTS = Path(__file__).parents[3] / "shared" / "faults"
@@ -455,7 +456,6 @@ def test_a_dialect_of_the_person_that_cannot_be_used_is_said(home: Home) -> None
     """Also where no dialect knows the file: that may be why."""
     save(home, "name: my_bank\ntitle: My Bank\nheader: [Tag, Betrag]\ndate_format: nothing\n")
     for content in (LAYOUTS["DKB"].text.encode(), b"no table at all"):
-        told = told_of(dropped(home, content))
-        assert told is not None
+        told = unknown([BANK], dropped(home, content)).splitlines()[0]
         assert "dialects/my_bank.yaml, line 4: date_format.0: expected a year" in told
     assert len(dialects_for(home.root)[1]) == 1

@@ -24,8 +24,8 @@ from personal_pipeline.ingest.contract import (
     Source,
 )
 from personal_pipeline.sources.bank.categories import read_categories, recognise_categories
-from personal_pipeline.sources.bank.dialect import texts_for
-from personal_pipeline.sources.bank.explain import told_of
+from personal_pipeline.sources.bank.dialect import dialects_for, texts_for
+from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.ofx import read_ofx, recognise_ofx
 from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
 
@@ -92,8 +92,9 @@ STATEMENT = Drop(
     ),
     recognise=recognise_statement,
     read=read_statement,
-    explain=told_of,
+    explain=lambda file: str(found) if (found := explain_csv(file)) else None,
     dialects=texts_for,
+    problems=lambda home: dialects_for(home)[1],
     streams=_STREAMS,
 )
 

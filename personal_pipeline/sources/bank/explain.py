@@ -24,7 +24,6 @@ from personal_pipeline.sources.bank.dialect import (
     BadDeclaration,
     Dialect,
     dialect_of,
-    dialects_for,
     plain_column,
 )
 from personal_pipeline.sources.bank.guess import (
@@ -65,6 +64,8 @@ LONGEST_NAME = 60
 MOST_COLUMNS = 100
 ROWS_TO_JUDGE = 2_000
 """A guess is made by so many rows; it is tried on all."""
+
+LAST_LINES = 100
 
 MOST_UNREADABLE = 0.2
 """A dialect that cannot read a larger share of the rows is none."""
@@ -126,18 +127,6 @@ class Explained:
         return "\n".join([*lines, "and add the file again:", "", self.dialect])
 
 
-def told_of(file: DropFile) -> str | None:
-    """What to tell of a file that no dialect knows: what is wrong with the person's own dialects,
-    and what was understood of the file."""
-    problems = dialects_for(file.home)[1]
-    explained = explain_csv(file)
-    told = [
-        *(f"Not used, so not asked: {shown(each, 400)}" for each in problems),
-        *([str(explained)] if explained else []),
-    ]
-    return "\n".join(told) or None
-
-
 def explain_csv(file: DropFile) -> Explained | None:
     """What is understood of a CSV that no dialect knows; None when it does not look like a bank's:
     a header, and below it a column of dates and one of amounts."""
@@ -148,8 +137,10 @@ def explain_csv(file: DropFile) -> Explained | None:
     lines = decoded(content).splitlines(keepends=True)
     found: list[Explained] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
+        if len(line) > LONGEST_HEADER:
+            continue
         delimiter = max(DELIMITERS, key=line.count)
-        if delimiter not in line or len(line) > LONGEST_HEADER:
+        if delimiter not in line:
             continue
         explained = _by_header(file, content, lines, place, delimiter)
         if explained and (explained.dialect or SEVERAL_TABLES in explained.questions.values()):
@@ -199,10 +190,9 @@ def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
 
 
 def _headless(lines: Sequence[str]) -> Explained | None:
+    lines = [line for line in lines[:50] if len(line) <= LONGEST_HEADER]
     for delimiter in DELIMITERS:
-        body = [
-            row.cells for row in rows(lines[:50], delimiter) if row.cells and len(row.cells) > 2
-        ]
+        body = [row.cells for row in rows(lines, delimiter) if row.cells and len(row.cells) > 2]
         like = [
             row
             for row in body
@@ -293,11 +283,13 @@ def _tried(attempt: _Attempt) -> Explained:
     if guess.questions:
         text = _declaration(attempt, format_, mark)
         return _explained(guess, columns, "", text)
-    best, result = attempt, _result(attempt, format_, mark)
+    best, result = attempt, _result(attempt, format_, mark, ROWS_TO_JUDGE)
     for other in _alternatives(attempt):
-        found = _result(other, format_, mark)
+        found = _result(other, format_, mark, ROWS_TO_JUDGE)
         if _is_better(found, result):
             best, result = other, found
+    if len(attempt.lines) > ROWS_TO_JUDGE:
+        result = _result(best, format_, mark)
     _judge_sign(best, result)
     text = _declaration(best, format_, mark)
     if guess.questions:
@@ -414,13 +406,16 @@ def _dates_and_mark(attempt: _Attempt) -> tuple[str, str]:
 _MONEY = ("amount", "money_out", "money_in", "balance")
 
 
-def _result(attempt: _Attempt, format_: str, mark: str) -> _Result | None:
-    """What the reader makes of the file by this guess; None when it does not take the dialect."""
+def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None) -> _Result | None:
+    """What the reader makes of the file by this guess, or of its first and last lines; None when it
+    does not take the dialect."""
     try:
         dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
     except BadDeclaration:
         return None
     lines = decoded(attempt.content, dialect.encoding).splitlines(keepends=True)
+    if most and len(lines) > most:
+        lines = [*lines[:most], *lines[-LAST_LINES:]]
     table = table_of(lines, [dialect])
     if table is None:
         return None
