@@ -323,9 +323,10 @@ def test_any_dates_in_any_format_are_read_back_or_undecided(
         assert len(said.rivals) > 1
         return
     read = [date_of(text, said.pattern) for [text] in texts]
-    # what is usual in the country may not be so in this file, and then it is said
-    in_order = len(set(days)) < 4 or order == "as it comes"
-    assert read == days or said.doubt or in_order
+    # what is usual in the country may not be so in this file, and then it is said; and days without
+    # any order may stand in order when they are misread
+    shuffled = order == "as it comes" and len(set(days)) >= 4
+    assert read == days or said.doubt or shuffled
 
 
 @pytest.mark.parametrize(

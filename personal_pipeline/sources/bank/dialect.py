@@ -135,7 +135,7 @@ class AccountColumns(_Declared):
     institution: str | None = None
     file_name: Pattern | None = None
     one: bool = False
-    """Of what most people have one of: the file's name does not tell another, a folder does."""
+    """A person has one account there: without a folder the file's name says nothing of it."""
 
 
 class Dialect(_Declared):

@@ -30,6 +30,7 @@ from personal_pipeline.sources.bank.dialect import (
     Condition,
     Dialect,
     dialects_for,
+    our_dialects,
     plain_column,
 )
 from personal_pipeline.sources.bank.statement import (
@@ -298,8 +299,14 @@ def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
         yield Line(row.line, named, named)
 
 
+def _is_ours(dialect: Dialect) -> bool:
+    return any(each is dialect for each in our_dialects())
+
+
 def _answer_in(dialect: Dialect) -> str:
-    return f"Such a dialect is two lines in dialects/{dialect.name}.yaml: docs/sources/bank.md."
+    if not _is_ours(dialect):
+        return f"Yours is {dialect.name}, in dialects/."
+    return "Such a dialect says only what differs from ours: docs/sources/bank.md."
 
 
 def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
@@ -311,13 +318,15 @@ def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
         )
     else:
         trouble = f"its dates can be read as {' and as '.join(formats)}, and nothing decides"
-    answers = " or ".join(
-        f'{{name: {dialect.name}, like: {dialect.name}, date_format: "{each}"}}' for each in formats
-    )
+    name = dialect.name
+    if _is_ours(dialect):
+        lines = [f'{{name: {name}, like: {name}, date_format: "{each}"}}' for each in formats]
+        answer = f"Write into dialects/{name}.yaml the line {' or '.join(lines)}"
+    else:
+        answer = f"In dialects/, of the dialect {name}, let date_format be the one that is right"
     return (
-        f"{dialect.title}: {trouble}. It is held back. Write into dialects/{dialect.name}.yaml "
-        f"(if that is a dialect of your own, mend its date_format) the line {answers} and run "
-        "`personal-pipeline refresh`: it reads the file."
+        f"{dialect.title}: {trouble}. It is held back. {answer} and run `personal-pipeline "
+        "refresh`: it reads the file."
     )
 
 
@@ -549,6 +558,8 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
         return match[1], None, "the file's name"
     if folder := folder_of(path):
         return _with_number(folder, "the folder")
+    if dialect.account.one:
+        return None, None, "the format: one has one account there"
     own = {*re.findall(r"\w+", plain_text(f"{dialect.title} {dialect.institution}"))}
     own |= set(dialect.name.split("_"))
     words = [
@@ -556,7 +567,7 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
         for word in re.findall(r"[^\W_]+", plain_text(path.stem))
         if not _NOT_AN_ACCOUNT.match(word) and word not in own
     ]
-    if words and not dialect.account.one:
+    if words:
         return _with_number("-".join(words), "the file's name")
     return None, None, "nothing: the bank's name stands for it"
 
