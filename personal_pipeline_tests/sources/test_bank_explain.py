@@ -322,6 +322,71 @@ LAYOUTS: dict[str, Layout] = {
         "Datum;Betrag EUR;Saldo\n10.02.2026;-5,00;10,00\n11.02.2026;-6,50;3,50\n",
         (("2026-02-10", "-5"), ("2026-02-11", "-6.5")),
     ),
+    "DKB Visa": Layout(
+        '"Karte";"Visa Kreditkarte";"4930 •••• •••• 1234"\n"Saldo vom 31.03.2026:";"-0 EUR"\n""\n'
+        '"Belegdatum";"Wertstellung";"Status";"Beschreibung";"Umsatztyp";"Betrag (€)";'
+        '"Fremdwährungsbetrag"\n'
+        '"30.03.26";"31.03.26";"Gebucht";"LADEN";"Im Geschäft";"-12,3";""\n'
+        '"29.03.26";"";"Vorgemerkt";"LADEN";"Onlinezahlung";"-5";"-5,40 USD"\n'
+        '"28.03.26";"28.03.26";"Gebucht";"Ausgleich Kreditkarte";"Lastschrift";"100";""\n',
+        (("2026-03-30", "-12.3"), ("2026-03-29", "-5"), ("2026-03-28", "100")),
+        pending=1,
+    ),
+    "UBS card": Layout(
+        "sep=;\nAccount number;Card number;Account/Cardholder;Purchase date;Booking text;Sector;"
+        "Amount;Original currency;Rate;Currency;Debit;Credit;Booked\n"
+        "0001 0002;4111 XXXX;ANN;13.03.2026;SHOP;Food;10.00;USD;0.9;CHF;9.00;;15.03.2026\n"
+        "0001 0002;4111 XXXX;ANN;14.03.2026;PAID;;100.00;CHF;;CHF;;100.00;16.03.2026\n",
+        (("2026-03-15", "-9"), ("2026-03-16", "100")),
+        currency="CHF",
+    ),
+    "KBC card": Layout(
+        "kredietkaart;kaarthouder;uitgavenstaat;datum verrichting;Datum verrekening;bedrag;credit;"
+        "debet;munt;koers;bedrag in EUR;Handelaar;locatie;land\n"
+        "1234;ANN;001;01/03/2026;13/03/2026;-10,00;;-10,00;USD;1,08;-9,26;SHOP;X;US\n"
+        "1234;ANN;001;14/03/2026;15/03/2026;-2,00;;-2,00;EUR;;-2,00;WINKEL;Y;BE\n",
+        (("2026-03-13", "-9.26"), ("2026-03-15", "-2")),
+    ),
+    "Volksbank of old": Layout(
+        "Buchungstag;Valuta;Empfänger;Vorgang/Verwendungszweck;Währung;Umsatz; \n"
+        "13.03.2019;13.03.2019;Laden;Tee;EUR;12,50;S\n12.03.2019;12.03.2019;Chefin;Lohn;EUR;"
+        "1.000,00;H\n",
+        (("2019-03-13", "-12.5"), ("2019-03-12", "1000")),
+        encoding="cp1252",
+    ),
+    "PayPal in German": Layout(
+        '"Datum","Uhrzeit","Zeitzone","Name","Typ","Status","Währung","Brutto","Gebühr","Netto",'
+        '"Transaktionscode","Guthaben","Auswirkung auf Guthaben"\n'
+        '"13.03.2026","10:00:00","MEZ","Laden","Zahlung","Abgeschlossen","EUR","-10,00","0,00",'
+        '"-10,00","TX1A","-10,00","Soll"\n'
+        '"13.03.2026","10:00:00","MEZ","","Bankgutschrift","Abgeschlossen","EUR","10,00","0,00",'
+        '"10,00","TX2A","0,00","Haben"\n'
+        '"14.03.2026","10:00:00","MEZ","Kunde","Zahlung","Ausstehend","EUR","20,00","-1,00",'
+        '"19,00","TX3A","0,00","Memo"\n',
+        (("2026-03-13", "-10"), ("2026-03-13", "10")),
+    ),
+    "Indian": Layout(
+        "Date,Narration,Chq./Ref.No.,Value Dt,Withdrawal Amt.,Deposit Amt.,Closing Balance\n"
+        '13/03/26,UPI,0000123,13/03/26,"1,250.00",,"98,750.00"\n'
+        '14/03/26,SALARY,0000124,14/03/26,,"1,25,000.00","2,23,750.00"\n',
+        (("2026-03-13", "-1250"), ("2026-03-14", "125000")),
+        currency=None,
+    ),
+    "Japanese": Layout(
+        '日付,摘要,お支払金額,お預り金額,残高\n2026/03/02,家賃,"80,000",,"170,000"\n'
+        '2026/03/01,給料,,"250,000","250,000"\n',
+        asks=("decimal",),
+        encoding="cp932",
+    ),
+    "Swedish": Layout(
+        "Bokföringsdag;Belopp;Avsändare;Mottagare;Rubrik;Saldo;Valuta\n"
+        "2026/03/02;-1 250,00;1;2;HYRA;8 750,00;SEK\n2026/03/01;10 000,00;;1;LÖN;10 000,00;SEK\n",
+        (("2026-03-02", "-1250"), ("2026-03-01", "10000")),
+        currency="SEK",
+    ),
+    "HSBC, without a header": Layout(
+        '01/03/2026,TEA,-3.50,96.50\n02/03/2026,PAY,"1,000.00","1,096.50"\n', refused=True
+    ),
     "Polish": Layout(
         "Data księgowania;Opis operacji;Kwota;Waluta;Saldo po operacji\n"
         "2026-03-02;Żółw w Łodzi;-12,50;PLN;87,50\n2026-03-03;Wypłata;1 000,00;PLN;1 087,50\n",

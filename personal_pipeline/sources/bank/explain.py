@@ -346,6 +346,16 @@ def _pays_a_card(columns: Sequence[Column], amount: Column) -> bool:
     )
 
 
+def _words_agree(column: Column, amount: Column) -> bool:
+    """Whether a column says of each sign, where it says anything, that a minus went out."""
+    said = [
+        (bool(re.search(OUT_WORDS, word, re.IGNORECASE)), is_negative(cell))
+        for word, cell in zip(column.cells, amount.cells, strict=True)
+        if re.search(f"{OUT_WORDS}|{IN_WORDS}", word, re.IGNORECASE)
+    ]
+    return len(set(said)) > 1 and all(out == negative for out, negative in said)
+
+
 def _judge_sign(best: _Attempt, result: _Result | None) -> None:
     """Ask which sign is money out, where neither balance nor amounts tell.
 
@@ -355,6 +365,8 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
     if amount is None or best.guess.direction:
         return
     if best.sign == "out_is_positive" and result and result.agrees:
+        return
+    if any(_words_agree(column, amount) for column in best.columns):
         return
     filled = [cell for cell in amount.filled if re.search(r"[1-9]", cell)]
     negative = sum(map(is_negative, filled))

@@ -41,20 +41,22 @@ _OTHER_DAYS = re.compile(
     r"valu|wert|started|entered|rente|interest|due|birth|purchase|einkauf|beleg|umsatz$"
 )
 
-_BALANCE = re.compile(r"balance|saldo|solde|kontostand|bakiye|остаток|残高|stand$")
+_BALANCE = re.compile(r"balance|saldo|solde|kontostand|bakiye|guthaben|остаток|残高|余额|stand$")
 _OUT = re.compile(
     r"debit|débit|debet|withdraw|outflow|paid out|money out|\bsoll\b|abgang|cargo|lastschrift"
     r"|belastung|spent|payments? out|retiro|adeud|addebit|dare|uitgaven|ausgabe|gider"
+    r"|支払|出金|引出|支出|출금"
 )
 _IN = re.compile(
     r"credit|crédit|deposit|inflow|paid in|money in|\bhaben\b|zugang|abono|gutschrift"
     r"|payments? in|ingreso|accredit|avere|inkomsten|einnahme|gelir"
+    r"|預り|入金|預入|收入|입금"
 )
 _AMOUNT = re.compile(
     r"amount|betrag|umsatz|importe?\b|montant|bedrag|belopp|beløb|beløp|kwota|suma|summa?\b|částka"
-    r"|összeg|tutar|valor|^value$|сумма|金額|\bnet\b|^[a-z]{3} ?[$£€]$|^(af|bij)"
+    r"|összeg|tutar|valor|^value$|сумма|金額|\bnet(to)?\b|^[a-z]{3} ?[$£€]$|^(af|bij)"
 )
-_BEST_AMOUNT = re.compile(r"\bnet\b|buchungsbetrag|billing amount|bedrag in eur|booked amount")
+_BEST_AMOUNT = re.compile(r"\bnet(to)?\b|buchungsbetrag|billing amount|bedrag in eur|booked amount")
 _FOREIGN = re.compile(
     r"foreign|fremd|original|oorspr|ursprung|instructed|local|exchange|convert|target|orig\b"
     r"|devise|wechsel"
@@ -286,6 +288,9 @@ def _money(
     ]
     best = next((each for each in amounts if _BEST_AMOUNT.search(each.plain)), None)
     amount = best or next((each for each in amounts if each.is_full), None)
+    if amount and not best and out and into and _says_otherwise(amount, out, into):
+        guess.notes.append(f"{amount.name} is not what {out.name} and {into.name} say: not used.")
+        amount = None
     if amount is None and out and into and (out.filled or into.filled):
         guess.columns |= {"money_out": out, "money_in": into}
         return
@@ -314,6 +319,16 @@ def _money(
             return
     guess.columns["amount"] = amount
     _direction(guess, amount, texts)
+
+
+def _says_otherwise(amount: Column, out: Column, into: Column) -> bool:
+    """Whether two columns that fill each row between them have other amounts, as beside one in
+    another currency."""
+    sides = [one + other for one, other in zip(out.cells, into.cells, strict=True)]
+    return all(sides) and any(
+        re.sub(r"\D", "", side) != re.sub(r"\D", "", cell)
+        for side, cell in zip(sides, amount.cells, strict=True)
+    )
 
 
 def _side(column: Column) -> bool:
