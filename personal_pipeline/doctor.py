@@ -41,6 +41,7 @@ def examine(house: House) -> list[Finding]:
         *_credentials(house),
         *_alerts(house),
         *_folders(house),
+        *_declarations(house),
         *_versions(),
         _port(house.settings.port),
         _space(house),
@@ -190,6 +191,14 @@ def _folders(house: House) -> Iterator[Finding]:
             f"{aside} files",
             f"Each has its reason beside it, under {house.home.quarantine}.",
         )
+
+
+def _declarations(house: House) -> Iterator[Finding]:
+    for source in house.sources:
+        for drop in source.drops:
+            for problem in drop.problems(house.home.root):
+                advice = f"It is not used until it is mended; see docs/sources/{source.name}.md."
+                yield Finding(f"{source.name} {drop.name}", "problem", problem, advice)
 
 
 def _versions() -> Iterator[Finding]:

@@ -75,6 +75,34 @@ def test_explaining_takes_nothing_and_ends_with_1_for_what_nobody_knows(
     assert [path for path in home.inbox.rglob("*") if path.is_file()] == []
 
 
+def test_rows_that_cannot_be_read_say_why_and_where(home: Home, tmp_path: Path) -> None:
+    path = tmp_path / "activity.csv"
+    path.write_text(
+        "Date,Description,Amount\n02/13/2024,TEA,3.00\n02/14/2024,TEA,card 12 34.00\n"
+        "soon,TEA,1.00\n"
+    )
+    told = " ".join(add(path).stdout.split())
+    assert "2 rows not read: line 3: Amount: expected an amount; line 4: Date: expected a" in told
+    assert "card 12" not in told
+    [receipt] = json.loads(add("--json", path).stdout)
+    place = home.root / receipt["unreadable_in"]
+    assert f"Kept in {receipt['unreadable_in']}." in told
+    assert "card 12 34.00" in place.read_text()
+    assert len(receipt["unreadable_why"]) == 2
+
+
+def test_a_dialect_that_cannot_be_used_is_said_by_add_explain_and_doctor(
+    home: Home, unknown_bank: Path
+) -> None:
+    home.dialects.mkdir(exist_ok=True)
+    (home.dialects / "mine.yaml").write_text("name: mine\ntitle: Mine\nkind: shop\n")
+    sentence = "dialects/mine.yaml, line 3: kind: input should be"
+    assert sentence in add("--explain", unknown_bank, code=1).stdout
+    assert sentence in " ".join(add(unknown_bank, code=1).stdout.split())
+    found = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).stdout)
+    assert any(each["found"].startswith(sentence) for each in found)
+
+
 def test_an_empty_folder_is_a_misunderstanding(home: Home, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "there is no file" in add(tmp_path / "empty", code=2).stderr

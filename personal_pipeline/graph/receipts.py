@@ -45,6 +45,8 @@ create table if not exists pipeline.receipts (
     streams json not null
 );
 alter table pipeline.receipts add column if not exists cause varchar;
+alter table pipeline.receipts add column if not exists unreadable_why varchar[];
+alter table pipeline.receipts add column if not exists unreadable_in varchar;
 """
 
 
@@ -86,6 +88,8 @@ def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
         "captured_at": captured.replace(tzinfo=UTC).isoformat() if captured else None,
         "reason": row["reason"],
         "unreadable": row["rows_unreadable"],
+        "unreadable_why": row["unreadable_why"] or [],
+        "unreadable_in": row["unreadable_in"],
         "streams": json.loads(row["streams"]),
         "problem": row["problem"],
         "cause": row["cause"],
@@ -133,6 +137,8 @@ def _row(path: Path) -> list[Any] | None:
             ),
             json.dumps(streams),
             receipt.get("cause"),
+            [shown(each) for each in receipt.get("unreadable_why", [])],
+            receipt.get("unreadable_in"),
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,7 @@ All days and months are UTC. A day is written ``2026-11-21``; a month is written
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -224,6 +224,14 @@ class Incomplete:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Said by a reader of a file that it takes all the same: what was not certain about it, and
+    what the person can do. ``reason`` is a sentence without a value, the receipt's warning."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """How a stream of very many rows lies in the lake: in Parquet, by DuckDB from end to end.
 
@@ -233,6 +241,10 @@ class Table:
 
     columns: Mapping[str, str]
     key: tuple[str, ...]
+
+
+Item: TypeAlias = DropRow | Unreadable | Incomplete | Doubt
+"""What a reader of files gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +275,11 @@ def _no_dialects(_: Path | None) -> Mapping[str, str]:
     return {}
 
 
-def _reads_nothing(_: DropFile) -> Iterator[DropRow | Unreadable | Incomplete]:
+def _no_problems(_: Path | None) -> Sequence[str]:
+    return ()
+
+
+def _reads_nothing(_: DropFile) -> Iterator[Item]:
     yield from ()
 
 
@@ -285,8 +301,8 @@ class Drop:
     how_to: str
     """The steps of making this export, for a reminder: where to click, what to download."""
     recognise: Callable[[DropFile], Claim | None]
-    read: Callable[[DropFile], Iterator[DropRow | Unreadable | Incomplete]] = _reads_nothing
-    load: Callable[[DropFile, Spool], Iterator[DropRow | Unreadable | Incomplete]] | None = None
+    read: Callable[[DropFile], Iterator[Item]] = _reads_nothing
+    load: Callable[[DropFile, Spool], Iterator[Item]] | None = None
     streams: tuple[DropStream, ...]
     explain: Callable[[DropFile], str | None] = lambda file: None
     """What can be said of a file that nobody claims, when it is nearly of this kind: for people, in
@@ -296,6 +312,9 @@ class Drop:
     dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
     """What is declared of how files of this kind are read, ours and in ``dialects/`` of a home:
     texts by name. When one changes, all files of this kind are read again."""
+
+    problems: Callable[[Path | None], Sequence[str]] = _no_problems
+    """What is wrong with what the person declared in a home, in sentences with file and line."""
 
     def __post_init__(self) -> None:
         if (self.read is _reads_nothing) == (self.load is None):

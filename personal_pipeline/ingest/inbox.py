@@ -116,6 +116,10 @@ class Receipt:
     """In two words why it was set aside, of a file of a known kind."""
     warning: str | None = None
     """What is odd about a file that was taken all the same: it breaks off."""
+    unreadable_why: tuple[str, ...] = ()
+    """The first reasons for rows that could not be read, sentences without values."""
+    unreadable_in: str | None = None
+    """Where those rows are, with all reasons: a path below the home."""
     also_claimed: tuple[str, ...] = ()
     """Who else said that the file is theirs, a sentence each; they were less sure."""
 
@@ -450,6 +454,8 @@ class _Batch:
                     receipts[place] = replace(
                         each.receipt,
                         unreadable=result.unreadable,
+                        unreadable_why=result.unreadable_why,
+                        unreadable_in=result.unreadable_in,
                         streams=result.streams,
                         warning=result.warning,
                     )

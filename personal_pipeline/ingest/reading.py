@@ -20,11 +20,12 @@ from personal_pipeline.ingest.columns import Layouts, difference, layouts_in
 from personal_pipeline.ingest.contract import (
     EARLIEST,
     Coverage,
+    Doubt,
     Drop,
     DropFile,
-    DropRow,
     DropStream,
     Incomplete,
+    Item,
     Source,
     Unreadable,
     UnreadableFile,
@@ -48,6 +49,9 @@ MOST_ROWS = 1_000_000
 ROWS_A_BYTE = 10
 """A file gives at most so many rows, and so many more for each of its bytes (it may be a zip): a
 reader that goes in circles ends there."""
+
+REASONS_TOLD = 3
+"""So many reasons for rows that could not be read stand in a receipt; all are in quarantine."""
 
 AHEAD = timedelta(days=31)
 """So far ahead of the clock the month of a row may begin."""
@@ -95,12 +99,16 @@ class InLake:
     """What reading a file did. ``problem`` says, in a sentence, why nothing of it could be read;
     ``left_out`` that nothing was done with it, because it was not to be taken after all.
 
+    ``unreadable_why`` are the first reasons for rows that could not be read, ``unreadable_in`` the
+    file of quarantine that has those rows, below the home.
     ``written`` are the partitions that were written, by stream; of files that were read together
     the last one has them all.
     """
 
     unreadable: int = 0
     streams: tuple[StreamReceipt, ...] = ()
+    unreadable_why: tuple[str, ...] = ()
+    unreadable_in: str | None = None
     problem: str | None = None
     cause: str | None = None
     warning: str | None = None
@@ -119,12 +127,19 @@ class _Found:
     """What was found in a file."""
 
     unreadable: int = 0
+    why: list[str] = field(default_factory=list)
+    kept_in: str | None = None
     ahead: dict[str, list[date]] = field(default_factory=dict)
     """By stream, the months of rows that lie in the future."""
     incomplete: str | None = None
+    doubts: list[str] = field(default_factory=list)
     problem: str | None = None
     cause: str | None = None
     layouts: dict[str, Layouts] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str | None:
+        return " ".join([*([self.incomplete] if self.incomplete else []), *self.doubts]) or None
 
 
 BeforeRows: TypeAlias = Callable[[Sequence[int]], Collection[int]]
@@ -217,7 +232,9 @@ def _read_together(
         if place in left_out
         else InLake(problem=each.problem, cause=each.cause)
         if each.problem
-        else InLake(each.unreadable, receipts[place], warning=each.incomplete)
+        else InLake(
+            each.unreadable, receipts[place], tuple(each.why), each.kept_in, warning=each.warning
+        )
         for place, each in enumerate(found)
     ]
     for place in reversed(range(len(files))):
@@ -284,7 +301,7 @@ def broke_off(error: BaseException) -> str:
 
 def _take_items(
     drop: Drop,
-    items: Iterator[DropRow | Unreadable | Incomplete],
+    items: Iterator[Item],
     file: ToRead,
     place: int,
     sorter: Sorter,
@@ -296,6 +313,8 @@ def _take_items(
 
     def keep(bad: Unreadable) -> None:
         found.unreadable += 1
+        if len(found.why) < REASONS_TOLD and bad.reason not in found.why:
+            found.why.append(bad.reason)
         sorter.add(_UNREADABLE, place, line_of_record(bad), place, "")
 
     for number, item in enumerate(items):
@@ -306,6 +325,9 @@ def _take_items(
             )
         if isinstance(item, Incomplete):
             found.incomplete = item.reason
+            continue
+        if isinstance(item, Doubt):
+            found.doubts.append(item.reason)
             continue
         if isinstance(item, Unreadable):
             keep(item)
@@ -368,8 +390,9 @@ def _merged(
     confirmed = _confirmed(home, source, drop)
     for name, some in groupby(rows, key=lambda row: row.stream):
         if name == _UNREADABLE:
-            for _, lines in groupby(some, key=lambda row: row.file):
-                keep_lines(home, source.name, drop.name, (row.key for row in lines))
+            for place, lines in groupby(some, key=lambda row: row.file):
+                path = keep_lines(home, source.name, drop.name, (row.key for row in lines))
+                found[place].kept_in = path.relative_to(home.root).as_posix() if path else None
             continue
         whole = _is_whole(streams[name], found[good[0]])
         merged = merge(

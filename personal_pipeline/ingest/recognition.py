@@ -87,15 +87,40 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
     explained = [
         text for source in sources for drop in source.drops if (text := _asked(drop.explain, file))
     ]
+    # in the first line, which is all that the receipt has
+    problems = [
+        f"Not used: {problem}"
+        for source in sources
+        for drop in source.drops
+        for problem in drop.problems(file.home)
+    ]
     return "\n".join(
         [
-            "No source knows this kind of file.",
+            " ".join(["No source knows this kind of file.", *map(shown, problems)]),
             f"It looks like {looks_like(file)}.",
             *explained,
             "The inbox takes:",
             accepted(sources),
         ]
     )
+
+
+_TEXTS = (
+    (
+        r"(?:^\{1:|^:20:.{0,40}$)[\s\S]{0,2000}^:(?:25|28C?|60[FM]|61):",
+        "a statement in MT940, the format of SWIFT: download OFX, QFX or CSV instead",
+    ),
+    (
+        r"^!(?:Type|Account|Option|Clear)\b",
+        "a QIF file, of old money programs: download OFX, QFX or CSV instead",
+    ),
+    (r"\ABEGIN:VCALENDAR", "a calendar (iCalendar)"),
+    (r"\ABEGIN:VCARD", "address cards (vCard)"),
+    (r"\AFrom \S+ .*\n[\w-]+: ", "mails (mbox)"),
+)
+"""Formats of text by what begins one of their lines."""
+
+_JSON = re.compile(r"\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d|true\b|false\b|null\b)")
 
 
 def looks_like(file: DropFile) -> str:
@@ -119,9 +144,14 @@ def _text_looks_like(text: str) -> str:
     if start.startswith("<"):
         if re.match(r"<(?:!doctype\s+html|html)\b", start, re.IGNORECASE):
             return "a web page"
+        if re.search(r"urn:iso:std:iso:20022:tech:xsd:camt\.05\d", start[:2_000]):
+            return "a statement in camt (ISO 20022): download OFX, QFX or CSV instead"
         root = re.search(r"<([A-Za-z_][\w.:-]{0,59})[\s>/]", start)
         return f"XML whose outermost element is <{root[1]}>" if root else "XML"
-    if start.startswith(("{", "[")):
+    for pattern, words in _TEXTS:
+        if re.search(pattern, start[:8_192], re.MULTILINE):
+            return words
+    if _JSON.match(start):
         # a key that is no name may be somebody's address
         names = list(dict.fromkeys(re.findall(r'"([A-Za-z_][\w .-]{0,59})"\s*:', start[:8_192])))
         return f"JSON with the fields {_listed(names)}" if names else "JSON"

@@ -56,6 +56,15 @@ def _odd(receipt: Receipt) -> Iterator[str]:
         yield f"[red]{file}: set aside: {escape(receipt.problem)}[/]"
     if receipt.warning:
         yield f"[yellow]{file}: {escape(receipt.warning)}[/]"
+    if receipt.unreadable_why:
+        rows = "row" if receipt.unreadable == 1 else "rows"
+        why = "; ".join(receipt.unreadable_why)
+        more = "; and so on" if receipt.unreadable > len(receipt.unreadable_why) else ""
+        place = f" Kept in {receipt.unreadable_in}." if receipt.unreadable_in else ""
+        yield (
+            f"[yellow]{file}: {receipt.unreadable:,} {rows} not read: "
+            f"{escape(f'{why}{more}.{place}')}[/]"
+        )
     if receipt.also_claimed:
         also = "; ".join(receipt.also_claimed)
         yield (

@@ -87,6 +87,33 @@ def zip_of_many() -> bytes:
     return target.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{1:F01BANKNL2AXXX0000}{4:\n:20:X\n:25:1\n:28C:1\n:60F:C160229EUR12,\n", "MT940"),
+        ("\n:20:STARTUMS\n:25:1234/5678\n:28C:00000/001\n:61:1602D6,00NONREF\n", "MT940"),
+        ("BANKNL2A\n940\nBANKNL2A\n:20:A\n:25:1\n:61:1602D6,00NONREF\n", "MT940"),
+        ("!Type:Bank\nD1/2/24\nT-5.00\n^\n", "QIF"),
+        ("# written by hand\n\n!Account\nNCash\n^\n", "QIF"),
+        (
+            '<?xml version="1.0"?>\n<Document '
+            'xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"><BkToCstmrStmt/></Document>',
+            "camt",
+        ),
+        ("BEGIN:VCALENDAR\nEND:VCALENDAR\n", "calendar"),
+        ('{"a": 1}', "JSON with the fields"),
+        ('[{"a": 1}]', "JSON with the fields"),
+        ("[1, 2]", "JSON"),
+        ("[settings]\na = 1\n", "text"),
+        ("{not json}", "text"),
+    ],
+)
+def test_a_format_that_nobody_reads_is_called_by_its_name(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    assert words in looks_like(file_of(tmp_path, content.encode()))
+
+
 @pytest.mark.parametrize("drop", DROPS, ids=lambda drop: drop.name)
 @pytest.mark.parametrize(
     "make",

@@ -474,8 +474,8 @@ def test_a_balance_is_carried_and_checked(money: Money) -> None:
     found = {
         str(day): (balance, by, difference)
         for day, balance, by, difference in money.query(
-            "select day, balance::varchar, balance_from, difference::varchar"
-            " from marts.accounts_daily"
+            "select day, balance::decimal(18, 3)::varchar, balance_from,"
+            " difference::decimal(18, 3)::varchar from marts.accounts_daily"
         )
     }
     assert len(found) == 31 + 29 + 31 + 30
@@ -487,6 +487,23 @@ def test_a_balance_is_carried_and_checked(money: Money) -> None:
     assert found["2024-03-15"] == (None, "gap", None)
     assert found["2024-04-09"] == ("950.000", "counted back", None)
     assert found["2024-04-30"] == ("940.000", "stated", "-50.000")
+
+
+def test_all_the_digits_of_an_amount_come_through(money: Money) -> None:
+    lines = [
+        Line(on("2024-01-03"), "-0.00012345", "COIN", "a1"),
+        Line(on("2024-01-04"), "-536.53479227500345", "FUND", "a2"),
+    ]
+    balance = ("1.000000000000000001", "2024-01-31")
+    money.drop(ofx(lines, "2024-01-01", "2024-01-31", balance=balance)).build()
+    assert money.counted() == [
+        ("2024-01-03", "-0.00012345"),
+        ("2024-01-04", "-536.53479227500345"),
+    ]
+    [(spent,)] = money.query("select sum(spent) from marts.spending_monthly")
+    assert spent == Decimal("536.5349157250034500")
+    held = "select balance from marts.accounts_daily where day = '2024-01-31'"
+    assert money.query(held) == [(Decimal(balance[0]),)]
 
 
 def test_every_line_is_explained(money: Money) -> None:

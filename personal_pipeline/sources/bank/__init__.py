@@ -19,13 +19,12 @@ from personal_pipeline.ingest.contract import (
     Coverage,
     Drop,
     DropFile,
-    DropRow,
     DropStream,
+    Item,
     Source,
-    Unreadable,
 )
 from personal_pipeline.sources.bank.categories import read_categories, recognise_categories
-from personal_pipeline.sources.bank.dialect import texts_for
+from personal_pipeline.sources.bank.dialect import dialects_for, texts_for
 from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.ofx import read_ofx, recognise_ofx
 from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
@@ -33,6 +32,7 @@ from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
 _STREAMS = (
     DropStream(
         name="accounts",
+        code_version="2",
         description=(
             "One row is an account as the statements of a month tell it, with its number. Filed "
             "under the month in which the statement ends."
@@ -41,6 +41,7 @@ _STREAMS = (
     ),
     DropStream(
         name="statements",
+        code_version="2",
         description=(
             "One row is the list of one account in one file: from which day to which it is "
             "complete, and the keys of its transactions. Filed under the month in which it ends."
@@ -48,6 +49,7 @@ _STREAMS = (
     ),
     DropStream(
         name="balances",
+        code_version="2",
         description=(
             "One row is an account, a day and what the bank says that it held at the end of it, in "
             "whole units of the currency. Filed under the month of the day."
@@ -55,6 +57,7 @@ _STREAMS = (
     ),
     DropStream(
         name="transactions",
+        code_version="2",
         description=(
             "One row is a line of a statement, pending ones too; what leaves the account is "
             "negative, in whole units of the currency. Days are those of the bank. The same "
@@ -71,7 +74,7 @@ def recognise_statement(file: DropFile) -> Claim | None:
     return recognise_ofx(file) or recognise_csv(file)
 
 
-def read_statement(file: DropFile) -> Iterator[DropRow | Unreadable]:
+def read_statement(file: DropFile) -> Iterator[Item]:
     """The rows of a statement of either kind. Raises ``UnreadableFile``."""
     yield from read_ofx(file) if recognise_ofx(file) else read_csv(file)
 
@@ -91,6 +94,7 @@ STATEMENT = Drop(
     read=read_statement,
     explain=lambda file: str(found) if (found := explain_csv(file)) else None,
     dialects=texts_for,
+    problems=lambda home: dialects_for(home)[1],
     streams=_STREAMS,
 )
 

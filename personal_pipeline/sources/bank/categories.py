@@ -97,7 +97,9 @@ def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
     except BadDeclaration as error:
         raise UnreadableFile(f"{error}. The rules from before stay.") from None
     except ValidationError as error:
-        raise UnreadableFile(f"{sentences(file.path, error)} The rules from before stay.") from None
+        raise UnreadableFile(
+            f"{sentences(file.path, error, text)} The rules from before stay."
+        ) from None
     month = file.captured_at.date().replace(day=1)
     # so that a file without any rule replaces the rules from before, too
     rows: dict[str, Record] = {"file": {"kind": "file"}}

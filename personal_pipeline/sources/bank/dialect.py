@@ -6,8 +6,9 @@ docs/sources/bank.md shows one with every field.
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -53,6 +54,14 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise ValueError("expected the name of an encoding, such as cp1250") from None
+
+
+Encoding: TypeAlias = Annotated[str, AfterValidator(_encoding)]
 Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
 DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
 
@@ -92,8 +101,8 @@ class Columns(_Declared):
     money_out: str | None = None
     money_in: str | None = None
     fee: str | None = None
-    """Taken beside the amount of what goes out."""
-    description: tuple[str, ...]
+    """Taken beside the amount of what goes out; where the amount has a sign, of every row."""
+    description: tuple[str, ...] = ()
     """The first that is not blank is taken."""
     memo: str | None = None
     kind: str | None = None
@@ -125,6 +134,8 @@ class AccountColumns(_Declared):
     name: str | None = None
     institution: str | None = None
     file_name: Pattern | None = None
+    one: bool = False
+    """A person has one account there: without a folder the file's name says nothing of it."""
 
 
 class Dialect(_Declared):
@@ -146,9 +157,13 @@ class Dialect(_Declared):
     cells: tuple[Pattern, ...] = ()
     """Of a file without a header: a pattern for each cell of a row."""
     cell_names: tuple[str, ...] = ()
-    encoding: str | None = None
+    encoding: Encoding | None = None
     date_format: Annotated[tuple[DateFormat, ...], BeforeValidator(_listed)]
-    """Of several, the one that reads most dates of the file."""
+    """Of several, the one that the whole file decides for."""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    """Where the bank is, by two letters: says what is usual where a file does not decide."""
+    zone: str | None = None
+    """The column that names a zone of time, which tells the country of the account."""
     decimal: Literal["auto", ".", ","] = "auto"
     sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
@@ -171,7 +186,8 @@ class Dialect(_Declared):
         known = {plain_column(name) for name in self.known_columns}
         used = [
             *_texts(self.columns.model_dump().values()),
-            *_texts(self.account.model_dump(exclude={"file_name"}).values()),
+            *_texts(self.account.model_dump(exclude={"file_name", "one"}).values()),
+            *([self.zone] if self.zone else []),
             *(each.column for each in (*self.pending, *self.leave_out)),
             *([self.direction.column] if self.direction else []),
         ]
@@ -224,30 +240,68 @@ def declared(path: Path, text: str) -> Any:
         raise BadDeclaration(f"{path.name}{place}: not YAML; mind colons and indents") from None
 
 
-def sentences(path: Path, error: ValidationError) -> str:
-    """What pydantic found, as sentences with the file and the field."""
+def line_of(text: str, place: Sequence[str | int]) -> int:
+    """The line of a YAML text on which a field stands; of one that is missing, that in which it
+    should be."""
+    node = yaml.compose(text, _Loader)
+    line = 1
+    for part in place:
+        found: tuple[yaml.Node, yaml.Node] | None = None
+        if isinstance(node, yaml.MappingNode):
+            found = next((each for each in node.value if each[0].value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            items = node.value[part : part + 1]
+            found = (items[0], items[0]) if items else None
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def sentences(path: Path, error: ValidationError, text: str) -> str:
+    """What pydantic found, as sentences with the file, the line and the field."""
     said = []
     for problem in error.errors(include_input=False, include_url=False):
+        line = line_of(text, problem["loc"])
         place = ".".join(str(part) for part in problem["loc"]) or "the file"
         message = problem["msg"]
         if problem["type"] == "value_error":
             message = message.removeprefix("Value error, ")
         else:
             message = message[:1].lower() + message[1:]
-        said.append(f"{path.name}: {place}: {message}.")
+        said.append(f"{path.name}, line {line}: {place}: {message}.")
     return " ".join(said)
 
 
 def read_dialect(path: Path) -> Dialect:
     """The dialect that a YAML file declares. Raises ``BadDeclaration``."""
     try:
-        content = declared(path, path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise BadDeclaration(f"{path.name}: cannot be read; expected text in UTF-8") from None
+    return dialect_of(path, text)
+
+
+def dialect_of(path: Path, text: str) -> Dialect:
+    """The dialect in the text of a YAML file. Raises ``BadDeclaration``."""
+    content = declared(path, text)
+    if isinstance(content, dict) and "like" in content:
+        content = {**_ours(path, text, content["like"]), **content}
+        del content["like"]
     try:
         return Dialect.model_validate(content)
     except ValidationError as error:
-        raise BadDeclaration(sentences(path, error)) from None
+        raise BadDeclaration(sentences(path, error, text)) from None
+
+
+def _ours(path: Path, text: str, name: object) -> dict[str, Any]:
+    """The fields of one of our dialects, which a dialect of the person changes in part."""
+    ours = FOLDER / f"{name}.yaml"
+    if not re.fullmatch(r"\w+", str(name)) or not ours.is_file():
+        line = line_of(text, ("like",))
+        raise BadDeclaration(f"{path.name}, line {line}: like: expected the name of a known bank.")
+    found: dict[str, Any] = declared(ours, ours.read_text(encoding="utf-8"))
+    return found
 
 
 @cache
@@ -285,6 +339,9 @@ def texts_for(home: Path | None) -> dict[str, str]:
             name = read_dialect(path).name
         except BadDeclaration:
             name = path.name
+        if name in texts:
+            # one of ours may be a part of it
+            texts[f"{name}, ours"] = texts[name]
         with suppress(OSError):
             texts[name] = path.read_text(encoding="utf-8", errors="replace")
     return texts

@@ -1,191 +1,597 @@
 """An unknown CSV that may be a bank's: which of its columns are understood, and a dialect for it.
 
-Nothing here reads a file into the lake: the person looks at the guess, corrects it, and puts it
-into ``dialects/`` of the home. Names of columns are shown, values never.
+A dialect is printed only after it has read the file, by the reader itself: how many of the rows,
+which sums, and whether the balances agree. What the file does not decide is a question, and then
+the dialect lacks a line and is none until the person writes it. Nothing here reads a file into the
+lake. Names of columns are shown, values never, but for the sums of what was read.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 
-from personal_pipeline.ingest.contract import DropFile
-from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
+from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
+from personal_pipeline.ingest.delimited import DELIMITERS, rows
 from personal_pipeline.shown import shown
-from personal_pipeline.sources.bank.dialect import plain_column
-from personal_pipeline.sources.bank.statement_csv import HEADER_WITHIN_LINES
+from personal_pipeline.sources.bank.dialect import (
+    BadDeclaration,
+    Dialect,
+    dialect_of,
+    plain_column,
+)
+from personal_pipeline.sources.bank.guess import (
+    DATE_FORMATS,
+    IN_WORDS,
+    NO_BOOKING,
+    OUT_WORDS,
+    PENDING,
+    Column,
+    Guess,
+    columns_of,
+    guessed,
+    is_date_column,
+    is_negative,
+)
+from personal_pipeline.sources.bank.statement import Booking
+from personal_pipeline.sources.bank.statement_csv import (
+    HEADER_WITHIN_LINES,
+    LONGEST_HEADER,
+    Line,
+    Reader,
+    lines_of,
+    table_of,
+)
 from personal_pipeline.sources.bank.values import (
-    amount_of,
-    date_pattern,
+    LARGEST_FILE_BYTES,
+    DateHints,
+    date_format,
+    day_first_in,
     decimal_mark,
     decoded,
-    first_that_fits,
+    encoding_of,
+    hints_of_name,
+    is_amount,
 )
 
 LONGEST_NAME = 60
+MOST_COLUMNS = 100
+ROWS_TO_JUDGE = 2_000
+"""A guess is made by so many rows; it is tried on all."""
 
-DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d.%m.%y")
+LAST_LINES = 100
 
-_WORDS: Mapping[str, tuple[str, str]] = {
-    "posted_on": ("dates", r"post|book|buchung|^date|^datum|fecha|^data|date"),
-    "transacted_on": ("dates", r"transaction|value|valuta|wertstellung|effective"),
-    "balance": ("numbers", r"balance|saldo|solde|kontostand"),
-    "money_out": ("numbers", r"debit|withdraw|outflow|paid out|money out|soll|abgang|cargo|débit"),
-    "money_in": ("numbers", r"credit|deposit|inflow|paid in|money in|haben|zugang|abono|crédit"),
-    "amount": ("numbers", r"amount|betrag|umsatz|importe|montant|importo|bedrag"),
-    "currency": ("texts", r"currency|währung|waehrung|moneda|devise"),
-    "id": ("any", r"(transaction|reference|unique).*(id|number|no)\b|^id$|fitid|^reference$"),
-    "description": (
-        "texts",
-        r"description|payee|merchant|name|empfänger|auftraggeber|begünstigter|buchungstext"
-        r"|concepto|libellé|descrizione|omschrijving|narrative|details|text",
-    ),
-    "memo": ("texts", r"memo|note|purpose|verwendung|comment"),
-    "category": ("texts", r"category|kategorie|categor"),
-    "kind": ("texts", r"^type$|transaction type|buchungsart|art$|tipo"),
-    "check_number": ("any", r"che(ck|que)"),
-}
-"""What columns are called, in the languages that we have met; the first that fits is taken.
-Before them, what the values of such a column are."""
+MOST_UNREADABLE = 0.2
+"""A dialect that cannot read a larger share of the rows is none."""
+
+ENOUGH_AGREE = 0.9
+"""So large a share of the steps from balance to balance must be explained by the amounts."""
+
+
+SEVERAL_TABLES = (
+    "it holds several tables, one below the other. Cut it into one file a table, each in a folder "
+    "of its own, or download them one by one."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What was understood of an unknown CSV. ``dialect`` is YAML to fill in."""
+    """What was understood of an unknown CSV. ``dialect`` is YAML; where there are ``questions`` it
+    lacks what they ask for."""
 
     columns: Mapping[str, str]
     """Field of a dialect, and the column that it seems to be."""
     unknown: tuple[str, ...]
     """Columns of which nothing is known."""
-    missing: tuple[str, ...]
-    """What a dialect needs and no column seems to be."""
+    questions: Mapping[str, str]
+    """Field of a dialect, and the sentence that asks for it."""
+    notes: tuple[str, ...]
+    checked: str
+    """What the dialect read, in a sentence."""
     dialect: str
+    """Empty where no dialect can be written."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(self.questions)
 
     def __str__(self) -> str:
         understood = [
             f"  {field}: {shown(column, LONGEST_NAME)}" for field, column in self.columns.items()
         ]
         unknown = ", ".join(shown(column, LONGEST_NAME) for column in self.unknown)
-        left = [f"Not understood: {unknown}."] if self.unknown else []
-        lacking = [f"Not found: {', '.join(self.missing)}."] if self.missing else []
-        return "\n".join(
-            [
-                "This may be the CSV of a bank that is not known yet. Columns that seem clear:",
-                *(understood or ["  none"]),
-                *left,
-                *lacking,
-                "Correct this, save it as dialects/<bank>.yaml beside the inbox, and add the "
-                "file again:",
-                "",
-                self.dialect,
+        lines = [
+            "This may be the CSV of a bank that is not known yet. Columns that seem clear:",
+            *(understood or ["  none"]),
+            *([f"Not used: {unknown}."] if self.unknown else []),
+            *([self.checked] if self.checked else []),
+            *(f"Look at this: {shown(note, 400)}" for note in self.notes),
+        ]
+        if not self.dialect:
+            asked = [shown(each, 400) for each in self.questions.values()]
+            return "\n".join([*lines, "No dialect can be written for it:", *asked])
+        if self.questions:
+            lines.append("The file does not decide everything, so this is no dialect yet:")
+            lines += [
+                f"  {field}: {shown(sentence, 400)}" for field, sentence in self.questions.items()
             ]
-        )
+            lines.append("Write that into it, save it as dialects/<bank>.yaml beside the inbox,")
+        else:
+            lines.append("Look it over, save it as dialects/<bank>.yaml beside the inbox,")
+        return "\n".join([*lines, "and add the file again:", "", self.dialect])
 
 
 def explain_csv(file: DropFile) -> Explained | None:
     """What is understood of a CSV that no dialect knows; None when it does not look like a bank's:
     a header, and below it a column of dates and one of amounts."""
     try:
-        lines = decoded(file.head()).splitlines(keepends=True)
-    except (OSError, UnicodeError):
+        content = file.content(LARGEST_FILE_BYTES)
+    except (OSError, UnreadableFile):
         return None
+    lines = decoded(content).splitlines(keepends=True)
+    found: list[Explained] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
-        delimiter = max(DELIMITERS, key=line.count)
-        if line.count(delimiter) < 2:
+        if len(line) > LONGEST_HEADER:
             continue
-        cells = next(rows([line], delimiter)).cells
-        body = [
-            row.cells
-            for row in rows(lines[place + 1 : place + 51], delimiter)
-            if row.cells and cells and len(row.cells) >= len(cells)
-        ]
-        if cells and body and (explained := _explained(cells, body)):
+        delimiter = max(DELIMITERS, key=line.count)
+        if delimiter not in line:
+            continue
+        explained = _by_header(file, content, lines, place, delimiter)
+        if explained and (explained.dialect or SEVERAL_TABLES in explained.questions.values()):
             return explained
+        found += [explained] if explained else []
+    # a summary above the table may look like a header
+    return found[0] if found else _headless(lines)
+
+
+def _by_header(
+    file: DropFile, content: bytes, lines: Sequence[str], place: int, delimiter: str
+) -> Explained | None:
+    first = next(rows([lines[place]], delimiter), None)
+    header = (first.cells if first else None) or []
+    # a file without a header has values for names
+    if not 1 < len([cell for cell in header if cell.strip()]) <= MOST_COLUMNS:
+        return None
+    if any(is_amount(cell) or is_date_column(_only(cell)) for cell in header if cell.strip()):
+        return None
+    following = lines[place + 1 : place + 1 + ROWS_TO_JUDGE]
+    width = len(header)
+    body = [row.cells for row in rows(following, delimiter, width) if row.cells]
+    again = [row for row in body if [*map(plain_column, row)] == [*map(plain_column, header)]]
+    body = [row for row in body if len([cell for cell in row if cell.strip()]) > 1]
+    booked = _booked_rows([row for row in body if row not in again])
+    if sum(any(row[width:]) for row in booked) * 2 > len(booked):
+        return None
+    columns = columns_of(header, booked)
+    preamble = [cell for row in rows(lines[:place], delimiter) for cell in row.cells or ()]
+    guess = guessed(columns, preamble) if booked else None
+    if guess is None:
+        return None
+    if again:
+        guess.questions = {"the file": SEVERAL_TABLES}
+        return _explained(guess, columns, "", "")
+    return _tried(_Attempt(file, content, lines, columns, guess))
+
+
+def _only(cell: str) -> Column:
+    return Column(0, "", "", [cell.strip()])
+
+
+def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Without totals and legal texts: rows that have a date somewhere."""
+    dated = [row for row in body if any(is_date_column(_only(cell)) for cell in row)]
+    return dated or [*body]
+
+
+def _headless(lines: Sequence[str]) -> Explained | None:
+    lines = [line for line in lines[:50] if len(line) <= LONGEST_HEADER]
+    for delimiter in DELIMITERS:
+        body = [row.cells for row in rows(lines, delimiter) if row.cells and len(row.cells) > 2]
+        like = [
+            row
+            for row in body
+            if any(is_date_column(_only(cell)) for cell in row)
+            and any(is_amount(cell) and re.search(r"[.,]\d\d$", cell) for cell in row)
+        ]
+        if body and len(like) == len(body):
+            question = (
+                "its columns have no names, so nothing tells what they are. Write a dialect with "
+                "`cells` and `cell_names`, as wells_fargo.yaml does: see docs/sources/bank.md."
+            )
+            return Explained({}, (), {"cells": question}, (), "", "")
     return None
 
 
-def _explained(header: Sequence[str], body: Sequence[Sequence[str]]) -> Explained | None:
-    names = unique_names(header)
-    values = {name: [row[place].strip() for row in body] for place, name in enumerate(names)}
-    patterns = [date_pattern(each) for each in DATE_FORMATS]
-    dates = {
-        name: found
-        for name, texts in values.items()
-        if (found := first_that_fits(texts, patterns)) is not None
-    }
-    numbers = [name for name, texts in values.items() if name not in dates and _numeric(texts)]
-    # a file without a header has values for names
-    if not dates or not numbers or any(_numeric([name]) for name in header if name.strip()):
-        return None
-    texts_left = [name for name in names if name not in dates and name not in numbers]
-    kinds = {
-        "dates": list(dates),
-        "numbers": numbers,
-        "any": [*texts_left, *numbers],
-        "texts": texts_left,
-    }
-    chosen: dict[str, str] = {}
-    for field, (kind, words) in _WORDS.items():
-        for name in kinds[kind]:
-            if name not in chosen.values() and re.search(words, plain_column(name)):
-                chosen[field] = name
-                break
-    chosen.setdefault("posted_on", next(iter(dates)))
-    if "description" not in chosen and "memo" in chosen:
-        chosen["description"] = chosen.pop("memo")
-    if {"money_out", "money_in"} <= chosen.keys():
-        chosen.pop("amount", None)
-    else:
-        # one without the other is something else
-        chosen.pop("money_out", None)
-        chosen.pop("money_in", None)
-        left = [name for name in numbers if name not in chosen.values()]
-        if "amount" not in chosen and left:
-            chosen["amount"] = left[0]
-    money = [text for name in numbers for text in values[name]]
-    format_ = DATE_FORMATS[patterns.index(dates[chosen["posted_on"]])]
-    missing = tuple(field for field in ("description",) if field not in chosen)
-    return Explained(
-        columns=chosen,
-        unknown=tuple(name for name in names if name not in chosen.values()),
-        missing=missing,
-        dialect=_declaration(names, chosen, format_, decimal_mark(money)),
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A guess, and what it takes to try it on the file."""
+
+    file: DropFile
+    content: bytes
+    lines: Sequence[str]
+    columns: Sequence[Column]
+    guess: Guess
+    sign: str = "out_is_negative"
+    fee: bool = False
+    stops_at_blank_line: bool = False
+    without_amount: bool = False
+    """Whether rows without an amount are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a dialect made of the file."""
+
+    read: int
+    pending: int
+    left_out: int
+    unreadable: int
+    money: Mapping[str, tuple[Decimal, Decimal]]
+    """By currency, what went out and what came in."""
+    steps: int
+    """Steps from one balance to the next."""
+    agreeing: int
+
+    @property
+    def rows(self) -> int:
+        return self.read + self.left_out + self.unreadable
+
+    @property
+    def agrees(self) -> bool:
+        return self.steps > 0 and self.agreeing >= ENOUGH_AGREE * self.steps
+
+    def __str__(self) -> str:
+        sums = [
+            f"money out {_sum(out)}, money in {_sum(into)}{currency and ' '}{currency}"
+            for currency, (out, into) in sorted(self.money.items())
+        ]
+        parts = [
+            f"Tried on the file: of {self.rows:,} rows {self.read:,} read",
+            *([f"{self.pending:,} of them pending"] if self.pending else []),
+            *([f"{self.left_out:,} left out"] if self.left_out else []),
+            *([f"{self.unreadable:,} not"] if self.unreadable else []),
+        ]
+        balance = ""
+        if self.agrees:
+            balance = "; the balance agrees"
+            if self.agreeing < self.steps:
+                balance += f" in {self.agreeing:,} of {self.steps:,} steps"
+        elif self.steps:
+            balance = (
+                f"; the balance agrees in {self.agreeing:,} of {self.steps:,} steps only: "
+                "something is not understood"
+            )
+        return f"{', '.join(parts)}; {'; '.join(sums) or 'no money moved'}{balance}."
+
+
+def _sum(amount: Decimal) -> str:
+    whole, _, part = f"{amount:,f}".partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(2, '0')}"
+
+
+def _tried(attempt: _Attempt) -> Explained:
+    guess, columns = attempt.guess, attempt.columns
+    if "amount" in guess.questions:
+        return _explained(guess, columns, "", "")
+    format_, mark = _dates_and_mark(attempt)
+    if guess.questions:
+        text = _declaration(attempt, format_, mark)
+        return _explained(guess, columns, "", text)
+    best, result = attempt, _result(attempt, format_, mark, ROWS_TO_JUDGE)
+    for other in _alternatives(attempt):
+        found = _result(other, format_, mark, ROWS_TO_JUDGE)
+        if _is_better(found, result):
+            best, result = other, found
+    if len(attempt.lines) > ROWS_TO_JUDGE:
+        result = _result(best, format_, mark)
+    _judge_sign(best, result)
+    text = _declaration(best, format_, mark)
+    if guess.questions:
+        return _explained(guess, columns, "", text)
+    if result is None or not result.read or result.unreadable > MOST_UNREADABLE * result.rows:
+        guess.questions["the file"] = (
+            "too few of its rows could be read by what was understood of it. See "
+            "docs/sources/bank.md for a dialect with every field."
+        )
+        return _explained(guess, columns, str(result or ""), "")
+    if result.steps and not result.agrees:
+        guess.notes.append("the balance and the amounts contradict each other: see the sums.")
+    if guess.fee and not best.fee:
+        guess.notes.append(f"{guess.fee.name} is not taken besides the amount.")
+    return _explained(guess, columns, str(result), text)
+
+
+def _alternatives(attempt: _Attempt) -> list[_Attempt]:
+    """What a balance, or the rows that are read, may prove right."""
+    found = [attempt]
+    if attempt.guess.fee and "amount" in attempt.guess.columns:
+        found += [replace(each, fee=True) for each in found]
+    if "amount" in attempt.guess.columns and not attempt.guess.direction:
+        found += [replace(each, sign="out_is_positive") for each in found]
+        found += [replace(each, without_amount=True) for each in found]
+    found += [replace(each, stops_at_blank_line=True) for each in found]
+    return found[1:]
+
+
+def _is_better(one: _Result | None, other: _Result | None) -> bool:
+    if one is None or other is None:
+        return other is None and one is not None
+    if one.steps and other.steps and one.agreeing != other.agreeing:
+        return one.agreeing > other.agreeing and one.read >= other.read
+    return one.read == other.read and one.unreadable < other.unreadable
+
+
+_CARD = re.compile(r"card|karte|kredit|visa|amex|purchase|clearing")
+
+
+_CARD_IS_PAID = re.compile(
+    r"thank you|auto ?pay|payment (received|-)|^(internet |online |directpay )?payment"
+    r"|zahlung erhalten|directpay",
+    re.IGNORECASE,
+)
+
+
+def _pays_a_card(columns: Sequence[Column], amount: Column) -> bool:
+    """Whether a row with a minus says that the card was paid."""
+    return any(
+        is_negative(paid) and _CARD_IS_PAID.search(text)
+        for column in columns
+        for text, paid in zip(column.cells, amount.cells, strict=True)
     )
 
 
-def _numeric(texts: Sequence[str]) -> bool:
-    mark = decimal_mark(texts)
-    filled = [text for text in texts if text]
+def _words_agree(column: Column, amount: Column) -> bool:
+    """Whether a column says of each sign, where it says anything, that a minus went out."""
+    said = [
+        (bool(re.search(OUT_WORDS, word, re.IGNORECASE)), is_negative(cell))
+        for word, cell in zip(column.cells, amount.cells, strict=True)
+        if re.search(f"{OUT_WORDS}|{IN_WORDS}", word, re.IGNORECASE)
+    ]
+    return len(set(said)) > 1 and all(out == negative for out, negative in said)
+
+
+def _judge_sign(best: _Attempt, result: _Result | None) -> None:
+    """Ask which sign is money out, where neither balance nor amounts tell.
+
+    A balance that grows with each amount is what is owned, or of a card what is owed.
+    """
+    amount = best.guess.columns.get("amount")
+    if amount is None or best.guess.direction:
+        return
+    if best.sign == "out_is_positive" and result and result.agrees:
+        return
+    if any(_words_agree(column, amount) for column in best.columns):
+        return
+    filled = [cell for cell in amount.filled if re.search(r"[1-9]", cell)]
+    negative = sum(map(is_negative, filled))
+    names = " ".join([best.file.name, *(each.plain for each in best.columns)]).lower()
+    is_card = bool(_CARD.search(names)) and not (result and result.agrees)
+    is_card = is_card or _pays_a_card(best.columns, amount)
+    if not is_card and not (result and result.agrees):
+        best.guess.notes.append("negative amounts were taken for money out; a card may differ.")
+    if negative * 2 < len(filled) or (negative * 2 == len(filled) and is_card):
+        best.guess.questions["sign"] = (
+            "many amounts are positive, and nothing tells what that means: out_is_negative if "
+            "they came in, out_is_positive if they were spent, as cards have it."
+        )
+
+
+def _dates_and_mark(attempt: _Attempt) -> tuple[str, str]:
+    """The format of dates, and the decimal mark; what is undecided becomes a question."""
+    guess, file = attempt.guess, attempt.file
+    chosen = [
+        guess.columns[each] for each in ("posted_on", "transacted_on") if each in guess.columns
+    ]
+    currency = guess.currency
+    hints = hints_of_name(file.name, file.captured_at.date(), file.captured_at.date())
+    said = date_format(
+        [list(cells) for cells in zip(*(column.cells for column in chosen), strict=True)],
+        DATE_FORMATS,
+        replace(hints, day_first=day_first_in(currency)) if currency else DateHints(hints.latest),
+    )
+    if said.pattern is None:
+        both = " or ".join(f'"{each}"' for each in said.rivals)
+        guess.questions["date_format"] = (
+            f"the dates of {chosen[0].name} can be read in more than one way: {both}?"
+        )
+    elif said.doubt:
+        guess.notes.append(said.doubt)
+    money = [guess.columns[each] for each in _MONEY if each in guess.columns]
+    currencies = {currency} if currency else set()
+    if column := guess.columns.get("currency"):
+        currencies = {cell.upper() for cell in column.filled}
+    mark = decimal_mark([cell for each in money for cell in each.filled], currencies)
+    if mark.mark is None:
+        guess.questions["decimal"] = '"." or ","? ' + (mark.doubt or "")
+    elif mark.doubt:
+        guess.notes.append(mark.doubt)
+    clear = any(re.search(r"[.,]", cell) for each in money for cell in each.filled)
+    return said.format or "", (mark.mark or "") if clear else "auto"
+
+
+_MONEY = ("amount", "money_out", "money_in", "balance")
+
+
+def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None) -> _Result | None:
+    """What the reader makes of the file by this guess, or of its first and last lines; None when it
+    does not take the dialect."""
     try:
-        return bool(filled) and all(amount_of(text, mark) is not None for text in filled)
-    except ValueError:
-        return False
+        dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
+    except BadDeclaration:
+        return None
+    lines = decoded(attempt.content, dialect.encoding).splitlines(keepends=True)
+    if most and len(lines) > most:
+        lines = [*lines[:most], *lines[-LAST_LINES:]]
+    table = table_of(lines, [dialect])
+    if table is None:
+        return None
+    found = list(lines_of(table, lines))
+    reader = Reader.of(table, [line for line in found if isinstance(line, Line)], attempt.file)
+    if reader.undecided_dates:
+        return None
+    unreadable = left_out = 0
+    booked: list[tuple[Line, Booking]] = []
+    for line in found:
+        if isinstance(line, Unreadable):
+            unreadable += 1
+            continue
+        if reader.left_out(line):
+            left_out += 1
+            continue
+        try:
+            booked.append((line, reader.booking(line)))
+        except ValueError:
+            unreadable += 1
+    final = [booking for _, booking in booked if not booking.pending]
+    money: dict[str, tuple[Decimal, Decimal]] = {}
+    for booking in final:
+        change, currency = Decimal(booking.amount), booking.currency or ""
+        out, into = money.get(currency, (Decimal(0), Decimal(0)))
+        money[currency] = (out - change, into) if change < 0 else (out, into + change)
+    steps, agreeing = _steps(reader, dialect, booked)
+    return _Result(
+        read=len(booked),
+        pending=len(booked) - len(final),
+        left_out=left_out,
+        unreadable=unreadable,
+        money=money,
+        steps=steps,
+        agreeing=agreeing,
+    )
 
 
-def _declaration(
-    names: Sequence[str], chosen: Mapping[str, str], date_format: str, mark: str
-) -> str:
+def _steps(
+    reader: Reader, dialect: Dialect, booked: Sequence[tuple[Line, Booking]]
+) -> tuple[int, int]:
+    """How many steps there are from one balance to the next of an account, and how many of them the
+    amounts explain, in the order in which they explain more."""
+    told: dict[tuple[str, str | None], list[tuple[Decimal, Decimal]]] = defaultdict(list)
+    for line, booking in booked:
+        if booking.pending or not line.get(dialect.columns.balance):
+            continue
+        try:
+            balance = reader.number(line, dialect.columns.balance)
+        except ValueError:
+            continue
+        account = line.get(dialect.account.number) or line.get(dialect.account.name)
+        told[account, booking.currency].append((Decimal(booking.amount), balance))
+    steps = agreeing = 0
+    for rows_ in told.values():
+        pairs = list(pairwise(rows_))
+        steps += len(pairs)
+        agreeing += max(
+            sum(after - before == amount for (_, before), (amount, after) in pairs),
+            sum(after - before == amount for (amount, after), (_, before) in pairs),
+        )
+    return steps, agreeing
+
+
+def _explained(guess: Guess, columns: Sequence[Column], checked: str, dialect: str) -> Explained:
+    chosen = {field: column.name for field, column in guess.columns.items()}
+    if guess.description:
+        chosen["description"] = ", ".join(each.name for each in guess.description)
+    if guess.status:
+        chosen["status"] = ", ".join(each.name for each in guess.status)
+    if guess.direction:
+        chosen["direction"] = guess.direction.name
+    if guess.account:
+        chosen["account"] = guess.account[1].name
+    if not guess.description:
+        guess.notes.append("no column says what a row was for.")
+    if dialect and not guess.currency and "currency" not in guess.columns:
+        guess.notes.append("nothing in the file says the currency: write it into the dialect.")
+    used = guess.used()
+    return Explained(
+        columns=chosen,
+        unknown=tuple(each.name for each in columns if each.place not in used),
+        questions=dict(guess.questions),
+        notes=tuple(dict.fromkeys(guess.notes)),
+        checked=checked,
+        dialect=dialect,
+    )
+
+
+def _quoted(name: str) -> str:
     # what is written out is an escape of YAML too, within its quotes
-    quoted = {name: shown(json.dumps(name, ensure_ascii=False), len(name) * 12) for name in names}
-    order = [field for field in _WORDS if field in chosen]
+    return shown(json.dumps(name, ensure_ascii=False), len(name) * 12 + 12)
+
+
+_FIELDS = (
+    *("posted_on", "transacted_on", "amount", "money_out", "money_in", "balance", "currency"),
+    *("memo", "kind", "category", "id"),
+)
+
+
+def _declaration(attempt: _Attempt, format_: str, mark: str) -> str:
+    guess, columns = attempt.guess, attempt.columns
+    asked = guess.questions
     lines = [
         "name: my_bank            # the name of this file",
         "title: My Bank           # what it is called in tables",
         "institution: my bank     # one name for all files of this bank",
         "kind: bank               # bank, card, broker or ledger",
-        "currency: EUR            # ISO code; leave out when a column says it",
-        "header:",
-        *(f"  - {quoted[name]}" for name in names),
-        f'date_format: "{date_format}"',
-        f'decimal: "{mark}"',
     ]
-    if "amount" in chosen:
-        lines.append("sign: out_is_negative    # or out_is_positive, as some cards have it")
-    lines += ["columns:", *(f"  {field}: {quoted[chosen[field]]}" for field in order)]
-    if "description" not in chosen:
-        lines.append("  description:           # which column says what it was for?")
-    if "currency" in chosen:
-        lines = [line for line in lines if not line.startswith("currency:")]
+    if guess.currency:
+        lines.append(f"currency: {guess.currency}")
+    elif "currency" not in guess.columns:
+        lines.append("# currency: EUR        # the code of the account's; the file does not say it")
+    encoding = encoding_of(attempt.content)
+    if encoding not in ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"):
+        lines.append(f"encoding: {encoding}")
+    lines += [
+        "header:",
+        *(f"  - {_quoted(each.name)}" for each in columns),
+        f'date_format: "{format_}"'
+        if "date_format" not in asked
+        else "date_format:             # see above",
+    ]
+    if "decimal" in asked:
+        lines.append("decimal:                 # see above")
+    elif mark != "auto":
+        lines.append(f'decimal: "{mark}"')
+    if "sign" in asked:
+        lines.append("sign:                    # out_is_negative or out_is_positive")
+    elif "amount" in guess.columns and not guess.direction:
+        lines.append(f"sign: {attempt.sign}")
+    lines.append("columns:")
+    lines += [
+        f"  {field}: {_quoted(guess.columns[field].name)}"
+        for field in _FIELDS
+        if field in guess.columns
+    ]
+    if attempt.fee and guess.fee:
+        lines.append(f"  fee: {_quoted(guess.fee.name)}")
+    if guess.description:
+        texts = ", ".join(_quoted(each.name) for each in guess.description)
+        lines.append(f"  description: [{texts}]")
+    if guess.direction:
+        lines.append(
+            f"direction: {{column: {_quoted(guess.direction.name)}, out: '{OUT_WORDS}', "
+            f"into: '{IN_WORDS}'}}"
+        )
+    if guess.account:
+        field, column = guess.account
+        lines.append(f"account: {{{field}: {_quoted(column.name)}}}")
+    leave_out = []
+    if "pending" in asked:
+        lines.append("pending:                 # see above")
+    elif guess.status:
+        names = [_quoted(each.name) for each in guess.status]
+        lines += [
+            "pending:",
+            *(f"  - {{column: {name}, pattern: '^({PENDING})'}}" for name in names),
+        ]
+        leave_out += [f"{{column: {name}, pattern: '^({NO_BOOKING})'}}" for name in names]
+    if attempt.without_amount:
+        leave_out.append(f"{{column: {_quoted(guess.columns['amount'].name)}, pattern: '^$'}}")
+    if leave_out:
+        lines += ["leave_out:", *(f"  - {each}" for each in leave_out)]
+    if attempt.stops_at_blank_line:
+        lines.append("ends_at_blank_line: true")
     return "\n".join(lines) + "\n"

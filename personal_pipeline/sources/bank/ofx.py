@@ -18,8 +18,10 @@ from decimal import Decimal
 
 from personal_pipeline.ingest.contract import (
     Claim,
+    Doubt,
     DropFile,
     DropRow,
+    Item,
     Record,
     Unreadable,
     UnreadableFile,
@@ -37,6 +39,7 @@ from personal_pipeline.sources.bank.statement import (
 )
 from personal_pipeline.sources.bank.values import (
     LARGEST_FILE_BYTES,
+    DecimalMark,
     amount_of,
     decimal_mark,
     decoded,
@@ -160,7 +163,7 @@ def recognise_ofx(file: DropFile) -> Claim | None:
     return Claim(0.6, "begins with a header of OFX, without the tag <OFX>")
 
 
-def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
+def read_ofx(file: DropFile) -> Iterator[Item]:
     """The accounts, statements, balances and transactions of all accounts in the file.
 
     Raises ``UnreadableFile`` when there is no account in it.
@@ -168,12 +171,15 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
     root = read_tags(decoded(file.content(LARGEST_FILE_BYTES)))
     banks = institutions(dialects_for(file.home)[0])
     found = 0
+    written = _decimal_mark(root)
+    if written.doubt:
+        yield Doubt(written.doubt)
     signon = next(root.everywhere("SONRS"), Tag("SONRS"))
     for name, kind in _STATEMENTS.items():
         for statement in root.everywhere(name):
             found += 1
             account = _account(statement, kind, signon, banks, folder_of(file.path))
-            yield from _statement(statement, account, signon, file.captured_at.date())
+            yield from _statement(statement, account, signon, file.captured_at.date(), written.mark)
     if not found:
         code = next((t.leaf("STATUS", "CODE") for t in root.everywhere("SONRS")), None)
         if code not in (None, "0"):
@@ -186,8 +192,16 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
         )
 
 
+def _decimal_mark(root: Tag) -> DecimalMark:
+    """How the file writes amounts; there is no dialect in which the person could say it."""
+    names = ("TRNAMT", "BALAMT", "TOTAL", "AVAILCASH")
+    texts = [html.unescape(tag.text) for name in names for tag in root.everywhere(name)]
+    currencies = {tag.text.strip() for tag in root.everywhere("CURDEF") if tag.text.strip()}
+    return decimal_mark(texts, currencies, "change it in the file, or download a CSV")
+
+
 def _statement(
-    statement: Tag, account: Account | None, signon: Tag, captured_on: date
+    statement: Tag, account: Account | None, signon: Tag, captured_on: date, mark: str | None
 ) -> Iterator[DropRow | Unreadable]:
     if account is None:
         yield Unreadable(
@@ -199,7 +213,6 @@ def _statement(
     lines = list(_lines(statement))
     amounts = [line.leaf("TRNAMT") or "" for line in lines]
     stated = list(_stated(statement))
-    mark = decimal_mark([*amounts, *(amount for _, amount, _ in stated)])
     bookings: list[Booking] = []
     for line, amount in zip(lines, amounts, strict=True):
         try:
@@ -305,7 +318,7 @@ def _as_booking(trade: Tag, total: Tag) -> Tag:
     )
 
 
-def _booking(line: Tag, amount: str, mark: str) -> Booking:
+def _booking(line: Tag, amount: str, mark: str | None) -> Booking:
     """Raises ``ValueError`` that names the field, and no value."""
     if not line.ended:
         raise ValueError("its end is missing; download the file again")

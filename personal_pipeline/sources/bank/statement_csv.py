@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import (
     Claim,
+    Doubt,
     DropFile,
-    DropRow,
+    Item,
     Record,
     Unreadable,
     UnreadableFile,
@@ -28,6 +30,7 @@ from personal_pipeline.sources.bank.dialect import (
     Condition,
     Dialect,
     dialects_for,
+    our_dialects,
     plain_column,
 )
 from personal_pipeline.sources.bank.statement import (
@@ -42,12 +45,16 @@ from personal_pipeline.sources.bank.statement import (
 )
 from personal_pipeline.sources.bank.values import (
     LARGEST_FILE_BYTES,
+    OLD_ENCODINGS,
+    DateHints,
     amount_of,
+    date_format,
     date_of,
     date_pattern,
+    day_first_in,
     decimal_mark,
     decoded,
-    first_that_fits,
+    hints_of_name,
     plain_amount,
     plain_text,
 )
@@ -116,18 +123,46 @@ def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
     return max(found, key=lambda each: each[:2])[2] if found else None
 
 
+def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str]] | None:
+    """The table in a file and the lines of the file, in the encoding that its dialect declares or
+    its content shows. None when no dialect knows it."""
+    found: list[tuple[Table, list[str]]] = []
+    for encoding in {dialect.encoding: None for dialect in dialects}:
+        lines = decoded(content, encoding).splitlines(keepends=True)
+        some = [dialect for dialect in dialects if dialect.encoding == encoding]
+        if table := table_of(lines, some):
+            found.append((table, lines))
+    # a header that is one only in some encoding decides for it
+    foreign = [
+        each for each in dialects if not each.encoding and not "".join(each.header).isascii()
+    ]
+    if foreign and not found:
+        for encoding in OLD_ENCODINGS:
+            lines = decoded(content, encoding).splitlines(keepends=True)
+            if table := table_of(lines, foreign):
+                return table, lines
+    return max(
+        found,
+        key=lambda each: (len(each[0].names) - len(each[0].unknown), -len(each[0].unknown)),
+        default=None,
+    )
+
+
 def _by_header(dialect: Dialect, delimiter: str, cells: Sequence[str], place: int) -> Table | None:
     if not dialect.header:
         return None
-    there = set(cells)
+    there = {*cells, *unique_names(cells)}
     for column in dialect.header:
         if not there & {plain_column(each) for each in column.split("|")}:
             return None
     known = {plain_column(name) for name in dialect.known_columns}
-    unknown = tuple(cell for cell in cells if cell and cell not in known)
+    names = unique_names(cells)
+    unknown = tuple(
+        cell for cell, name in zip(cells, names, strict=True) if cell and not {cell, name} & known
+    )
     if dialect.exact and unknown:
         return None
-    return Table(dialect, delimiter, tuple(unique_names(cells)), place + 1, unknown)
+    return Table(dialect, delimiter, tuple(names), place + 1, unknown)
 
 
 def _by_cells(dialect: Dialect, delimiter: str, cells: Sequence[str]) -> Table | None:
@@ -150,14 +185,14 @@ def recognise_csv(file: DropFile) -> Claim | None:
         head = file.head()
         if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return None
-        lines = decoded(head).splitlines(keepends=True)
-        table = table_of(lines, dialects_for(file.home)[0])
+        found = opened(head, dialects_for(file.home)[0])
     except (OSError, UnicodeError):
         return None
-    if table is None:
+    if found is None:
         return None
-    some = list(_lines(table, lines[: table.first_line + ROWS_TO_TRY]))
-    reader = _Reader.of(table, [line for line in some if isinstance(line, Line)])
+    table, lines = found
+    some = list(lines_of(table, lines[: table.first_line + ROWS_TO_TRY]))
+    reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
     if not _any_readable(reader, some):
         return None
     name, title = table.dialect.name, table.dialect.title
@@ -171,7 +206,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     return Claim(0.9, f"the columns of {title}", dialect=name)
 
 
-def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:
+def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
     """Whether a row can be read, or there is none to read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
     for line in booked:
@@ -183,21 +218,25 @@ def _any_readable(reader: _Reader, some: Sequence[Line | Unreadable]) -> bool:
     return not booked
 
 
-def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
+def read_csv(file: DropFile) -> Iterator[Item]:
     """The accounts, statements, balances and transactions of a CSV.
 
-    Raises ``UnreadableFile`` when no row can be read.
+    Raises ``UnreadableFile`` when no row can be read, or nothing decides which number of its dates
+    is the month.
     """
-    content = file.content(LARGEST_FILE_BYTES)
     dialects, problems = dialects_for(file.home)
-    table = table_of(decoded(content[:65_536]).splitlines(keepends=True), dialects)
-    if table is None:
+    opening = opened(file.content(LARGEST_FILE_BYTES), dialects)
+    if opening is None:
         raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
-    lines = decoded(content, table.dialect.encoding).splitlines(keepends=True)
+    table, lines = opening
     for problem in problems:
         yield Unreadable(problem, None)
-    found = list(_lines(table, lines))
-    reader = _Reader.of(table, [line for line in found if isinstance(line, Line)])
+    found = list(lines_of(table, lines))
+    reader = Reader.of(table, [line for line in found if isinstance(line, Line)], file)
+    if reader.undecided_dates:
+        raise UnreadableFile(_ask_for_date_format(table.dialect, reader.undecided_dates))
+    for doubt in reader.doubts:
+        yield Doubt(f"{doubt} {_answer_in(table.dialect)}")
     statements: dict[Account, list[tuple[Line, Booking]]] = defaultdict(list)
     unreadable: list[Unreadable] = []
     booked = 0
@@ -233,7 +272,7 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
     yield from unreadable
 
 
-def _lines(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
+def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
     """The rows of a table, until its end."""
     ends = [re.compile(pattern, re.IGNORECASE) for pattern in table.dialect.ends_at]
     body: list[str] = []
@@ -260,29 +299,86 @@ def _lines(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
         yield Line(row.line, named, named)
 
 
+def _is_ours(dialect: Dialect) -> bool:
+    return any(each is dialect for each in our_dialects())
+
+
+def _answer_in(dialect: Dialect) -> str:
+    if not _is_ours(dialect):
+        return f"Yours is {dialect.name}, in dialects/."
+    return "Such a dialect says only what differs from ours: docs/sources/bank.md."
+
+
+def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
+    """The sentence for a file that is held back, with the answer to give."""
+    if len(formats) == 1:
+        trouble = (
+            f"its dates can be read as {formats[0]}, and not as "
+            f"{' or '.join(dialect.date_format)}, which the dialect says"
+        )
+    else:
+        trouble = f"its dates can be read as {' and as '.join(formats)}, and nothing decides"
+    name = dialect.name
+    if _is_ours(dialect):
+        lines = [f'{{name: {name}, like: {name}, date_format: "{each}"}}' for each in formats]
+        answer = f"Write into dialects/{name}.yaml the line {' or '.join(lines)}"
+    else:
+        answer = f"In dialects/, of the dialect {name}, let date_format be the one that is right"
+    return (
+        f"{dialect.title}: {trouble}. It is held back. {answer} and run `personal-pipeline "
+        "refresh`: it reads the file."
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class Reader:
     """How the rows of one file are read: a dialect, and what only the whole file tells."""
 
     dialect: Dialect
     dates: re.Pattern[str]
-    mark: str
+    mark: str | None
+    doubts: tuple[str, ...] = ()
+    """What was not certain, in sentences."""
+    undecided_dates: tuple[str, ...] = ()
+    """The formats of dates between which nothing decides; then none of its dates is to be used."""
 
     @classmethod
-    def of(cls, table: Table, lines: Sequence[Line]) -> _Reader:
+    def of(cls, table: Table, lines: Sequence[Line], file: DropFile) -> Reader:
         dialect = table.dialect
-        columns = dialect.columns
-        patterns = [date_pattern(each) for each in dialect.date_format]
-        dates = [line.get(columns.posted_on) for line in lines]
-        money = (columns.amount, columns.money_out, columns.money_in, columns.balance)
-        mark = dialect.decimal
+        columns, direction = dialect.columns, dialect.direction
+        booked = [line for line in lines if not _matches(line, dialect.leave_out)]
+        dates = date_format(
+            [
+                [
+                    line.get(column)
+                    for column in (columns.posted_on, columns.transacted_on)
+                    if column
+                ]
+                for line in booked
+            ],
+            dialect.date_format,
+            _hints(dialect, booked, file),
+        )
+        mark: str | None = dialect.decimal
+        doubts = [dates.doubt] if dates.doubt else []
         if mark == "auto":
-            mark = (
-                ","
-                if decimal_mark(line.get(each) for line in lines for each in money) == ","
-                else "."
+            money = {
+                columns.amount,
+                columns.money_out,
+                columns.money_in,
+                columns.balance,
+                columns.fee,
+                direction.in_amount if direction else None,
+            } - {None}
+            currencies = {line.get(columns.currency) for line in booked} - {""}
+            said = decimal_mark(
+                (line.get(each) for line in booked for each in money),
+                currencies or ({dialect.currency} if dialect.currency else ()),
             )
-        return cls(dialect, first_that_fits(dates, patterns) or patterns[0], mark)
+            mark = said.mark
+            doubts += [said.doubt] if said.doubt else []
+        pattern = dates.pattern or date_pattern(dialect.date_format[0])
+        return cls(dialect, pattern, mark, tuple(doubts), dates.rivals)
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -291,10 +387,14 @@ class _Reader:
         """Raises ``ValueError`` that names the column, and no value."""
         columns = self.dialect.columns
         amount, currency = self._amount(line)
+        pending = _matches(line, self.dialect.pending)
+        day = columns.posted_on
+        if pending and columns.transacted_on and not line.get(day):
+            day = columns.transacted_on
         try:
-            posted_on = date_of(line.get(columns.posted_on), self.dates)
+            posted_on = date_of(line.get(day), self.dates)
         except ValueError as error:
-            raise ValueError(f"{columns.posted_on}: {error}") from None
+            raise ValueError(f"{day}: {error}") from None
         transacted_on = None
         if columns.transacted_on:
             try:
@@ -313,7 +413,7 @@ class _Reader:
             category=line.get(columns.category) or None,
             id=usable_id(line.get(columns.id).strip("'")),
             check_number=usable_id(line.get(columns.check_number)),
-            pending=_matches(line, self.dialect.pending),
+            pending=pending,
             raw=line.cells,
         )
 
@@ -323,28 +423,32 @@ class _Reader:
         currency = line.get(columns.currency).upper() or self.dialect.currency
         if columns.amount is None:
             out, into = (
-                self._number(line, column) if line.get(column) else Decimal(0)
+                self.number(line, column) if line.get(column) else Decimal(0)
                 for column in (columns.money_out, columns.money_in)
             )
             if not line.get(columns.money_out) and not line.get(columns.money_in):
                 raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
             return abs(into) - abs(out), currency
         if direction is None:
-            amount = self._number(line, columns.amount)
-            return (-amount if self.dialect.sign == "out_is_positive" else amount), currency
+            amount = self.number(line, columns.amount)
+            if self.dialect.sign == "out_is_positive":
+                amount = amount.copy_negate()
+            if line.get(columns.fee):
+                amount -= abs(self.number(line, columns.fee))
+            return amount, currency
         said = line.get(direction.column)
         if re.search(direction.out, said, re.IGNORECASE):
-            amount = -abs(self._number(line, columns.amount))
+            amount = -abs(self.number(line, columns.amount))
             if line.get(columns.fee):
-                amount -= abs(self._number(line, columns.fee))
+                amount -= abs(self.number(line, columns.fee))
             return amount, currency
         if not re.search(direction.into, said, re.IGNORECASE):
             raise ValueError(f"{direction.column}: expected a word for in or out")
         if line.get(direction.in_currency):
             currency = line.get(direction.in_currency).upper()
-        return abs(self._number(line, direction.in_amount or columns.amount)), currency
+        return abs(self.number(line, direction.in_amount or columns.amount)), currency
 
-    def _number(self, line: Line, column: str | None) -> Decimal:
+    def number(self, line: Line, column: str | None) -> Decimal:
         try:
             return amount_of(line.get(column), self.mark)
         except ValueError as error:
@@ -388,7 +492,7 @@ class _Reader:
             if not columns.balance or booking.pending or not line.get(columns.balance):
                 continue
             try:
-                told.append((booking, self._number(line, columns.balance)))
+                told.append((booking, self.number(line, columns.balance)))
             except ValueError:
                 continue
         by_currency: dict[str | None, list[tuple[Booking, Decimal]]] = defaultdict(list)
@@ -399,6 +503,22 @@ class _Reader:
                 rows_ = rows_[::-1]
             for day, balance in {booking.posted_on: each for booking, each in rows_}.items():
                 yield Balance(day, plain_amount(balance), "running", currency)
+
+
+def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints:
+    """What tells of the dates of a file besides them."""
+    modified = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+    hints = hints_of_name(file.name, file.captured_at.date(), modified.date())
+    place = dialect.country or dialect.currency
+    zones = {line.get(dialect.zone) for line in lines} - {""}
+    currencies = {line.get(dialect.columns.currency).upper() for line in lines} - {""}
+    if dialect.country or not (zones or currencies):
+        places = {place} if place else set()
+    else:
+        # dollars are spent everywhere
+        places = zones or ({place} if place else currencies - {"USD"})
+    usual = {day_first_in(place) for place in places}
+    return replace(hints, day_first=usual.pop()) if len(usual) == 1 else hints
 
 
 def _newest_first(told: Sequence[tuple[Booking, Decimal]]) -> bool:
@@ -438,6 +558,8 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
         return match[1], None, "the file's name"
     if folder := folder_of(path):
         return _with_number(folder, "the folder")
+    if dialect.account.one:
+        return None, None, "the format: one has one account there"
     own = {*re.findall(r"\w+", plain_text(f"{dialect.title} {dialect.institution}"))}
     own |= set(dialect.name.split("_"))
     words = [

@@ -6,87 +6,364 @@ import html
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import date
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache, lru_cache
+from typing import Literal, TypeAlias
 
 LARGEST_FILE_BYTES = 12_000_000
 """A statement is small: what is larger is no statement, or holds decades and can be split."""
 
 EARLIEST, LATEST = date(1950, 1, 1), date(2100, 1, 1)
 
-_MINUS = str.maketrans({"−": "-", "–": "-", "—": "-"})
-_SIGN_AT_END = re.compile(r"^(?P<number>[^-]*[\d.,)])\s*(?P<sign>-|\+|CR|DR)\.?$", re.IGNORECASE)
-_NOT_A_NUMBER = re.compile(r"[^\d.,()+-]")
-_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,12})?|[+-]?\.\d{1,12}")
+# ---------------------------------------------------------------------------------- amounts
+
+Mark: TypeAlias = Literal[".", ","]
+
+MARKS: tuple[Mark, Mark] = (".", ",")
+
+MOST_DIGITS = 15
+"""Before the decimal mark. What is longer is the number of an account, or of a card."""
+
+CURRENCIES = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN
+        BWP BYN BZD CAD CDF CHF CLF CLP CNH CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB
+        EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IQD IRR ISK
+        JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD
+        MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR
+        PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP
+        SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD
+        XOF XPF YER ZAR ZMW ZWL
+        """,
+    )
+)
+"""Codes of ISO 4217 that banks keep accounts in."""
+
+THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+
+_SYMBOLS = "".join(
+    letter for letter in map(chr, range(0x20, 0xFFFF)) if unicodedata.category(letter) == "Sc"
+)
+# the Cyrillic ones are lv, rub, r, grn, den and din; the Arabic ones rial, d.i, d.k, r.s and j.m
+_WRITTEN = re.findall(
+    r"\S+",
+    """
+    rs re fr sfr kr dkr nkr skr kč kc zł zl ft lei leu tl lv \u043b\u0432 \u0440\u0443\u0431
+    \u0440 \u0433\u0440\u043d \u0434\u0435\u043d din \u0434\u0438\u043d rm rp r s/ b/ bs gs
+    ksh tsh ush kn euro euros eur usd pts dhs dh sr qr kd bd jd \u0631\u064a\u0627\u0644
+    \u062f.\u0625 \u062f.\u0643 \u0631.\u0633 \u062c.\u0645 円 元 圓 원 บาท
+    """,
+)
+_ONE_SIGN = (
+    rf"(?:[A-Za-z]{{0,3}}[{re.escape(_SYMBOLS)}]"
+    rf"|(?i:{'|'.join(map(re.escape, sorted(_WRITTEN, key=len, reverse=True)))})\.?"
+    rf"|(?:{'|'.join(sorted(CURRENCIES))}))"
+)
+_SIGN_FIRST = re.compile(rf"{_ONE_SIGN}(?![^\W\d_])\s*")
+_SIGN_LAST = re.compile(rf"\s*(?<![^\W\d_]){_ONE_SIGN}$")
+_CREDIT_OR_DEBIT = re.compile(r"\s*(?<![^\W\d_])(CR|DR)\.?$", re.IGNORECASE)
+_NO_CENTS = re.compile(r"(?<=\d)([.,])-{1,2}$")
+_TINY = re.compile(r"(?<=\d)[eE]-(\d{1,2})$")
+
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"
+_APOSTROPHES = "\u2019\u2018\u02bc\u2032\u00b4`\uff07\u066c"
+_ARABIC_MARK = "\u066b"
 
 
-def decimal_mark(amounts: Iterable[str]) -> str:
-    """The decimal mark of a file, ``.`` or ``,``: decided by all of its amounts together.
+def _number_pattern(mark: Mark) -> re.Pattern[str]:
+    """A number whose decimal mark is known. What stands between groups is one and the same; groups
+    are of three, or as in India of two before the last; and no group of thousands begins with 0."""
+    between = "[.,' ]".replace(mark, "")
+    other = re.escape(between[1])
+    return re.compile(
+        rf"(?P<whole>\d*"
+        rf"|[1-9]\d{{0,2}}(?P<between>{between})\d{{3}}(?:(?P=between)\d{{3}})*"
+        rf"|[1-9]\d?(?:{other}\d\d)+{other}\d{{3}})"
+        rf"(?:{re.escape(mark)}(?P<part>\d*))?"
+    )
+
+
+_NUMBERS = {mark: _number_pattern(mark) for mark in MARKS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """What an amount in a cell may be, by the decimal mark; nothing when it is no amount."""
+
+    readings: tuple[tuple[Mark, Decimal], ...] = ()
+    thousandths: bool = False
+    """Three digits stand after its only mark, the last of them 0."""
+    marked: bool = False
+    zero: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is another amount under the other mark: ``1,234``."""
+        return len({number for _, number in self.readings}) > 1
+
+    @property
+    def vote(self) -> Mark | None:
+        """The only mark under which it is an amount."""
+        return self.readings[0][0] if len(self.readings) == 1 else None
+
+
+def _plain(text: str) -> str:
+    """The text of a cell with one form of each digit, sign, blank and apostrophe."""
+    if match := re.fullmatch(r'\s*="(.*)"\s*', text):  # what makes spreadsheets keep it as it is
+        text = match[1]
+    letters = []
+    for letter in text.strip().removeprefix("'"):
+        kind = unicodedata.category(letter)
+        if kind == "Nd":
+            letter = str(unicodedata.decimal(letter))
+        elif kind == "Zs" or letter == "\t":
+            letter = " "
+        elif kind == "Cf":  # marks of the direction of writing
+            continue
+        elif letter in _DASHES:
+            letter = "-"
+        elif letter in _APOSTROPHES:
+            letter = "'"
+        elif "\uff01" <= letter <= "\uff5e":
+            letter = chr(ord(letter) - 0xFEE0)
+        letters.append(letter)
+    return "".join(letters).strip()
+
+
+@lru_cache(maxsize=4_096)
+def _cell(text: str) -> _Cell:
+    text = _plain(text)
+    negative: set[bool] = set()
+    if match := _CREDIT_OR_DEBIT.search(text):
+        negative.add(match[1].upper() == "DR")
+        text = text[: match.start()]
+    text = text.removesuffix("/-")
+    signs = brackets = currencies = 0
+    while True:
+        text = text.strip()
+        if text[:1] in ("+", "-"):
+            negative.add(text[0] == "-")
+            signs += 1
+            text = text[1:]
+        elif text[:1] == "(" and text[-1:] == ")":
+            negative.add(True)
+            brackets += 1
+            text = text[1:-1]
+        elif match := _SIGN_FIRST.match(text) or _SIGN_LAST.search(text):
+            currencies += 1
+            text = text[: match.start()] + text[match.end() :]
+        elif _NO_CENTS.search(text):
+            text = _NO_CENTS.sub(r"\1", text)
+        elif text[-1:] in ("+", "-"):
+            negative.add(text[-1] == "-")
+            signs += 1
+            text = text[:-1]
+        else:
+            break
+    exponent = 0
+    if match := _TINY.search(text):
+        # a program's way to write 0.00001; one with a plus has lost digits
+        exponent, text = int(match[1]), text[: match.start()]
+    if signs > 1 or brackets > 1 or currencies > 1 or len(negative) > 1:
+        return _Cell()
+    readings: list[tuple[Mark, Decimal]] = []
+    for mark in MARKS:
+        match = _NUMBERS[mark].fullmatch(text.replace(_ARABIC_MARK, mark))
+        digits = re.sub(r"\D", "", match["whole"]) if match else ""
+        part = (match["part"] or "") if match else ""
+        if not (digits or part) or len(digits) > MOST_DIGITS:
+            continue
+        number = Decimal(f"{digits or 0}.{part or 0}E-{exponent}")
+        readings.append((mark, number.copy_negate() if True in negative else number))
+    if _ARABIC_MARK in text and len({number for _, number in readings}) == 1:
+        readings = [(mark, readings[0][1]) for mark in MARKS]
+    return _Cell(
+        tuple(readings),
+        thousandths=bool(re.fullmatch(r"\d+[.,]\d\d0", text)),
+        marked="." in text or "," in text,
+        zero=bool(readings) and not any(number for _, number in readings),
+    )
+
+
+ENOUGH_FOR_THOUSANDTHS = 5
+"""Among so many amounts one is less than a thousand, or not round: if all look like ``1.250``,
+they may be written with three decimals."""
+
+MOST_OTHERS = 0.2
+"""So large a share of amounts may contradict the decimal mark of a file. They are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalMark:
+    """How a file writes amounts. ``mark`` is None where nothing decides; then only amounts that are
+    the same under either mark, or an amount under one of them only, can be read.
+
+    ``doubt`` says in a sentence what was not certain; no value is in it.
+    """
+
+    mark: Mark | None
+    doubt: str | None = None
+
+
+ANSWER_DECIMAL = 'say `decimal: "."` or `decimal: ","` in a dialect of your own'
+
+
+def decimal_mark(
+    amounts: Iterable[str], currencies: Collection[str] = (), answer: str = ANSWER_DECIMAL
+) -> DecimalMark:
+    """The decimal mark of a file: decided by all of its amounts together, else by what is usual for
+    its currencies (ISO codes).
 
     One amount can deceive: ``1,234`` is a thousand and something in one file, and a bit more than
-    one in another.
+    one in another. A file that has only such amounts is decided by its currencies: none of them,
+    or two decimals, and the three digits are thousands; three decimals, as in Kuwait, and they are
+    not. ``answer`` is what the person can do where that is not so.
     """
-    votes: Counter[str] = Counter()
-    for amount in amounts:
-        marks = re.findall(r"[.,]", amount)
-        if not marks:
-            continue
-        last = marks[-1]
-        digits_after = len(re.sub(r"\D", "", amount.rpartition(last)[2]))
-        if len(set(marks)) == 2:
-            votes[last] += 1
-        elif len(marks) > 1:
-            votes["," if last == "." else "."] += 1
-        elif digits_after != 3:
-            votes[last] += 1
-    return "," if votes[","] > votes["."] else "."
+    cells = [cell for text in amounts if text.strip() and (cell := _cell(text)).readings]
+    votes = Counter(vote for cell in cells if (vote := cell.vote))
+    if votes:
+        (mark, most), *others = votes.most_common()
+        if sum(count for _, count in others) <= MOST_OTHERS * most:
+            return DecimalMark(mark)
+        return DecimalMark(
+            None,
+            "Some amounts have a decimal point and others a decimal comma: those that are not "
+            f"clear, such as 1,234, are not read. To read them, {answer}.",
+        )
+    unclear = [cell for cell in cells if cell.is_open]
+    if not unclear:
+        return DecimalMark(".")
+    return _by_currency(cells, unclear, {each.upper() for each in currencies}, answer)
 
 
-def amount_of(text: str, mark: str = ".") -> Decimal:
-    """The number in a cell: ``-$1,234.50``, ``(12.00)``, ``12.00-``, ``- £3``, ``7.10 CR``.
+def _by_currency(
+    cells: Sequence[_Cell], unclear: Sequence[_Cell], currencies: set[str], answer: str
+) -> DecimalMark:
+    said = ", ".join(sorted(currencies)) if currencies <= CURRENCIES else ""
+    written = {"." if _grouped_by(cell, ".") else "," for cell in unclear}
+    all_marked = all(cell.marked or cell.zero for cell in cells)
+    if len(written) == 1 and said:
+        (sign,) = written
+        other: Mark = "," if sign == "." else "."
+        if currencies <= THREE_DECIMALS and all_marked:
+            return DecimalMark(
+                "." if sign == "." else ",", _decided(said, "as three decimals", answer)
+            )
+        like_decimals = (
+            all_marked
+            and len(cells) >= ENOUGH_FOR_THOUSANDTHS
+            and all(cell.thousandths or cell.zero for cell in cells)
+        )
+        if not (currencies & THREE_DECIMALS) and not like_decimals:
+            return DecimalMark(other, _decided(said, "as thousands", answer))
+    return DecimalMark(
+        None,
+        "Nothing in the file decides whether amounts such as 1,234 are thousands or have three "
+        f"decimals: they are not read. To read them, {answer}.",
+    )
 
-    ``mark`` is the decimal mark of the file. Raises ``ValueError``, without the text.
+
+def _decided(currencies: str, how: str, answer: str) -> str:
+    return (
+        f"No amount of the file tells a thousand from decimals; those with three digits after "
+        f"their only mark were read {how}, as is usual for {currencies}. If that is wrong, "
+        f"{answer}."
+    )
+
+
+def _grouped_by(cell: _Cell, sign: Mark) -> bool:
+    """Whether the only mark of an unclear amount is this one: under it, it is the smaller."""
+    numbers = {mark: abs(number) for mark, number in cell.readings}
+    other: Mark = "," if sign == "." else "."
+    return numbers[sign] < numbers[other]
+
+
+def amount_of(text: str, mark: str | None = None, currency: str | None = None) -> Decimal:
+    """The number in a cell: ``-$1,234.50``, ``(12.00)``, ``12.00-``, ``Rs. 3``, ``7.10 CR``, with
+    all its digits. A text that holds more than one number and a currency is no amount.
+
+    ``mark`` is the decimal mark of the file. Without it the amount must be the same under either,
+    or its currency decide. Raises ``ValueError``, without the text.
     """
-    text = unicodedata.normalize("NFKC", text).translate(_MINUS).strip()
-    negative = False
-    if match := _SIGN_AT_END.match(text):
-        text, negative = match["number"], match["sign"].upper() in ("-", "DR")
-    text = _NOT_A_NUMBER.sub("", text)
-    if text.startswith("(") and text.endswith(")"):
-        text, negative = text[1:-1], True
-    elif text.startswith("-(") and text.endswith(")"):
-        text, negative = text[2:-1], True
-    text = text.replace("." if mark == "," else ",", "").replace(mark, ".")
-    if not _NUMBER.fullmatch(text):
+    cell = _cell(text)
+    if not cell.readings:
         raise ValueError("expected an amount")
-    number = Decimal(text)
-    return -number if negative else number
+    if mark is None and cell.is_open and currency:
+        mark = decimal_mark([text], [currency]).mark
+    if mark is None:
+        if cell.is_open:
+            raise ValueError("expected an amount whose decimal mark is clear")
+        return cell.readings[0][1]
+    found = dict(cell.readings).get("," if mark == "," else ".")
+    if found is None:
+        raise ValueError(f"expected an amount with the decimal mark of the file, {mark}")
+    return found
+
+
+def is_amount(text: str) -> bool:
+    """Whether a cell holds an amount, under whatever decimal mark."""
+    return bool(_cell(text).readings)
 
 
 def plain_amount(number: Decimal) -> str:
     """One way to write a number, so that equal amounts of two files are equal text."""
-    return f"{number.normalize() if number else Decimal(0):f}"
+    if not number:
+        return "0"
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
+
+# ------------------------------------------------------------------------------------ dates
 
 _PART = {
     "%Y": r"(?P<Y>\d{4})",
     "%y": r"(?P<y>\d{2})",
     "%m": r"(?P<m>\d{1,2})",
     "%d": r"(?P<d>\d{1,2})",
-    "%b": r"(?P<b>[A-Za-z]{3})[A-Za-z]*\.?",
+    "%b": r"(?P<b>[^\W\d_]{3,})\.?",
 }
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {
+    name: month
+    for month, names in enumerate(
+        (
+            "jan ene gen",
+            "feb fev",
+            "mar mrt mrz maa",
+            "apr avr abr",
+            "may mai mei maj mag",
+            "jun juin giu",
+            "jul juil lug",
+            "aug ago aou",
+            "sep set",
+            "oct okt out ott",
+            "nov",
+            "dec dez dic des",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+"""Months as their names begin, without accents: English, German, French, Spanish, Italian, Dutch,
+Portuguese and the North."""
 
 
+@cache
 def date_pattern(format_: str) -> re.Pattern[str]:
     """A format of ``%Y %y %m %d %b`` as a pattern of the start of a cell; a time of day, or
     ``as of`` another date, may follow. Raises ``ValueError`` for any other code."""
     pattern = ""
+    # without anything between, as in 20260901, a day cannot have one digit
+    tight = bool(re.search(r"%[Yymd]%[md]", format_))
     for piece in re.split(r"(%.)", format_):
         if piece.startswith("%") and piece not in _PART:
             raise ValueError(f"{piece} is not one of {', '.join(_PART)}")
-        pattern += _PART.get(piece, re.escape(piece))
+        part = _PART.get(piece, re.escape(piece))
+        pattern += part.replace("{1,2}", "{2}") if tight else part
     found = re.compile(pattern + r"(?!\d)")
     names = set(found.groupindex)
     if not ({"Y", "y"} & names and {"m", "b"} & names and "d" in names):
@@ -95,14 +372,23 @@ def date_pattern(format_: str) -> re.Pattern[str]:
 
 
 def date_of(text: str, pattern: re.Pattern[str]) -> date:
-    """The date at the start of a cell, not shifted by any zone. Raises ``ValueError``."""
-    match = pattern.match(text.strip())
+    """The date at the start of a cell, not shifted by any zone. Raises ``ValueError``, without the
+    text."""
+    match = pattern.match(text.strip().removeprefix("'"))
     if match is None:
         raise ValueError("expected a date")
     parts = match.groupdict()
     year = int(parts["Y"]) if parts.get("Y") else 2000 + int(parts["y"])
-    month = int(parts["m"]) if parts.get("m") else _MONTHS.index(parts["b"].lower()) + 1
+    month = int(parts["m"]) if parts.get("m") else _month(parts["b"])
+    if month is None:
+        raise ValueError("expected the name of a month")
     return sensible(date(year, month, int(parts["d"])))
+
+
+def _month(name: str) -> int | None:
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return _MONTHS.get(plain[:4]) or _MONTHS.get(plain[:3])
 
 
 def sensible(day: date) -> date:
@@ -110,6 +396,208 @@ def sensible(day: date) -> date:
     if not EARLIEST <= day < LATEST:
         raise ValueError("expected a date between 1950 and 2100")
     return day
+
+
+@dataclass(frozen=True, slots=True)
+class DateHints:
+    """What is known of a file's dates before any is read.
+
+    ``latest`` is the day on which it was made: no booking is later. ``first`` and ``last`` are the
+    span that its name tells. ``day_first`` says what is usual where the bank is, None when that is
+    not known or both are.
+    """
+
+    latest: date | None = None
+    first: date | None = None
+    last: date | None = None
+    day_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DateFormat:
+    """How a file writes dates. ``pattern`` is None where nothing decides between ``rivals``.
+
+    ``doubt`` says in a sentence what was not certain.
+    """
+
+    pattern: re.Pattern[str] | None
+    format: str | None = None
+    rivals: tuple[str, ...] = ()
+    doubt: str | None = None
+
+
+A_DAY = timedelta(days=1)
+DAYS_AROUND_SPAN = timedelta(days=3)
+DAYS_BETWEEN_DATES = timedelta(days=21)
+"""A purchase is posted so soon after it was made."""
+
+ENOUGH_FOR_ORDER = 4
+"""So many different days that stand in order do so for a reason."""
+
+_UNITED_STATES = re.compile(
+    r"^(?:[PMCE][SD]T$|AK[SD]T$|HST$|US/|Pacific/Honolulu|America/(?:New_York|Chicago|Denver|Boise|"
+    r"Los_Angeles|Phoenix|Detroit|Anchorage|Indiana|Kentucky|North_Dakota))"
+)
+_DAY_FIRST_ZONE = re.compile(
+    r"^(?:Europe/|Africa/|Australia/|GMT|BST$|WES?T$|CES?T$|MES?Z$|EES?T$|AE[SD]T$|NZ[SD]T$|IST$)"
+)
+_BOTH_ARE_USUAL = ("CA", "PH", "CAD", "PHP")
+
+
+def day_first_in(place: str | None) -> bool | None:
+    """Whether a day is written before its month in a country (of two letters), where a currency
+    (ISO code) is used, or in a zone of time. None when that is not known, or both are usual."""
+    if not place or place in _BOTH_ARE_USUAL:
+        return None
+    if place in ("US", "USD") or _UNITED_STATES.match(place):
+        return False
+    if len(place) == 2 or place in CURRENCIES or _DAY_FIRST_ZONE.match(place):
+        return True
+    return None
+
+
+def date_format(
+    rows: Sequence[Sequence[str]], formats: Sequence[str], hints: DateHints | None = None
+) -> DateFormat:
+    """The format of a file's dates. ``rows`` has of each row its dates, that of posting first.
+
+    The rows decide: by a day that is no month, else by what the file is (none of its days lies
+    in the future, or beyond the span in its name), by the order of the rows, by how far the two
+    dates of a row are apart, and at last by what is usual where the bank is. Of one declared format
+    only that is asked whether its days and months are not the other way round.
+    """
+    hints = hints or DateHints()
+    asked = [*formats, *(twin for each in formats if (twin := swapped(each)) not in formats)]
+    read = [[_days(row, date_pattern(each)) for row in rows] for each in asked]
+    counts = [sum(day is not None for row in days for day in row) for days in read]
+    if not any(counts[: len(formats)]):
+        if any(counts):
+            return _undecided([asked[counts.index(max(counts))]])
+        return DateFormat(date_pattern(formats[0]), formats[0])
+    best = counts.index(max(counts))
+    rivals = [best]
+    for place, days in enumerate(read):
+        if place == best or not counts[place]:
+            continue
+        pairs = [
+            (one, other)
+            for mine, its in zip(read[best], days, strict=True)
+            for one, other in zip(mine, its, strict=True)
+        ]
+        differ = any(one and other and one != other for one, other in pairs)
+        if not differ and asked[place] != swapped(asked[best]):
+            continue
+        only_best = sum(other is None for one, other in pairs if one)
+        only_its = sum(one is None for one, other in pairs if other)
+        if only_its > MOST_OTHERS * only_best:
+            return _undecided([asked[best], asked[place]])
+        # one that nobody declared is no rival to those that somebody did
+        if differ and not only_best and place < len(formats):
+            rivals.append(place)
+    if len(rivals) == 1:
+        if best >= len(formats):
+            return _undecided([asked[best]])
+        return DateFormat(date_pattern(asked[best]), asked[best])
+    left = rivals
+    for test in (_in_the_past, _in_the_span, _in_order, _dates_are_near):
+        passed = [place for place in left if test(read[place], hints)]
+        left = passed or left
+        if len(left) == 1:
+            return DateFormat(date_pattern(asked[left[0]]), asked[left[0]])
+    usual = [place for place in left if _day_first(asked[place]) is hints.day_first]
+    if hints.day_first is not None and len(usual) == 1:
+        format_ = asked[usual[0]]
+        return DateFormat(
+            date_pattern(format_),
+            format_,
+            doubt=f"Nothing in the file decides between {_either(asked[each] for each in left)}: "
+            f"its dates were read as {format_}, as is usual there.",
+        )
+    return _undecided([asked[each] for each in left])
+
+
+def _undecided(rivals: Sequence[str]) -> DateFormat:
+    return DateFormat(None, rivals=tuple(rivals))
+
+
+def _either(formats: Iterable[str]) -> str:
+    return " and ".join(formats)
+
+
+def swapped(format_: str) -> str:
+    """The format with day and month the other way round; itself where that cannot be mistaken."""
+    if not re.search(r"%d(?!.?%Y).*%m|%m(?!.?%Y).*%d", format_) or format_.startswith(("%Y", "%y")):
+        return format_
+    return format_.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
+
+
+def _day_first(format_: str) -> bool:
+    return "%d" in format_ and format_.find("%d") < max(format_.find("%m"), format_.find("%b"))
+
+
+def _days(row: Sequence[str], pattern: re.Pattern[str]) -> list[date | None]:
+    found: list[date | None] = []
+    for text in row:
+        try:
+            found.append(date_of(text, pattern))
+        except ValueError:
+            found.append(None)
+    return found
+
+
+def _in_the_past(rows: Sequence[Sequence[date | None]], hints: DateHints) -> bool:
+    latest = hints.latest
+    return latest is None or all(not row[0] or row[0] <= latest + A_DAY for row in rows)
+
+
+def _in_the_span(rows: Sequence[Sequence[date | None]], hints: DateHints) -> bool:
+    first, last = hints.first, hints.last
+    if first is None or last is None:
+        return True
+    days = [row[0] for row in rows if row[0]]
+    return all(first - DAYS_AROUND_SPAN <= day <= last + DAYS_AROUND_SPAN for day in days)
+
+
+def _in_order(rows: Sequence[Sequence[date | None]], _: DateHints) -> bool:
+    days = [row[0] for row in rows if row[0]]
+    if len(set(days)) < ENOUGH_FOR_ORDER:
+        return True
+    return days in (sorted(days), sorted(days, reverse=True))
+
+
+def _dates_are_near(rows: Sequence[Sequence[date | None]], _: DateHints) -> bool:
+    return all(
+        abs(day - row[0]) <= DAYS_BETWEEN_DATES for row in rows if row[0] for day in row[1:] if day
+    )
+
+
+_NAMED_DAY = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)"
+)
+_NAMED_MONTH = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.](0[1-9]|1[0-2])(?!\d)(?![-_.]\d)")
+
+
+def hints_of_name(name: str, captured_on: date, modified_on: date) -> DateHints:
+    """What the name of a file tells of its dates, with when it was captured and last written.
+
+    Two days are a span. One that is the first of a month may be where a span begins, so it does not
+    say when the file was made.
+    """
+    days = []
+    for match in _NAMED_DAY.finditer(name):
+        try:
+            days.append(date(*(int(part) for part in match.groups())))
+        except ValueError:
+            continue
+    months = [date(int(year), int(month), 1) for year, month in _NAMED_MONTH.findall(name)]
+    if len(days) > 1:
+        return DateHints(modified_on, min(days), max(days))
+    if days:
+        return DateHints(modified_on if days[0].day == 1 else captured_on)
+    if len(months) == 1:
+        end = (months[0] + timedelta(days=32)).replace(day=1) - A_DAY
+        return DateHints(modified_on, months[0], end)
+    return DateHints(captured_on)
 
 
 _OFX_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:\D|\d\d|$)")
@@ -127,45 +615,82 @@ def ofx_date(text: str) -> date:
     return sensible(date(*(int(part) for part in match.groups())))
 
 
+# ------------------------------------------------------------------------------------- text
+
+
 def plain_text(text: str) -> str:
     """Text for comparing: entities resolved, one form of each letter, single blanks, lower case."""
     return " ".join(unicodedata.normalize("NFKC", html.unescape(text)).casefold().split())
 
 
+_MARKS_OF_ORDER = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+OLD_ENCODINGS = ("cp1252", "cp1250", "cp932", "cp949", "gb18030", "cp1251", "cp1253", "cp1254")
+"""Of equals the first is taken: most files that are not UTF-8 are Western."""
+
+_LONGER_LETTER = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_LATIN_WORD = re.compile(r"[^\W\d_]{3,}")
+ENOUGH_TO_JUDGE = 65_536
+
+
 def decoded(content: bytes, encoding: str | None = None) -> str:
-    """Text of a file: by its byte order mark, as UTF-8, else as Windows' Western code page.
+    """Text of a file; what no letter can be made of is U+FFFD.
 
-    What a header says of its charset is not asked: it is often not true.
+    What a header says of its charset is not asked: it is often not true. ``encoding`` is what a
+    dialect declares, and holds unless the file is UTF-8.
     """
-    if encoding is None:
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            encoding = "utf-16"
-        else:
-            try:
-                return content.decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                # the head of a file may end within a letter
-                if error.start >= len(content) - 3 and error.reason == "unexpected end of data":
-                    return content[: error.start].decode("utf-8-sig")
-                encoding = "cp1252"
-    return content.decode(encoding, errors="replace").removeprefix("\ufeff")
+    return content.decode(encoding_of(content, encoding), errors="replace").removeprefix("\ufeff")
 
 
-def first_that_fits(
-    texts: Sequence[str], patterns: Sequence[re.Pattern[str]]
-) -> re.Pattern[str] | None:
-    """The pattern under which most of the dates can be read, the earlier one of equals; None when
-    no date can be read under any."""
+def encoding_of(content: bytes, declared: str | None = None) -> str:
+    """The encoding of a whole file: by its byte order mark; UTF-8 where its letters are, also when
+    one of them is cut; else ``declared``, or the old one in which the text looks like words."""
+    for mark, encoding in _MARKS_OF_ORDER.items():
+        if content.startswith(mark):
+            return encoding
+    if content.isascii():
+        return "utf-8"
+    letters = _LONGER_LETTER.findall(content)
+    broken = len(_LONGER_LETTER.sub(b"", content).translate(None, bytes(range(128))))
+    # by chance, two old letters look like one of UTF-8 now and then; a longer text does not
+    if letters and broken <= len(letters) / 2 and not (declared and _is_wide(content, declared)):
+        return "utf-8"
+    if declared:
+        return declared
+    some = content[:ENOUGH_TO_JUDGE]
+    return min(OLD_ENCODINGS, key=lambda each: _oddness(some, each))
 
-    def fitting(pattern: re.Pattern[str]) -> int:
-        count = 0
-        for text in texts:
-            try:
-                date_of(text, pattern)
-            except ValueError:
-                continue
-            count += 1
-        return count
 
-    counts = [fitting(pattern) for pattern in patterns]
-    return patterns[counts.index(max(counts))] if any(counts) else None
+def _is_wide(content: bytes, encoding: str) -> bool:
+    """Whether all of it is text in an encoding of two bytes a letter, as those of the Far East."""
+    try:
+        return len(content.decode(encoding)) < len(content)
+    except (UnicodeDecodeError, LookupError):
+        return False
+
+
+def _oddness(content: bytes, encoding: str) -> int:
+    """How much in a text is not as words are written, if it is in this encoding."""
+    text = content.decode(encoding, errors="replace")
+    odd = 0
+    for before, letter in zip(" " + text, text, strict=False):
+        if letter.isascii():
+            continue
+        kind = unicodedata.category(letter)
+        odd += 3 * (kind in ("Cc", "Co", "Cn", "So", "Sk", "No"))
+        odd += kind == "Sm"
+        odd += 2 * ("\uff61" <= letter <= "\uff9f")  # narrow Japanese, which is Chinese misread
+        odd += kind == "Lu" and unicodedata.category(before) == "Ll"
+    for word in _LATIN_WORD.findall(text):
+        kinds = {unicodedata.name(letter, "").split(" ")[0] for letter in word}
+        # a word of accents only is one of another alphabet; so is one that mixes two
+        odd += 2 * (kinds == {"LATIN"} and not any(letter.isascii() for letter in word))
+        odd += 2 * (len(kinds & {"LATIN", "CYRILLIC", "GREEK", "HANGUL", "CJK"}) > 1)
+    return odd

@@ -128,7 +128,7 @@ select
             when carried.is_covered
                 then coalesce(carried.opening_before, carried.opening_after) + carried.moved_so_far
         end
-        as decimal(18, 3)
+        as decimal(38, 18)
     ) as balance,
     case
         when carried.stated_balance is not null then 'stated'
@@ -138,10 +138,10 @@ select
         else 'unknown'
     end as balance_from,
     carried.stated_balance,
-    cast(carried.opening - carried.opening_last_stated as decimal(18, 3)) as difference,
+    cast(carried.opening - carried.opening_last_stated as decimal(38, 18)) as difference,
     carried.is_covered,
-    cast(carried.money_in as decimal(18, 3)) as money_in,
-    cast(carried.money_out as decimal(18, 3)) as money_out,
+    cast(carried.money_in as decimal(38, 18)) as money_in,
+    cast(carried.money_out as decimal(38, 18)) as money_out,
     carried.transactions
 from carried
 left join {{ ref('accounts') }} as accounts using (account_id)

@@ -11,6 +11,6 @@ select
     record ->> 'feed' as feed,
     record ->> 'kind' as kind,
     try_cast(record ->> 'day' as date) as day,
-    try_cast(record ->> 'balance' as decimal(18, 3)) as balance,
+    try_cast(record ->> 'balance' as decimal(38, 18)) as balance,
     lower(record ->> 'currency') as currency
 from records

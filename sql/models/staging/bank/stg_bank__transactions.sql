@@ -13,7 +13,7 @@ select
     try_cast(record ->> 'occurrence' as bigint) as occurrence,
     try_cast(record ->> 'posted_on' as date) as posted_on,
     try_cast(record ->> 'transacted_on' as date) as transacted_on,
-    try_cast(record ->> 'amount' as decimal(18, 3)) as amount,
+    try_cast(record ->> 'amount' as decimal(38, 18)) as amount,
     lower(record ->> 'currency') as currency,
     record ->> 'description' as description,
     record ->> 'memo' as memo,
