@@ -13,7 +13,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from personal_pipeline.ingest.contract import (
@@ -173,7 +173,7 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
         for statement in root.everywhere(name):
             found += 1
             account = _account(statement, kind, signon, banks, folder_of(file.path))
-            yield from _statement(statement, account, signon, file.captured_at.date())
+            yield from _statement(statement, account, signon, file.captured_at)
     if not found:
         code = next((t.leaf("STATUS", "CODE") for t in root.everywhere("SONRS")), None)
         if code not in (None, "0"):
@@ -187,7 +187,7 @@ def read_ofx(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
 
 def _statement(
-    statement: Tag, account: Account | None, signon: Tag, captured_on: date
+    statement: Tag, account: Account | None, signon: Tag, captured_at: datetime
 ) -> Iterator[DropRow | Unreadable]:
     if account is None:
         yield Unreadable(
@@ -219,7 +219,8 @@ def _statement(
     # some banks write a span that is not that of the list
     posted = [booking.posted_on for booking in bookings if not booking.pending]
     start, end = days if None not in days else (None, None)
-    made_at = re.sub(r"\D", "", signon.leaf("DTSERVER") or "")[:14] or None
+    told_at = re.sub(r"\D", "", signon.leaf("DTSERVER") or "")[:14]
+    made_at = told_at or f"{captured_at:%Y%m%d%H%M%S}"
     yield from rows_of(
         Statement(
             account,
@@ -229,7 +230,7 @@ def _statement(
             balances,
             made_at,
         ),
-        captured_on,
+        captured_at.date(),
     )
 
 

@@ -109,7 +109,8 @@ class Statement:
     bookings: Sequence[Booking]
     balances: Sequence[Balance] = ()
     made_at: str | None = None
-    """When the bank made it, as text that sorts; None when the file does not say."""
+    """When the bank made it, as digits that sort: as the file says, else the file's own time. Of
+    two lists that end on the same day it says which one is the later."""
 
 
 def folder_of(path: Path) -> str | None:

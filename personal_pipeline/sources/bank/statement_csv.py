@@ -227,6 +227,7 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
                 end=None,
                 bookings=[booking for _, booking in booked_lines],
                 balances=list(reader.balances(booked_lines)),
+                made_at=f"{file.captured_at:%Y%m%d%H%M%S}",
             ),
             file.captured_at.date(),
         )
