@@ -139,8 +139,7 @@ class Money:
             made = DropFile(path, path.name, NOW + timedelta(hours=file.hour), self.home.root)
             for row in STATEMENT.read(made):
                 assert isinstance(row, DropRow), row.reason
-                month = found.setdefault((row.stream, row.month), {})
-                month[row.key] = Row(row.key, row.record)
+                found.setdefault((row.stream, row.month), {})[row.key] = Row(row.key, row.record)
         for stream in STATEMENT.streams:
             lake = lake_of(self.home, "bank", stream)
             for month in lake.partitions():
@@ -162,12 +161,8 @@ class Money:
 
     def counted(self) -> list[tuple[str, str]]:
         """Day and amount of every transaction."""
-        return [
-            (str(day), f"{amount.normalize():f}")
-            for day, amount in self.query(
-                "select posted_on, amount from marts.transactions order by all"
-            )
-        ]
+        rows = self.query("select posted_on, amount from marts.transactions")
+        return sorted((str(day), f"{amount.normalize():f}") for day, amount in rows)
 
     def rules(self) -> Counter[str]:
         return Counter(rule for (rule,) in self.query("select rule from marts.transaction_merges"))

@@ -56,6 +56,8 @@ def _listed(value: object) -> object:
 Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
 DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
 
+OfxSign: TypeAlias = Literal["auto", "out_is_negative", "out_is_positive", "by_type"]
+
 
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -136,6 +138,8 @@ class Dialect(_Declared):
     """The bank, one word in lower case: links a CSV to the OFX of the same account."""
     ofx: tuple[str, ...] = ()
     """What the bank writes as ORG or FID in its OFX."""
+    ofx_sign: OfxSign = "auto"
+    """How amounts are signed in its OFX; ``auto`` is decided by each statement, see ``ofx.py``."""
     kind: Literal["bank", "card", "broker", "ledger"] = "bank"
     header: tuple[str, ...] = ()
     """Columns that must be there; one that is written ``a|b`` is there under either name."""

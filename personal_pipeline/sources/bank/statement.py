@@ -120,6 +120,13 @@ def folder_of(path: Path) -> str | None:
     return folders[-1] if folders else None
 
 
+def number_at_end(name: str) -> str | None:
+    """The end of an account's number in the name of a folder or file: four digits that are the last
+    of it, and no year."""
+    match = re.search(r"(?<!\d)(\d{4})$", name)
+    return match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
+
+
 def has_mask(number: str) -> bool:
     """Whether something hides a part of an account number: ``XXXX1234``, ``…1234``, ``-71002``."""
     return bool(_MASK.search(number)) or number.startswith("-")

@@ -37,6 +37,7 @@ from personal_pipeline.sources.bank.statement import (
     Statement,
     folder_of,
     has_mask,
+    number_at_end,
     rows_of,
     usable_id,
 )
@@ -453,6 +454,4 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
 
 def _with_number(name: str, told_by: str) -> tuple[str | None, str | None, str]:
     """A name that ends in four digits holds the end of the account's number."""
-    match = re.search(r"(?<!\d)(\d{4})$", name)
-    number = match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
-    return number, name, told_by
+    return number_at_end(name), name, told_by
