@@ -26,7 +26,7 @@ from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.sql.conftest import Warehouse
 
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MODELS = ("account_links", "accounts", "transaction_merges", "transactions", "accounts_daily")
 STAGING = ("accounts", "statements", "balances", "transactions", "categories")
 
@@ -791,6 +791,101 @@ def test_every_merge_is_in_one_table_and_opens_to_both_lines(money: Money) -> No
     )
     found = ("transaction", "same day", "chase_checking", "ofx", True, True, True)
     assert merges == [found] * 2
+
+
+# ---------------------------------------------------------------------- files that went wrong
+
+FAULTS = Path(__file__).parents[3] / "shared" / "faults"
+
+
+@pytest.fixture
+def faulty(money: Money) -> Iterator[Money]:
+    """A home for files that once went wrong, whose dialects are its own."""
+    if not FAULTS.is_dir():
+        pytest.skip(f"{FAULTS} is not there: these files are not part of this repository")
+    dialects = money.home.root / "dialects"
+    shutil.rmtree(dialects, ignore_errors=True)
+    yield money
+    shutil.rmtree(dialects, ignore_errors=True)
+
+
+def drop_faults(money: Money, *names: str) -> Money:
+    for name in names:
+        path = FAULTS / name
+        if path.suffix == ".yaml":
+            (money.home.root / "dialects").mkdir(exist_ok=True)
+            shutil.copy(path, money.home.root / "dialects")
+        else:
+            inside = path.relative_to(FAULTS).parts[1:] or (path.name,)
+            money.drop(File("/".join(inside), path.read_text()))
+    return money.build()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["venmo_issued.csv", "venmo_bank.ofx"],
+            [("-900", "transfer"), ("900", "income"), ("900", "income"), ("900", "transfer")],
+        ),
+        (
+            [
+                *("near_day/nd.yaml", "near_day/checking-1234/near_day_two_merchants.csv"),
+                "near_day/near_day_two_merchants.ofx",
+            ],
+            [("-45", "spending"), ("-45", "spending"), ("-20", "spending"), ("-3", "spending")],
+        ),
+        (["broker_buy.ofx"], [("-5000", "trade"), ("1000", "trade")]),
+        (
+            ["transfer_coincidence_card.ofx", "transfer_coincidence_checking.ofx"],
+            [("-50", "spending"), ("-9", "spending"), ("-7", "spending"), ("50", "income")],
+        ),
+        (["ofx_line_outside_list.ofx"], [("-1000", "spending"), ("-55", "spending")]),
+        (["ofx_xml_comments.ofx"], [("-5", "spending")]),
+        (
+            ["debit_column/sbank.yaml", "debit_column/S.csv"],
+            [("-20", "spending"), ("7", "income"), ("20", "income"), ("100", "income")],
+        ),
+        (
+            ["ofx_positive_debit/F_abs.ofx", "ofx_positive_debit/cc_abs.ofx"],
+            [
+                *(("-19.78", "spending"), ("-19.78", "spending"), ("-7", "spending")),
+                *(("500", "transfer"), ("1500", "income")),
+            ],
+        ),
+    ],
+    ids=lambda each: each[0] if isinstance(each[0], str) else "",
+)
+def test_files_that_went_wrong(
+    faulty: Money, names: list[str], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(drop_faults(faulty, *names)) == expected
+    drop_faults(faulty, *names[::-1])
+    assert kinds(faulty) == expected
+
+
+def test_a_qfx_without_an_account_in_a_folder_that_names_it(faulty: Money) -> None:
+    content = (FAULTS / "qfx_no_account" / "G_noacct.qfx").read_text()
+    faulty.drop(File("checking-1234/G_noacct.qfx", content)).build()
+    assert kinds(faulty) == [("-19.01", "spending")]
+    # and it is the account of the bank's other files
+    other = ofx(JANUARY, "2024-01-01", "2024-01-31", account="000099991234", fi="")
+    faulty.drop(other).build()
+    assert len(faulty.query("select * from marts.accounts")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ofx_bank_error.ofx", "the bank answered with an error"),
+        ("qfx_no_account/G_noacct.qfx", "transactions without an account"),
+    ],
+)
+def test_files_that_are_refused_with_what_to_do(faulty: Money, name: str, sentence: str) -> None:
+    path = faulty.home.inbox / Path(name).name
+    shutil.copy(FAULTS / name, path)
+    receipt = take(faulty.home, [BANK], path, NOW).receipt
+    assert sentence in (receipt.problem or "")
 
 
 # -------------------------------------------------------------------------------- properties

@@ -38,6 +38,7 @@ _STREAMS = (
             "under the month in which the statement ends."
         ),
         volatile=("raw",),
+        code_version="2",
     ),
     DropStream(
         name="statements",
@@ -45,6 +46,7 @@ _STREAMS = (
             "One row is the list of one account in one file: from which day to which it is "
             "complete, and the keys of its transactions. Filed under the month in which it ends."
         ),
+        code_version="2",
     ),
     DropStream(
         name="balances",
@@ -62,6 +64,7 @@ _STREAMS = (
         ),
         columns=lambda record: () if record["feed"] == "ofx" else record["raw"],
         layout=lambda record: str(record["feed"]),
+        code_version="2",
     ),
 )
 

@@ -56,6 +56,7 @@ def _listed(value: object) -> object:
 Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
 DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
 
+ColumnSign: TypeAlias = Literal["auto", "positive", "negative"]
 OfxSign: TypeAlias = Literal["auto", "out_is_negative", "out_is_positive", "by_type"]
 
 
@@ -121,12 +122,16 @@ class Columns(_Declared):
 
 
 class AccountColumns(_Declared):
-    """Where the account is told: columns, or the file's name (a pattern with one group)."""
+    """Where the account is told: columns, the lines above the table, or the file's name (patterns
+    with one group)."""
 
     number: str | None = None
     name: str | None = None
     institution: str | None = None
     file_name: Pattern | None = None
+    above: Pattern | None = None
+    one: bool = False
+    """A person has one account there: without a folder the file's name says nothing of it."""
 
 
 class Dialect(_Declared):
@@ -155,6 +160,10 @@ class Dialect(_Declared):
     """Of several, the one that reads most dates of the file."""
     decimal: Literal["auto", ".", ","] = "auto"
     sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
+    money_out_sign: ColumnSign = "auto"
+    """How what goes out is written in a column of its own, or where ``direction`` says so: as most
+    of the file is, by ``auto``. The other sign is money that came back."""
+    money_in_sign: ColumnSign = "auto"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     columns: Columns
     direction: Direction | None = None
@@ -175,7 +184,7 @@ class Dialect(_Declared):
         known = {plain_column(name) for name in self.known_columns}
         used = [
             *_texts(self.columns.model_dump().values()),
-            *_texts(self.account.model_dump(exclude={"file_name"}).values()),
+            *_texts(self.account.model_dump(exclude={"file_name", "above", "one"}).values()),
             *(each.column for each in (*self.pending, *self.leave_out)),
             *([self.direction.column] if self.direction else []),
         ]

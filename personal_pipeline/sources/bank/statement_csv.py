@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +25,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
 from personal_pipeline.sources.bank.dialect import (
+    ColumnSign,
     Condition,
     Dialect,
     dialects_for,
@@ -198,7 +199,11 @@ def read_csv(file: DropFile) -> Iterator[DropRow | Unreadable]:
     for problem in problems:
         yield Unreadable(problem, None)
     found = list(_lines(table, lines))
-    reader = _Reader.of(table, [line for line in found if isinstance(line, Line)])
+    reader = _Reader.of(
+        table,
+        [line for line in found if isinstance(line, Line)],
+        above=lines[: max(0, table.first_line - 1)],
+    )
     statements: dict[Account, list[tuple[Line, Booking]]] = defaultdict(list)
     unreadable: list[Unreadable] = []
     booked = 0
@@ -269,9 +274,15 @@ class _Reader:
     dialect: Dialect
     dates: re.Pattern[str]
     mark: str
+    out_sign: int = 1
+    """1 where what goes out is written as a positive number, in a column of its own or beside a
+    word; -1 where it is negative. The other sign is money that came back."""
+    in_sign: int = 1
+    owner: str | None = None
+    """The account, from the lines above the table."""
 
     @classmethod
-    def of(cls, table: Table, lines: Sequence[Line]) -> _Reader:
+    def of(cls, table: Table, lines: Sequence[Line], above: Sequence[str] = ()) -> _Reader:
         dialect = table.dialect
         columns = dialect.columns
         patterns = [date_pattern(each) for each in dialect.date_format]
@@ -284,7 +295,35 @@ class _Reader:
                 if decimal_mark(line.get(each) for line in lines for each in money) == ","
                 else "."
             )
-        return cls(dialect, first_that_fits(dates, patterns) or patterns[0], mark)
+        reader = cls(dialect, first_that_fits(dates, patterns) or patterns[0], mark)
+        booked = [line for line in lines if not reader.left_out(line)]
+        return replace(
+            reader,
+            out_sign=reader._usual_sign(booked, dialect.money_out_sign, out=True),
+            in_sign=reader._usual_sign(booked, dialect.money_in_sign, out=False),
+            owner=_owner(dialect, above),
+        )
+
+    def _usual_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> int:
+        """The sign that most amounts of one direction have."""
+        if declared != "auto":
+            return 1 if declared == "positive" else -1
+        columns, direction = self.dialect.columns, self.dialect.direction
+        column = columns.money_out if out else columns.money_in
+        if direction:
+            column = columns.amount if out else direction.in_amount or columns.amount
+            word = direction.out if out else direction.into
+            lines = [
+                line for line in lines if re.search(word, line.get(direction.column), re.IGNORECASE)
+            ]
+        votes = 0
+        for line in lines:
+            try:
+                number = self._number(line, column) if line.get(column) else Decimal(0)
+            except ValueError:
+                continue
+            votes += (number > 0) - (number < 0)
+        return 1 if votes >= 0 else -1
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -330,13 +369,13 @@ class _Reader:
             )
             if not line.get(columns.money_out) and not line.get(columns.money_in):
                 raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
-            return abs(into) - abs(out), currency
+            return self.in_sign * into - self.out_sign * out, currency
         if direction is None:
             amount = self._number(line, columns.amount)
             return (-amount if self.dialect.sign == "out_is_positive" else amount), currency
         said = line.get(direction.column)
         if re.search(direction.out, said, re.IGNORECASE):
-            amount = -abs(self._number(line, columns.amount))
+            amount = -self.out_sign * self._number(line, columns.amount)
             if line.get(columns.fee):
                 amount -= abs(self._number(line, columns.fee))
             return amount, currency
@@ -344,7 +383,8 @@ class _Reader:
             raise ValueError(f"{direction.column}: expected a word for in or out")
         if line.get(direction.in_currency):
             currency = line.get(direction.in_currency).upper()
-        return abs(self._number(line, direction.in_amount or columns.amount)), currency
+        number = self._number(line, direction.in_amount or columns.amount)
+        return self.in_sign * number, currency
 
     def _number(self, line: Line, column: str | None) -> Decimal:
         try:
@@ -358,6 +398,8 @@ class _Reader:
         number = line.get(dialect.account.number) or None
         name = line.get(dialect.account.name) or None
         told_by = "the file"
+        if not number and not name:
+            name = self.owner
         if not number and not name:
             number, name, told_by = account_of_path(path, dialect)
         institution = line.get(dialect.account.institution) or dialect.institution
@@ -421,6 +463,12 @@ def _matches(line: Line, conditions: Sequence[Condition]) -> bool:
     )
 
 
+def _owner(dialect: Dialect, above: Sequence[str]) -> str | None:
+    pattern = dialect.account.above
+    found = (re.search(pattern, line, re.IGNORECASE) for line in above if pattern)
+    return next((match[1] for match in found if match), None)
+
+
 _NOT_AN_ACCOUNT = re.compile(
     r"^(?:activity|transactions?|statements?|export(?:ed)?|downloads?|history|report|account|"
     r"register|bank|credit|card|data|all|available|last|recent|months?|days?|year|ytd|posted|"
@@ -440,6 +488,8 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
         return match[1], None, "the file's name"
     if folder := folder_of(path):
         return _with_number(folder, "the folder")
+    if dialect.account.one:
+        return None, None, "the format: one has one account there"
     own = {*re.findall(r"\w+", plain_text(f"{dialect.title} {dialect.institution}"))}
     own |= set(dialect.name.split("_"))
     words = [

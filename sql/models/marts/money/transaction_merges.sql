@@ -33,12 +33,24 @@ statements as (
         account_reference as listing,
         starts_on,
         ends_on,
+        -- a list may have been made within its last day, but not where the next one goes on
+        if(
+            exists (
+                select 1
+                from {{ ref('stg_bank__statements') }} as following
+                where
+                    following.account_reference = stated.account_reference
+                    and following.starts_on = stated.ends_on + 1
+            ),
+            ends_on,
+            ends_on - 1
+        ) as whole_until,
         transaction_keys,
         row_number() over (
             partition by account_reference
             order by ends_on, coalesce(made_at, ''), len(transaction_keys), record_key
         ) as age
-    from {{ ref('stg_bank__statements') }}
+    from {{ ref('stg_bank__statements') }} as stated
 ),
 
 listed as (
@@ -242,7 +254,6 @@ formats as (
     group by account_id
 ),
 
--- a list may have been made within its last day
 covered as (
     select
         clusters.cluster,
@@ -251,8 +262,7 @@ covered as (
     inner join {{ ref('account_links') }} as links using (account_id)
     inner join statements
         on statements.listing = links.account_reference
-        and clusters.posted_on >= statements.starts_on
-        and clusters.posted_on < statements.ends_on
+        and clusters.posted_on between statements.starts_on and statements.whole_until
     group by clusters.cluster
 ),
 
