@@ -182,7 +182,8 @@ def refresh(
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
         _print_passed(passed)
-    sys.exit(1 if passed.failures else 0)
+    empty = any(receipt.gave_nothing for receipt in passed.outcome.receipts)
+    sys.exit(1 if passed.failures or empty else 0)
 
 
 class Rate(ProgressColumn):
@@ -452,7 +453,7 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in [*failures, *left]:
         ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
-    problems = any(receipt.problem for receipt in house.outcome.receipts)
+    problems = any(receipt.gave_nothing for receipt in house.outcome.receipts)
     sys.exit(1 if failures or problems or left else 0)
 
 

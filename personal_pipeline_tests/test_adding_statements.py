@@ -122,6 +122,25 @@ def statement(*days: str, account: str = "000012345678") -> str:
     )
 
 
+def test_a_file_of_which_no_row_came_ends_with_1_and_says_where_the_reasons_are(
+    home: Home, tmp_path: Path
+) -> None:
+    """Of its only account the file does not say which one it is."""
+    path = tmp_path / "a.ofx"
+    text = statement("20240103").replace("<ACCTID>000012345678", "")
+    path.write_text(text)
+    result = add(path, code=1)
+    assert "not one row of it could be taken" in result.stdout
+    assert "quarantine/bank/" in result.stdout
+    # and the same by itself
+    (home.inbox / "b.ofx").write_text(text.replace("-4.50", "-4.60"))
+    done = CliRunner().invoke(main, ["refresh"])
+    assert done.exit_code == 1, done.output
+    # one row is enough
+    path.write_text(statement("20240103", "20249999"))
+    add(path)
+
+
 CHASE = (
     "Details,Posting Date,Description,Amount,Type,Balance,Check or Slip #\n"
     "DEBIT,01/03/2024,COFFEE,-4.50,ACH,95.50,,\n"

@@ -127,6 +127,16 @@ class Receipt:
     def taken(self) -> bool:
         return self.drop is not None and self.problem is None
 
+    @property
+    def gave_nothing(self) -> bool:
+        """Whether the file was to be read and not one row of it is in the lake."""
+        if self.drop is None or self.problem:
+            return self.problem is not None
+        return not any(
+            each.new + each.altered + each.vanished + each.unchanged + each.ahead
+            for each in self.streams
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:

@@ -54,6 +54,8 @@ def _odd(receipt: Receipt) -> Iterator[str]:
     file = escape(receipt.file)
     if receipt.problem:
         yield f"[red]{file}: set aside: {escape(receipt.problem)}[/]"
+    elif receipt.gave_nothing:
+        yield f"[red]{file}: not one row of it could be taken{_and_why(receipt)}.[/]"
     if receipt.warning:
         yield f"[yellow]{file}: {escape(receipt.warning)}[/]"
     if receipt.unreadable_why:
@@ -78,6 +80,12 @@ def _odd(receipt: Receipt) -> Iterator[str]:
         if stream.columns_gone:
             names = escape(", ".join(stream.columns_gone))
             yield f"[yellow]{file}: {stream.stream} lacks columns that it always had: {names}.[/]"
+
+
+def _and_why(receipt: Receipt) -> str:
+    if receipt.unreadable:
+        return f"; what could not be read is in quarantine/{receipt.source}/, each with its reason"
+    return "; it holds none. Export it again, if there should be some"
 
 
 def _span(receipts: Sequence[Receipt]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import DropFile, DropRow
 from personal_pipeline.ingest.inbox import take
-from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.sources.bank import BANK
+from personal_pipeline.ingest.lake import Row, lake_of
+from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.sql.conftest import Warehouse
 
-NOW = datetime(2024, 6, 1, tzinfo=UTC)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MODELS = ("account_links", "accounts", "transaction_merges", "transactions", "accounts_daily")
 STAGING = ("accounts", "statements", "balances", "transactions", "categories")
 
@@ -41,8 +43,11 @@ class Line:
 
 @dataclass(frozen=True)
 class File:
+    """A download; ``hour`` says how many hours after the first it was made."""
+
     name: str
     content: str
+    hour: int = 0
 
 
 def on(text: str) -> date:
@@ -68,7 +73,8 @@ def ofx(
         tags, place = "STMTRS", "BANKACCTFROM"
         number = f"<BANKID>{bank}<ACCTID>{account}<ACCTTYPE>CHECKING"
     listed = "".join(
-        f"<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>{each.day:%Y%m%d}<TRNAMT>{each.amount}"
+        f"<STMTTRN><TRNTYPE>{'DEBIT' if each.amount.startswith('-') else 'CREDIT'}"
+        f"<DTPOSTED>{each.day:%Y%m%d}<TRNAMT>{each.amount}"
         f"<FITID>{each.id}</FITID><NAME>{each.text}{more}</STMTTRN>"
         for each in lines
     )
@@ -108,26 +114,45 @@ class Money:
     def empty(self) -> None:
         shutil.rmtree(self.home.lake, ignore_errors=True)
         shutil.rmtree(self.home.archive, ignore_errors=True)
-        self.dropped = 0
         for stream in BANK.drop_streams:  # what the models read must be there
             lake_of(self.home, "bank", stream).write(date(1950, 1, 1), [])
 
     def drop(self, *files: File) -> Money:
         for file in files:
-            self.dropped += 1
             path = self.home.inbox / file.name
             path.parent.mkdir(exist_ok=True)
             path.write_text(file.content)
-            # later files are younger, as downloads are
-            seconds = (NOW + timedelta(hours=self.dropped)).timestamp()
+            seconds = (NOW + timedelta(hours=file.hour)).timestamp()
             os.utime(path, (seconds, seconds))
             receipt = take(self.home, [BANK], path, NOW).receipt
             assert receipt.problem is None
             assert receipt.unreadable == 0
         return self
 
-    def build(self) -> Money:
+    def read(self, *files: File) -> Money:
+        """The files through the reader into the lake, without the inbox: for very many files."""
+        found: dict[tuple[str, date], dict[str, Row]] = {}
+        for number, file in enumerate(files):
+            path = self.home.root / str(number) / file.name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(file.content)
+            made = DropFile(path, path.name, NOW + timedelta(hours=file.hour), self.home.root)
+            for row in STATEMENT.read(made):
+                assert isinstance(row, DropRow), row.reason
+                found.setdefault((row.stream, row.month), {})[row.key] = Row(row.key, row.record)
+        for stream in STATEMENT.streams:
+            lake = lake_of(self.home, "bank", stream)
+            for month in lake.partitions():
+                lake.write(month, [])
+            for (name, month), rows in found.items():
+                if name == stream.name:
+                    lake.write(month, list(rows.values()))
+        return self
+
+    def build(self, *names: str) -> Money:
         for name, sql in self.sql.items():
+            if names and name.split(".")[1] not in names:
+                continue
             self.opened.execute(f"create or replace table {name} as {sql}")
         return self
 
@@ -136,12 +161,8 @@ class Money:
 
     def counted(self) -> list[tuple[str, str]]:
         """Day and amount of every transaction."""
-        return [
-            (str(day), f"{amount.normalize():f}")
-            for day, amount in self.query(
-                "select posted_on, amount from marts.transactions order by all"
-            )
-        ]
+        rows = self.query("select posted_on, amount from marts.transactions")
+        return sorted((str(day), f"{amount.normalize():f}") for day, amount in rows)
 
     def rules(self) -> Counter[str]:
         return Counter(rule for (rule,) in self.query("select rule from marts.transaction_merges"))
@@ -334,6 +355,125 @@ def test_formats_that_follow_on_each_other_are_not_mixed(money: Money) -> None:
     assert ("2024-02-01", "-4.5") in money.counted()
 
 
+def later(file: File, hour: int = 1) -> File:
+    """The same kind of file, downloaded some hours after the others."""
+    return File(file.name, file.content, hour)
+
+
+@pytest.mark.parametrize("days_later", [0, 1, 2, 3])
+def test_six_equal_taps_in_two_formats_are_six(money: Money, days_later: int) -> None:
+    paid = [Line(on("2024-01-10"), "-2.90", "METRO", f"t{n}") for n in range(6)]
+    posted = [
+        Line(each.day + timedelta(days=days_later), each.amount, "METRO", each.id) for each in paid
+    ]
+    around = [Line(on("2024-01-02"), "-1.00", "BREAD", "a"), Line(on("2024-01-29"), "-1.00", "TEA")]
+    money.drop(ofx([*posted, *around], "2024-01-01", "2024-01-31"), chase([*paid, *around]))
+    assert money.build().counted() == counted([*posted, *around])
+
+
+def test_a_tap_a_day_that_is_posted_on_the_next_is_one_a_day(money: Money) -> None:
+    paid = [Line(on("2024-01-08") + timedelta(days=n), "-2.90", "METRO", f"t{n}") for n in range(9)]
+    posted = [Line(each.day + timedelta(days=1), each.amount, "METRO", each.id) for each in paid]
+    money.drop(ofx(posted, "2024-01-01", "2024-01-31"), chase(paid)).build()
+    assert money.counted() == counted(posted)
+
+
+def test_formats_that_agree_on_days_lose_nothing_at_the_ends_of_their_lists(money: Money) -> None:
+    daily = [
+        Line(on("2024-01-01") + timedelta(days=n), "-2.90", "METRO", f"t{n}") for n in range(9)
+    ]
+    money.drop(ofx(daily[1:], "2024-01-02", "2024-01-31"), chase(daily[:-1])).build()
+    assert money.counted() == counted(daily)
+
+
+def test_two_shops_with_one_amount_on_neighbouring_days_are_two(money: Money) -> None:
+    books, tea = Line(on("2024-01-05"), "-20.00", "BOOKS"), Line(on("2024-01-20"), "-3.00", "TEA")
+    shell = Line(on("2024-01-12"), "-45.00", "SHELL OIL 5731 SEATTLE WA")
+    costco = Line(on("2024-01-13"), "-45.00", "COSTCO WHSE SEATTLE WA")
+    money.drop(chase([books, shell, tea]), ofx([books, costco, tea], "2024-01-01", "2024-01-31"))
+    assert money.build().counted() == counted([books, shell, costco, tea])
+
+
+def test_shops_with_one_amount_are_told_apart_by_their_names(money: Money) -> None:
+    """Each is posted a day after it was paid, so on the tenth each list has another shop."""
+    names = ["PAPER MOON", "CORNER GROCER"]
+    paid = [Line(on("2024-01-09") + timedelta(days=n), "-9.00", names[n]) for n in range(2)]
+    posted = [
+        Line(each.day + timedelta(days=1), "-9.00", f"POS PURCHASE {each.text}", each.text)
+        for each in paid
+    ]
+    ends = [Line(on("2024-01-02"), "-1.00", "BREAD", "a"), Line(on("2024-01-29"), "-1.00", "TEA")]
+    money.drop(chase([ends[0], *paid, ends[1]]), ofx([*posted, *ends], "2024-01-01", "2024-01-31"))
+    assert money.build().counted() == counted([*posted, *ends])
+    texts = money.query("select description, lines from marts.transactions where amount = -9")
+    assert sorted(texts) == [("POS PURCHASE CORNER GROCER", 2), ("POS PURCHASE PAPER MOON", 2)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("SQ *BLUE BOTTLE", "BLUEBOTTLE COFFEE 12"), ("RESTAURAN", "RESTAURANT ALMA")],
+)
+def test_one_shop_in_other_words_is_one(money: Money, one: str, other: str) -> None:
+    ends = [Line(on("2024-01-02"), "-1.00", "BREAD", "a"), Line(on("2024-01-29"), "-1.00", "TEA")]
+    paid, posted = Line(on("2024-01-09"), "-9.00", one), Line(on("2024-01-11"), "-9.00", other, "x")
+    money.drop(chase([ends[0], paid, ends[1]]), ofx([posted, *ends], "2024-01-01", "2024-01-31"))
+    assert money.build().counted() == counted([posted, *ends])
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_line_that_the_bank_mended_counts_once(money: Money, swapped: bool) -> None:
+    wrong, right = (Line(on("2024-01-10"), each, "SHOES") for each in ("-64.66", "-164.66"))
+    around = [Line(on("2024-01-02"), "-1.00", "BREAD"), Line(on("2024-01-29"), "-1.00", "TEA")]
+    files = [chase([around[0], wrong, around[1]]), later(chase([around[0], right, around[1]]))]
+    money.drop(*(reversed(files) if swapped else files)).build()
+    assert money.counted() == counted([*around, right])
+    assert money.rules() == {"stands": 3, "revised": 1}
+
+
+def test_a_mended_line_with_an_id_of_its_own_counts_once(money: Money) -> None:
+    wrong = Line(on("2024-01-10"), "-64.66", "SHOES", "20240110-6466")
+    right = Line(on("2024-01-10"), "-164.66", "SHOES", "20240110-16466")
+    money.drop(ofx([wrong], "2024-01-01", "2024-01-15"), ofx([right], "2024-01-01", "2024-01-31"))
+    assert money.build().counted() == counted([right])
+
+
+def test_a_second_purchase_in_the_same_shop_is_no_mended_one(money: Money) -> None:
+    two = [
+        Line(on("2024-01-10"), "-64.66", "SHOES", "a"),
+        Line(on("2024-01-10"), "-9.00", "SHOES", "b"),
+    ]
+    money.drop(
+        ofx(two, "2024-01-01", "2024-01-15"), ofx(two, "2024-01-01", "2024-01-31"), chase(two)
+    )
+    assert money.build().counted() == counted(two)
+
+
+@pytest.mark.parametrize(("tip", "count"), [("-24.00", 1), ("-31.00", 2)])
+def test_a_tip_under_another_id_counts_once(money: Money, tip: str, count: int) -> None:
+    bill = Line(on("2024-01-10"), "-20.00", "DINER ON MAIN", "x1")
+    paid = Line(on("2024-01-12"), tip, "DINER ON MAIN 0042", "x2")
+    money.drop(ofx([bill], "2024-01-01", "2024-01-11"), ofx([paid], "2024-01-01", "2024-01-31"))
+    assert len(money.build().counted()) == count
+
+
+def test_what_was_pending_ends(money: Money) -> None:
+    """Posted with a tip; never posted; still pending after weeks; not yet posted."""
+    before = Line(on("2024-01-02"), "-1.00", "BREAD", "100.00")
+    dinner = Line(on("2024-01-05"), "-20.00", "DINER", PENDING)
+    hotel = Line(on("2024-01-06"), "-300.00", "HOTEL HOLD", PENDING)
+    rent = Line(on("2024-01-07"), "-80.00", "SENT TO ANN", PENDING)
+    tea = Line(on("2024-01-29"), "-3.00", "TEA", PENDING)
+    now = Line(on("2024-01-08"), "-2.00", "BREAD", "98.00")
+    money.drop(chase([before, dinner, hotel, rent, now])).build()
+    assert money.counted() == counted([before, now])
+    assert money.rules() == {"stands": 2, "open": 3}
+    posted = Line(on("2024-01-09"), "-24.00", "DINER 42", "70.00")
+    last = Line(on("2024-01-28"), "-2.00", "BREAD", "60.00")
+    money.drop(later(chase([before, rent, now, posted, last, tea]))).build()
+    assert money.counted() == counted([before, rent, now, posted, last])
+    assert money.rules() == {"stands": 5, "pending": 1, "lapsed": 1, "open": 1}
+
+
 # ------------------------------------------------------------------------- what is one account
 
 
@@ -448,20 +588,158 @@ def test_categories_are_the_persons(money: Money) -> None:
     ]
 
 
+def kinds(money: Money) -> list[tuple[str, str]]:
+    return [
+        (f"{amount.normalize():f}", kind)
+        for amount, kind in money.query(
+            "select amount, kind from marts.transactions order by amount, kind"
+        )
+    ]
+
+
+CARD = "4111000055554444"
+
+
 def test_transfers_between_own_accounts_are_not_spending(money: Money) -> None:
     out = [Line(on("2024-01-10"), "-500.00", "PAYMENT", "a"), JANUARY[0]]
     into = [Line(on("2024-01-12"), "500.00", "THANK YOU", "b")]
     far = [Line(on("2024-01-28"), "4.50", "REFUND", "c")]
     money.drop(ofx(out, "2024-01-01", "2024-01-31"))
     money.drop(ofx([*into, *far], "2024-01-01", "2024-01-31", account="000055554444")).build()
-    kinds = money.query("select kind, amount from marts.transactions order by amount")
-    assert kinds == [
-        ("transfer", Decimal("-500.000")),
-        ("spending", Decimal("-4.500")),
-        ("income", Decimal("4.500")),
-        ("transfer", Decimal("500.000")),
+    assert kinds(money) == [
+        ("-500", "transfer"),
+        ("-4.5", "spending"),
+        ("4.5", "income"),
+        ("500", "transfer"),
     ]
     assert money.query("select sum(spent) from marts.spending_monthly") == [(Decimal("4.500"),)]
+
+
+@pytest.mark.parametrize("days", [0, 1, 3])
+@pytest.mark.parametrize("apart", [0, 1, 4])
+def test_six_equal_transfers_are_six(money: Money, days: int, apart: int) -> None:
+    first = on("2024-01-03")
+    out = [
+        Line(first + timedelta(days=n * apart), "-100.00", "TRANSFER TO SAVINGS", f"o{n}")
+        for n in range(6)
+    ]
+    into = [
+        Line(each.day + timedelta(days=days), "100.00", "TRANSFER FROM CHECKING", f"i{each.id}")
+        for each in out
+    ]
+    money.drop(ofx(out, "2024-01-01", "2024-02-28"))
+    money.drop(ofx(into, "2024-01-01", "2024-02-28", account="000055554444")).build()
+    assert kinds(money) == [("-100", "transfer")] * 6 + [("100", "transfer")] * 6
+    pairs = money.query("select count(distinct transfer_with) from marts.transactions")
+    assert pairs == [(12,)]
+
+
+@pytest.mark.parametrize(
+    ("paid", "came"),
+    [
+        ("GROCERY STORE", "REFUND SHOE SHOP"),
+        ("TRANSFER TO MOM", "COUNTY PAYROLL"),
+        ("GROCERY STORE", "RETURN SHOES"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["bank", "card"])
+def test_a_purchase_here_and_a_refund_there_are_no_transfer(
+    money: Money, paid: str, came: str, kind: str
+) -> None:
+    money.drop(ofx([Line(on("2024-01-10"), "-50.00", paid, "a")], "2024-01-01", "2024-01-31"))
+    back = [Line(on("2024-01-12"), "50.00", came, "b")]
+    money.drop(ofx(back, "2024-01-01", "2024-01-31", account=CARD, kind=kind)).build()
+    assert kinds(money) == [("-50", "spending"), ("50", "income")]
+    assert money.query("select count(perhaps_with) from marts.transactions") == [(0,)]
+
+
+def test_where_nothing_says_that_it_is_a_transfer_the_person_is_asked(money: Money) -> None:
+    money.drop(ofx([Line(on("2024-01-10"), "-50.00", "ONE", "a")], "2024-01-01", "2024-01-31"))
+    back = [Line(on("2024-01-12"), "50.00", "OTHER", "b")]
+    money.drop(ofx(back, "2024-01-01", "2024-01-31", account="000055554444")).build()
+    assert kinds(money) == [("-50", "spending"), ("50", "income")]
+    assert money.query("select count(perhaps_with) from marts.transactions") == [(2,)]
+    rule = "rules:\n  - {category: Savings, words: [one], transfer: true}\n"
+    money.drop(File("categories.yaml", rule)).build()
+    assert kinds(money) == [("-50", "transfer"), ("50", "transfer")]
+
+
+@pytest.mark.parametrize("text", ["PAYMENT - THANK YOU", "MOBILE PYMT", "AUTOPAY 240112"])
+def test_a_card_that_is_paid_is_no_income_though_the_bank_is_not_known(
+    money: Money, text: str
+) -> None:
+    lines = [
+        Line(on("2024-01-12"), "50.00", text, "a"),
+        Line(on("2024-01-13"), "8.00", "SHOES", "b"),
+    ]
+    money.drop(ofx(lines, "2024-01-01", "2024-01-31", account=CARD, kind="card")).build()
+    assert kinds(money) == [("8", "income"), ("50", "transfer")]
+
+
+def broker(*lines: str) -> File:
+    listed = "".join(lines)
+    return File(
+        "broker.ofx",
+        "<OFX><INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><DTASOF>20240131<CURDEF>USD"
+        "<INVACCTFROM><BROKERID>b.example<ACCTID>Z1234567</INVACCTFROM>"
+        f"<INVTRANLIST><DTSTART>20240101<DTEND>20240131{listed}</INVTRANLIST>"
+        "</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1></OFX>",
+    )
+
+
+def trade(tag: str, inner: str, total: str, memo: str) -> str:
+    made = f"<INVTRAN><FITID>{memo}<DTTRADE>20240110<MEMO>{memo}</INVTRAN><TOTAL>{total}"
+    return f"<{tag}>{f'<{inner}>{made}</{inner}>' if inner else made}</{tag}>"
+
+
+def test_shares_are_neither_spending_nor_income(money: Money) -> None:
+    cash = (
+        "<INVBANKTRAN><STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20240109<TRNAMT>6000<FITID>c<NAME>ACH IN"
+        "</STMTTRN><SUBACCTFUND>CASH</INVBANKTRAN>"
+    )
+    money.drop(
+        broker(
+            trade("BUYSTOCK", "INVBUY", "-5000.00", "YOU BOUGHT"),
+            trade("SELLMF", "INVSELL", "1000.00", "YOU SOLD"),
+            trade("INCOME", "", "12.00", "BEST BUY DIVIDEND"),
+            trade("INVEXPENSE", "", "-3.00", "CUSTODY"),
+            cash,
+        )
+    )
+    money.drop(
+        ofx([Line(on("2024-01-08"), "-6000.00", "B EXAMPLE", "x")], "2024-01-01", "2024-01-31")
+    )
+    assert kinds(money.build()) == [
+        ("-6000", "transfer"),
+        ("-5000", "trade"),
+        ("-3", "spending"),
+        ("12", "income"),
+        ("1000", "trade"),
+        ("6000", "transfer"),
+    ]
+
+
+def test_shares_in_the_csv_of_a_broker_are_neither(money: Money) -> None:
+    rows = [
+        ("Buy", "BEST BUY CO INC", "-$500.00"),
+        ("Sell", "ACME INC", "$200.00"),
+        ("Qualified Dividend", "BEST BUY CO INC", "$3.20"),
+        ("Reinvest Shares", "ACME INC", "-$3.20"),
+    ]
+    content = (
+        '"Transactions for account"\n"Date","Action","Symbol","Description","Quantity","Price",'
+    )
+    content += '"Fees & Comm","Amount"\n' + "".join(
+        f'"01/0{n}/2024","{action}","X","{text}","1","$1","","{amount}"\n'
+        for n, (action, text, amount) in enumerate(rows, start=2)
+    )
+    money.drop(File("XXXX-1234_Transactions.csv", content)).build()
+    assert kinds(money) == [
+        ("-500", "trade"),
+        ("-3.2", "trade"),
+        ("3.2", "income"),
+        ("200", "trade"),
+    ]
 
 
 def test_a_balance_is_carried_and_checked(money: Money) -> None:
@@ -530,6 +808,101 @@ def test_every_merge_is_in_one_table_and_opens_to_both_lines(money: Money) -> No
     )
     found = ("transaction", "same day", "chase_checking", "ofx", True, True, True)
     assert merges == [found] * 2
+
+
+# ---------------------------------------------------------------------- files that went wrong
+
+FAULTS = Path(__file__).parents[3] / "shared" / "faults"
+
+
+@pytest.fixture
+def faulty(money: Money) -> Iterator[Money]:
+    """A home for files that once went wrong, whose dialects are its own."""
+    if not FAULTS.is_dir():
+        pytest.skip(f"{FAULTS} is not there: these files are not part of this repository")
+    dialects = money.home.root / "dialects"
+    shutil.rmtree(dialects, ignore_errors=True)
+    yield money
+    shutil.rmtree(dialects, ignore_errors=True)
+
+
+def drop_faults(money: Money, *names: str) -> Money:
+    for name in names:
+        path = FAULTS / name
+        if path.suffix == ".yaml":
+            (money.home.root / "dialects").mkdir(exist_ok=True)
+            shutil.copy(path, money.home.root / "dialects")
+        else:
+            inside = path.relative_to(FAULTS).parts[1:] or (path.name,)
+            money.drop(File("/".join(inside), path.read_text()))
+    return money.build()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (
+            ["venmo_issued.csv", "venmo_bank.ofx"],
+            [("-900", "transfer"), ("900", "income"), ("900", "income"), ("900", "transfer")],
+        ),
+        (
+            [
+                *("near_day/nd.yaml", "near_day/checking-1234/near_day_two_merchants.csv"),
+                "near_day/near_day_two_merchants.ofx",
+            ],
+            [("-45", "spending"), ("-45", "spending"), ("-20", "spending"), ("-3", "spending")],
+        ),
+        (["broker_buy.ofx"], [("-5000", "trade"), ("1000", "trade")]),
+        (
+            ["transfer_coincidence_card.ofx", "transfer_coincidence_checking.ofx"],
+            [("-50", "spending"), ("-9", "spending"), ("-7", "spending"), ("50", "income")],
+        ),
+        (["ofx_line_outside_list.ofx"], [("-1000", "spending"), ("-55", "spending")]),
+        (["ofx_xml_comments.ofx"], [("-5", "spending")]),
+        (
+            ["debit_column/sbank.yaml", "debit_column/S.csv"],
+            [("-20", "spending"), ("7", "income"), ("20", "income"), ("100", "income")],
+        ),
+        (
+            ["ofx_positive_debit/F_abs.ofx", "ofx_positive_debit/cc_abs.ofx"],
+            [
+                *(("-19.78", "spending"), ("-19.78", "spending"), ("-7", "spending")),
+                *(("500", "transfer"), ("1500", "income")),
+            ],
+        ),
+    ],
+    ids=lambda each: each[0] if isinstance(each[0], str) else "",
+)
+def test_files_that_went_wrong(
+    faulty: Money, names: list[str], expected: list[tuple[str, str]]
+) -> None:
+    assert kinds(drop_faults(faulty, *names)) == expected
+    drop_faults(faulty, *names[::-1])
+    assert kinds(faulty) == expected
+
+
+def test_a_qfx_without_an_account_in_a_folder_that_names_it(faulty: Money) -> None:
+    content = (FAULTS / "qfx_no_account" / "G_noacct.qfx").read_text()
+    faulty.drop(File("checking-1234/G_noacct.qfx", content)).build()
+    assert kinds(faulty) == [("-19.01", "spending")]
+    # and it is the account of the bank's other files
+    other = ofx(JANUARY, "2024-01-01", "2024-01-31", account="000099991234", fi="")
+    faulty.drop(other).build()
+    assert len(faulty.query("select * from marts.accounts")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("ofx_bank_error.ofx", "the bank answered with an error"),
+        ("qfx_no_account/G_noacct.qfx", "transactions without an account"),
+    ],
+)
+def test_files_that_are_refused_with_what_to_do(faulty: Money, name: str, sentence: str) -> None:
+    path = faulty.home.inbox / Path(name).name
+    shutil.copy(FAULTS / name, path)
+    receipt = take(faulty.home, [BANK], path, NOW).receipt
+    assert sentence in (receipt.problem or "")
 
 
 # -------------------------------------------------------------------------------- properties
@@ -649,6 +1022,62 @@ def test_whatever_ids_and_lists_there_are_order_does_not_matter(
     chance.shuffle(files)
     built.empty()
     assert built.drop(*files, *files[:1]).build().tables() == first
+
+
+@st.composite
+def bursts(draw: st.DrawFn) -> tuple[list[Line], list[File]]:
+    """What was posted on one account, and statements of it. Shops are few, amounts fewer, and some
+    days have many equal payments. The CSV has the day of payment or that of posting, the OFX that
+    of posting; each is cut anywhere between two days, downloaded twice in part, and shuffled."""
+    lag = draw(st.sampled_from(["none", "one", "any"]))
+    paid: list[tuple[int, str, str]] = []
+    for _ in range(draw(st.integers(1, 5))):
+        day, amount, shop = draw(
+            st.tuples(
+                st.integers(5, 22),
+                st.sampled_from(["-2.90", "-2.90", "-45.00", "20.00"]),
+                st.sampled_from(["METRO", "CORNER GROCER 12", "SHELL OIL"]),
+            )
+        )
+        paid += [(day, amount, shop)] * draw(st.integers(1, 6))
+    shifts = {"none": st.just(0), "one": st.just(1), "any": st.integers(0, 3)}[lag]
+    lines, listed = [], []
+    for number, (day, amount, shop) in enumerate(paid):
+        posted = FIRST + timedelta(days=day + draw(shifts))
+        lines.append(Line(posted, amount, shop, f"f{number}"))
+        listed.append(Line(FIRST + timedelta(days=day), amount, f"POS {shop}", "1"))
+    # both lists begin and end with something else
+    ends = [
+        Line(FIRST, "-1.00", "BREAD", "e1"),
+        Line(FIRST + timedelta(days=29), "-1.00", "TEA", "e2"),
+    ]
+    lines, listed = sorted([*lines, *ends], key=repr), [*listed, *ends]
+    files = []
+    cuts = sorted({0, 30, *draw(st.lists(st.integers(1, 29), max_size=3))})
+    for start, end in pairwise(cuts):
+        a, b = FIRST + timedelta(days=start), FIRST + timedelta(days=end - 1)
+        files.append(ofx([each for each in lines if a <= each.day <= b], str(a), str(b)))
+    cuts = sorted({0, 30, *draw(st.lists(st.integers(1, 29), max_size=2))})
+    for start, end in [*pairwise(cuts), (draw(st.integers(0, 10)), draw(st.integers(20, 30)))]:
+        a, b = FIRST + timedelta(days=start), FIRST + timedelta(days=end - 1)
+        some = sorted((each for each in listed if a <= each.day <= b), key=lambda each: each.day)
+        if some:
+            files.append(chase(some))
+    return lines, draw(st.permutations(files))
+
+
+@given(bursts())
+@settings(max_examples=40, deadline=None)
+def test_bursts_of_equal_amounts_come_out_as_they_were(
+    built: Money, life: tuple[list[Line], list[File]]
+) -> None:
+    lines, files = life
+    built.read(*files).build(
+        *("stg_bank__accounts", "stg_bank__statements", "stg_bank__transactions"),
+        *("stg_bank__categories", "account_links", "accounts", "transaction_merges"),
+        "transactions",
+    )
+    assert built.counted() == counted(lines)
 
 
 def test_months_that_are_built_alone_are_those_of_a_whole_build(tmp_path: Path) -> None:

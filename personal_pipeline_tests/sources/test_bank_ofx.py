@@ -224,6 +224,12 @@ def test_a_broken_transaction_costs_itself_and_no_value_is_told(home: Home) -> N
     [
         ("<OFX></OFX>", "no statement in it"),
         ("<OFX><SONRS><STATUS><CODE>15500<SEVERITY>ERROR</STATUS></SONRS>", "with an error"),
+        (
+            "<OFX><BANKMSGSRSV1><STMTTRNRS><TRNUID>1<STATUS><CODE>2000<SEVERITY>ERROR"
+            "<MESSAGE>General error</STATUS></STMTTRNRS></BANKMSGSRSV1></OFX>",
+            r"the bank answered with an error \(code 2000\)",
+        ),
+        ("OFXHEADER:100\n\n<BANKTRANLIST>" + line("a"), "without an account.*inbox/checking-1234"),
     ],
 )
 def test_a_file_without_a_statement_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
@@ -293,7 +299,7 @@ def test_well_formed_files_are_read_as_ofxtools_reads_them(
 
     body = "".join(
         f"<STMTTRN>{end}"
-        + leaf("TRNTYPE", "DEBIT")
+        + leaf("TRNTYPE", "DEBIT" if amount < 0 else "CREDIT")
         + leaf("DTPOSTED", f"{day:%Y%m%d}120000")
         + leaf("TRNAMT", str(amount))
         + leaf("FITID", f"f{id_}")
@@ -318,6 +324,283 @@ def test_well_formed_files_are_read_as_ofxtools_reads_them(
         for each in theirs.transactions
     ]
     assert records(rows, "balances")[0]["balance"] == f"{theirs.ledgerbal.balamt.normalize():f}"
+
+
+# ------------------------------------------------------------------------------- nothing is lost
+
+
+def found(text: str, folder: Path, where: str = "") -> tuple[list[str], list[Unreadable]]:
+    """The ids that are read from a file below the inbox, and what is unreadable."""
+    place = folder / "inbox" / where
+    place.mkdir(parents=True, exist_ok=True)
+    rows, bad = read(file_of(place, text))
+    return [str(each["id"]) for each in records(rows)], bad
+
+
+@pytest.mark.parametrize(
+    "mangled",
+    [
+        # after the list, before it, in a list of its own, after the statement
+        lambda text: text.replace("</BANKTRANLIST>", f"</BANKTRANLIST>{line('b')}"),
+        lambda text: text.replace("<BANKTRANLIST>", f"{line('b')}<BANKTRANLIST>"),
+        lambda text: text.replace("<LEDGERBAL>", f"<OTHERLIST>{line('b')}</OTHERLIST><LEDGERBAL>"),
+        lambda text: text.replace("</STMTRS>", f"</STMTRS>{line('b')}"),
+        lambda text: text.replace("</OFX>", f"{line('b')}</OFX>"),
+        # comments and instructions, where they are allowed and where not
+        lambda text: text.replace(line("a"), f"{line('a')}<!-- <STMTTRN> -->{line('b')}"),
+        lambda text: text.replace("<STMTTRN>", "<!-- one --><STMTTRN>").replace(
+            line("a").removeprefix("<STMTTRN>"),
+            line("a").removeprefix("<STMTTRN>") + line("b"),
+        ),
+        lambda text: text.replace("<BANKACCTFROM>", "<BANKACCTFROM> <!-- mine -->").replace(
+            "</BANKTRANLIST>", f"<?page 2?>{line('b')}</BANKTRANLIST>"
+        ),
+        # text in aggregates
+        lambda text: text.replace("<BANKACCTFROM>", "<BANKACCTFROM>x").replace(
+            "</BANKTRANLIST>", f"x{line('b')}</BANKTRANLIST>"
+        ),
+        # ends that are missing
+        lambda text: text.replace("</BANKACCTFROM>", "").replace(
+            "</BANKTRANLIST>", line("b") + "</BANKTRANLIST>"
+        ),
+        # fifty tags that nobody closes
+        lambda text: text.replace(
+            "</BANKTRANLIST>",
+            "".join(f"<X{n}>" for n in range(50)) + line("b") + "</BANKTRANLIST>",
+        ),
+    ],
+)
+def test_a_transaction_is_found_wherever_it_stands(
+    tmp_path: Path, mangled: Callable[[str], str]
+) -> None:
+    text = mangled(statement(line("a")))
+    ids, bad = found(text, tmp_path)
+    assert sorted(ids) == ["a", "b"]
+    assert bad == []
+
+
+def test_pending_lines_have_a_list_of_their_own(tmp_path: Path) -> None:
+    pending = (
+        "<BANKTRANLISTP><DTASOF>20240131<STMTTRNP><TRNTYPE>DEBIT<DTTRAN>20240130<TRNAMT>-3.00"
+        "<NAME>TEA</STMTTRNP></BANKTRANLISTP>"
+    )
+    text = statement(line("a")).replace("<LEDGERBAL>", f"{pending}<LEDGERBAL>")
+    rows, bad = read(file_of(tmp_path, text))
+    assert bad == []
+    assert [(each["amount"], each["pending"], each["posted_on"]) for each in records(rows)] == [
+        ("-4.5", False, "2024-01-05"),
+        ("-3", True, "2024-01-30"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OFXHEADER:100\n\n<BANKTRANLIST><DTSTART>20240101<DTEND>20240131{line}</BANKTRANLIST>",
+        "<OFX>{line}</OFX>",
+        "<OFX><STMTRS><CURDEF>USD<BANKACCTFROM><BANKID>1</BANKACCTFROM><BANKTRANLIST>{line}",
+    ],
+)
+def test_a_folder_names_the_account_that_a_file_does_not(tmp_path: Path, text: str) -> None:
+    text = text.replace("{line}", line("a"))
+    place = tmp_path / "inbox" / "checking-1234"
+    place.mkdir(parents=True)
+    file = file_of(place, text, "activity.qfx")
+    assert recognise_ofx(file) is not None
+    rows, bad = read(file)
+    assert bad == []
+    assert [each["id"] for each in records(rows)] == ["a"]
+    [account] = records(rows, "accounts")
+    assert (account["name"], account["last4"], account["whole"], account["told_by"]) == (
+        *("checking-1234", "1234", False, "the folder"),
+    )
+
+
+def test_an_answer_with_an_error_among_statements_is_said(tmp_path: Path) -> None:
+    refused = "<STMTTRNRS><TRNUID>2<STATUS><CODE>2003<SEVERITY>ERROR</STATUS></STMTTRNRS>"
+    ids, bad = found(
+        statement(line("a")).replace("<BANKMSGSRSV1>", f"<BANKMSGSRSV1>{refused}"), tmp_path
+    )
+    assert ids == ["a"]
+    assert [each.reason for each in bad] == [
+        "an account: the bank answered with an error (code 2003) instead of its statement; "
+        "download it again"
+    ]
+
+
+def test_two_accounts_whose_ends_are_missing_are_not_mixed(tmp_path: Path) -> None:
+    card = (
+        "<CREDITCARDMSGSRSV1><CCSTMTTRNRS><CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>4111000011112222"
+        f"</CCACCTFROM><BANKTRANLIST>{line('c')}</BANKTRANLIST></CCSTMTRS></OFX>"
+    )
+    text = statement(line("a"))
+    text = text[: text.index("</BANKTRANLIST>")] + card
+    rows, bad = read(file_of(tmp_path, text))
+    assert bad == []
+    accounts = {each["account"]: each["kind"] for each in records(rows, "accounts")}
+    told = {each["id"]: accounts[each["account"]] for each in records(rows)}
+    assert told == {"a": "bank", "c": "card"}
+
+
+TOKEN = re.compile(r"<[^<>]*>|[^<>]+|[<>]")
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens_to_a_file_each_transaction_is_read_or_counted(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Tags are lost, doubled, moved, misspelt, and things are put between them. As many as there
+    are tags of transactions, or of amounts, are rows or unreadable; or the file is refused."""
+    card = statement(line("d"), line("e", "7.00")).replace("STMTRS", "CCSTMTRS")
+    card = card.replace("BANKACCTFROM", "CCACCTFROM").removeprefix("<OFX>")
+    text = statement(line("a"), line("b", "-7.00"), line("c", "1200.00"))
+    if data.draw(st.booleans()):
+        text = text.removesuffix("</OFX>") + card
+    tokens = TOKEN.findall(text)
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(tokens) - 1))
+        match data.draw(st.sampled_from(["lose", "double", "move", "misspell", "insert", "wrap"])):
+            case "lose":
+                tokens.pop(place)
+            case "double":
+                tokens.insert(place, tokens[place])
+            case "move":
+                tokens.insert(data.draw(st.integers(0, len(tokens) - 1)), tokens.pop(place))
+            case "misspell":
+                tokens[place] = tokens[place].replace("T", "X", 1)
+            case "insert":
+                extra = [
+                    "<!-- x -->",
+                    "<!--",
+                    "-->",
+                    "text",
+                    "<X>",
+                    "<MEMO>",
+                    "</STMTRS>",
+                    "<STMTRS>",
+                ]
+                extra += ["<![CDATA[a<b]]>", "<?a?>", "</BANKTRANLIST>", "<BUYSTOCK>", "<", "&"]
+                tokens.insert(place, data.draw(st.sampled_from(extra)))
+            case "wrap":
+                tokens[place:place] = [f"<Y{n}>" for n in range(data.draw(st.integers(1, 60)))]
+        if not tokens:
+            return
+    text = "".join(tokens)
+    # what a comment takes away is no transaction
+    plain = re.sub(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[.*?\]\]>", "", text, flags=re.DOTALL)
+    lines = len(re.findall(r"<STMTTRN\b[^<>]*>", plain))
+    amounts = len(re.findall(r"<TRNAMT\b[^<>]*>", plain))
+    folder = tmp_path_factory.getbasetemp() / data.draw(st.sampled_from(["inbox/all-1234", "none"]))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        rows, bad = read(file_of(folder, text, "mutated.ofx"))
+    except UnreadableFile:
+        return
+    assert len(records(rows)) + len(bad) >= max(lines, amounts)
+    assert len({row.key for row in rows if row.stream == "transactions"}) == len(records(rows))
+
+
+# ----------------------------------------------------------------------------------------- signs
+
+
+def typed(*lines: tuple[str, str]) -> str:
+    """A statement of lines with a type and an amount."""
+    return statement(
+        *(
+            line(f"l{n}", amount).replace("<TRNTYPE>DEBIT", f"<TRNTYPE>{type_}")
+            for n, (type_, amount) in enumerate(lines)
+        )
+    )
+
+
+def as_card(text: str) -> str:
+    return (
+        text.replace("BANKACCTFROM", "CCACCTFROM")
+        .replace("<STMTRS>", "<CCSTMTRS>")
+        .replace("</STMTRS>", "</CCSTMTRS>")
+    )
+
+
+def amounts_in(text: str, folder: Path) -> list[str]:
+    rows, _ = read(file_of(folder, text))
+    return [str(each["amount"]) for each in records(rows)]
+
+
+def test_where_no_amount_has_a_sign_the_type_tells(tmp_path: Path) -> None:
+    lines = [
+        ("DEBIT", "19.78"),
+        ("CREDIT", "1500.00"),
+        ("POS", "7.00"),
+        ("CHECK", "3"),
+        ("FEE", "1"),
+    ]
+    assert amounts_in(typed(*lines), tmp_path) == ["-19.78", "1500", "-7", "-3", "-1"]
+    assert amounts_in(typed(("DEBIT", "19.78")), tmp_path) == ["-19.78"]
+    more = [("DEBIT", "5"), ("PAYMENT", "40"), ("INT", "2")]
+    assert amounts_in(typed(*more), tmp_path) == ["-5", "-40", "2"]
+    assert amounts_in(as_card(typed(*more)), tmp_path) == ["-5", "40", "-2"]
+
+
+def test_where_neither_tells_it_is_asked(tmp_path: Path) -> None:
+    rows, bad = read(file_of(tmp_path, typed(("DEBIT", "5"), ("XFER", "40"))))
+    assert [each["amount"] for each in records(rows)] == ["-5"]
+    assert len(bad) == 1
+    assert "ofx_sign: out_is_negative" in bad[0].reason
+
+
+def test_a_card_that_counts_what_is_owed(tmp_path: Path) -> None:
+    lines = [("DEBIT", "19.78"), ("CREDIT", "-500.00"), ("OTHER", "2.00")]
+    assert amounts_in(as_card(typed(*lines)), tmp_path) == ["-19.78", "500", "-2"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # a type that says nothing, whatever the amount
+        [("DEBIT", "-5"), ("DEBIT", "1000")],
+        [("CREDIT", "-5"), ("CREDIT", "-6")],
+        [("OTHER", "-5"), ("OTHER", "1000")],
+        [("CREDIT", "5")],
+        # a refund that is called a debit, and a payment that was given back
+        [("DEBIT", "-5"), ("POS", "-6"), ("POS", "5"), ("CREDIT", "100"), ("CREDIT", "-100")],
+    ],
+)
+def test_signs_are_trusted_where_types_do_not_contradict_throughout(
+    tmp_path: Path, lines: list[tuple[str, str]]
+) -> None:
+    rows, bad = read(file_of(tmp_path, typed(*lines)))
+    assert [each["amount"] for each in records(rows)] == [amount for _, amount in lines]
+    assert bad == []
+
+
+def test_signs_that_mostly_contradict_are_said(tmp_path: Path) -> None:
+    lines = [("DEBIT", "-5"), ("DEBIT", "6"), ("DEBIT", "7"), ("CREDIT", "-8")]
+    rows, bad = read(file_of(tmp_path, typed(*lines)))
+    assert [each["amount"] for each in records(rows)] == ["-5", "6", "7", "-8"]
+    assert ["most signs contradict" in each.reason for each in bad] == [True]
+
+
+@pytest.mark.parametrize(
+    ("rule", "amounts"),
+    [
+        ("out_is_negative", ["19.78", "500"]),
+        ("out_is_positive", ["-19.78", "-500"]),
+        ("by_type", ["-19.78", "500"]),
+    ],
+)
+def test_the_person_says_how_a_bank_signs(home: Home, rule: str, amounts: list[str]) -> None:
+    (home.root / "dialects").mkdir(exist_ok=True)
+    (home.root / "dialects" / "my.yaml").write_text(
+        f"name: my\ntitle: My\nofx: [MYBK]\nofx_sign: {rule}\nheader: [a, b, c]\n"
+        'date_format: "%Y-%m-%d"\ncolumns: {posted_on: a, description: b, amount: c}\n'
+    )
+    text = typed(("DEBIT", "19.78"), ("CREDIT", "500")).replace(
+        "<LANGUAGE>", "<FI><ORG>MYBK</FI><LANGUAGE>"
+    )
+    file = file_of(home.root, text)
+    rows, _ = read(DropFile(file.path, file.name, CAPTURED, home.root))
+    assert [each["amount"] for each in records(rows)] == amounts
 
 
 # ------------------------------------------------------------------------------ arbitrary input

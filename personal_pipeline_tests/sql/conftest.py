@@ -60,7 +60,7 @@ class Warehouse:
         folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         command = ["--no-use-colors", *arguments, *folders, *places]
-        said = self.target / f"said-{os.getpid()}.txt"
+        said = self.root / f"said-{os.getpid()}.txt"
         code = dbt_host.call(command, self.root, environment, said)
         return subprocess.CompletedProcess(command, code, said.read_text(encoding="utf-8"), "")
 

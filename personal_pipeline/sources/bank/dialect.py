@@ -65,6 +65,9 @@ Encoding: TypeAlias = Annotated[str, AfterValidator(_encoding)]
 Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
 DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
 
+ColumnSign: TypeAlias = Literal["auto", "positive", "negative"]
+OfxSign: TypeAlias = Literal["auto", "out_is_negative", "out_is_positive", "by_type"]
+
 
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -128,12 +131,14 @@ class Columns(_Declared):
 
 
 class AccountColumns(_Declared):
-    """Where the account is told: columns, or the file's name (a pattern with one group)."""
+    """Where the account is told: columns, the lines above the table, or the file's name (patterns
+    with one group)."""
 
     number: str | None = None
     name: str | None = None
     institution: str | None = None
     file_name: Pattern | None = None
+    above: Pattern | None = None
     one: bool = False
     """A person has one account there: without a folder the file's name says nothing of it."""
 
@@ -147,6 +152,8 @@ class Dialect(_Declared):
     """The bank, one word in lower case: links a CSV to the OFX of the same account."""
     ofx: tuple[str, ...] = ()
     """What the bank writes as ORG or FID in its OFX."""
+    ofx_sign: OfxSign = "auto"
+    """How amounts are signed in its OFX; ``auto`` is decided by each statement, see ``ofx.py``."""
     kind: Literal["bank", "card", "broker", "ledger"] = "bank"
     header: tuple[str, ...] = ()
     """Columns that must be there; one that is written ``a|b`` is there under either name."""
@@ -166,6 +173,10 @@ class Dialect(_Declared):
     """The column that names a zone of time, which tells the country of the account."""
     decimal: Literal["auto", ".", ","] = "auto"
     sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
+    money_out_sign: ColumnSign = "auto"
+    """How what goes out is written in a column of its own, or where ``direction`` says so: as most
+    of the file is, by ``auto``. The other sign is money that came back."""
+    money_in_sign: ColumnSign = "auto"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     columns: Columns
     direction: Direction | None = None
@@ -186,7 +197,7 @@ class Dialect(_Declared):
         known = {plain_column(name) for name in self.known_columns}
         used = [
             *_texts(self.columns.model_dump().values()),
-            *_texts(self.account.model_dump(exclude={"file_name", "one"}).values()),
+            *_texts(self.account.model_dump(exclude={"file_name", "above", "one"}).values()),
             *([self.zone] if self.zone else []),
             *(each.column for each in (*self.pending, *self.leave_out)),
             *([self.direction.column] if self.direction else []),

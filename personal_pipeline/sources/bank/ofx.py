@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from personal_pipeline.ingest.contract import (
@@ -26,7 +26,13 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.sources.bank.dialect import dialects_for, institutions, plain_column
+from personal_pipeline.sources.bank.dialect import (
+    Dialect,
+    OfxSign,
+    dialects_for,
+    institutions,
+    plain_column,
+)
 from personal_pipeline.sources.bank.statement import (
     Account,
     Balance,
@@ -34,6 +40,7 @@ from personal_pipeline.sources.bank.statement import (
     Statement,
     folder_of,
     has_mask,
+    number_at_end,
     rows_of,
     usable_id,
 )
@@ -52,13 +59,43 @@ MOST_NESTED = 40
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9._]*)[^<>]{0,200}>")
 _START = re.compile(r"<OFX\s*>|OFXHEADER\s*[:=]|<\?OFX\b", re.IGNORECASE)
-_CDATA, _CDATA_END = "<![CDATA[", "]]>"
+_NO_TAGS = {"<![CDATA[": "]]>", "<!--": "-->", "<?": "?>"}
+"""What looks like tags and is none, by its start: text, a comment, an instruction."""
 
 _STATEMENTS = {"STMTRS": "bank", "CCSTMTRS": "card", "INVSTMTRS": "broker"}
-_AGGREGATES = {*_STATEMENTS, "STMTTRN", "BANKTRANLIST", "INVTRANLIST", "LEDGERBAL", "AVAILBAL"}
-"""What is never an empty leaf, also where its end is missing."""
+_PLACES = ("BANKACCTFROM", "CCACCTFROM", "INVACCTFROM")
+_LINES = ("STMTTRN", "STMTTRNP")
+_LISTS = ("BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST")
+_AGGREGATES = {*_STATEMENTS, *_PLACES, *_LINES, *_LISTS, "LEDGERBAL", "AVAILBAL"}
+"""What is never an empty leaf, also where its end is missing or text stands in it."""
 
-_NO_CASH = {"REINVEST", "TRANSFER", "SPLIT", "JRNLSEC", "JRNLFUND", "RETOFCAP"}
+_ENDED_BY = {
+    **dict.fromkeys(_LISTS, (*_LISTS, *_LINES)),
+    **dict.fromkeys(_LINES, _LINES),
+}
+"""What the start of a tag ends, though its own end is missing."""
+
+_AROUND_STATEMENTS = re.compile(r"|OFX|\w*MSGSRSV\d|\w*TRNRS")
+"""What a statement may stand in: the start of one ends all else."""
+
+_NO_CASH = {"REINVEST", "TRANSFER", "SPLIT", "JRNLSEC", "JRNLFUND"}
+
+_OUT = {
+    *("DEBIT", "POS", "CHECK", "CASH", "DIRECTDEBIT"),
+    *("BUYSTOCK", "BUYMF", "BUYDEBT", "BUYOPT", "BUYOTHER"),
+}
+_IN = {
+    *("CREDIT", "DEP", "DIRECTDEP", "RETOFCAP"),
+    *("SELLSTOCK", "SELLMF", "SELLDEBT", "SELLOPT", "SELLOTHER"),
+}
+"""Types whose direction is certain. The others are used only where no amount has a sign."""
+_MOSTLY_OUT = {"ATM", "FEE", "SRVCHG", "REPEATPMT", "INVEXPENSE", "MARGININTEREST"}
+_MOSTLY_IN = {"DIV", "INCOME"}
+
+FOLDER_ADVICE = (
+    "Put the file into a folder below the inbox that names its account, such as "
+    "inbox/checking-1234/, and add it again."
+)
 
 
 @dataclass(slots=True)
@@ -88,6 +125,14 @@ class Tag:
             elif child.children:
                 yield from child.everywhere(name)
 
+    def below(self, without: Container[str] = ()) -> Iterator[Tag]:
+        """Every element below this one, in order, but those whose names are in ``without`` and what
+        is below them."""
+        for child in self.children:
+            if child.name not in without:
+                yield child
+                yield from child.below(without)
+
     def verbatim(self) -> Record:
         """Names and texts as they stand in the file; what is repeated is a list."""
         record: Record = {}
@@ -101,14 +146,23 @@ class Tag:
         return record
 
 
-def _without_cdata(text: str) -> str:
+def _tags_only(text: str) -> str:
+    """The text without comments and instructions, and with CDATA escaped."""
+    starts = re.compile("|".join(re.escape(start) for start in _NO_TAGS))
     pieces, place = [], 0
-    while (start := text.find(_CDATA, place)) >= 0:
-        end = text.find(_CDATA_END, start)
+    # what has no end anywhere below has none further down either
+    endless: set[str] = set()
+    for match in starts.finditer(text):
+        if match.start() < place or match[0] in endless:
+            continue
+        end = text.find(_NO_TAGS[match[0]], match.end())
         if end < 0:
-            break
-        pieces += [text[place:start], html.escape(text[start + len(_CDATA) : end], quote=False)]
-        place = end + len(_CDATA_END)
+            endless.add(match[0])
+            continue
+        pieces.append(text[place : match.start()])
+        if match[0] == "<![CDATA[":
+            pieces.append(html.escape(text[match.end() : end], quote=False))
+        place = end + len(_NO_TAGS[match[0]])
     return "".join([*pieces, text[place:]])
 
 
@@ -117,24 +171,38 @@ def read_tags(text: str) -> Tag:
 
     A tag that text follows is a leaf and ends with its text. One that nothing closes is an empty
     leaf, and what was taken for its children belongs to its parent. No aggregate of OFX holds
-    another of its own name, so the next one of the same name closes it. Takes linear time.
+    another of its own name, so the next one of the same name closes it; nor does a statement hold
+    another, or an account a list. Takes linear time.
     """
-    text = _without_cdata(text)
+    text = _tags_only(text)
     root = Tag("")
     open_tags = [root]
     matches = list(_TAG.finditer(text))
     ends = [*(match.start() for match in matches[1:]), len(text)]
     for match, end in zip(matches, ends, strict=False):
         closes, name = match[1] == "/", match[2].upper()
-        place = next((n for n, tag in enumerate(open_tags) if tag.name == name), None)
+        ended = {name}
+        if not closes and name in _STATEMENTS:
+            ended |= {tag.name for tag in open_tags if not _AROUND_STATEMENTS.fullmatch(tag.name)}
+        elif not closes and name in _AGGREGATES:
+            ended = {name, *_PLACES, *_ENDED_BY.get(name, ())}
+        place = next((n for n, tag in enumerate(open_tags) if tag.name in ended), None)
         if place is not None:
             _close(open_tags, place)
-        if closes or len(open_tags) > MOST_NESTED:
+        if closes:
             continue
+        if len(open_tags) > MOST_NESTED:
+            if name not in _AGGREGATES and name != "TRNAMT":
+                continue
+            # what is open below the nearest aggregate can only be leaves without their ends
+            nearest = max(n for n, tag in enumerate(open_tags) if tag.name in _AGGREGATES or not n)
+            if nearest + 1 < len(open_tags):
+                _close(open_tags, nearest + 1)
         content = text[match.end() : end].strip()
-        tag = Tag(name, content)
+        is_leaf = bool(content) and name not in _AGGREGATES
+        tag = Tag(name, content if is_leaf else "")
         open_tags[-1].children.append(tag)
-        if not content and not match[0].endswith("/>"):
+        if not is_leaf and not match[0].endswith("/>"):
             open_tags.append(tag)
     return root
 
@@ -166,30 +234,120 @@ def recognise_ofx(file: DropFile) -> Claim | None:
 def read_ofx(file: DropFile) -> Iterator[Item]:
     """The accounts, statements, balances and transactions of all accounts in the file.
 
-    Raises ``UnreadableFile`` when there is no account in it.
+    Whatever looks like a transaction is a row, or counted as unreadable. Raises
+    ``UnreadableFile`` when there is none, or none of which the account is told.
     """
     root = read_tags(decoded(file.content(LARGEST_FILE_BYTES)))
-    banks = institutions(dialects_for(file.home)[0])
-    found = 0
+    dialects = dialects_for(file.home)[0]
+    banks = institutions(dialects)
     written = _decimal_mark(root)
     if written.doubt:
         yield Doubt(written.doubt)
     signon = next(root.everywhere("SONRS"), Tag("SONRS"))
-    for name, kind in _STATEMENTS.items():
-        for statement in root.everywhere(name):
-            found += 1
-            account = _account(statement, kind, signon, banks, folder_of(file.path))
-            yield from _statement(statement, account, signon, file.captured_at.date(), written.mark)
-    if not found:
-        code = next((t.leaf("STATUS", "CODE") for t in root.everywhere("SONRS")), None)
-        if code not in (None, "0"):
-            raise UnreadableFile(
-                "OFX: the bank answered with an error instead of a statement. Download it again."
-            )
+    folder = folder_of(file.path)
+    statements = [tag for tag in root.below() if tag.name in _STATEMENTS]
+    outside = list(_transactions(root, without=_STATEMENTS))
+    errors = _errors(root)
+    if not statements and outside:
+        # a list without an account round it
+        loose = Tag("CCSTMTRS" if _is_of_a_card(root) else "STMTRS", children=root.children)
+        if folder is None:
+            raise UnreadableFile(f"OFX: transactions without an account. {FOLDER_ADVICE}")
+        statements, outside = [loose], []
+    if not statements and errors:
+        raise UnreadableFile(
+            f"OFX: the bank answered with an error ({errors[0]}) instead of a statement. Download "
+            "it again."
+        )
+    if not statements:
         raise UnreadableFile(
             "OFX: no statement in it. Expected <STMTRS>, <CCSTMTRS> or <INVSTMTRS> with an "
             "account; download the transactions again, as OFX, QFX or “Money”."
         )
+    if len(statements) == 1:
+        statements[0].children.extend(outside)
+        outside = []
+    for error in errors:
+        yield Unreadable(
+            f"an account: the bank answered with an error ({error}) instead of its statement; "
+            "download it again",
+            None,
+        )
+    for line in outside:
+        yield Unreadable(
+            "a transaction outside of the statements of several accounts; download each account "
+            "by itself",
+            _as_line(line).verbatim(),
+        )
+    for statement in statements:
+        kind = _STATEMENTS[statement.name]
+        account = _account(statement, kind, signon, banks, folder)
+        sign = _declared_sign(dialects, kind, signon)
+        yield from _statement(statement, account, sign, signon, file.captured_at, written.mark)
+
+
+def _transactions(tag: Tag, without: Container[str] = ()) -> Iterator[Tag]:
+    """The transactions below a tag, wherever they stand: lines, of a broker what moves money, and
+    amounts whose own line is lost."""
+    for child in tag.children:
+        if child.name in without:
+            continue
+        if child.name in _LINES or child.name == "TRNAMT":
+            yield child
+            continue
+        if _is_trade(child):
+            yield child
+        yield from _transactions(child, without)
+
+
+def _is_trade(tag: Tag) -> bool:
+    if tag.name in ("INVBUY", "INVSELL", *_NO_CASH, *_LISTS):
+        return False
+    holders = (tag, *(child for child in tag.children if child.name in ("INVBUY", "INVSELL")))
+    return any(holder.first("INVTRAN") for holder in holders)
+
+
+def _as_line(tag: Tag) -> Tag:
+    """A transaction with the names of a bank's, which are read below."""
+    if tag.name == "TRNAMT":
+        return Tag("STMTTRN", children=[tag])
+    return tag if tag.name in _LINES else _as_booking(tag)
+
+
+def _is_of_a_card(root: Tag) -> bool:
+    return any(tag.name in ("CREDITCARDMSGSRSV1", "CCSTMTTRNRS") for tag in root.below())
+
+
+def _errors(root: Tag) -> list[str]:
+    """The codes of the answers that are errors, in place of a statement."""
+    found = []
+    for tag in root.below():
+        status = tag.first("STATUS")
+        if status is None or not (tag.name == "SONRS" or tag.name.endswith("TRNRS")):
+            continue
+        code, severity = status.leaf("CODE") or "", (status.leaf("SEVERITY") or "").upper()
+        is_error = severity == "ERROR" or (not severity and code.strip("0") != "")
+        if is_error and not any(each.name in _STATEMENTS for each in tag.below()):
+            found.append(f"code {code}" if re.fullmatch(r"\d{1,6}", code) else "no code")
+    return found
+
+
+def _declared_sign(dialects: Sequence[Dialect], kind: str, signon: Tag) -> OfxSign:
+    """How the bank signs its amounts, as a dialect of it declares; one of the same kind of account
+    before another."""
+    said = {
+        plain_column(each)
+        for each in (signon.leaf("FI", "ORG"), signon.leaf("FI", "FID"), signon.leaf("INTU.BID"))
+        if each
+    }
+    mine = [
+        dialect
+        for dialect in dialects
+        if dialect.ofx_sign != "auto"
+        and said & {plain_column(each) for each in (*dialect.ofx, dialect.institution or "")}
+    ]
+    mine.sort(key=lambda dialect: dialect.kind != kind)
+    return mine[0].ofx_sign if mine else "auto"
 
 
 def _decimal_mark(root: Tag) -> DecimalMark:
@@ -201,38 +359,58 @@ def _decimal_mark(root: Tag) -> DecimalMark:
 
 
 def _statement(
-    statement: Tag, account: Account | None, signon: Tag, captured_on: date, mark: str | None
+    statement: Tag,
+    account: Account | None,
+    sign: OfxSign,
+    signon: Tag,
+    captured_at: datetime,
+    mark: str | None,
 ) -> Iterator[DropRow | Unreadable]:
+    lines = [_as_line(tag) for tag in _transactions(statement)]
     if account is None:
-        yield Unreadable(
+        reason = (
             "a statement without an account: expected ACCTID in BANKACCTFROM, CCACCTFROM or "
-            "INVACCTFROM",
-            statement.verbatim(),
+            f"INVACCTFROM. {FOLDER_ADVICE}"
         )
+        for line in lines or [statement]:
+            yield Unreadable(reason, line.verbatim())
         return
-    lines = list(_lines(statement))
     amounts = [line.leaf("TRNAMT") or "" for line in lines]
     stated = list(_stated(statement))
     bookings: list[Booking] = []
+    signs = _Signs.of(
+        account.kind,
+        sign,
+        [
+            (_type(line), number)
+            for line, amount in zip(lines, amounts, strict=True)
+            if (number := _number_or_none(amount, mark)) is not None
+        ],
+    )
+    if signs.doubt:
+        yield Unreadable(signs.doubt, None)
     for line, amount in zip(lines, amounts, strict=True):
         try:
-            bookings.append(_booking(line, amount, mark))
+            bookings.append(_booking(line, amount, mark, signs))
         except ValueError as error:
-            yield Unreadable(f"a transaction: {error}", line.verbatim())
+            # a line that swallowed another one, whose tags are lost, was two
+            for _ in range(max(1, sum(tag.name == "TRNAMT" for tag in line.below()))):
+                yield Unreadable(f"a transaction: {error}", line.verbatim())
     balances: list[Balance] = []
     for name, amount, as_of in stated:
         try:
-            number = plain_amount(amount_of(amount, mark))
+            held = plain_amount(amount_of(amount, mark))
             day = ofx_date(as_of)
         except ValueError as error:
             yield Unreadable(f"a balance ({name}): {error}", {"BALAMT": amount, "DTASOF": as_of})
             continue
-        balances.append(Balance(day, number, name))
+        balances.append(Balance(day, held, name))
     days = [_day_or_none(statement, name) for name in ("DTSTART", "DTEND")]
     # some banks write a span that is not that of the list
     posted = [booking.posted_on for booking in bookings if not booking.pending]
     start, end = days if None not in days else (None, None)
-    made_at = re.sub(r"\D", "", signon.leaf("DTSERVER") or "")[:14] or None
+    told_at = re.sub(r"\D", "", signon.leaf("DTSERVER") or "")[:14]
+    made_at = told_at or f"{captured_at:%Y%m%d%H%M%S}"
     yield from rows_of(
         Statement(
             account,
@@ -242,23 +420,81 @@ def _statement(
             balances,
             made_at,
         ),
-        captured_on,
+        captured_at.date(),
     )
+
+
+def _type(line: Tag) -> str:
+    return (line.leaf("TRNTYPE") or "").upper()
+
+
+def _number_or_none(amount: str, mark: str | None) -> Decimal | None:
+    try:
+        return amount_of(amount, mark)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """How the amounts of a statement are signed. The sign of OFX is that of the amount; but some
+    banks write none, or that of the card's debt, and then TRNTYPE tells. It is not trusted where
+    amounts have signs that it does not contradict throughout: banks write DEBIT for anything."""
+
+    kind: str
+    rule: OfxSign
+    doubt: str | None = None
+
+    @classmethod
+    def of(cls, kind: str, declared: OfxSign, told: Sequence[tuple[str, Decimal]]) -> _Signs:
+        """Decide by all lines of a statement, types with amounts."""
+        if declared != "auto":
+            return cls(kind, declared)
+        paid_positive = sum(type_ in _OUT and number > 0 for type_, number in told)
+        got_negative = sum(type_ in _IN and number < 0 for type_, number in told)
+        as_it_should = sum(
+            (type_ in _OUT and number < 0) or (type_ in _IN and number > 0)
+            for type_, number in told
+        )
+        if paid_positive and all(number >= 0 for _, number in told):
+            return cls(kind, "by_type")
+        if paid_positive and got_negative:
+            if not as_it_should:
+                return cls(kind, "out_is_positive")
+            if paid_positive + got_negative > as_it_should:
+                return cls(
+                    kind,
+                    "out_is_negative",
+                    "most signs contradict their TRNTYPE, and some do not: the signs were taken. "
+                    "If that is wrong, say `ofx_sign: out_is_positive` or `by_type` in a dialect "
+                    "of the bank",
+                )
+        return cls(kind, "out_is_negative")
+
+    def signed(self, type_: str, number: Decimal) -> Decimal:
+        """The amount with our sign. Raises ``ValueError`` where nothing says it."""
+        if self.rule == "out_is_negative" or not number:
+            return number
+        if self.rule == "out_is_positive":
+            return -number
+        on_card = self.kind == "card"
+        if type_ in _OUT | _MOSTLY_OUT or type_ == ("INT" if on_card else "PAYMENT"):
+            return -abs(number)
+        if type_ in _IN | _MOSTLY_IN or type_ == ("PAYMENT" if on_card else "INT"):
+            return abs(number)
+        raise ValueError(
+            "TRNAMT: no amount of the file has a sign, and this TRNTYPE does not tell in from out; "
+            "if all that is positive came in, say `ofx_sign: out_is_negative` in a dialect of "
+            "the bank"
+        )
 
 
 def _account(
     statement: Tag, kind: str, signon: Tag, banks: Mapping[str, str], folder: str | None
 ) -> Account | None:
-    place = next(
-        (
-            tag
-            for name in ("BANKACCTFROM", "CCACCTFROM", "INVACCTFROM")
-            if (tag := statement.first(name))
-        ),
-        None,
-    )
-    number = place.leaf("ACCTID") if place else None
-    if place is None or number is None:
+    place = next((tag for tag in statement.below({*_LINES}) if tag.name in _PLACES), Tag(""))
+    number = place.leaf("ACCTID")
+    if number is None and folder is None:
         return None
     org = signon.leaf("FI", "ORG")
     fid = signon.leaf("FI", "FID") or signon.leaf("INTU.BID")
@@ -275,8 +511,10 @@ def _account(
         kind=kind,
         institution=routing or fid or org,
         bank=bank,
-        number=number,
-        whole=not has_mask(number),
+        number=number or number_at_end(folder or ""),
+        whole=number is not None and not has_mask(number),
+        name=None if number else folder,
+        told_by="the file" if number else "the folder",
         title=title or {"bank": "Bank account", "card": "Card", "broker": "Brokerage"}[kind],
         currency=currency.upper() if currency else None,
         folder=folder,
@@ -284,24 +522,10 @@ def _account(
     )
 
 
-def _lines(statement: Tag) -> Iterator[Tag]:
-    """The transactions of a statement, also those of a broker that move money."""
-    for name in ("BANKTRANLIST", "INVTRANLIST"):
-        for listed in statement.everywhere(name):
-            for child in listed.children:
-                if child.name == "STMTTRN":
-                    yield child
-                elif child.name == "INVBANKTRAN":
-                    yield from child.everywhere("STMTTRN")
-                elif child.name not in _NO_CASH and (
-                    total := next(child.everywhere("TOTAL"), None)
-                ):
-                    yield _as_booking(child, total)
-
-
-def _as_booking(trade: Tag, total: Tag) -> Tag:
+def _as_booking(trade: Tag) -> Tag:
     """A purchase, sale or income of a broker with the names of a bank's transaction beside its
     own."""
+    total = next(trade.everywhere("TOTAL"), Tag("TOTAL"))
     inner = next(trade.everywhere("INVTRAN"), Tag("INVTRAN"))
     wanted = {
         "TRNTYPE": trade.name,
@@ -318,22 +542,25 @@ def _as_booking(trade: Tag, total: Tag) -> Tag:
     )
 
 
-def _booking(line: Tag, amount: str, mark: str | None) -> Booking:
+def _booking(line: Tag, amount: str, mark: str | None, signs: _Signs) -> Booking:
     """Raises ``ValueError`` that names the field, and no value."""
     if not line.ended:
         raise ValueError("its end is missing; download the file again")
+    if sum(tag.name == "TRNAMT" for tag in line.below()) > 1:
+        raise ValueError("it holds more than one TRNAMT; download the file again")
     number: Decimal
     try:
         number = amount_of(amount, mark)
     except ValueError as error:
         raise ValueError(f"TRNAMT: {error}") from None
+    number = signs.signed(_type(line), number)
     try:
-        posted_on = ofx_date(line.leaf("DTPOSTED") or "")
+        posted_on = ofx_date(line.leaf("DTPOSTED") or line.leaf("DTTRAN") or "")
     except ValueError as error:
         raise ValueError(f"DTPOSTED: {error}") from None
     name = line.leaf("NAME") or line.leaf("PAYEE", "NAME") or line.leaf("PAYEE2", "NAME")
     memo = line.leaf("MEMO")
-    kind = (line.leaf("TRNTYPE") or "").upper() or None
+    kind = _type(line) or None
     # ORIGCURRENCY says what it once was, CURRENCY what the amount is in
     currency = line.leaf("CURRENCY", "CURSYM")
     return Booking(
@@ -346,7 +573,7 @@ def _booking(line: Tag, amount: str, mark: str | None) -> Booking:
         id=usable_id(line.leaf("FITID")),
         kind=kind,
         check_number=usable_id(line.leaf("CHECKNUM")),
-        pending=kind == "HOLD",
+        pending=kind == "HOLD" or line.name == "STMTTRNP",
         corrects=usable_id(line.leaf("CORRECTFITID")),
         correction=(line.leaf("CORRECTACTION") or "").upper() or None,
         raw=line.verbatim(),

@@ -109,7 +109,8 @@ class Statement:
     bookings: Sequence[Booking]
     balances: Sequence[Balance] = ()
     made_at: str | None = None
-    """When the bank made it, as text that sorts; None when the file does not say."""
+    """When the bank made it, as digits that sort: as the file says, else the file's own time. Of
+    two lists that end on the same day it says which one is the later."""
 
 
 def folder_of(path: Path) -> str | None:
@@ -117,6 +118,13 @@ def folder_of(path: Path) -> str | None:
     inbox = next((folder for folder in path.parents if folder.name == "inbox"), None)
     folders = path.relative_to(inbox).parts[:-1] if inbox else ()
     return folders[-1] if folders else None
+
+
+def number_at_end(name: str) -> str | None:
+    """The end of an account's number in the name of a folder or file: four digits that are the last
+    of it, and no year."""
+    match = re.search(r"(?<!\d)(\d{4})$", name)
+    return match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
 
 
 def has_mask(number: str) -> bool:

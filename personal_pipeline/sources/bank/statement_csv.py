@@ -27,6 +27,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
 from personal_pipeline.sources.bank.dialect import (
+    ColumnSign,
     Condition,
     Dialect,
     dialects_for,
@@ -40,6 +41,7 @@ from personal_pipeline.sources.bank.statement import (
     Statement,
     folder_of,
     has_mask,
+    number_at_end,
     rows_of,
     usable_id,
 )
@@ -232,7 +234,12 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     for problem in problems:
         yield Unreadable(problem, None)
     found = list(lines_of(table, lines))
-    reader = Reader.of(table, [line for line in found if isinstance(line, Line)], file)
+    reader = Reader.of(
+        table,
+        [line for line in found if isinstance(line, Line)],
+        file,
+        above=lines[: max(0, table.first_line - 1)],
+    )
     if reader.undecided_dates:
         raise UnreadableFile(_ask_for_date_format(table.dialect, reader.undecided_dates))
     for doubt in reader.doubts:
@@ -266,6 +273,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
                 end=None,
                 bookings=[booking for _, booking in booked_lines],
                 balances=list(reader.balances(booked_lines)),
+                made_at=f"{file.captured_at:%Y%m%d%H%M%S}",
             ),
             file.captured_at.date(),
         )
@@ -341,9 +349,17 @@ class Reader:
     """What was not certain, in sentences."""
     undecided_dates: tuple[str, ...] = ()
     """The formats of dates between which nothing decides; then none of its dates is to be used."""
+    out_sign: int = 1
+    """1 where what goes out is written as a positive number, in a column of its own or beside a
+    word; -1 where it is negative. The other sign is money that came back."""
+    in_sign: int = 1
+    owner: str | None = None
+    """The account, from the lines above the table."""
 
     @classmethod
-    def of(cls, table: Table, lines: Sequence[Line], file: DropFile) -> Reader:
+    def of(
+        cls, table: Table, lines: Sequence[Line], file: DropFile, above: Sequence[str] = ()
+    ) -> Reader:
         dialect = table.dialect
         columns, direction = dialect.columns, dialect.direction
         booked = [line for line in lines if not _matches(line, dialect.leave_out)]
@@ -378,7 +394,34 @@ class Reader:
             mark = said.mark
             doubts += [said.doubt] if said.doubt else []
         pattern = dates.pattern or date_pattern(dialect.date_format[0])
-        return cls(dialect, pattern, mark, tuple(doubts), dates.rivals)
+        reader = cls(dialect, pattern, mark, tuple(doubts), dates.rivals)
+        return replace(
+            reader,
+            out_sign=reader._usual_sign(booked, dialect.money_out_sign, out=True),
+            in_sign=reader._usual_sign(booked, dialect.money_in_sign, out=False),
+            owner=_owner(dialect, above),
+        )
+
+    def _usual_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> int:
+        """The sign that most amounts of one direction have."""
+        if declared != "auto":
+            return 1 if declared == "positive" else -1
+        columns, direction = self.dialect.columns, self.dialect.direction
+        column = columns.money_out if out else columns.money_in
+        if direction:
+            column = columns.amount if out else direction.in_amount or columns.amount
+            word = direction.out if out else direction.into
+            lines = [
+                line for line in lines if re.search(word, line.get(direction.column), re.IGNORECASE)
+            ]
+        votes = 0
+        for line in lines:
+            try:
+                number = self.number(line, column) if line.get(column) else Decimal(0)
+            except ValueError:
+                continue
+            votes += (number > 0) - (number < 0)
+        return 1 if votes >= 0 else -1
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -428,7 +471,7 @@ class Reader:
             )
             if not line.get(columns.money_out) and not line.get(columns.money_in):
                 raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
-            return abs(into) - abs(out), currency
+            return self.in_sign * into - self.out_sign * out, currency
         if direction is None:
             amount = self.number(line, columns.amount)
             if self.dialect.sign == "out_is_positive":
@@ -438,7 +481,7 @@ class Reader:
             return amount, currency
         said = line.get(direction.column)
         if re.search(direction.out, said, re.IGNORECASE):
-            amount = -abs(self.number(line, columns.amount))
+            amount = -self.out_sign * self.number(line, columns.amount)
             if line.get(columns.fee):
                 amount -= abs(self.number(line, columns.fee))
             return amount, currency
@@ -446,7 +489,8 @@ class Reader:
             raise ValueError(f"{direction.column}: expected a word for in or out")
         if line.get(direction.in_currency):
             currency = line.get(direction.in_currency).upper()
-        return abs(self.number(line, direction.in_amount or columns.amount)), currency
+        number = self.number(line, direction.in_amount or columns.amount)
+        return self.in_sign * number, currency
 
     def number(self, line: Line, column: str | None) -> Decimal:
         try:
@@ -460,6 +504,8 @@ class Reader:
         number = line.get(dialect.account.number) or None
         name = line.get(dialect.account.name) or None
         told_by = "the file"
+        if not number and not name:
+            name = self.owner
         if not number and not name:
             number, name, told_by = account_of_path(path, dialect)
         institution = line.get(dialect.account.institution) or dialect.institution
@@ -539,6 +585,12 @@ def _matches(line: Line, conditions: Sequence[Condition]) -> bool:
     )
 
 
+def _owner(dialect: Dialect, above: Sequence[str]) -> str | None:
+    pattern = dialect.account.above
+    found = (re.search(pattern, line, re.IGNORECASE) for line in above if pattern)
+    return next((match[1] for match in found if match), None)
+
+
 _NOT_AN_ACCOUNT = re.compile(
     r"^(?:activity|transactions?|statements?|export(?:ed)?|downloads?|history|report|account|"
     r"register|bank|credit|card|data|all|available|last|recent|months?|days?|year|ytd|posted|"
@@ -574,6 +626,4 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
 
 def _with_number(name: str, told_by: str) -> tuple[str | None, str | None, str]:
     """A name that ends in four digits holds the end of the account's number."""
-    match = re.search(r"(?<!\d)(\d{4})$", name)
-    number = match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
-    return number, name, told_by
+    return number_at_end(name), name, told_by

@@ -25,7 +25,11 @@ candidates as (
     from told as vague
     inner join told as clear
         on clear.vagueness < vague.vagueness
-        and clear.feed <> vague.feed
+        -- within a format only what the person put into a folder can be another one's
+        and (
+            clear.feed <> vague.feed
+            or (vague.told_by = 'the folder' and clear.told_by = 'the file')
+        )
         and (
             clear.last4 = vague.last4
             -- the person put both into one folder

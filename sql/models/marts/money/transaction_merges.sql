@@ -18,6 +18,8 @@ with recursive lines as (
             ''
         ) as currency,
         transactions.text,
+        {{ payee_word('transactions.text') }} as payee,
+        {{ letters_of('transactions.text') }} as letters,
         transactions.is_pending,
         transactions.corrects_id,
         transactions.correction
@@ -31,12 +33,24 @@ statements as (
         account_reference as listing,
         starts_on,
         ends_on,
+        -- a list may have been made within its last day, but not where the next one goes on
+        if(
+            exists (
+                select 1
+                from {{ ref('stg_bank__statements') }} as following
+                where
+                    following.account_reference = stated.account_reference
+                    and following.starts_on = stated.ends_on + 1
+            ),
+            ends_on,
+            ends_on - 1
+        ) as whole_until,
         transaction_keys,
         row_number() over (
             partition by account_reference
             order by ends_on, coalesce(made_at, ''), len(transaction_keys), record_key
         ) as age
-    from {{ ref('stg_bank__statements') }}
+    from {{ ref('stg_bank__statements') }} as stated
 ),
 
 listed as (
@@ -101,8 +115,11 @@ replacements_possible as (
         case
             when new.amount = old.amount and new.posted_on = old.posted_on then 0
             when new.source_id = old.source_id then 100000
-            else 200000
+            when new.text = old.text and new.posted_on = old.posted_on then 150000
+            when new.amount = old.amount then 200000
+            else 250000
         end
+        + if({{ may_be_one_payee('old', 'new') }}, 0, 20000)
         + 1000 * abs(new.posted_on - old.posted_on)
         + least(abs(new.place - old.place), 999) as cost
     from gone
@@ -114,8 +131,21 @@ replacements_possible as (
         and (
             (new.amount = old.amount and new.posted_on = old.posted_on)
             or (new.source_id = old.source_id and abs(new.posted_on - old.posted_on) <= 10)
-            -- posted later than it was announced
-            or (new.amount = old.amount and new.posted_on - old.posted_on between 1 and 5)
+            -- another amount in the same words: the bank mended it
+            or (new.text = old.text and new.text <> '' and new.posted_on = old.posted_on)
+            or (
+                new.posted_on - old.posted_on between 0 and 5
+                and {{ may_be_one_payee('old', 'new') }}
+                and (
+                    -- posted later than it was announced
+                    new.amount = old.amount
+                    -- and with the tip
+                    or (
+                        old.payee is not null and new.payee is not null
+                        and {{ with_a_tip('old', 'new') }}
+                    )
+                )
+            )
         )
         -- what stood beside it was another one
         and not exists (
@@ -130,8 +160,12 @@ steps as (
     select
         one as record_key,
         split_part(other, '/', 2) as is_now,
-        case when cost < 100000 then 'replaced' when cost < 200000 then 'revised' else 'moved' end
-            as rule
+        case
+            when cost < 100000 then 'replaced'
+            when cost < 200000 then 'revised'
+            when cost < 250000 then 'moved'
+            else 'revised'
+        end as rule
     from replaced
     union all
     select record_key, is_now, if(is_now is null, 'deleted', 'corrected') from corrected
@@ -156,14 +190,16 @@ ends as (
     having count(*) = count(line)
 ),
 
--- 3. Equal amounts of one day in different lists are the same, one by one: as many as the longest
--- list has. Within one list they are different.
+-- 3. Equal amounts of one day and payee in different lists are the same, one by one: as many as
+-- the longest list has. Within one list they are different.
 clustered as (
     select
         lines.*,
         lines.account_id || '/' || lines.currency || '/' || lines.amount || '/' || lines.posted_on
+        || '/' || coalesce(lines.payee, '')
         || '/' || row_number() over (
-            partition by lines.listing, lines.currency, lines.amount, lines.posted_on
+            partition by
+                lines.listing, lines.currency, lines.amount, lines.posted_on, lines.payee
             order by lines.text, lines.source_id, lines.record_key
         ) as cluster
     from lines
@@ -179,60 +215,64 @@ clusters as (
         amount,
         posted_on,
         list(distinct listing) as listings,
-        list(distinct transacted_on) filter (where transacted_on is not null) as transacted_on
+        list(distinct transacted_on) filter (where transacted_on is not null) as transacted_on,
+        arg_min(payee, record_key) as payee,
+        string_agg(letters, ' ' order by record_key) as letters
     from clustered
-    group by all
+    group by cluster, account_id, currency, amount, posted_on
 ),
 
--- 4. Formats differ in the day: one tells when it was paid, another when it was posted. Both are
--- one only where one list covers the other's day and lacks it there.
+-- Days on which an amount is found, each at most three days from the next.
+stretches as (
+    select
+        account_id,
+        currency,
+        amount,
+        posted_on,
+        sum(if(posted_on - before > 3, 1, 0)) over (
+            partition by account_id, currency, amount order by posted_on
+        ) as stretch
+    from (
+        select
+            account_id,
+            currency,
+            amount,
+            posted_on,
+            lag(posted_on) over (
+                partition by account_id, currency, amount order by posted_on
+            ) as before
+        from (select distinct account_id, currency, amount, posted_on from clusters)
+    )
+),
+
+-- 4. Formats differ in their words, and in the day: one tells when it was paid, another when it was
+-- posted. On different days both are one only where one list covers the other's day and lacks it
+-- there, and never where the texts name two payees.
 formats as (
     select account_id, count(distinct listing) as listings
     from lines
     group by account_id
 ),
 
-lonely as (
-    select clusters.*
-    from clusters
-    inner join formats using (account_id)
-    where len(clusters.listings) < formats.listings
-),
-
 covered as (
-    select distinct lonely.cluster, statements.listing
-    from lonely
+    select
+        clusters.cluster,
+        list(distinct statements.listing) as covering
+    from clusters
     inner join {{ ref('account_links') }} as links using (account_id)
     inner join statements
         on statements.listing = links.account_reference
-        and lonely.posted_on between statements.starts_on and statements.ends_on
+        and clusters.posted_on between statements.starts_on and statements.whole_until
+    group by clusters.cluster
 ),
 
--- joined by day, and not by a span of days: equal amounts are many
-near_days as (
-    select
-        *,
-        unnest(
-            list_distinct(
-                list_concat(
-                    list_transform([-3, -2, -1, 1, 2, 3], lambda days: posted_on + days),
-                    coalesce(transacted_on, [])
-                )
-            )
-        ) as near_on
-    from lonely
-),
-
-near_each_other as (
-    select a.cluster as one, b.cluster as other
-    from near_days as a
-    inner join lonely as b
-        on b.account_id = a.account_id
-        and b.currency = a.currency
-        and b.amount = a.amount
-        and b.posted_on = a.near_on
-        and b.posted_on <> a.posted_on
-        and not list_has_any(a.listings, b.listings)
+lonely as (
+    select clusters.*, stretches.stretch, coalesce(covered.covering, []) as covering
+    from clusters
+    inner join formats using (account_id)
+    inner join stretches using (account_id, currency, amount, posted_on)
+    left join covered using (cluster)
+    where len(clusters.listings) < formats.listings
 ),
 
 near_possible as (
@@ -243,31 +283,85 @@ near_possible as (
             when coalesce(list_contains(a.transacted_on, b.posted_on), false)
                 or coalesce(list_contains(b.transacted_on, a.posted_on), false) then 0
             else abs(a.posted_on - b.posted_on)
-        end as cost
-    from (
-        select one, other from near_each_other
-        union
-        select other, one from near_each_other
-    ) as pairs
-    inner join lonely as a on a.cluster = pairs.one
-    inner join lonely as b on b.cluster = pairs.other
-    where exists (
-        select 1
-        from covered
-        where
-            (covered.cluster = a.cluster and list_contains(b.listings, covered.listing))
-            or (covered.cluster = b.cluster and list_contains(a.listings, covered.listing))
-    )
+        end
+        -- of two that are as near, the one with the same name
+        + if(a.payee = b.payee, 0.0, 0.5) as cost
+    from lonely as a
+    inner join lonely as b on {{ may_be_one_transaction() }}
+    where
+        abs(a.posted_on - b.posted_on) <= 3
+        or coalesce(list_contains(a.transacted_on, b.posted_on), false)
+        or coalesce(list_contains(b.transacted_on, a.posted_on), false)
 ),
 
 {{ closest_pairs('near', 'near_possible') }},
 
+-- What is paid each day and posted on the next: all but the first and the last of a row of days
+-- find one of their own day, and these two are what is left.
+left_over as (
+    select *
+    from lonely
+    anti join near on near.one = lonely.cluster
+),
+
+ends_possible as (
+    select a.cluster as one, b.cluster as other, abs(a.posted_on - b.posted_on) as cost
+    from left_over as a
+    inner join left_over as b on {{ may_be_one_transaction() }}
+    where a.stretch = b.stretch and a.payee = b.payee
+),
+
+{{ closest_pairs('row_ends', 'ends_possible') }},
+
 merged as (
     select
         clustered.*,
-        least(clustered.cluster, coalesce(near.other, clustered.cluster)) as whole_cluster
+        least(clustered.cluster, coalesce(near.other, clustered.cluster)) as near_cluster
     from clustered
-    left join near on near.one = clustered.cluster
+    left join (select * from near union all select * from row_ends) as near
+        on near.one = clustered.cluster
+),
+
+-- 5. What is left of one day and amount is the same in whatever words, again one by one: those that
+-- most lists have come first.
+dated as (
+    select
+        *,
+        first_value(posted_on) over (
+            partition by near_cluster order by feed <> 'ofx', feed, posted_on, record_key
+        ) as near_on,
+        count(*) over (partition by near_cluster) as lists
+    from merged
+),
+
+placed as (
+    select
+        *,
+        max(place) over (partition by near_cluster) as near_place
+    from (
+        select
+            *,
+            row_number() over (
+                partition by listing, currency, amount, near_on
+                order by lists desc, near_cluster
+            ) as place
+        from dated
+    )
+),
+
+whole as (
+    select
+        *,
+        if(
+            count(*) over (
+                partition by account_id, currency, amount, near_on, near_place
+            ) = count(distinct listing) over (
+                partition by account_id, currency, amount, near_on, near_place
+            ),
+            account_id || '/' || currency || '/' || amount || '/' || near_on || '/' || near_place,
+            near_cluster
+        ) as whole_cluster
+    from placed
 ),
 
 -- OFX has more fields than any CSV, so its line stands for the transaction
@@ -280,31 +374,89 @@ standing as (
         first_value(posted_on) over (
             partition by whole_cluster order by feed <> 'ofx', feed, posted_on, record_key
         ) as stands_on
-    from merged
+    from whole
 ),
 
--- 5. What was pending is never counted itself.
-pending_matches as (
+-- 6. What was pending ends: it is posted, or a later list of its day lacks it, or a list still has
+-- it two weeks later, and then it is meant to stay.
+pending_possible as (
     select
-        pending.record_key,
-        standing.transaction_id
+        pending.record_key as one,
+        -- one to one within each list
+        pending.listing || '/' || standing.transaction_id as other,
+        min(
+            case
+                when standing.source_id = pending.source_id and standing.listing = pending.listing
+                    then 0
+                when standing.amount = pending.amount then 1000
+                else 2000
+            end
+            + if({{ may_be_one_payee('pending', 'standing') }}, 0, 500)
+            + abs(standing.posted_on - pending.posted_on)
+        ) as cost
     from lines as pending
     inner join standing
         on standing.account_id = pending.account_id
         and standing.currency = pending.currency
+        and standing.posted_on - pending.posted_on between -1 and 10
+    where
+        pending.is_pending
         and (
             (standing.source_id = pending.source_id and standing.listing = pending.listing)
             or standing.amount = pending.amount
+            or (
+                pending.payee is not null and standing.payee is not null
+                and {{ may_be_one_payee('pending', 'standing') }}
+                and {{ with_a_tip('pending', 'standing') }}
+            )
         )
-        and standing.posted_on - pending.posted_on between -1 and 10
-    where pending.is_pending
-    qualify row_number() over (
-        partition by pending.record_key
-        order by
-            coalesce(standing.source_id = pending.source_id, false) desc,
-            abs(standing.posted_on - pending.posted_on),
-            standing.transaction_id
-    ) = 1
+    group by pending.record_key, pending.listing, standing.transaction_id
+),
+
+{{ closest_pairs('posted', 'pending_possible') }},
+
+never_posted as (
+    select
+        lines.*,
+        exists (
+            select 1
+            from statements as later
+            where
+                later.listing = lines.listing
+                and later.age > last_listed.age
+                and lines.posted_on between later.starts_on and later.ends_on
+        ) as is_missed,
+        coalesce(last_listed.ends_on - lines.posted_on >= 14, false) as is_old
+    from lines
+    left join last_listed using (record_key)
+    anti join posted on posted.one = lines.record_key
+    where lines.is_pending
+),
+
+pending_ends as (
+    select one as record_key, split_part(other, '/', 2) as transaction_id, 'pending' as rule
+    from posted
+    union all
+    select record_key, null, if(is_missed, 'lapsed', 'open')
+    from never_posted
+    where is_missed or not is_old
+    union all
+    select
+        record_key,
+        first_value(record_key) over (
+            partition by account_id, currency, amount, posted_on, place
+            order by feed <> 'ofx', feed, record_key
+        ),
+        'stands'
+    from (
+        select
+            *,
+            row_number() over (
+                partition by listing, currency, amount, posted_on order by text, record_key
+            ) as place
+        from never_posted
+        where is_old and not is_missed
+    )
 )
 
 select
@@ -315,10 +467,11 @@ select
     lines.posted_on,
     lines.amount,
     nullif(lines.currency, '') as currency,
-    coalesce(standing.transaction_id, pending_matches.transaction_id) as transaction_id,
+    coalesce(standing.transaction_id, pending_ends.transaction_id) as transaction_id,
     case
-        when lines.is_pending and pending_matches.transaction_id is null then 'open'
-        when lines.is_pending then 'pending'
+        when pending_ends.rule = 'stands' and pending_ends.transaction_id <> lines.record_key
+            then 'same day'
+        when lines.is_pending then pending_ends.rule
         when lines.correction = 'DELETE' then 'deleted'
         when steps.rule is not null then steps.rule
         when standing.transaction_id = lines.record_key then 'stands'
@@ -326,27 +479,34 @@ select
         else 'near day'
     end as rule,
     case
-        when lines.is_pending and pending_matches.transaction_id is null
+        when pending_ends.rule = 'open'
             then 'it was pending, and no statement has it as posted yet: not counted'
-        when lines.is_pending
-            then 'it was pending; the same amount, or its id, was posted within ten days'
+        when pending_ends.rule = 'lapsed'
+            then 'it was pending; a later list of its day lacks it, and nothing like it was posted: '
+                || 'not counted'
+        when pending_ends.rule = 'pending'
+            then 'it was pending; its id, its amount, or that with a tip, was posted within ten days'
+        when pending_ends.rule = 'stands'
+            then 'a list still calls it pending two weeks later, and nothing like it was posted: '
+                || 'counted'
         when lines.correction = 'DELETE' or steps.rule = 'deleted'
             then 'the bank deleted it by a later correction'
         when steps.rule = 'corrected' then 'the bank replaced it by a later correction'
         when steps.rule = 'replaced'
             then 'a later list of the same days lacks it, and has its amount on its day instead'
         when steps.rule = 'revised'
-            then 'a later list of the same days has its id with another amount or day'
+            then 'a later list of the same days lacks it, and has its id or its text instead, with '
+                || 'another amount or day'
         when steps.rule = 'moved'
             then 'a later list of the same days lacks it, and has its amount up to five days later'
         when standing.transaction_id = lines.record_key then 'it stands for the transaction'
         when standing.stands_on = lines.posted_on
             then 'another format of the same account has its amount on its day'
-        else 'another format of the same account has its amount, within three days or on the day '
-            || 'of payment'
+        else 'another format of the same account has its amount, within three days, on the day of '
+            || 'payment, or at the end of a row of equal amounts'
     end as reason
 from lines
 left join ends using (record_key)
 left join standing on standing.record_key = ends.line
-left join pending_matches on pending_matches.record_key = lines.record_key
+left join pending_ends on pending_ends.record_key = lines.record_key
 left join steps on steps.record_key = lines.record_key

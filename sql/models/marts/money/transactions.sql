@@ -1,4 +1,4 @@
-with members as (
+with recursive members as (
     select
         merges.transaction_id,
         merges.account_id,
@@ -32,6 +32,7 @@ known as (
         coalesce(
             min(check_number) filter (where rule = 'stands'), min(check_number)
         ) as check_number,
+        lower(coalesce(min(kind) filter (where rule = 'stands'), min(kind), '')) as line_kind,
         string_agg(text, ' ' order by record_key) as text,
         count(*) as lines,
         list_sort(list_distinct(list(feed))) as feeds
@@ -51,24 +52,145 @@ fitting as (
     group by known.transaction_id
 ),
 
--- opposite amounts on two accounts of the person, unless a rule says that it is none
-transfers_possible as (
+-- what kind of account a line stands on, what kind of line it is, and what its words say
+hinted as (
     select
-        sent.transaction_id as one,
-        received.transaction_id as other,
-        abs(received.posted_on - sent.posted_on) as cost
-    from known as sent
-    inner join known as received
+        known.*,
+        accounts.kind as account_kind,
+        accounts.bank,
+        fitting.is_transfer as is_transfer_by_rule,
+        coalesce(
+            regexp_matches(known.line_kind, '^((buy|sell)(stock|mf|debt|opt|other)|closureopt|retofcap)$')
+            or (
+                accounts.kind = 'broker'
+                and {{ says_trade("known.line_kind || ' ' || known.text") }}
+                -- a dividend that is put into shares again came in all the same
+                and not (known.amount > 0 and {{ says_yield("known.line_kind || ' ' || known.text") }})
+                and not {{ says_yield('known.line_kind') }}
+            ),
+            false
+        ) as is_trade,
+        known.line_kind = 'xfer' or {{ says_transfer("known.line_kind || ' ' || known.text") }}
+            as says_transfer,
+        {{ says_payment("known.line_kind || ' ' || known.text") }} as says_payment,
+        {{ says_stranger('known.text') }}
+            or known.line_kind in (
+                'pos', 'fee', 'srvchg', 'int', 'div', 'sale', 'return', 'refund', 'purchase',
+                'interest', 'income', 'invexpense'
+            ) as says_stranger
+    from known
+    left join fitting using (transaction_id)
+    left join {{ ref('accounts') }} as accounts on accounts.account_id = known.account_id
+),
+
+-- Opposite amounts on two accounts of the person are a coincidence until something says that money
+-- moved: the person's rule, words on either side, or a card or broker on one side.
+opposite as (
+    select
+        sent.transaction_id as sent_id,
+        received.transaction_id as received_id,
+        sent.currency,
+        received.amount,
+        least(sent.account_id, received.account_id) as one_account,
+        greatest(sent.account_id, received.account_id) as other_account,
+        sent.posted_on as sent_on,
+        received.posted_on as received_on,
+        coalesce(sent.is_transfer_by_rule, false)
+            or sent.says_transfer
+            or sent.account_kind = 'broker'
+            or {{ names_bank_of('sent', 'received') }} as sent_says,
+        coalesce(received.is_transfer_by_rule, false)
+            or received.says_transfer
+            or received.account_kind = 'broker'
+            or {{ names_bank_of('received', 'sent') }} as received_says,
+        sent.says_payment as is_payment_sent,
+        received.says_payment as is_payment_received,
+        received.account_kind = 'card' as is_to_card,
+        (sent.says_stranger and sent.is_transfer_by_rule is null)
+            or (received.says_stranger and received.is_transfer_by_rule is null) as is_strange
+    from hinted as sent
+    inner join hinted as received
         on received.amount = -sent.amount
         and received.account_id <> sent.account_id
         and received.currency is not distinct from sent.currency
-        and abs(received.posted_on - sent.posted_on) <= 5
-    left join fitting as sent_rule on sent_rule.transaction_id = sent.transaction_id
-    left join fitting as received_rule on received_rule.transaction_id = received.transaction_id
+        and abs(received.posted_on - sent.posted_on) <= 31
     where
         sent.amount < 0
-        and coalesce(sent_rule.is_transfer, true)
-        and coalesce(received_rule.is_transfer, true)
+        and not sent.is_trade
+        and not received.is_trade
+        -- the person's rule says that it is none
+        and coalesce(sent.is_transfer_by_rule, true)
+        and coalesce(received.is_transfer_by_rule, true)
+),
+
+judged as (
+    select
+        *,
+        not is_strange
+        and (
+            sent_says
+            or received_says
+            or (is_payment_sent and is_payment_received)
+            or (is_to_card and (is_payment_sent or is_payment_received))
+        ) as is_likely,
+        abs(received_on - sent_on) as days
+    from opposite
+),
+
+-- the same amount again and again, each at most five days from the next
+moving_days as (
+    select
+        one_account,
+        other_account,
+        currency,
+        amount,
+        day,
+        sum(if(day - before > 5, 1, 0)) over (
+            partition by one_account, other_account, currency, amount order by day
+        ) as stretch
+    from (
+        select
+            *,
+            lag(day) over (
+                partition by one_account, other_account, currency, amount order by day
+            ) as before
+        from (
+            select one_account, other_account, currency, amount, sent_on as day
+            from judged
+            where is_likely
+            union
+            select one_account, other_account, currency, amount, received_on
+            from judged
+            where is_likely
+        )
+    )
+),
+
+transfers_possible as (
+    select
+        judged.sent_id as one,
+        judged.received_id as other,
+        judged.days
+        + if(
+            (judged.sent_says or judged.is_payment_sent)
+            and (judged.received_says or judged.is_payment_received),
+            0.0,
+            0.5
+        ) as cost
+    from judged
+    left join moving_days as sent
+        on sent.one_account = judged.one_account
+        and sent.other_account = judged.other_account
+        and sent.currency is not distinct from judged.currency
+        and sent.amount = judged.amount
+        and sent.day = judged.sent_on
+    left join moving_days as received
+        on received.one_account = judged.one_account
+        and received.other_account = judged.other_account
+        and received.currency is not distinct from judged.currency
+        and received.amount = judged.amount
+        and received.day = judged.received_on
+    where judged.is_likely and (judged.days <= 5 or sent.stretch = received.stretch)
 ),
 
 {{ closest_pairs('pairs', 'transfers_possible') }},
@@ -77,6 +199,43 @@ transfers as (
     select one as transaction_id, other as transfer_with from pairs
     union all
     select other, one from pairs
+),
+
+-- nothing says that money moved, and nothing says that it did not: the person is asked
+perhaps_possible as (
+    select sent_id as one, received_id as other, days as cost
+    from judged
+    anti join pairs as sent on sent.one = judged.sent_id
+    anti join pairs as received on received.other = judged.received_id
+    where days <= 5 and not is_likely and not is_strange
+),
+
+{{ closest_pairs('perhaps', 'perhaps_possible') }},
+
+asked as (
+    select one as transaction_id, other as perhaps_with from perhaps
+    union all
+    select other, one from perhaps
+),
+
+kinds as (
+    select
+        hinted.transaction_id,
+        case
+            when hinted.is_transfer_by_rule or transfers.transfer_with is not null then 'transfer'
+            when hinted.is_trade then 'trade'
+            -- what comes in on a card is its bill that is paid, or something that was given back
+            when hinted.amount > 0
+                and hinted.account_kind = 'card'
+                and hinted.says_payment
+                and not hinted.says_stranger
+                and hinted.is_transfer_by_rule is null then 'transfer'
+            when hinted.amount < 0 then 'spending'
+            when hinted.amount > 0 then 'income'
+            else 'none'
+        end as kind
+    from hinted
+    left join transfers using (transaction_id)
 )
 
 select
@@ -91,27 +250,25 @@ select
     known.description,
     known.memo,
     known.check_number,
-    case
-        when fitting.is_transfer or transfers.transfer_with is not null then 'transfer'
-        when known.amount < 0 then 'spending'
-        when known.amount > 0 then 'income'
-        else 'none'
-    end as kind,
+    kinds.kind,
     coalesce(
         fitting.category,
-        case when transfers.transfer_with is not null then 'Transfer' end,
+        case when kinds.kind = 'transfer' then 'Transfer' end,
         known.bank_category
     ) as category,
     case
         when fitting.category is not null then 'rule'
-        when transfers.transfer_with is not null then 'transfer'
+        when kinds.kind = 'transfer' then 'transfer'
         when known.bank_category is not null then 'bank'
     end as category_from,
     transfers.transfer_with,
+    asked.perhaps_with,
     known.feeds,
     known.lines
 from known
+inner join kinds using (transaction_id)
 left join fitting using (transaction_id)
 left join transfers using (transaction_id)
+left join asked using (transaction_id)
 left join {{ ref('accounts') }} as accounts on accounts.account_id = known.account_id
 where {{ partition_window(month_of('known.posted_on')) }}
