@@ -292,6 +292,26 @@ def test_an_id_that_a_file_uses_twice_means_nothing(money: Money) -> None:
     assert money.counted() == counted(lines)
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_same_id_is_one_transaction_whatever_the_day(money: Money, swapped: bool) -> None:
+    # of the first file nothing decided which number is the month
+    wrong = [Line(on("2024-05-04"), "-12.00", "CINEMA", "8XR42871KP"), *JANUARY]
+    right = [Line(on("2024-04-05"), "-12.00", "CINEMA", "8XR42871KP")]
+    files = [
+        ofx(wrong[:1], "2024-05-04", "2024-05-04"),
+        ofx(right, "2024-04-01", "2024-05-30"),
+        ofx(JANUARY, "2024-01-01", "2024-01-31"),
+    ]
+    money.drop(*(reversed(files) if swapped else files)).build()
+    assert money.counted() == counted([*JANUARY, *right])
+    # another amount is another transaction: the bank counts its ids anew
+    money.empty()
+    money.drop(files[0])
+    other = [Line(on("2024-04-05"), "-13.00", "CINEMA", "8XR42871KP")]
+    money.drop(ofx(other, "2024-04-01", "2024-04-30")).build()
+    assert money.counted() == counted([*wrong[:1], *other])
+
+
 def test_a_tip_that_was_added_later_counts_once(money: Money) -> None:
     money.drop(ofx([Line(on("2024-01-10"), "-20.00", "DINER", "f1")], "2024-01-01", "2024-01-12"))
     money.drop(ofx([Line(on("2024-01-11"), "-24.00", "DINER", "f1")], "2024-01-01", "2024-01-31"))

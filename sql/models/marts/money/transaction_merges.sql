@@ -156,6 +156,40 @@ replacements_possible as (
 
 {{ closest_pairs('replaced', 'replacements_possible') }},
 
+-- The same id on another day is the same, also where the lists have no day in common: of one of them
+-- day and month were exchanged. An id that is short, or that a list has twice, is counted anew in
+-- every file and means nothing.
+used_twice as (
+    select distinct lines.listing, lines.source_id
+    from listed
+    inner join lines using (record_key)
+    group by lines.listing, lines.source_id, listed.statement
+    having count(*) > 1
+),
+
+same_id as (
+    select old.record_key, new.record_key as is_now
+    from ranked as old
+    inner join last_listed as before on before.record_key = old.record_key
+    inner join ranked as new
+        on new.listing = old.listing
+        and new.source_id = old.source_id
+        and new.amount = old.amount
+        and new.currency = old.currency
+        and new.text = old.text
+        and new.record_key <> old.record_key
+    inner join last_listed as later
+        on later.record_key = new.record_key
+        and later.age > before.age
+    anti join used_twice
+        on used_twice.listing = old.listing
+        and used_twice.source_id = old.source_id
+    anti join corrected on corrected.record_key = old.record_key
+    anti join replaced on replaced.one = old.record_key
+    where len(old.source_id) >= 8
+    qualify row_number() over (partition by old.record_key order by later.age desc) = 1
+),
+
 steps as (
     select
         one as record_key,
@@ -169,6 +203,8 @@ steps as (
     from replaced
     union all
     select record_key, is_now, if(is_now is null, 'deleted', 'corrected') from corrected
+    union all
+    select record_key, is_now, 'same id' from same_id
 ),
 
 -- a replacement may have been replaced in its turn
@@ -497,6 +533,8 @@ select
         when steps.rule = 'revised'
             then 'a later list of the same days lacks it, and has its id or its text instead, with '
                 || 'another amount or day'
+        when steps.rule = 'same id'
+            then 'a later list has its id, amount and text, on another day'
         when steps.rule = 'moved'
             then 'a later list of the same days lacks it, and has its amount up to five days later'
         when standing.transaction_id = lines.record_key then 'it stands for the transaction'
