@@ -244,6 +244,18 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True)
+class UndecidedTransfer:
+    """What left one own account and perhaps came to another."""
+
+    day: date
+    account: str
+    to_account: str
+    to_day: date
+    currency: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class BodyDay:
     """One UTC day of a body. None: not measured. The newest day that the phone told of was not over
     then: its amounts (steps, distance, energy, exercise) are not known."""
@@ -344,6 +356,7 @@ class Figures:
     money_months: list[MoneyMonth]
     spending_days: list[SpendingDay]
     largest_spending: list[Spending]
+    undecided_transfers: list[UndecidedTransfer]
     body_days: list[BodyDay]
     measured_twice: list[MeasuredTwice]
     workouts: list[Workout]
@@ -393,6 +406,7 @@ def _figures(
         money_months=read("money_months", MoneyMonth, "transactions"),
         spending_days=read("spending_days", SpendingDay, "transactions"),
         largest_spending=read("largest_spending", Spending, "transactions", "accounts_daily"),
+        undecided_transfers=read("undecided_transfers", UndecidedTransfer, "transactions"),
         body_days=read("body_days", BodyDay, "health_daily"),
         measured_twice=read("measured_twice", MeasuredTwice, "health_overlaps"),
         workouts=read("workouts", Workout, "activities"),

@@ -62,7 +62,7 @@ TABLES = {
     "transactions": """
         month date, transaction_id varchar, account_id varchar, account varchar, posted_on date,
         amount decimal(18, 3), currency varchar, description varchar, kind varchar,
-        category varchar, transfer_with varchar""",
+        category varchar, transfer_with varchar, perhaps_with varchar""",
     "health_daily": """
         month date, day date, steps bigint, distance_walking_running_km double,
         active_energy_kcal double, exercise_minutes double, heart_rate_lowest double,

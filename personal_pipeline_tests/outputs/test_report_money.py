@@ -186,6 +186,27 @@ def test_largest_payments_without_what_the_bank_writes(page: HtmlElement, marts:
     assert SECRET not in build(marts, BOARD)
 
 
+def test_what_may_be_a_transfer_is_asked(page: HtmlElement, tmp_path: Path) -> None:
+    assert "Transfers between your own accounts?" not in words(section(page, "money"))
+    gone = booking(date(2026, 11, 17), "-55.00", "spending", None, perhaps_with="come")
+    come = booking(date(2026, 11, 19), "55.00", "income", None, perhaps_with="gone", account=CARD)
+    marts = write_marts(
+        tmp_path / "warehouse.duckdb",
+        accounts_daily=DAYS,
+        transactions=[
+            {**gone, "transaction_id": "gone"},
+            {**come, "transaction_id": "come"},
+        ],
+    )
+    asked = page_of(build(marts, BOARD))
+    assert table(asked, "Equal amounts of two accounts within five days, USD") == [
+        ["From", "Left on", "To", "Came on", "Amount"],
+        [CHECKING, "17 Nov 2026", CARD, "19 Nov 2026", "$55.00"],
+    ]
+    assert "transfer: true" in words(section(asked, "money"))
+    assert SECRET not in build(marts, BOARD)
+
+
 def test_income_against_spending(page: HtmlElement) -> None:
     assert table(page, "Income and spending by month, USD")[1:] == [
         ["Nov 2026 (so far)", "$2,000.00", "$840.00", "+$1,160.00", "2"],

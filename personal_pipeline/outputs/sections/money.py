@@ -95,6 +95,7 @@ def money_section(figures: Figures, board: Sequence[StreamState]) -> Section:
         if until is not None:
             blocks.append(_spending(figures, accounts, untold, currency, until))
             blocks.append(_largest(figures, currency, until))
+            blocks.append(_undecided(figures, currency))
         months = [each for each in figures.money_months if each.currency == currency]
         blocks.append(_income_and_spending(months, untold, currency, until))
     return Section(
@@ -416,6 +417,36 @@ def _largest(figures: Figures, currency: str, until: date) -> Block | None:
                         money(each.spent, currency),
                     )
                     for each in largest
+                ),
+                marts=(TRANSACTIONS,),
+                folded=False,
+                cards=True,
+            ),
+        ),
+    )
+
+
+def _undecided(figures: Figures, currency: str) -> Block | None:
+    found = [each for each in figures.undecided_transfers if each.currency == currency]
+    if not found:
+        return None
+    return Block(
+        title=f"Transfers between your own accounts? {currency.upper()}",
+        text="Nothing says whether these are: both sides count as spending and income. A rule in "
+        "categories.yaml decides: transfer: true, or a category.",
+        tables=(
+            Table(
+                caption=f"Equal amounts of two accounts within five days, {currency.upper()}",
+                columns=columns("From", "Left on", "To", "Came on", "Amount", words=4),
+                rows=tuple(
+                    cells(
+                        each.account,
+                        short_day(each.day),
+                        each.to_account,
+                        short_day(each.to_day),
+                        money(each.amount, currency),
+                    )
+                    for each in found
                 ),
                 marts=(TRANSACTIONS,),
                 folded=False,
