@@ -32,7 +32,7 @@ from personal_pipeline.sources.bank.statement_csv import read_csv, recognise_csv
 _STREAMS = (
     DropStream(
         name="accounts",
-        code_version="2",
+        code_version="3",
         description=(
             "One row is an account as the statements of a month tell it, with its number. Filed "
             "under the month in which the statement ends."
@@ -41,7 +41,7 @@ _STREAMS = (
     ),
     DropStream(
         name="statements",
-        code_version="2",
+        code_version="3",
         description=(
             "One row is the list of one account in one file: from which day to which it is "
             "complete, and the keys of its transactions. Filed under the month in which it ends."
@@ -49,7 +49,7 @@ _STREAMS = (
     ),
     DropStream(
         name="balances",
-        code_version="2",
+        code_version="3",
         description=(
             "One row is an account, a day and what the bank says that it held at the end of it, in "
             "whole units of the currency. Filed under the month of the day."
@@ -57,7 +57,7 @@ _STREAMS = (
     ),
     DropStream(
         name="transactions",
-        code_version="2",
+        code_version="3",
         description=(
             "One row is a line of a statement, pending ones too; what leaves the account is "
             "negative, in whole units of the currency. Days are those of the bank. The same "
