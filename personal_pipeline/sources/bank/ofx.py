@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -324,7 +324,7 @@ def _is_of_a_card(root: Tag) -> bool:
     return any(tag.name in ("CREDITCARDMSGSRSV1", "CCSTMTTRNRS") for tag in root.below())
 
 
-def _accounts_told(tag: Tag, without: Container[str] = ()) -> set[str | None]:
+def _accounts_told(tag: Tag, without: Iterable[str] = ()) -> set[str | None]:
     """The numbers of the accounts below a tag that are its own; None for one without a number.
     Those within transactions are of the other side."""
     within = {*_LINES, *_OUT, *_IN, *_NO_CASH, *without}

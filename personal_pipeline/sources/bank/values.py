@@ -305,6 +305,12 @@ def amount_of(text: str, mark: str | None = None, currency: str | None = None) -
     return found
 
 
+def says_direction(text: str) -> bool:
+    """Whether an amount has CR or DR beside it: it says itself whether it came in or went out, and
+    its number has our sign."""
+    return bool(_CREDIT_OR_DEBIT.search(_plain(text))) and is_amount(text)
+
+
 def is_amount(text: str) -> bool:
     """Whether a cell holds an amount, under whatever decimal mark."""
     return bool(_cell(text).readings)
