@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
-from personal_pipeline.ingest.delimited import DELIMITERS, rows
+from personal_pipeline.ingest.delimited import DELIMITERS, lines_in, rows
 from personal_pipeline.shown import shown
 from personal_pipeline.sources.bank.dialect import (
     BadDeclaration,
@@ -135,7 +136,9 @@ def explain_csv(file: DropFile) -> Explained | None:
         content = file.content(LARGEST_FILE_BYTES)
     except (OSError, UnreadableFile):
         return None
-    lines = decoded(content).splitlines(keepends=True)
+    lines = lines_in(decoded(content))
+    if not _any_date(lines[: HEADER_WITHIN_LINES + ROWS_TO_JUDGE]):
+        return None
     found: list[Explained] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
         if len(line) > LONGEST_HEADER:
@@ -151,6 +154,17 @@ def explain_csv(file: DropFile) -> Explained | None:
     return found[0] if found else _headless(lines)
 
 
+def _any_date(lines: Sequence[str]) -> bool:
+    """Whether a cell is a date: else no header need be looked for."""
+    return any(
+        _is_date(cell)
+        for delimiter in DELIMITERS
+        if any(delimiter in line for line in lines)
+        for row in rows(lines, delimiter)
+        for cell in row.cells or ()
+    )
+
+
 def _by_header(
     file: DropFile, content: bytes, lines: Sequence[str], place: int, delimiter: str
 ) -> Explained | None:
@@ -159,7 +173,7 @@ def _by_header(
     # a file without a header has values for names
     if not 1 < len([cell for cell in header if cell.strip()]) <= MOST_COLUMNS:
         return None
-    if any(is_amount(cell) or is_date_column(_only(cell)) for cell in header if cell.strip()):
+    if any(is_amount(cell) or _is_date(cell) for cell in header if cell.strip()):
         return None
     following = lines[place + 1 : place + 1 + ROWS_TO_JUDGE]
     width = len(header)
@@ -180,13 +194,15 @@ def _by_header(
     return _tried(_Attempt(file, content, lines, columns, guess))
 
 
-def _only(cell: str) -> Column:
-    return Column(0, "", "", [cell.strip()])
+@lru_cache(maxsize=100_000)
+def _is_date(cell: str) -> bool:
+    # no date is without a digit, and most cells of a table of words are
+    return bool(re.search(r"\d", cell)) and is_date_column(Column(0, "", "", [cell.strip()]))
 
 
 def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     """Without totals and legal texts: rows that have a date somewhere."""
-    dated = [row for row in body if any(is_date_column(_only(cell)) for cell in row)]
+    dated = [row for row in body if any(map(_is_date, row))]
     return dated or [*body]
 
 
@@ -197,7 +213,7 @@ def _headless(lines: Sequence[str]) -> Explained | None:
         like = [
             row
             for row in body
-            if any(is_date_column(_only(cell)) for cell in row)
+            if any(map(_is_date, row))
             and any(is_amount(cell) and re.search(r"[.,]\d\d$", cell) for cell in row)
         ]
         if body and len(like) == len(body):
@@ -470,7 +486,7 @@ def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None)
         dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
     except BadDeclaration:
         return None
-    lines = decoded(attempt.content, dialect.encoding).splitlines(keepends=True)
+    lines = lines_in(decoded(attempt.content, dialect.encoding))
     if most and len(lines) > most:
         lines = [*lines[:most], *lines[-LAST_LINES:]]
     table = table_of(lines, [dialect])

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
+from personal_pipeline.ingest.delimited import DELIMITERS, lines_in, rows, unique_names
 from personal_pipeline.sources.bank.dialect import (
     ColumnSign,
     Condition,
@@ -47,6 +47,7 @@ from personal_pipeline.sources.bank.statement import (
 )
 from personal_pipeline.sources.bank.values import (
     LARGEST_FILE_BYTES,
+    MARKS,
     OLD_ENCODINGS,
     DateHints,
     amount_of,
@@ -135,7 +136,7 @@ def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str
     its content shows. None when no dialect knows it."""
     found: list[tuple[Table, list[str]]] = []
     for encoding in {dialect.encoding: None for dialect in dialects}:
-        lines = decoded(content, encoding).splitlines(keepends=True)
+        lines = lines_in(decoded(content, encoding))
         some = [dialect for dialect in dialects if dialect.encoding == encoding]
         if table := table_of(lines, some):
             found.append((table, lines))
@@ -145,7 +146,7 @@ def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str
     ]
     if foreign and not found:
         for encoding in OLD_ENCODINGS:
-            lines = decoded(content, encoding).splitlines(keepends=True)
+            lines = lines_in(decoded(content, encoding))
             if table := table_of(lines, foreign):
                 return table, lines
     return max(
@@ -200,7 +201,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     table, lines = found
     some = list(lines_of(table, lines[: table.first_line + ROWS_TO_TRY]))
     reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
-    if not _any_readable(reader, some):
+    if not _any_readable(reader, some) and not reader.undecided_dates:
         return None
     name, title = table.dialect.name, table.dialect.title
     if table.unknown:
@@ -214,14 +215,16 @@ def recognise_csv(file: DropFile) -> Claim | None:
 
 
 def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
-    """Whether a row can be read, or there is none to read."""
+    """Whether a row can be read, or could be if the person answered, or there is none to read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
-    for line in booked:
-        try:
-            reader.booking(line)
-        except ValueError:
-            continue
-        return True
+    marks: list[str | None] = [reader.mark] if reader.mark else [None, *MARKS]
+    for each in (replace(reader, mark=mark) for mark in marks):
+        for line in booked:
+            try:
+                each.booking(line)
+            except ValueError:
+                continue
+            return True
     return not booked
 
 
@@ -265,6 +268,9 @@ def read_csv(file: DropFile) -> Iterator[Item]:
             unreadable.append(Unreadable(f"line {line.number}: {error}", line.cells))
             continue
         statements[reader.account(line, file.path)].append((line, booking))
+    if booked and not statements and reader.mark is None:
+        asked = " ".join(reader.doubts)
+        raise UnreadableFile(f"{table.dialect.title}: {asked} {_answer_in(table.dialect)}")
     if booked and not statements:
         raise UnreadableFile(
             f"{table.dialect.title}: no row can be read. Expected dates like "
@@ -296,12 +302,18 @@ def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
             break
         body.append(line)
     width = len(table.names)
+    fewest: int | None = None
     for row in rows(body, table.delimiter, width, table.first_line + 1):
         if row.cells is None:
             yield Unreadable(f"line {row.line}: quotes that do not match", row.text)
             continue
         if not any(cell.strip() for cell in row.cells):
             continue
+        if len(row.cells) < (fewest or width) and not row.text.endswith(("\r", "\n")):
+            # what is cut may be a part of an amount
+            yield Unreadable(f"line {row.line}: the file breaks off in it", row.text)
+            continue
+        fewest = min(fewest or len(row.cells), len(row.cells))
         cells = row.cells[:width] if not any(row.cells[width:]) else row.cells
         # blank cells at the end may be left out, and a comma at the end adds one
         if len(cells) > width or len(cells) < min(width, 2):

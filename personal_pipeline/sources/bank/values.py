@@ -370,6 +370,9 @@ def date_pattern(format_: str) -> re.Pattern[str]:
             raise ValueError(f"{piece} is not one of {', '.join(_PART)}")
         part = _PART.get(piece, re.escape(piece))
         pattern += part.replace("{1,2}", "{2}") if tight else part
+    codes = re.findall(r"%.", format_)
+    if len(codes) != len(set(codes)):
+        raise ValueError("expected each of %Y, %m, %d and the like once")
     found = re.compile(pattern + r"(?!\d)")
     names = set(found.groupindex)
     if not ({"Y", "y"} & names and {"m", "b"} & names and "d" in names):
