@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 
 DELIMITERS = (",", ";", "\t", "|")
 """What separates cells, likeliest first: spreadsheets of some countries write semicolons."""
+
+
+MOST_LINES_OF_A_ROW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,12 @@ def header_cells(header_line: str, delimiter: str) -> list[str]:
     return []
 
 
+def lines_in(text: str) -> list[str]:
+    """The lines of a text with their ends, which are those of files only: a cell may hold U+2028, a
+    form feed or another sign that ``str.splitlines`` takes for an end."""
+    return list(io.StringIO(text, newline=""))
+
+
 def rows(
     lines: Iterable[str], delimiter: str, width: int | None = None, first_line: int = 1
 ) -> Iterator[Row]:
@@ -64,7 +74,8 @@ def rows(
 
     A quoted cell may span lines, so a quote too many swallows the rows after it: when a row of
     several lines is malformed or has not ``width`` cells, its first line alone is given as
-    unreadable, and the others are read again.
+    unreadable, and the others are read again. So it is where it has more than
+    ``MOST_LINES_OF_A_ROW``, or a file whose every line opens a quote takes for ever.
     """
     source = iter(lines)
     waiting: deque[str] = deque()
@@ -95,3 +106,5 @@ def _feed(waiting: deque[str], source: Iterator[str], taken: list[str]) -> Itera
             return
         taken.append(line)
         yield line
+        if len(taken) == MOST_LINES_OF_A_ROW:
+            return

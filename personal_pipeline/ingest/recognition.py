@@ -19,6 +19,7 @@ from personal_pipeline.ingest.delimited import DELIMITERS, rows
 from personal_pipeline.shown import shown
 
 _Answer = TypeVar("_Answer")
+_About = TypeVar("_About")
 
 MOST_NAMES = 20
 LONGEST_NAME = 60
@@ -61,10 +62,10 @@ def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
     return sorted(claims, key=lambda each: -each.claim.confidence)
 
 
-def _asked(question: Callable[[DropFile], _Answer | None], file: DropFile) -> _Answer | None:
+def _asked(question: Callable[[_About], _Answer | None], about: _About) -> _Answer | None:
     """The answer of a drop; none, when it breaks over a file that it has never seen the like of."""
     try:
-        return question(file)
+        return question(about)
     except OSError as error:
         # the disk's, not the file's
         if error.errno is not None:
@@ -92,7 +93,7 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
         f"Not used: {problem}"
         for source in sources
         for drop in source.drops
-        for problem in drop.problems(file.home)
+        for problem in _asked(drop.problems, file.home) or ()
     ]
     return "\n".join(
         [

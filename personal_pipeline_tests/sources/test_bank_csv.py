@@ -237,6 +237,23 @@ def test_a_bank_of_the_person_needs_no_python(home: Home) -> None:
         (("title: My Bank", "title: [My: Bank"), "my_bank.yaml, line"),
         (("title: My Bank", "title: &x My\nkind: *x"), "not YAML"),
         (('"%d.%m.%Y"', '"%d.%m.%Y"\nends_at: ["("]'), "ends_at.0: expected a regular expression"),
+        (('"%d.%m.%Y"', '"%d.%d.%Y"'), "line 7: date_format.0: expected each of"),
+        (('"%d.%m.%Y"', "[]"), "line 7: date_format: "),
+        (
+            ('"%d.%m.%Y"', '"%d.%m.%Y"\nends_at: ["a{99999999999}"]'),
+            "line 8: ends_at.0: expected a regular expression",
+        ),
+        (("title: My Bank", "title: My Bank\nencoding: hex"), "line 4: encoding: expected the"),
+        (("title: My Bank", "title: My Bank\nencoding: undefined"), "encoding: expected the name"),
+        (("title: My Bank", "title: My Bank\nencoding: idna"), "encoding: expected the name"),
+        (
+            ("title: My Bank", "title: My Bank\naccount: {above: 'Konto .*'}"),
+            "line 4: account.above: expected a pattern with one group",
+        ),
+        (
+            ("title: My Bank", "title: My Bank\naccount: {file_name: '[0-9]+'}"),
+            "line 4: account.file_name: expected a pattern with one group",
+        ),
         ((", amount: Betrag", ""), "columns: expected `amount`, or `money_out` and `money_in`"),
     ],
 )
@@ -248,6 +265,53 @@ def test_a_wrong_dialect_is_told_in_a_sentence(
     with pytest.raises(BadDeclaration) as wrong:
         read_dialect(path)
     assert sentence in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    "slip", ['date_format: "%d/%d/%Y"', "encoding: hex", "ends_at: ['a{99999999999}']"]
+)
+def test_a_slip_in_one_dialect_costs_that_one_only(home: Home, slip: str) -> None:
+    (home.root / "dialects").mkdir(exist_ok=True)
+    dates = "" if slip.startswith("date_format") else 'date_format: "%Y-%m-%d"\n'
+    (home.root / "dialects" / "broken.yaml").write_text(
+        f"name: broken\ntitle: B\nheader: [A]\ncolumns: {{posted_on: A, amount: A}}\n{dates}{slip}"
+    )
+    file = dropped(home, (BANK_SAMPLES / "dcu.csv").read_bytes())
+    receipt = take(home, [BANK], file.path, CAPTURED).receipt
+    assert receipt.problem is None
+    assert receipt.unreadable == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "read_", "broken"),
+    [
+        ("2024-02-02,LAPTOP,12", ["-1"], ["line 3: the file breaks off in it"]),
+        ("2024-02-02,LAPTOP,12\n", ["-1", "12"], []),
+        ("2024-02-02,LAPTOP,12,X", ["-1", "12"], []),
+    ],
+)
+def test_a_last_line_that_is_cut_is_not_booked(
+    home: Home, end: str, read_: list[str], broken: list[str]
+) -> None:
+    (home.root / "dialects").mkdir(exist_ok=True)
+    (home.root / "dialects" / "mine.yaml").write_text(
+        "name: mine\ntitle: Mine\nheader: [SDate, SText, SMoney, SKind]\n"
+        'date_format: "%Y-%m-%d"\ncolumns: {posted_on: SDate, amount: SMoney}\n'
+    )
+    head = "SDate,SText,SMoney,SKind\n"
+    rows, bad = read(dropped(home, f"{head}2024-02-01,TEA,-1.00,X\n{end}"))
+    assert [each[1] for each in bookings(rows)] == read_
+    assert [each.reason for each in bad] == broken
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u0085", "\x0b", "\x0c", "\x1e"])
+def test_a_sign_in_a_cell_ends_no_line(home: Home, sign: str) -> None:
+    (home.root / "dialects").mkdir(exist_ok=True)
+    (home.root / "dialects" / "my_bank.yaml").write_text(MY_BANK)
+    content = f"Buchungstag;Verwendungszweck;Betrag\r\n01.02.2024;Bäckerei{sign}Süß;-1234,50\r\n"
+    rows, bad = read(dropped(home, content))
+    assert bad == []
+    assert bookings(rows) == [["2024-02-01", "-1234.5", f"Bäckerei{sign}Süß"]]
 
 
 def test_a_line_that_is_no_csv_is_of_no_bank(home: Home) -> None:

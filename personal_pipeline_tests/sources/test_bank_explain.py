@@ -4,6 +4,7 @@ asked for. The layouts are those of real banks, as public readers describe them;
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -524,3 +525,11 @@ def test_a_dialect_of_the_person_that_cannot_be_used_is_said(home: Home) -> None
         told = unknown([BANK], dropped(home, content)).splitlines()[0]
         assert "dialects/my_bank.yaml, line 4: date_format.0: expected a year" in told
     assert len(dialects_for(home.root)[1]) == 1
+
+
+def test_a_wide_table_of_words_is_no_bank_s_in_a_moment(home: Home) -> None:
+    row = ",".join(f"word{n} b" for n in range(30)) + "\n"
+    file = dropped(home, (row * 1_000).encode())
+    begun = time.perf_counter()
+    assert explain_csv(file) is None
+    assert time.perf_counter() - begun < 2

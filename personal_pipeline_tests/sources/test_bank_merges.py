@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -341,6 +342,34 @@ def test_a_line_that_is_pending_and_then_posted_as_it_was_counts_once(money: Mon
     assert money.counted() == counted([posted])
 
 
+def test_a_bank_that_renews_all_its_ids_is_merged_in_a_moment(money: Money) -> None:
+    """3,000 lines of three years, each under another id in the next download; and a shop whose
+    amounts were all mended."""
+    first = on("2021-01-01")
+    lines = [
+        Line(
+            first + timedelta(days=n // 3),
+            f"-{n % 40}.{n % 97 + 1:02}",
+            f"SHOP {chr(65 + n % 20)}{chr(65 + n % 23)}",
+            f"old{n}",
+        )
+        for n in range(3_000)
+    ]
+    again = [
+        replace(each, id=each.id.replace("old", "new"), amount=f"{each.amount}5")
+        if n % 500 < 2
+        else replace(each, id=each.id.replace("old", "new"))
+        for n, each in enumerate(lines)
+    ]
+    before, later = (ofx(each, "2021-01-01", "2023-12-31") for each in (lines, again))
+    money.read(before, replace(later, content=later.content.replace("20240601", "20240602")))
+    begun = time.perf_counter()
+    money.build()
+    assert time.perf_counter() - begun < 12
+    assert money.counted() == counted(again)
+    assert money.rules()["stands"] == 3_000
+
+
 def test_the_bank_takes_something_back(money: Money) -> None:
     money.drop(ofx(JANUARY, "2024-01-01", "2024-01-31"))
     for name, more in (
@@ -671,6 +700,33 @@ def test_a_purchase_here_and_a_refund_there_are_no_transfer(
     money.drop(ofx(back, "2024-01-01", "2024-01-31", account=CARD, kind=kind)).build()
     assert kinds(money) == [("-50", "spending"), ("50", "income")]
     assert money.query("select count(perhaps_with) from marts.transactions") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("paid", "came", "is_transfer"),
+    [
+        ("ZELLE TRANSFER TO MIKE", "REI STORE CREDIT", False),
+        ("PAYMENT TO LANDLORD", "AMAZON CREDIT", False),
+        ("PAYMENT TO LANDLORD", "SHOES", False),
+        ("TRANSFER TO MIKE", "TRANSFER CREDIT REI", False),
+        ("PAYMENT TO VISA", "PAYMENT THANK YOU", True),
+        ("ACH 123", "AUTOPAY CREDIT", True),
+        ("TO VISA", "TRANSFER FROM CHECKING", True),
+    ],
+)
+def test_to_a_card_the_words_of_the_card_make_a_transfer(
+    money: Money, paid: str, came: str, is_transfer: bool
+) -> None:
+    money.drop(ofx([Line(on("2024-01-10"), "-50.00", paid, "a")], "2024-01-01", "2024-01-31"))
+    back = [Line(on("2024-01-12"), "50.00", came, "b")]
+    money.drop(ofx(back, "2024-01-01", "2024-01-31", account=CARD, kind="card")).build()
+    assert kinds(money) == (
+        [("-50", "transfer"), ("50", "transfer")]
+        if is_transfer
+        else [("-50", "spending"), ("50", "income")]
+    )
+    asked = money.query("select count(perhaps_with) from marts.transactions")
+    assert asked == [(0 if is_transfer else 2,)]
 
 
 def test_where_nothing_says_that_it_is_a_transfer_the_person_is_asked(money: Money) -> None:

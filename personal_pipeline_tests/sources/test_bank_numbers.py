@@ -477,6 +477,25 @@ def test_dates_of_the_other_form_are_not_read_by_halves(home: Home) -> None:
         list(read_statement(dropped(home, content)))
 
 
+def test_a_file_that_must_be_asked_about_is_not_unknown(home: Home) -> None:
+    """Of one nothing tells the decimal mark; the dates of another fit only the other order."""
+    declare(
+        home,
+        "name: mine\ntitle: Mine\nheader: [SDate, SText, SMoney]\n"
+        'date_format: "%m/%d/%Y"\ncolumns: {posted_on: SDate, amount: SMoney}\n',
+        "mine",
+    )
+    head = "SDate,SText,SMoney\n"
+    receipt = took(home, "mark.csv", f'{head}01/02/2026,A,"1,234"\n01/03/2026,B,"5,678"\n'.encode())
+    assert receipt.source == "bank"
+    assert receipt.problem is not None
+    assert 'say `decimal: "."` or' in receipt.problem
+    receipt = took(home, "dates.csv", f"{head}25/02/2026,A,1.00\n26/03/2026,B,2.00\n".encode())
+    assert receipt.source == "bank"
+    assert receipt.problem is not None
+    assert "can be read as %d/%m/%Y, and not as %m/%d/%Y" in receipt.problem
+
+
 def test_a_file_made_before_its_dates_would_be(home: Home) -> None:
     """The time of the file decides: in June there is no November."""
     written = datetime(2026, 6, 1, tzinfo=UTC)

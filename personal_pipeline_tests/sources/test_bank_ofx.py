@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ofxtools.Parser import OFXTree
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable, UnreadableFile
+from personal_pipeline.ingest.contract import Doubt, DropFile, DropRow, Unreadable, UnreadableFile
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.sources.bank import BANK
 from personal_pipeline.sources.bank.ofx import read_ofx, read_tags, recognise_ofx
@@ -62,6 +62,10 @@ def read(file: DropFile) -> tuple[list[DropRow], list[Unreadable]]:
     found = list(read_ofx(file))
     rows = [item for item in found if isinstance(item, DropRow)]
     return rows, [item for item in found if isinstance(item, Unreadable)]
+
+
+def doubts(file: DropFile) -> list[str]:
+    return [item.reason for item in read_ofx(file) if isinstance(item, Doubt)]
 
 
 def records(rows: Sequence[DropRow], stream: str = "transactions") -> list[dict[str, object]]:
@@ -442,6 +446,49 @@ def test_two_accounts_whose_ends_are_missing_are_not_mixed(tmp_path: Path) -> No
     assert told == {"a": "bank", "c": "card"}
 
 
+def answer(id_: str, number: str, lost: str = "") -> str:
+    """The answer of a bank for one account, without the tags that are lost."""
+    text = (
+        f"<STMTTRNRS><TRNUID>{id_}<STMTRS><CURDEF>USD<BANKACCTFROM><BANKID>1<ACCTID>{number}"
+        f"<ACCTTYPE>CHECKING</BANKACCTFROM><BANKTRANLIST>{line(id_)}</BANKTRANLIST>"
+        "</STMTRS></STMTTRNRS>"
+    )
+    return re.sub(rf"</?(?:{lost})>", "", text) if lost else text
+
+
+def test_accounts_without_statements_do_not_become_one(tmp_path: Path) -> None:
+    two = "".join(answer(id_, f"{n}0000001", "STMTRS") for n, id_ in enumerate("ab"))
+    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+        found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
+    # neither where the numbers are lost too
+    two = re.sub(r"<ACCTID>\d+", "", two)
+    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+        found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
+    # two answers for one account are no doubt
+    one = "".join(answer(id_, "10000001", "STMTRS") for id_ in "ab")
+    assert found(f"<OFX>{one}</OFX>", tmp_path, "checking-1234") == (["a", "b"], [])
+
+
+@pytest.mark.parametrize("lost", ["STMTRS", "STMTRS|BANKACCTFROM", "STMTRS|BANKTRANLIST"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_list_that_lost_its_statement_is_not_booked_on_another_account(
+    tmp_path: Path, lost: str, first: bool
+) -> None:
+    answers = [answer("a", "10000001"), answer("b", "20000002", lost)]
+    text = "".join(answers if first else answers[::-1])
+    ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
+    assert ids == ["a"]
+    assert ["each account by itself" in each.reason for each in bad] == [True]
+
+
+def test_two_accounts_in_one_statement_are_counted(tmp_path: Path) -> None:
+    one, other = answer("a", "10000001"), answer("b", "20000002")
+    text = one.replace("</STMTRS></STMTTRNRS>", "") + other.split("<CURDEF>USD")[1]
+    ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
+    assert ids == []
+    assert ["each account by itself" in each.reason for each in bad] == [True] * 2
+
+
 TOKEN = re.compile(r"<[^<>]*>|[^<>]+|[<>]")
 
 
@@ -576,9 +623,41 @@ def test_signs_are_trusted_where_types_do_not_contradict_throughout(
 
 def test_signs_that_mostly_contradict_are_said(tmp_path: Path) -> None:
     lines = [("DEBIT", "-5"), ("DEBIT", "6"), ("DEBIT", "7"), ("CREDIT", "-8")]
-    rows, bad = read(file_of(tmp_path, typed(*lines)))
+    file = file_of(tmp_path, typed(*lines))
+    rows, bad = read(file)
     assert [each["amount"] for each in records(rows)] == ["-5", "6", "7", "-8"]
-    assert ["most signs contradict" in each.reason for each in bad] == [True]
+    assert bad == []
+    assert ["Most signs" in each for each in doubts(file)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "expected"),
+    [
+        # the payment of a card is what came in
+        ([("DEBIT", "20"), ("DEBIT", "30"), ("PAYMENT", "-50")], "card", ["-20", "-30", "50"]),
+        ([("DEBIT", "-20"), ("PAYMENT", "50")], "card", []),
+        ([("DEBIT", "-20"), ("PAYMENT", "-50")], "bank", []),
+        # no sign at all
+        ([("DEBIT", "20"), ("CREDIT", "30")], "bank", ["-20", "30"]),
+        ([("ATM", "20"), ("OTHER", "30")], "bank", ["20", "30"]),
+        # one type only, all of it the other way
+        ([("CREDIT", "-5"), ("CREDIT", "-6")], "bank", ["-5", "-6"]),
+        ([("POS", "5"), ("OTHER", "-6")], "bank", ["5", "-6"]),
+        ([("DEBIT", "20"), ("CREDIT", "-30")], "bank", ["-20", "30"]),
+    ],
+)
+def test_signs_that_are_decided_against_types_or_by_them_are_said(
+    tmp_path: Path, lines: list[tuple[str, str]], kind: str, expected: list[str]
+) -> None:
+    """``expected`` is empty where nothing is in doubt, and the amounts stay as they are."""
+    text = typed(*lines)
+    file = file_of(tmp_path, as_card(text) if kind == "card" else text)
+    rows, bad = read(file)
+    assert [each["amount"] for each in records(rows)] == (
+        expected or [amount for _, amount in lines]
+    )
+    assert bad == []
+    assert ["`ofx_sign: " in each for each in doubts(file)] == [True] * bool(expected)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import DropFile, DropRow, Record
+from personal_pipeline.ingest.contract import Doubt, DropFile, DropRow, Record
 from personal_pipeline.sources.bank.dialect import our_dialects
+from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.statement_csv import read_csv
 
 CAPTURED = datetime(2024, 3, 1, 9, tzinfo=UTC)
@@ -22,6 +23,8 @@ def read(home: Home, content: str, name: str = "statement.csv") -> dict[str, lis
     path.write_text(content)
     found: dict[str, list[Record]] = {}
     for row in read_csv(DropFile(path, path.name, CAPTURED, home.root)):
+        if isinstance(row, Doubt):
+            continue
         assert isinstance(row, DropRow), row.reason
         found.setdefault(row.stream, []).append(row.record)
     return found
@@ -54,10 +57,15 @@ def pairs(*cells: str) -> str:
         (["20.00,", "-20.00,", ",100.00", "0.00,7.00"], ["-20", "20", "100", "7"]),
         (["20.00,", "5.00,", "(3.00),"], ["-20", "-5", "3"]),
         # the column writes the sign
-        (["-20.00,", "-5.00,", "3.00,", ",100.00"], ["-20", "-5", "3", "100"]),
-        (["-20.00,"], ["-20"]),
+        (
+            ["-20.00,", "-5.00,", "-6.00,", "-7.00,", "3.00,", ",100.00"],
+            ["-20", "-5", "-6", "-7", "3", "100"],
+        ),
         # what came in is negative, and one of it was taken back
-        (["20.00,", ",-100.00", ",-50.00", ",50.00"], ["-20", "100", "50", "-50"]),
+        (
+            ["20.00,", ",-100.00", ",-50.00", ",-1.00", ",-2.00", ",50.00"],
+            ["-20", "100", "50", "1", "2", "-50"],
+        ),
         # both in a row
         (["20.00,5.00"], ["-15"]),
     ],
@@ -67,6 +75,91 @@ def test_a_column_has_the_sign_that_most_of_it_has(
 ) -> None:
     declare(home)
     assert amounts(read(home, pairs(*cells))) == expected
+
+
+def doubts(home: Home, content: str) -> list[str]:
+    path = home.inbox / "doubt.csv"
+    path.write_text(content)
+    items = read_csv(DropFile(path, path.name, CAPTURED, home.root))
+    return [item.reason for item in items if isinstance(item, Doubt)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected", "field"),
+    [
+        # a month with one refund and nothing else
+        (["-20.00,"], ["20"], "money_out_sign: negative"),
+        (["-20.00,", "-5.00,", ",9.00"], ["20", "5", "9"], "money_out_sign: negative"),
+        (["-20.00,", "-5.00,", "3.00,"], ["20", "5", "-3"], "money_out_sign: negative"),
+        ([",-20.00"], ["-20"], "money_in_sign: negative"),
+    ],
+)
+def test_a_few_negative_amounts_are_what_came_back_and_it_is_said(
+    home: Home, cells: list[str], expected: list[str], field: str
+) -> None:
+    declare(home)
+    assert amounts(read(home, pairs(*cells))) == expected
+    [doubt] = doubts(home, pairs(*cells))
+    assert field in doubt
+    assert not any(cell.strip(",") in doubt for cell in cells)
+
+
+@pytest.mark.parametrize(("balances", "expected"), [((80, 75), "-5"), ((80, 85), "5")])
+def test_a_balance_tells_what_the_minus_of_a_column_means(
+    home: Home, balances: tuple[int, int], expected: str
+) -> None:
+    (home.root / "dialects").mkdir(exist_ok=True)
+    (home.root / "dialects" / "mine.yaml").write_text(
+        "name: mine\ntitle: Mine\nheader: [SDate, SText, Debit, Credit, Held]\n"
+        'date_format: "%Y-%m-%d"\ncolumns: {posted_on: SDate, description: SText, '
+        "money_out: Debit, money_in: Credit, balance: Held}\n"
+    )
+    rows = [f"-20.00,,{balances[0]}.00", f"-5.00,,{balances[1]}.00"]
+    text = pairs(*rows).replace("Credit\n", "Credit,Held\n")
+    assert amounts(read(home, text))[1] == expected
+    assert doubts(home, text) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "columns", "cells", "expected"),
+    [
+        # a card that counts what was spent
+        (
+            "sign: out_is_positive",
+            "amount: Debit",
+            ["20.00,", "100.00 CR,", "30.00 dr.,", "$5.00DR,"],
+            ["-20", "100", "-30", "-5"],
+        ),
+        ("", "amount: Debit", ["-20.00,", "100.00 CR,", "30.00 DR,"], ["-20", "100", "-30"]),
+        # columns of their own, whatever sign the rest of them has
+        ("", "money_out: Debit, money_in: Credit", ["7.00,", "20.00 CR,"], ["-7", "20"]),
+        (
+            "money_out_sign: negative",
+            "money_out: Debit, money_in: Credit",
+            ["-7.00,", "20.00 CR,", "20.00 DR,", ",3.00 DR", ",3.00 CR"],
+            ["-7", "20", "-20", "-3", "3"],
+        ),
+        (
+            "",
+            "money_out: Debit, money_in: Credit",
+            ["7.00 DR,", "8.00 DR,", "9.00 DR,", "4.00,"],
+            ["-7", "-8", "-9", "-4"],
+        ),
+        # a word beside it
+        (
+            "direction: {column: Credit, out: '^d', into: '^c'}",
+            "amount: Debit",
+            ["20.00 DR,debit", "5.00 CR,credit", "6.00 CR,debit"],
+            ["-20", "5", "6"],
+        ),
+    ],
+)
+def test_cr_and_dr_in_a_cell_beat_every_rule_of_sign(
+    home: Home, more: str, columns: str, cells: list[str], expected: list[str]
+) -> None:
+    declare(home, more, columns)
+    assert amounts(read(home, pairs(*cells))) == expected
+    assert doubts(home, pairs(*cells)) == []
 
 
 @pytest.mark.parametrize(("sign", "expected"), [("positive", "20"), ("negative", "-20")])
@@ -131,3 +224,35 @@ def test_the_formats_of_which_one_has_one_account() -> None:
     assert {each.name for each in our_dialects() if each.account.one} == {
         *("apple_card", "paypal", "venmo", "wise"),
     }
+
+
+def test_a_sign_is_not_asked_where_each_amount_says_it(home: Home) -> None:
+    """Nor is one asked for by the other amounts of the file, when they are marked in part."""
+    head = "Visa card date,Payee,Amount\n"
+    path = home.inbox / "visa.csv"
+    asked = {}
+    for name, cells in {
+        "all": ["20.00 DR", "3.00 CR", "4.00 Dr"],
+        "part": ["20.00", "3.00 CR", "4.00"],
+    }.items():
+        rows = "".join(f"2024-01-{n + 13},SHOP,{cell}\n" for n, cell in enumerate(cells))
+        path.write_text(head + rows)
+        found = explain_csv(DropFile(path, path.name, CAPTURED, home.root))
+        assert found is not None
+        asked[name] = "sign" in found.questions
+    assert asked == {"all": False, "part": True}
+
+
+def test_an_unclear_sign_of_a_column_is_told_or_asked_with_the_dialect(home: Home) -> None:
+    path = home.inbox / "columns.csv"
+    head, refund = "Date,Payee,Debit,Credit\n", "2024-01-13,SHOP,-20.00,\n"
+    file = DropFile(path, path.name, CAPTURED, home.root)
+    path.write_text(f"{head}{refund}2024-01-14,WAGES,,100.00\n")
+    found = explain_csv(file)
+    assert found is not None
+    assert "\nmoney_out_sign: negative\n" in found.dialect
+    assert any("minus in Debit" in note for note in found.notes)
+    path.write_text(head + refund)
+    found = explain_csv(file)
+    assert found is not None
+    assert list(found.questions) == ["money_out_sign"]

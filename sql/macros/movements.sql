@@ -21,6 +21,16 @@
 {%- endmacro %}
 
 
+{# What a shop gives back to a card. #}
+{% macro says_given_back(text) -%}
+    regexp_matches(
+        {{ text }},
+        '\b(credits?|crédits?|crédito|kredit|gutschrift|avoir|abono|accredito|returns?|returned'
+        || '|refund\w*)\b'
+    )
+{%- endmacro %}
+
+
 {# Money that somebody else gives or gives back, or takes. #}
 {% macro says_stranger(text) -%}
     regexp_matches(

@@ -40,8 +40,14 @@ class BadDeclaration(Exception):
 def _checked(pattern: str) -> str:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"expected a regular expression ({error})") from None
+    return pattern
+
+
+def _with_a_group(pattern: str) -> str:
+    if not re.compile(pattern).groups:
+        raise ValueError("expected a pattern with one group, in brackets: what it finds is taken")
     return pattern
 
 
@@ -56,13 +62,16 @@ def _listed(value: object) -> object:
 
 def _encoding(name: str) -> str:
     try:
+        # some are no text, as hex is, and some refuse what they do not know
+        bytes(range(256)).decode(name, errors="replace")
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError("expected the name of an encoding, such as cp1250") from None
 
 
 Encoding: TypeAlias = Annotated[str, AfterValidator(_encoding)]
 Pattern: TypeAlias = Annotated[str, AfterValidator(_checked)]
+PatternWithGroup: TypeAlias = Annotated[Pattern, AfterValidator(_with_a_group)]
 DateFormat: TypeAlias = Annotated[str, AfterValidator(_date_format)]
 
 ColumnSign: TypeAlias = Literal["auto", "positive", "negative"]
@@ -137,8 +146,8 @@ class AccountColumns(_Declared):
     number: str | None = None
     name: str | None = None
     institution: str | None = None
-    file_name: Pattern | None = None
-    above: Pattern | None = None
+    file_name: PatternWithGroup | None = None
+    above: PatternWithGroup | None = None
     one: bool = False
     """A person has one account there: without a folder the file's name says nothing of it."""
 
@@ -165,7 +174,7 @@ class Dialect(_Declared):
     """Of a file without a header: a pattern for each cell of a row."""
     cell_names: tuple[str, ...] = ()
     encoding: Encoding | None = None
-    date_format: Annotated[tuple[DateFormat, ...], BeforeValidator(_listed)]
+    date_format: Annotated[tuple[DateFormat, ...], BeforeValidator(_listed), Field(min_length=1)]
     """Of several, the one that the whole file decides for."""
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     """Where the bank is, by two letters: says what is usual where a file does not decide."""

@@ -12,13 +12,14 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
-from personal_pipeline.ingest.delimited import DELIMITERS, rows
+from personal_pipeline.ingest.delimited import DELIMITERS, lines_in, rows
 from personal_pipeline.shown import shown
 from personal_pipeline.sources.bank.dialect import (
     BadDeclaration,
@@ -58,6 +59,7 @@ from personal_pipeline.sources.bank.values import (
     encoding_of,
     hints_of_name,
     is_amount,
+    says_direction,
 )
 
 LONGEST_NAME = 60
@@ -134,7 +136,9 @@ def explain_csv(file: DropFile) -> Explained | None:
         content = file.content(LARGEST_FILE_BYTES)
     except (OSError, UnreadableFile):
         return None
-    lines = decoded(content).splitlines(keepends=True)
+    lines = lines_in(decoded(content))
+    if not _any_date(lines[: HEADER_WITHIN_LINES + ROWS_TO_JUDGE]):
+        return None
     found: list[Explained] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
         if len(line) > LONGEST_HEADER:
@@ -150,6 +154,17 @@ def explain_csv(file: DropFile) -> Explained | None:
     return found[0] if found else _headless(lines)
 
 
+def _any_date(lines: Sequence[str]) -> bool:
+    """Whether a cell is a date: else no header need be looked for."""
+    return any(
+        _is_date(cell)
+        for delimiter in DELIMITERS
+        if any(delimiter in line for line in lines)
+        for row in rows(lines, delimiter)
+        for cell in row.cells or ()
+    )
+
+
 def _by_header(
     file: DropFile, content: bytes, lines: Sequence[str], place: int, delimiter: str
 ) -> Explained | None:
@@ -158,7 +173,7 @@ def _by_header(
     # a file without a header has values for names
     if not 1 < len([cell for cell in header if cell.strip()]) <= MOST_COLUMNS:
         return None
-    if any(is_amount(cell) or is_date_column(_only(cell)) for cell in header if cell.strip()):
+    if any(is_amount(cell) or _is_date(cell) for cell in header if cell.strip()):
         return None
     following = lines[place + 1 : place + 1 + ROWS_TO_JUDGE]
     width = len(header)
@@ -179,13 +194,15 @@ def _by_header(
     return _tried(_Attempt(file, content, lines, columns, guess))
 
 
-def _only(cell: str) -> Column:
-    return Column(0, "", "", [cell.strip()])
+@lru_cache(maxsize=100_000)
+def _is_date(cell: str) -> bool:
+    # no date is without a digit, and most cells of a table of words are
+    return bool(re.search(r"\d", cell)) and is_date_column(Column(0, "", "", [cell.strip()]))
 
 
 def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     """Without totals and legal texts: rows that have a date somewhere."""
-    dated = [row for row in body if any(is_date_column(_only(cell)) for cell in row)]
+    dated = [row for row in body if any(map(_is_date, row))]
     return dated or [*body]
 
 
@@ -196,7 +213,7 @@ def _headless(lines: Sequence[str]) -> Explained | None:
         like = [
             row
             for row in body
-            if any(is_date_column(_only(cell)) for cell in row)
+            if any(map(_is_date, row))
             and any(is_amount(cell) and re.search(r"[.,]\d\d$", cell) for cell in row)
         ]
         if body and len(like) == len(body):
@@ -220,6 +237,8 @@ class _Attempt:
     sign: str = "out_is_negative"
     fee: bool = False
     stops_at_blank_line: bool = False
+    column_signs: Mapping[str, str] = field(default_factory=dict)
+    """How the columns of what goes out and comes in are written, by field of a dialect."""
     without_amount: bool = False
     """Whether rows without an amount are left out."""
 
@@ -234,6 +253,8 @@ class _Result:
     unreadable: int
     money: Mapping[str, tuple[Decimal, Decimal]]
     """By currency, what went out and what came in."""
+    doubts: tuple[str, ...]
+    """What was not certain, in sentences."""
     steps: int
     """Steps from one balance to the next."""
     agreeing: int
@@ -291,6 +312,10 @@ def _tried(attempt: _Attempt) -> Explained:
     if len(attempt.lines) > ROWS_TO_JUDGE:
         result = _result(best, format_, mark)
     _judge_sign(best, result)
+    signs = _signs_of_columns(best, result)
+    if signs:
+        best = replace(best, column_signs=signs)
+        result = _result(best, format_, mark)
     text = _declaration(best, format_, mark)
     if guess.questions:
         return _explained(guess, columns, "", text)
@@ -368,7 +393,12 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
         return
     if any(_words_agree(column, amount) for column in best.columns):
         return
-    filled = [cell for cell in amount.filled if re.search(r"[1-9]", cell)]
+    # CR or DR beside an amount is an answer by itself
+    filled = [
+        cell for cell in amount.filled if re.search(r"[1-9]", cell) and not says_direction(cell)
+    ]
+    if not filled and any(map(says_direction, amount.filled)):
+        return
     negative = sum(map(is_negative, filled))
     names = " ".join([best.file.name, *(each.plain for each in best.columns)]).lower()
     is_card = bool(_CARD.search(names)) and not (result and result.agrees)
@@ -380,6 +410,37 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
             "many amounts are positive, and nothing tells what that means: out_is_negative if "
             "they came in, out_is_positive if they were spent, as cards have it."
         )
+
+
+def _signs_of_columns(best: _Attempt, result: _Result | None) -> dict[str, str]:
+    """How the columns of out and in are written, where the reader had too few amounts to tell. A
+    minus throughout here and nowhere there is how the bank writes them; else it is asked."""
+    found = {}
+    guess = best.guess
+    for name, column, other in (
+        ("money_out_sign", "money_out", "money_in"),
+        ("money_in_sign", "money_in", "money_out"),
+    ):
+        if result is None or not any(name in doubt for doubt in result.doubts):
+            continue
+        mine, others = (
+            [is_negative(cell) for cell in guess.columns[each].filled if re.search("[1-9]", cell)]
+            if each in guess.columns
+            else []
+            for each in (column, other)
+        )
+        if all(mine) and others and not any(others):
+            found[name] = "negative"
+            guess.notes.append(
+                f"the minus in {guess.columns[column].name} was taken for how the bank writes it, "
+                "and not for what came back."
+            )
+        else:
+            guess.questions[name] = (
+                f"{guess.columns[column].name} has a minus, and too few amounts to tell what it "
+                "means: negative if the bank writes it so, positive if it is what came back."
+            )
+    return found
 
 
 def _dates_and_mark(attempt: _Attempt) -> tuple[str, str]:
@@ -425,7 +486,7 @@ def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None)
         dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
     except BadDeclaration:
         return None
-    lines = decoded(attempt.content, dialect.encoding).splitlines(keepends=True)
+    lines = lines_in(decoded(attempt.content, dialect.encoding))
     if most and len(lines) > most:
         lines = [*lines[:most], *lines[-LAST_LINES:]]
     table = table_of(lines, [dialect])
@@ -461,6 +522,7 @@ def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None)
         left_out=left_out,
         unreadable=unreadable,
         money=money,
+        doubts=reader.doubts,
         steps=steps,
         agreeing=agreeing,
     )
@@ -559,6 +621,11 @@ def _declaration(attempt: _Attempt, format_: str, mark: str) -> str:
         lines.append("sign:                    # out_is_negative or out_is_positive")
     elif "amount" in guess.columns and not guess.direction:
         lines.append(f"sign: {attempt.sign}")
+    for name in ("money_out_sign", "money_in_sign"):
+        if name in asked:
+            lines.append(f"{name}:          # positive or negative")
+        elif name in attempt.column_signs:
+            lines.append(f"{name}: {attempt.column_signs[name]}")
     lines.append("columns:")
     lines += [
         f"  {field}: {_quoted(guess.columns[field].name)}"
@@ -576,8 +643,8 @@ def _declaration(attempt: _Attempt, format_: str, mark: str) -> str:
             f"into: '{IN_WORDS}'}}"
         )
     if guess.account:
-        field, column = guess.account
-        lines.append(f"account: {{{field}: {_quoted(column.name)}}}")
+        told, column = guess.account
+        lines.append(f"account: {{{told}: {_quoted(column.name)}}}")
     leave_out = []
     if "pending" in asked:
         lines.append("pending:                 # see above")

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 
 from personal_pipeline.ingest.delimited import unique_names
 from personal_pipeline.sources.bank.dialect import plain_column
-from personal_pipeline.sources.bank.values import CURRENCIES, date_of, date_pattern, is_amount
+from personal_pipeline.sources.bank.values import (
+    CURRENCIES,
+    date_of,
+    date_pattern,
+    is_amount,
+    says_direction,
+)
 
 DATE_FORMATS = (
     *("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y"),
@@ -342,11 +348,13 @@ def _is_some(text: str) -> bool:
 
 def is_negative(text: str) -> bool:
     """Whether an amount says that it is negative; how much it is does not matter."""
-    return bool(re.search(r"^[^\d]*[-\u2212\u2013(]|[-\u2212\u2013]$|\bDR\.?$", text.strip()))
+    if says_direction(text):
+        return bool(re.search(r"DR\.?$", text.strip(), re.IGNORECASE))
+    return bool(re.search(r"^[^\d]*[-\u2212\u2013(]|[-\u2212\u2013]$", text.strip()))
 
 
 def _direction(guess: Guess, amount: Column, texts: Sequence[Column]) -> None:
-    if any(map(is_negative, amount.filled)):
+    if any(is_negative(cell) or says_direction(cell) for cell in amount.filled):
         return
     for column in texts:
         if column.is_full and _DIRECTION.search(column.plain) and _says_direction(column.cells):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +20,6 @@ from personal_pipeline.ingest.contract import (
     Claim,
     Doubt,
     DropFile,
-    DropRow,
     Item,
     Record,
     Unreadable,
@@ -77,6 +76,8 @@ _ENDED_BY = {
 
 _AROUND_STATEMENTS = re.compile(r"|OFX|\w*MSGSRSV\d|\w*TRNRS")
 """What a statement may stand in: the start of one ends all else."""
+
+_ANSWER_SIGN = "say `ofx_sign: {}` in a dialect of the bank"
 
 _NO_CASH = {"REINVEST", "TRANSFER", "SPLIT", "JRNLSEC", "JRNLFUND"}
 
@@ -253,6 +254,11 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
         loose = Tag("CCSTMTRS" if _is_of_a_card(root) else "STMTRS", children=root.children)
         if folder is None:
             raise UnreadableFile(f"OFX: transactions without an account. {FOLDER_ADVICE}")
+        if _answers_differ(root):
+            raise UnreadableFile(
+                "OFX: transactions of several accounts without their statements. Download each "
+                "account by itself."
+            )
         statements, outside = [loose], []
     if not statements and errors:
         raise UnreadableFile(
@@ -264,7 +270,7 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
             "OFX: no statement in it. Expected <STMTRS>, <CCSTMTRS> or <INVSTMTRS> with an "
             "account; download the transactions again, as OFX, QFX or “Money”."
         )
-    if len(statements) == 1:
+    if len(statements) == 1 and _is_of_the_statement(root, statements[0]):
         statements[0].children.extend(outside)
         outside = []
     for error in errors:
@@ -275,8 +281,8 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
         )
     for line in outside:
         yield Unreadable(
-            "a transaction outside of the statements of several accounts; download each account "
-            "by itself",
+            "a transaction outside of the statements, where there are several accounts; download "
+            "each account by itself",
             _as_line(line).verbatim(),
         )
     for statement in statements:
@@ -316,6 +322,41 @@ def _as_line(tag: Tag) -> Tag:
 
 def _is_of_a_card(root: Tag) -> bool:
     return any(tag.name in ("CREDITCARDMSGSRSV1", "CCSTMTTRNRS") for tag in root.below())
+
+
+def _accounts_told(tag: Tag, without: Iterable[str] = ()) -> set[str | None]:
+    """The numbers of the accounts below a tag that are its own; None for one without a number.
+    Those within transactions are of the other side."""
+    within = {*_LINES, *_OUT, *_IN, *_NO_CASH, *without}
+    places = (each for each in tag.below(within) if each.name in _PLACES)
+    return {place.leaf("ACCTID") for place in places}
+
+
+def _answers(root: Tag) -> list[Tag]:
+    """The answers of the bank that hold transactions outside of a statement."""
+    return [
+        tag
+        for tag in root.below(_STATEMENTS)
+        if tag.name.endswith("TRNRS") and any(_transactions(tag, without=_STATEMENTS))
+    ]
+
+
+def _answers_differ(root: Tag) -> bool:
+    """Whether transactions without a statement may be of several accounts: the bank answers once
+    for each of them."""
+    told = _accounts_told(root)
+    if len(told - {None}) > 1:
+        return True
+    answers = [_accounts_told(each) for each in _answers(root)]
+    return len(answers) > 1 and any(each != told or None in each or not each for each in answers)
+
+
+def _is_of_the_statement(root: Tag, statement: Tag) -> bool:
+    """Whether what stands outside of the only statement can be nothing but its own: no other
+    account is told there, and no other answer holds it."""
+    others = _accounts_told(root, without=_STATEMENTS) - _accounts_told(statement)
+    apart = [each for each in _answers(root) if all(tag is not statement for tag in each.below())]
+    return not others and not apart
 
 
 def _errors(root: Tag) -> list[str]:
@@ -365,11 +406,14 @@ def _statement(
     signon: Tag,
     captured_at: datetime,
     mark: str | None,
-) -> Iterator[DropRow | Unreadable]:
+) -> Iterator[Item]:
     lines = [_as_line(tag) for tag in _transactions(statement)]
-    if account is None:
+    several = len(_accounts_told(statement) - {None}) > 1
+    if account is None or several:
         reason = (
-            "a statement without an account: expected ACCTID in BANKACCTFROM, CCACCTFROM or "
+            "a statement of several accounts, whose tags are lost; download each account by itself"
+            if several
+            else "a statement without an account: expected ACCTID in BANKACCTFROM, CCACCTFROM or "
             f"INVACCTFROM. {FOLDER_ADVICE}"
         )
         for line in lines or [statement]:
@@ -388,7 +432,7 @@ def _statement(
         ],
     )
     if signs.doubt:
-        yield Unreadable(signs.doubt, None)
+        yield Doubt(signs.doubt)
     for line, amount in zip(lines, amounts, strict=True):
         try:
             bookings.append(_booking(line, amount, mark, signs))
@@ -447,28 +491,42 @@ class _Signs:
 
     @classmethod
     def of(cls, kind: str, declared: OfxSign, told: Sequence[tuple[str, Decimal]]) -> _Signs:
-        """Decide by all lines of a statement, types with amounts."""
+        """Decide by all lines of a statement, types with amounts. Whatever is decided against the
+        types, or by them alone, comes with a doubt."""
         if declared != "auto":
             return cls(kind, declared)
+        # what is paid on a card comes in there
+        into = _IN | {"PAYMENT"} if kind == "card" else _IN
         paid_positive = sum(type_ in _OUT and number > 0 for type_, number in told)
-        got_negative = sum(type_ in _IN and number < 0 for type_, number in told)
+        got_negative = sum(type_ in into and number < 0 for type_, number in told)
         as_it_should = sum(
-            (type_ in _OUT and number < 0) or (type_ in _IN and number > 0)
+            (type_ in _OUT and number < 0) or (type_ in into and number > 0)
             for type_, number in told
         )
-        if paid_positive and all(number >= 0 for _, number in told):
-            return cls(kind, "by_type")
-        if paid_positive and got_negative:
-            if not as_it_should:
-                return cls(kind, "out_is_positive")
-            if paid_positive + got_negative > as_it_should:
-                return cls(
-                    kind,
-                    "out_is_negative",
-                    "most signs contradict their TRNTYPE, and some do not: the signs were taken. "
-                    "If that is wrong, say `ofx_sign: out_is_positive` or `by_type` in a dialect "
-                    "of the bank",
-                )
+        no_sign = all(number >= 0 for _, number in told)
+        if paid_positive and no_sign:
+            return cls(
+                kind,
+                "by_type",
+                "No amount of a statement has a sign: TRNTYPE told what came in and what went out. "
+                f"If that is wrong, {_ANSWER_SIGN.format('out_is_negative` or `out_is_positive')}.",
+            )
+        if paid_positive and got_negative and not as_it_should:
+            return cls(
+                kind,
+                "out_is_positive",
+                "All signs of a statement contradict their TRNTYPE: they were turned round, and "
+                "its balance was not. If that is wrong, "
+                f"{_ANSWER_SIGN.format('out_is_negative` or `by_type')}.",
+            )
+        mostly_paid = any(type_ in _MOSTLY_OUT and number > 0 for type_, number in told)
+        if paid_positive + got_negative > as_it_should or (mostly_paid and no_sign):
+            return cls(
+                kind,
+                "out_is_negative",
+                "Most signs of a statement contradict their TRNTYPE: the signs were taken. If "
+                f"that is wrong, {_ANSWER_SIGN.format('out_is_positive` or `by_type')}.",
+            )
         return cls(kind, "out_is_negative")
 
     def signed(self, type_: str, number: Decimal) -> Decimal:

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
+from personal_pipeline.ingest.delimited import DELIMITERS, lines_in, rows, unique_names
 from personal_pipeline.sources.bank.dialect import (
     ColumnSign,
     Condition,
@@ -47,6 +47,7 @@ from personal_pipeline.sources.bank.statement import (
 )
 from personal_pipeline.sources.bank.values import (
     LARGEST_FILE_BYTES,
+    MARKS,
     OLD_ENCODINGS,
     DateHints,
     amount_of,
@@ -59,6 +60,7 @@ from personal_pipeline.sources.bank.values import (
     hints_of_name,
     plain_amount,
     plain_text,
+    says_direction,
 )
 
 HEADER_WITHIN_LINES = 40
@@ -68,6 +70,10 @@ LONGEST_HEADER = 4_000
 
 ROWS_TO_TRY = 50
 """How many rows of a file are looked at to recognise it."""
+
+
+ENOUGH_FOR_SIGN = 3
+"""So many more negative amounts than positive ones tell that a column writes the minus itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +136,7 @@ def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str
     its content shows. None when no dialect knows it."""
     found: list[tuple[Table, list[str]]] = []
     for encoding in {dialect.encoding: None for dialect in dialects}:
-        lines = decoded(content, encoding).splitlines(keepends=True)
+        lines = lines_in(decoded(content, encoding))
         some = [dialect for dialect in dialects if dialect.encoding == encoding]
         if table := table_of(lines, some):
             found.append((table, lines))
@@ -140,7 +146,7 @@ def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str
     ]
     if foreign and not found:
         for encoding in OLD_ENCODINGS:
-            lines = decoded(content, encoding).splitlines(keepends=True)
+            lines = lines_in(decoded(content, encoding))
             if table := table_of(lines, foreign):
                 return table, lines
     return max(
@@ -195,7 +201,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     table, lines = found
     some = list(lines_of(table, lines[: table.first_line + ROWS_TO_TRY]))
     reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
-    if not _any_readable(reader, some):
+    if not _any_readable(reader, some) and not reader.undecided_dates:
         return None
     name, title = table.dialect.name, table.dialect.title
     if table.unknown:
@@ -209,14 +215,16 @@ def recognise_csv(file: DropFile) -> Claim | None:
 
 
 def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
-    """Whether a row can be read, or there is none to read."""
+    """Whether a row can be read, or could be if the person answered, or there is none to read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
-    for line in booked:
-        try:
-            reader.booking(line)
-        except ValueError:
-            continue
-        return True
+    marks: list[str | None] = [reader.mark] if reader.mark else [None, *MARKS]
+    for each in (replace(reader, mark=mark) for mark in marks):
+        for line in booked:
+            try:
+                each.booking(line)
+            except ValueError:
+                continue
+            return True
     return not booked
 
 
@@ -260,6 +268,9 @@ def read_csv(file: DropFile) -> Iterator[Item]:
             unreadable.append(Unreadable(f"line {line.number}: {error}", line.cells))
             continue
         statements[reader.account(line, file.path)].append((line, booking))
+    if booked and not statements and reader.mark is None:
+        asked = " ".join(reader.doubts)
+        raise UnreadableFile(f"{table.dialect.title}: {asked} {_answer_in(table.dialect)}")
     if booked and not statements:
         raise UnreadableFile(
             f"{table.dialect.title}: no row can be read. Expected dates like "
@@ -291,12 +302,18 @@ def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
             break
         body.append(line)
     width = len(table.names)
+    fewest: int | None = None
     for row in rows(body, table.delimiter, width, table.first_line + 1):
         if row.cells is None:
             yield Unreadable(f"line {row.line}: quotes that do not match", row.text)
             continue
         if not any(cell.strip() for cell in row.cells):
             continue
+        if len(row.cells) < (fewest or width) and not row.text.endswith(("\r", "\n")):
+            # what is cut may be a part of an amount
+            yield Unreadable(f"line {row.line}: the file breaks off in it", row.text)
+            continue
+        fewest = min(fewest or len(row.cells), len(row.cells))
         cells = row.cells[:width] if not any(row.cells[width:]) else row.cells
         # blank cells at the end may be left out, and a comma at the end adds one
         if len(cells) > width or len(cells) < min(width, 2):
@@ -395,17 +412,45 @@ class Reader:
             doubts += [said.doubt] if said.doubt else []
         pattern = dates.pattern or date_pattern(dialect.date_format[0])
         reader = cls(dialect, pattern, mark, tuple(doubts), dates.rivals)
-        return replace(
-            reader,
-            out_sign=reader._usual_sign(booked, dialect.money_out_sign, out=True),
-            in_sign=reader._usual_sign(booked, dialect.money_in_sign, out=False),
-            owner=_owner(dialect, above),
-        )
+        reader = replace(reader, owner=_owner(dialect, above))
+        reader = reader._with_sign(booked, dialect.money_out_sign, out=True)
+        return reader._with_sign(booked, dialect.money_in_sign, out=False)
 
-    def _usual_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> int:
-        """The sign that most amounts of one direction have."""
+    def _with_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> Reader:
+        """With the sign that most amounts of one direction have. A few negative ones may be what
+        came back as well as a column that writes minus: there the balances decide, else it is taken
+        for the first, which is usual, and said."""
+        positive, negative = (
+            replace(self, out_sign=sign) if out else replace(self, in_sign=sign) for sign in (1, -1)
+        )
         if declared != "auto":
-            return 1 if declared == "positive" else -1
+            return positive if declared == "positive" else negative
+        votes = self._signs(lines, out=out)
+        against = votes[False] - votes[True]
+        if against <= 0:
+            return positive
+        # where a word tells the direction, a minus beside it says the same
+        by_word = self.dialect.direction is not None
+        if against >= ENOUGH_FOR_SIGN or (by_word and not votes[True]):
+            return negative
+        agreeing = [each._agreeing(lines) for each in (positive, negative)]
+        if agreeing[0] != agreeing[1]:
+            return positive if agreeing[0] > agreeing[1] else negative
+        taken, other, how = (
+            (negative, "positive", "how the bank writes it")
+            if by_word
+            else (positive, "negative", "what came back" if out else "what was taken back")
+        )
+        way, field = ("out", "money_out_sign") if out else ("in", "money_in_sign")
+        doubt = (
+            f"Amounts of what went {way} are negative, and too few to tell what the minus means: "
+            f"it was taken for {how}. If that is wrong, say `{field}: {other}` in a dialect of "
+            "your own."
+        )
+        return replace(taken, doubts=(*taken.doubts, doubt))
+
+    def _signs(self, lines: Sequence[Line], *, out: bool) -> Counter[bool]:
+        """How many amounts of one direction are positive and how many negative."""
         columns, direction = self.dialect.columns, self.dialect.direction
         column = columns.money_out if out else columns.money_in
         if direction:
@@ -414,14 +459,32 @@ class Reader:
             lines = [
                 line for line in lines if re.search(word, line.get(direction.column), re.IGNORECASE)
             ]
-        votes = 0
+        votes: Counter[bool] = Counter()
         for line in lines:
+            if says_direction(line.get(column)):
+                continue
             try:
                 number = self.number(line, column) if line.get(column) else Decimal(0)
             except ValueError:
                 continue
-            votes += (number > 0) - (number < 0)
-        return 1 if votes >= 0 else -1
+            if number:
+                votes[number > 0] += 1
+        return votes
+
+    def _agreeing(self, lines: Sequence[Line]) -> int:
+        """How many steps from balance to balance the amounts explain, in the better order."""
+        told: list[tuple[Decimal, Decimal]] = []
+        for line in lines if self.dialect.columns.balance else ():
+            try:
+                told.append(
+                    (self._amount(line)[0], self.number(line, self.dialect.columns.balance))
+                )
+            except ValueError:
+                continue
+        return max(
+            sum(after - before == amount for (_, before), (amount, after) in pairwise(told)),
+            sum(after - before == amount for (amount, after), (_, before) in pairwise(told)),
+        )
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -466,22 +529,25 @@ class Reader:
         currency = line.get(columns.currency).upper() or self.dialect.currency
         if columns.amount is None:
             out, into = (
-                self.number(line, column) if line.get(column) else Decimal(0)
-                for column in (columns.money_out, columns.money_in)
+                self._signed(line, column, sign) if line.get(column) else Decimal(0)
+                for column, sign in (
+                    (columns.money_out, -self.out_sign),
+                    (columns.money_in, self.in_sign),
+                )
             )
             if not line.get(columns.money_out) and not line.get(columns.money_in):
                 raise ValueError(f"{columns.money_out}, {columns.money_in}: expected an amount")
-            return self.in_sign * into - self.out_sign * out, currency
+            return into + out, currency
         if direction is None:
-            amount = self.number(line, columns.amount)
-            if self.dialect.sign == "out_is_positive":
-                amount = amount.copy_negate()
+            amount = self._signed(
+                line, columns.amount, -1 if self.dialect.sign == "out_is_positive" else 1
+            )
             if line.get(columns.fee):
                 amount -= abs(self.number(line, columns.fee))
             return amount, currency
         said = line.get(direction.column)
         if re.search(direction.out, said, re.IGNORECASE):
-            amount = -self.out_sign * self.number(line, columns.amount)
+            amount = self._signed(line, columns.amount, -self.out_sign)
             if line.get(columns.fee):
                 amount -= abs(self.number(line, columns.fee))
             return amount, currency
@@ -489,8 +555,13 @@ class Reader:
             raise ValueError(f"{direction.column}: expected a word for in or out")
         if line.get(direction.in_currency):
             currency = line.get(direction.in_currency).upper()
-        number = self.number(line, direction.in_amount or columns.amount)
-        return self.in_sign * number, currency
+        return self._signed(line, direction.in_amount or columns.amount, self.in_sign), currency
+
+    def _signed(self, line: Line, column: str | None, sign: int) -> Decimal:
+        """The number of a cell with our sign: by CR or DR in it, which no rule overrules, else its
+        own times ``sign``."""
+        number = self.number(line, column)
+        return number if sign > 0 or says_direction(line.get(column)) else number.copy_negate()
 
     def number(self, line: Line, column: str | None) -> Decimal:
         try:

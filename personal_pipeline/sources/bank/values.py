@@ -305,6 +305,12 @@ def amount_of(text: str, mark: str | None = None, currency: str | None = None) -
     return found
 
 
+def says_direction(text: str) -> bool:
+    """Whether an amount has CR or DR beside it: it says itself whether it came in or went out, and
+    its number has our sign."""
+    return bool(_CREDIT_OR_DEBIT.search(_plain(text))) and is_amount(text)
+
+
 def is_amount(text: str) -> bool:
     """Whether a cell holds an amount, under whatever decimal mark."""
     return bool(_cell(text).readings)
@@ -364,6 +370,9 @@ def date_pattern(format_: str) -> re.Pattern[str]:
             raise ValueError(f"{piece} is not one of {', '.join(_PART)}")
         part = _PART.get(piece, re.escape(piece))
         pattern += part.replace("{1,2}", "{2}") if tight else part
+    codes = re.findall(r"%.", format_)
+    if len(codes) != len(set(codes)):
+        raise ValueError("expected each of %Y, %m, %d and the like once")
     found = re.compile(pattern + r"(?!\d)")
     names = set(found.groupindex)
     if not ({"Y", "y"} & names and {"m", "b"} & names and "d" in names):

@@ -107,11 +107,35 @@ ranked as (
     where not is_pending and correction is distinct from 'DELETE'
 ),
 
+-- What stands in the later list instead, by day: a bank that renews its ids makes every line a gone
+-- one, so that nothing here may pair lines with whole lists.
+near_in_time as materialized (
+    select
+        gone.record_key as old_key,
+        gone.listed_in,
+        new.record_key as new_key
+    from (
+        select
+            gone.*,
+            old.listing,
+            unnest(range(-10, 11)) as days,
+            old.posted_on
+        from gone
+        inner join ranked as old using (record_key)
+    ) as gone
+    inner join ranked as new
+        on new.listing = gone.listing
+        and new.posted_on = gone.posted_on + cast(gone.days as integer)
+    semi join listed
+        on listed.statement = gone.missing_in
+        and listed.record_key = new.record_key
+),
+
 -- one to one between two lists, so the new line is named together with the list of the old one
 replacements_possible as (
     select
         old.record_key as one,
-        gone.listed_in || '/' || new.record_key as other,
+        near.listed_in || '/' || new.record_key as other,
         case
             when new.amount = old.amount and new.posted_on = old.posted_on then 0
             when new.source_id = old.source_id then 100000
@@ -122,10 +146,9 @@ replacements_possible as (
         + if({{ may_be_one_payee('old', 'new') }}, 0, 20000)
         + 1000 * abs(new.posted_on - old.posted_on)
         + least(abs(new.place - old.place), 999) as cost
-    from gone
-    inner join ranked as old using (record_key)
-    inner join listed as there on there.statement = gone.missing_in
-    inner join ranked as new on new.record_key = there.record_key
+    from near_in_time as near
+    inner join ranked as old on old.record_key = near.old_key
+    inner join ranked as new on new.record_key = near.new_key
     where
         new.currency = old.currency
         and (
@@ -150,7 +173,7 @@ replacements_possible as (
         -- what stood beside it was another one
         and not exists (
             select 1 from listed as beside
-            where beside.statement = gone.listed_in and beside.record_key = new.record_key
+            where beside.statement = near.listed_in and beside.record_key = new.record_key
         )
 ),
 

@@ -73,6 +73,7 @@ hinted as (
         known.line_kind = 'xfer' or {{ says_transfer("known.line_kind || ' ' || known.text") }}
             as says_transfer,
         {{ says_payment("known.line_kind || ' ' || known.text") }} as says_payment,
+        {{ says_given_back('known.text') }} as says_given_back,
         {{ says_stranger('known.text') }}
             or known.line_kind in (
                 'pos', 'fee', 'srvchg', 'int', 'div', 'sale', 'return', 'refund', 'purchase',
@@ -106,6 +107,11 @@ opposite as (
         sent.says_payment as is_payment_sent,
         received.says_payment as is_payment_received,
         received.account_kind = 'card' as is_to_card,
+        -- "credit" alone is what shops give back; "payment credit" is a bill that is paid
+        received.says_given_back
+            and not received.says_payment
+            and received.is_transfer_by_rule is null as is_given_back,
+        coalesce(received.is_transfer_by_rule or sent.is_transfer_by_rule, false) as is_by_rule,
         (sent.says_stranger and sent.is_transfer_by_rule is null)
             or (received.says_stranger and received.is_transfer_by_rule is null) as is_strange
     from hinted as sent
@@ -127,12 +133,13 @@ judged as (
     select
         *,
         not is_strange
-        and (
-            sent_says
-            or received_says
-            or (is_payment_sent and is_payment_received)
-            or (is_to_card and (is_payment_sent or is_payment_received))
-        ) as is_likely,
+        and case
+            when is_by_rule then true
+            -- a word like "transfer" or "payment" on the side of the bank alone may mean anybody:
+            -- what came in on the card must say that it is the bill
+            when is_to_card then not is_given_back and (is_payment_received or received_says)
+            else sent_says or received_says or (is_payment_sent and is_payment_received)
+        end as is_likely,
         abs(received_on - sent_on) as days
     from opposite
 ),
