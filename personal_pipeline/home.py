@@ -32,7 +32,7 @@ SURELY_LEFT_SECONDS = 86_400
 and happens to have the same number. Not at once: clocks are set."""
 
 _SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again|opening)-(?:(\d+)-)?.+")
-_TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp|\.(\d+)-.*\.part")
+_TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp(?:\.wal)?|\.(\d+)-.*\.part")
 
 
 VERSION = 2
@@ -242,7 +242,7 @@ def sweep(home: Home) -> list[Path]:
     ):
         for folder, _, names in os.walk(place):
             for name in names:
-                if not name.endswith((".tmp", ".part")):
+                if not name.endswith((".tmp", ".tmp.wal", ".part")):
                     continue
                 path = Path(folder, name)
                 if (named := _TEMPORARY.fullmatch(name)) and _is_left(path, named[1] or named[2]):

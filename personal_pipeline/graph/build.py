@@ -7,7 +7,7 @@ stale. Both take the same steps and leave the same records.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -32,6 +32,7 @@ from personal_pipeline.graph.tables import (
     Tables,
     downstream_of,
     model_tables,
+    owed_tests,
     raw_tables,
     span,
     tested_tables,
@@ -143,17 +144,20 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     broken = _make_ready(house, tables)
     before = _look(house)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
-    # a table that is made anew gets all its rows, whichever of them were asked for
+    # what failed its tests, or was not tested because its build was killed, is in its table, and
+    # nothing may be built from it
+    bad = {
+        name
+        for name, parts in stale.items()
+        if parts.keys() & {*before.failures.get(name, ()), *before.begun.get(name, ())}
+    }
+    # a table that is made anew, or holds bad rows, gets all its rows, whichever were asked for
     asked: dict[str, dict[str, Reason]] = {
         name: {
             **dict.fromkeys(partitions, Reason.ASKED),
-            **(stale.get(name, {}) if _is_outdated(stale, name) else {}),
+            **(stale[name] if name in bad or _is_outdated(stale, name) else {}),
         }
         for name, partitions in wanted.items()
-    }
-    # what failed its tests is in its table, and nothing may be built from it
-    bad = {
-        name for name, parts in before.failures.items() if parts.keys() & stale.get(name, {}).keys()
     }
     held = downstream_of(tables, bad - asked.keys())
     failed = broken.keys() | held
@@ -296,6 +300,7 @@ def _build_batch(
     )
     models = {result.name: result for result in results if result.kind == "model"}
     work.tested = _tested(house, results)
+    untested = _untested(house, results, {str(tables[name].model) for name in wanted})
     now = read_lake(house).versions
     after = inputs
     if now != before.lake.versions:
@@ -315,7 +320,7 @@ def _build_batch(
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
                 warehouse.record_tables(opened, [table])
-                failure = _failed_tests(work.tested, name)
+                failure = _failed_tests(work.tested, untested.get(name, ()), name)
             else:
                 failure = result.message
             if failure:
@@ -394,15 +399,35 @@ def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tes
     ]
 
 
-def _failed_tests(tested: Sequence[Tested], table: str) -> str | None:
+def _untested(
+    house: House, results: Sequence[dbt_project.NodeResult], models: Collection[str]
+) -> dict[str, list[str]]:
+    """The tests that should have run when these models were built and did not, by table: dbt was
+    interrupted. One that reads another model too, which failed, could not run, and is not missed.
+    """
+    manifest = dbt_project.load_manifest(house.home)
+    status = {result.unique_id: result.status for result in results}
+    has_failed = any(result.failed for result in results)
+    owners = tested_tables(manifest)
+    missed: dict[str, list[str]] = {}
+    for test, read in owed_tests(manifest, models).items():
+        could_run = not has_failed or all(status.get(each) == "success" for each in read)
+        if could_run and status.get(test, "skipped") == "skipped":
+            missed.setdefault(owners[test], []).append(test.split(".")[2])
+    return missed
+
+
+def _failed_tests(tested: Sequence[Tested], untested: Sequence[str], table: str) -> str | None:
     failed = [
         f"test {each.name}: {each.message}"
         for each in tested
         if each.table == table and not each.passed and not each.only_warns
     ]
+    if untested:
+        failed.append(f"its tests did not run ({', '.join(sorted(untested))})")
     if not failed:
         return None
-    return f"{'; '.join(failed)}. Readers keep the rows of the last good build"
+    return f"{'; '.join(failed)}. Readers keep what they had"
 
 
 def _make_ready(house: House, tables: Tables) -> dict[str, str]:
@@ -426,6 +451,8 @@ def _make_ready(house: House, tables: Tables) -> dict[str, str]:
     missing = [table for table in models if table.name not in existing or table in outdated]
     if not missing:
         return {}
+    with warehouse.connection(home) as opened:
+        warehouse.expect_tables(opened, missing)
     results = _dbt(house, "run", {str(table.model): [] for table in missing})
     made = {result.name for result in results if result.status == "success"}
     with warehouse.connection(home) as opened:

@@ -2,7 +2,8 @@
 
 The import of dbt takes two seconds of a processor, more than a call of it. So a process that has
 it forks for each call: the call begins as a new dbt does, and leaves nothing behind. The process
-lives as long as the one that calls, whose pipe is its standard input.
+lives as long as the one that calls, whose pipe is its standard input; and a call no longer than
+both.
 """
 
 from __future__ import annotations
@@ -10,17 +11,39 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import BufferedWriter
 from pathlib import Path
-from threading import Lock
-from typing import Any, NoReturn
+from threading import Lock, Thread
+from typing import Any, NoReturn, cast
 
 _hosts: dict[int, subprocess.Popen[bytes]] = {}
 """By the number of the process that calls: one that was forked has no part in its parent's."""
 _one_at_a_time = Lock()
+
+
+def _forget_hosts() -> None:
+    """In a process that was forked: the host is its parent's, and so is the thread that may have
+    held the lock."""
+    global _one_at_a_time
+    _one_at_a_time = Lock()
+    for host in _hosts.values():
+        for pipe in (host.stdin, host.stdout):
+            if pipe is not None:
+                # not with its buffer, which holds what the parent has begun to write
+                cast(BufferedWriter, pipe).raw.close()
+        # nobody waits for the child of another process
+        host.returncode = 0
+    _hosts.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_hosts)
 
 
 def call(
@@ -45,31 +68,43 @@ def call(
         "environment": dict(environment),
         "output": str(output),
     }
+    question = json.dumps(asked).encode() + b"\n"
     with _one_at_a_time:
-        host = _host()
-        assert host.stdin is not None
-        assert host.stdout is not None
         try:
-            host.stdin.write(json.dumps(asked).encode() + b"\n")
-            host.stdin.flush()
-            answer = host.stdout.readline()
-        except BaseException:
-            _end(host)
-            raise
-        if not answer:
-            _end(host)
-            return -1  # it was killed, and dbt with it
-        return int(answer)
+            answer = _ask(question)
+        except BrokenPipeError:
+            # it was killed just before, and has not read the question
+            answer = _ask(question)
+    return int(answer) if answer else -signal.SIGKILL  # the host was killed, and dbt with it
+
+
+def _ask(question: bytes) -> bytes:
+    """What the host answers; nothing when it was killed meanwhile."""
+    host = _host()
+    assert host.stdin is not None
+    assert host.stdout is not None
+    try:
+        host.stdin.write(question)
+        host.stdin.flush()
+        answer = host.stdout.readline()
+    except BaseException:
+        _end(host)
+        raise
+    if not answer:
+        _end(host)
+    return answer
 
 
 def _host() -> subprocess.Popen[bytes]:
     host = _hosts.get(os.getpid())
-    if host is None or host.poll() is not None:
+    if host is not None and host.poll() is not None:
+        _end(host)
+        host = None
+    if host is None:
         host = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         _hosts[os.getpid()] = host
-        atexit.register(_end, host)
     return host
 
 
@@ -80,8 +115,16 @@ def _end(host: subprocess.Popen[bytes]) -> None:
         host.terminate()
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
-                pipe.close()
+                # what it did not read cannot be written any more
+                with suppress(OSError):
+                    pipe.close()
         host.wait()
+
+
+@atexit.register
+def _end_own() -> None:
+    if host := _hosts.get(os.getpid()):
+        _end(host)
 
 
 # ------------------------------------------------------------------------------- in its process
@@ -100,20 +143,40 @@ def main() -> None:
     # Ctrl-C is for the call, and for who waits for it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout, sys.stderr
+    watched, held = os.pipe()
+    child = 0
+
+    def end(*_: object) -> NoReturn:
+        if child:
+            with suppress(OSError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
         if child == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.close(held)
+            _die_with(watched, os.dup(0))
             _dbt(cli, **asked)
-
-        def end(*_: object, child: int = child) -> NoReturn:
-            os.kill(child, signal.SIGKILL)
-            os._exit(1)
-
-        signal.signal(signal.SIGTERM, end)
         _, status = os.waitpid(child, 0)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        child = 0
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+
+def _die_with(host: int, caller: int) -> None:
+    """Be killed when the other end of either pipe is gone: who waits for this call was killed, and
+    the next one must not find it at work."""
+
+    def watch() -> None:
+        # neither is written to during a call, so what there is to read is the end
+        select.select([host, caller], [], [])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _dbt(

@@ -140,7 +140,9 @@ def run(
     model or test is a result.
     """
     target = home.dbt_target / "runs" / str(os.getpid())
-    target.mkdir(parents=True, exist_ok=True)
+    # what a process that had the same number left there is no result of this call
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
     try:
         partial_parse = home.dbt_target / "partial_parse.msgpack"
         if partial_parse.exists():
@@ -183,7 +185,8 @@ def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) 
 def _call(
     home: Home, arguments: Sequence[str], target: Path, more: Mapping[str, str]
 ) -> str | None:
-    """Call dbt in a process of its own; the cause when it failed, else None.
+    """Call dbt in a process of its own; the cause when it failed, else None. Raises ``DbtFailed``
+    when a signal ended it: what it left says nothing of what it did not come to.
 
     Not by ``DbtCliResource``: it asks dbt for its version and opens the profile in this process
     before each call, three seconds that buy nothing here.
@@ -207,6 +210,12 @@ def _call(
             },
             said,
         )
+        if code < 0:
+            raise DbtFailed(
+                f"dbt {arguments[0]} was killed (signal {-code}): from outside, or because memory "
+                "ran out. Readers keep what they had. What it left undone is built by the next "
+                "pass: run `personal-pipeline refresh`."
+            )
         if code == 0:
             return None
         return without_values(said.read_text(encoding="utf-8", errors="replace"))

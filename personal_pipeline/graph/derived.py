@@ -66,7 +66,8 @@ def tell(
     work: Work,
     asked: Mapping[str, Collection[str]] | None = None,
 ) -> None:
-    """Tell Dagster what every derived partition holds now, and what the tests found."""
+    """Tell Dagster what every derived partition holds for readers, and what the tests found: of a
+    table that failed, what was told before."""
     with warehouse.reading(house.home) as opened:
         kept = warehouse.read_kept(opened)
     if work.lake:
@@ -80,12 +81,14 @@ def tell(
             "inputs": dg.MetadataValue.md(_inputs_table(built)),
         }
 
+    # what readers have of a table that failed is no answer to who asked for a new build of it
+    failed = {each.name for each in work.built if each.failure}
     log_contents(
         context,
         house,
         {name: {p: each.digest for p, each in parts.items()} for name, parts in kept.items()},
         describe,
-        asked,
+        {name: parts for name, parts in (asked or {}).items() if name not in failed},
     )
     for built in work.built:
         context.log.info(_said(built))

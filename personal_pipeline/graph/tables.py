@@ -8,7 +8,7 @@ reconcile and the tests. Partitions are ISO strings: a day ``2026-11-21``, a mon
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -171,6 +171,25 @@ def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
         f"{manifest['nodes'][node['attached_node']]['name']}"
         for uid, node in manifest["nodes"].items()
         if node["resource_type"] == "test" and node.get("attached_node")
+    }
+
+
+def owed_tests(manifest: Mapping[str, Any], models: Collection[str]) -> dict[str, list[str]]:
+    """The tests of severity error that dbt runs when it builds these models (by name): by the
+    unique id of a test, the unique ids of the models that it reads.
+
+    The project chooses its tests cautiously (``indirect_selection``): only those of which every
+    table is among what is built.
+    """
+    nodes = manifest["nodes"]
+    chosen = {
+        uid for uid, n in nodes.items() if n["resource_type"] == "model" and n["name"] in models
+    }
+    return {
+        uid: nodes[uid]["depends_on"]["nodes"]
+        for uid in tested_tables(manifest)
+        if chosen.issuperset(nodes[uid]["depends_on"]["nodes"])
+        and nodes[uid]["config"]["severity"].lower() == "error"
     }
 
 

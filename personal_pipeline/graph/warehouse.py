@@ -223,6 +223,12 @@ def existing_tables(opened: DuckDBPyConnection) -> dict[str, str]:
     return dict(rows)
 
 
+def expect_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Note that there should be these tables, whether or not they can be made."""
+    for table in tables:
+        opened.execute("insert or ignore into pipeline.tables values (?, '')", [table.name])
+
+
 def record_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
     """Note that these tables have been made by their present code."""
     for table in tables:
@@ -305,11 +311,15 @@ def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] |
 
 
 def drop(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Remove tables of which nothing is recorded."""
+    """Remove tables of which nothing is recorded. What was begun of them stays begun, so that
+    readers keep their rows until it is built; but partitions of another grain never will be."""
     for table in tables:
         schema, name = table.name.split("/")
         opened.execute(f'drop table if exists "{schema}"."{name}"')
-        opened.execute("delete from pipeline.begun where asset = ?", [table.name])
+        opened.execute(
+            "delete from pipeline.begun where asset = ? and (partition = ?) <> ?",
+            [table.name, WHOLE, table.grain is Grain.WHOLE],
+        )
 
 
 def digest_partitions(
@@ -344,7 +354,8 @@ def record(
     at: datetime,
 ) -> None:
     """Write what was built into the ledger, in one transaction: by partition its version, the
-    digest of each input, and those of the input partitions that were read (see ``Kept``)."""
+    digest of each input, and those of the input partitions that were read (see ``Kept``). The table
+    has just passed its tests, so every failure of it is forgotten."""
     rows = [
         (
             table.name,
@@ -385,10 +396,8 @@ def record(
         """,
         [list(column) for column in columns],
     )
-    opened.execute(
-        "delete from pipeline.failures where asset = ? and partition in (select unnest(?))",
-        [table.name, list(versions)],
-    )
+    # a test reads the table whole: what failed beside a bad partition may be good now
+    opened.execute("delete from pipeline.failures where asset = ?", [table.name])
     untouched(opened, table, versions.keys())
 
 
@@ -406,43 +415,67 @@ def publish(home: Home) -> None:
     if not home.published.is_file() or not filecmp.cmp(
         home.warehouse, home.published, shallow=False
     ):
-        copy = _copied(home, home.warehouse)
-        _keep_good(copy, home.published)
-        if damage := whole.damage_of(copy):
-            copy.unlink()
-            raise DamagedWarehouse(damage)
-        _replace_published(home, copy)
+        with _copied(home, home.warehouse) as copy:
+            _keep_good(copy, home)
+            if damage := whole.damage_of(copy):
+                raise DamagedWarehouse(damage)
+            _replace_published(home, copy)
     whole.note(home, home.warehouse)
     whole.note(home, home.published)
     _anew(home).unlink(missing_ok=True)
 
 
-def _keep_good(copy: Path, before: Path) -> None:
-    """In what is to be published, put the rows that readers have in place of those that nobody
-    vouches for. Where they have none, none are better than those."""
+def _keep_good(copy: Path, home: Home) -> None:
+    """In what is to be published, put the rows that readers have, and what the ledger says of them,
+    in place of those that nobody vouches for. Where they have none, none are better than those.
+
+    So it is with a table of which nothing at all is recorded, when readers have one that is: it was
+    begun anew, and what would fill it failed.
+    """
     with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
         there = existing_tables(opened)
-        doubted = [name for name in read_begun(opened) if name in there]
-        if not doubted:
+        doubted = read_begun(opened).keys()
+        unbuilt = {
+            name
+            for (name,) in opened.execute(
+                "select asset from pipeline.tables anti join pipeline.ledger using (asset)"
+            ).fetchall()
+        }
+        if not doubted and not unbuilt:
             return
         known: set[str] = set()
-        if before.is_file() and not whole.damage_of(before):
-            place = str(before).replace("'", "''")
+        recorded: set[str] = set()
+        if home.published.is_file() and not (
+            # with nothing in doubt this is asked at each publishing, and has to be quick
+            whole.damage_of(home.published) if doubted else damage_of_published(home)
+        ):
+            place = str(home.published).replace("'", "''")
             opened.execute(f"attach '{place}' as before (read_only)")
-            known = {
-                name
-                for (name,) in opened.execute(
-                    "select schema_name || '/' || table_name from duckdb_tables()"
-                    " where database_name = 'before'"
-                ).fetchall()
-            }
-        for asset in doubted:
+            for name, is_recorded in opened.execute(
+                """
+                select asset, asset in (select asset from before.pipeline.ledger)
+                from (select schema_name || '/' || table_name as asset from duckdb_tables()
+                    where database_name = 'before')
+                """
+            ).fetchall():
+                known.add(name)
+                if is_recorded:
+                    recorded.add(name)
+        for asset in sorted(doubted | (unbuilt & recorded)):
             schema, name = asset.split("/")
             table = f'"{schema}"."{name}"'
-            if asset in known:
-                opened.execute(f"create or replace table {table} as from before.{table}")
-            else:
-                opened.execute(f"delete from {table}")  # noqa: S608
+            opened.execute("delete from pipeline.ledger where asset = ?", [asset])
+            if asset not in known:
+                if asset in there:
+                    opened.execute(f"delete from {table}")  # noqa: S608
+                continue
+            # also one that its present code cannot even make
+            opened.execute(f'create schema if not exists "{schema}"')
+            opened.execute(f"create or replace table {table} as from before.{table}")
+            opened.execute(
+                "insert into pipeline.ledger by name from before.pipeline.ledger where asset = ?",
+                [asset],
+            )
         opened.execute("checkpoint")
 
 
@@ -467,22 +500,31 @@ def publish_receipts(home: Home) -> None:
         with home.lock("warehouse", wait_seconds=0):
             if home.published.exists():
                 was_whole = whole.is_noted(home, home.published)
-                copy = _copied(home, home.published)
-                with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
-                    keep_receipts(opened, home)
-                    opened.execute("checkpoint")
-                _replace_published(home, copy)
+                with _copied(home, home.published) as copy:
+                    with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
+                        keep_receipts(opened, home)
+                        opened.execute("checkpoint")
+                    _replace_published(home, copy)
                 if was_whole:
                     whole.note(home, home.published)
     except (Busy, duckdb.Error):
         return
 
 
-def _copied(home: Home, database: Path) -> Path:
+@contextmanager
+def _copied(home: Home, database: Path) -> Iterator[Path]:
+    """A copy beside the published one, to be renamed; what is left of it afterwards goes."""
     home.published.parent.mkdir(parents=True, exist_ok=True)
     copy = home.published.with_name(f".{os.getpid()}-{home.published.name}.tmp")
-    shutil.copyfile(database, copy)
-    return copy
+    log = copy.with_name(f"{copy.name}.wal")
+    try:
+        # the log of a process that had the same number is not one of this copy
+        log.unlink(missing_ok=True)
+        shutil.copyfile(database, copy)
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
 
 
 def _replace_published(home: Home, temporary: Path) -> None:

@@ -626,7 +626,8 @@ def _seen(row: Row) -> _Seen:
 
 def _states(look: _Look, records: Iterable[Record]) -> None:
     """Add a row of each thing whose state is not what was seen of it last. Rows are only added:
-    what a service told once, it does not tell again."""
+    what a service told once, it does not tell again. Those of a clock that was ahead are taken out
+    of all days; the archive has them."""
     answer = look.answer_of(records)
     lake = look.lake
 
@@ -635,10 +636,13 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
 
     present = {day: lake.read(day) for day in lake.partitions()}
     # a row lies under several days, and any of its copies tells; one of a clock that was ahead does
-    # not, and is taken back
+    # not, and all its copies are taken back
     rows = {key: row for each in present.values() for key, row in each.items()}
-    history = [each for each in map(_seen, rows.values()) if each.at <= look.now + AHEAD]
-    history.sort(key=lambda each: each.at)
+    seen = {key: _seen(row) for key, row in rows.items()}
+    untrue = {key for key, each in seen.items() if each.at > look.now + AHEAD}
+    history = sorted(
+        (each for key, each in seen.items() if key not in untrue), key=lambda each: each.at
+    )
     last = {each.key: each for each in history}
     there = {key for key, each in last.items() if each.record}
     lost = loss(there, {*answer.rows, *answer.bad_keys}) if answer.is_told else NO_LOSS
@@ -658,6 +662,10 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     for day, each in _filed(look.stream, history):
         if each.row.key not in present.get(day, {}):
             missing.setdefault(day, {})[each.row.key] = each.row
+    for day, held in present.items():
+        # days to come go whole, see ``take_back``
+        if day <= look.today + AHEAD and not untrue.isdisjoint(held):
+            missing.setdefault(day, {})
     if not missing:
         # looked, and nothing new: the newest partition is reported again, unchanged
         missing[max((day for day in present if day <= look.today), default=look.today)] = {}
@@ -665,7 +673,16 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     days = sorted(missing, key=lambda day: (day != at.date(), day))
     look.landed(
         answer,
-        [lake.write(day, {**present.get(day, {}), **missing[day]}.values()) for day in days],
+        [
+            lake.write(
+                day,
+                [
+                    *(row for key, row in present.get(day, {}).items() if key not in untrue),
+                    *missing[day].values(),
+                ],
+            )
+            for day in days
+        ],
     )
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
@@ -82,3 +88,106 @@ def test_who_is_interrupted_leaves_no_dbt_behind(tmp_path: Path) -> None:
     assert alive == []
     # and the next call is as good as the first
     assert dbt_project.manifest_path(home).is_file()
+
+
+def descriptors() -> int:
+    return psutil.Process().num_fds()
+
+
+def test_one_that_died_leaves_no_pipe_and_no_zombie(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+    before = descriptors()
+    for looks_alive in (False, True):
+        killed = dbt_host._hosts[os.getpid()]
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        # or it ends between the look at it and the question
+        with mock.patch.object(killed, "poll", return_value=None) if looks_alive else nullcontext():
+            assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+        assert killed.returncode == -signal.SIGKILL
+        assert killed.stdin is not None
+        assert killed.stdin.closed
+    assert descriptors() == before
+    gc.collect()  # a pipe or process that was left would warn, and warnings are errors
+
+
+PARSES = """
+import os, sys
+from pathlib import Path
+from personal_pipeline.graph import dbt_project
+from personal_pipeline.home import Home
+dbt_project.manifest_path(Home(Path(sys.argv[1])).ensure())
+"""
+
+
+@pytest.mark.parametrize("killed", ["host", "caller"])
+def test_dbt_ends_with_the_host_and_with_who_called_it(tmp_path: Path, killed: str) -> None:
+    caller = subprocess.Popen(
+        [sys.executable, "-c", PARSES, str(tmp_path / "home")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def at_work() -> list[psutil.Process]:
+        below = psutil.Process(caller.pid).children(recursive=True)
+        return below if len(below) == 2 else []
+
+    until(at_work, "dbt parses", seconds=60)
+    below = at_work()
+    (host,) = (each for each in below if each.ppid() == caller.pid)
+    (host if killed == "host" else psutil.Process(caller.pid)).kill()
+    said = caller.communicate(timeout=60)[1]
+    _, alive = psutil.wait_procs(below, timeout=20)
+    # who has lost its parent may wait for the system to take it away
+    assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
+    assert ("was killed (signal 9)" in said) is (killed == "host")
+    assert not (tmp_path / "home" / "dbt" / "manifest.json").exists()
+
+
+def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
+    asked = threading.Event()
+    ask = dbt_host._ask
+
+    def slowly(question: bytes) -> bytes:
+        asked.set()
+        return ask(question)
+
+    with mock.patch.object(dbt_host, "_ask", slowly):
+        arguments = (["--version"], tmp_path, ENVIRONMENT)
+        thread = threading.Thread(target=lambda: dbt_host.call(*arguments, tmp_path / "said"))
+        thread.start()
+        assert asked.wait(20)
+        # the thread has the lock until dbt has answered
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                signal.alarm(60)
+                code = dbt_host.call(*arguments, tmp_path / "said too")
+                dbt_host._end_own()
+            finally:
+                os._exit(code)
+        thread.join()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert "installed" in (tmp_path / "said too").read_text()
+    assert dbt_host.call(*arguments, tmp_path / "said") == 0, "its parent's host is untouched"
+
+
+def test_results_that_lie_there_from_before_are_no_results(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").ensure()
+    dbt_project.manifest_path(home)
+    old = home.dbt_target / "runs" / str(os.getpid()) / "run_results.json"
+    old.parent.mkdir(parents=True)
+    old.write_text('{"results": []}')
+    with pytest.raises(dbt_project.DbtFailed, match="did not run"):
+        dbt_project.run(home, "no-such-command", ["model"], {}, "usd")
+    with (
+        mock.patch.object(dbt_host, "call", return_value=-signal.SIGKILL),
+        pytest.raises(dbt_project.DbtFailed, match="killed"),
+    ):
+        dbt_project.run(home, "build", ["model"], {}, "usd")

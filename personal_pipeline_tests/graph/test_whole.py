@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import pytest
@@ -119,6 +120,19 @@ def test_damage_that_ends_the_process_that_reads_is_damage(
         with pytest.raises(warehouse.DamagedWarehouse, match="signal 11"):
             warehouse.publish(built)
     assert content(built.published) == good
+
+
+@pytest.mark.parametrize("raised", [whole.CannotVerify("memory ran out"), KeyboardInterrupt()])
+def test_a_copy_that_is_not_published_is_not_left(built: Home, raised: BaseException) -> None:
+    with warehouse.writing(built):
+        with warehouse.connection(built) as opened:
+            opened.execute("delete from marts.days")
+        with (
+            mock.patch.object(whole, "damage_of", side_effect=raised),
+            pytest.raises(type(raised)),
+        ):
+            warehouse.publish(built)
+    assert list(built.published.parent.iterdir()) == [built.published]
 
 
 def test_what_another_process_writes_is_not_called_damaged(

@@ -181,6 +181,30 @@ def test_a_clock_that_was_set_back_keeps_the_order(home: Home) -> None:
     assert states(home, "a") == ["active", "unpaid", "active"]
 
 
+def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(home: Home) -> None:
+    service = Service()
+    for key in "abc":
+        service.put(key, "active", "2026-11-01")
+    look(home, service)
+    service.put("a", "ended", "2026-11-01", "2026-11-23")
+    service.put("b", "unpaid", "2026-11-01", "2026-11-24")
+    look(home, service, NOW + 40 * DAY)
+    service.put("b", "active", "2026-11-01")
+    now = NOW + 6 * DAY
+    look(home, service, now)
+    seen = {key.rpartition(" ")[2] for of_day in rows(home).values() for key in of_day}
+    assert {datetime.fromisoformat(each) for each in seen} == {NOW, now}
+    assert states(home, "a") == ["active", "ended"]
+    assert states(home, "b") == states(home, "c") == ["active"]
+    after = rows(home)
+    assert [key.partition(" ")[0] for key in after[date(2026, 11, 23)]] == ["a"]
+    assert after[date(2026, 11, 24)] == {}
+    lake = lake_of(home, "test", stream_of(service))
+    assert set(lake.superseded()) >= {date(2026, 11, 23), date(2026, 11, 24)}
+    assert look(home, service, now + DAY).changed == ()
+    assert rows(home) == after
+
+
 def test_a_restoring_takes_no_state_away(home: Home) -> None:
     service = Service()
     service.put("a", "active", "2026-11-01")

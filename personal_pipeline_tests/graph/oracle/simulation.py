@@ -584,7 +584,12 @@ class Life:
                     "schema": schema,
                     "name": name,
                 }
-                nodes[f"test.{name}"] = {"resource_type": "test", "attached_node": f"model.{name}"}
+                nodes[f"test.{name}"] = {
+                    "resource_type": "test",
+                    "attached_node": f"model.{name}",
+                    "depends_on": {"nodes": [f"model.{name}"]},
+                    "config": {"severity": "error"},
+                }
         return {"nodes": nodes}
 
     def _dbt(

@@ -16,6 +16,7 @@ from personal_pipeline.graph.reconcile import EMPTY, Built, Failed
 from personal_pipeline.graph.tables import WHOLE, Table
 from personal_pipeline.graph.warehouse import DamagedWarehouse, Kept
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
 
 JOB = "__ASSET_JOB"
@@ -95,13 +96,20 @@ class Warehouse:
     def existing_tables(self, opened: object) -> dict[str, str]:
         return {name: self._made.get(name, "") for name in self.contents}
 
+    def expect_tables(self, opened: object, tables: Iterable[Table]) -> None:
+        """Readers see what there is."""
+
     def record_tables(self, opened: object, tables: Iterable[Table]) -> None:
         self._made |= {table.name: table.code_version for table in tables}
 
     def drop(self, opened: object, tables: Iterable[Table]) -> None:
         for table in tables:
             self.contents.pop(table.name, None)
-            self._begun.pop(table.name, None)
+            self._begun[table.name] = {
+                each
+                for each in self._begun.get(table.name, ())
+                if (each == WHOLE) is (table.grain is Grain.WHOLE)
+            }
 
     def digest_partitions(
         self, opened: object, table: Table, partitions: Sequence[str]
@@ -125,7 +133,8 @@ class Warehouse:
         ledger = self.ledger.setdefault(table.name, {})
         for each, version in versions.items():
             ledger[each] = Built(version.digest, inputs[each], table.code_version)
-            self._forget_failure(table, each)
+        if versions:
+            self.failures.pop(table.name, None)
         self.untouched(opened, table, versions)
 
     def record_failures(
@@ -150,12 +159,6 @@ class Warehouse:
         self._forgotten(table.name, gone)
         for each in gone:
             ledger.pop(each, None)
-
-    def _forget_failure(self, table: Table, partition: str) -> None:
-        failures = self.failures.get(table.name, {})
-        failures.pop(partition, None)
-        if not failures:
-            self.failures.pop(table.name, None)
 
 
 class Context:
