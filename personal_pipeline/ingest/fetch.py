@@ -460,7 +460,10 @@ def _loss(look: _Look, answer: _Sorted, days: Iterable[date]) -> Loss:
 def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when so much must not vanish yet; the answer is kept."""
     source, name = look.pulled.source, look.stream.name
-    if look.accept or not lost.is_doubtful(look.stream.may_vanish):
+    # of states nothing is taken back, so there few rows count, too
+    is_state = look.stream.coverage is Coverage.STATES
+    doubtful = lost.is_most if is_state else lost.is_doubtful
+    if look.accept or not doubtful(look.stream.may_vanish):
         return
     if is_confirmed(look.home, source, name, lost.gone, look.now):
         return
