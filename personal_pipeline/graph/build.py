@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from personal_pipeline.graph import dbt_project, warehouse, whole
 from personal_pipeline.graph.house import BuiltTable, House
@@ -299,8 +300,9 @@ def _build_batch(
         anew=batch.anew,
     )
     models = {result.name: result for result in results if result.kind == "model"}
-    work.tested = _tested(house, results)
-    untested = _untested(house, results, {str(tables[name].model) for name in wanted})
+    manifest = dbt_project.load_manifest(home)
+    work.tested = _tested(manifest, results)
+    untested = _untested(manifest, results, {str(tables[name].model) for name in wanted})
     now = read_lake(house).versions
     after = inputs
     if now != before.lake.versions:
@@ -384,8 +386,8 @@ def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, s
     return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
-def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tested]:
-    owners = tested_tables(dbt_project.load_manifest(house.home))
+def _tested(manifest: Mapping[str, Any], results: Sequence[dbt_project.NodeResult]) -> list[Tested]:
+    owners = tested_tables(manifest)
     return [
         Tested(
             table=owners[result.unique_id],
@@ -400,12 +402,13 @@ def _tested(house: House, results: Sequence[dbt_project.NodeResult]) -> list[Tes
 
 
 def _untested(
-    house: House, results: Sequence[dbt_project.NodeResult], models: Collection[str]
+    manifest: Mapping[str, Any],
+    results: Sequence[dbt_project.NodeResult],
+    models: Collection[str],
 ) -> dict[str, list[str]]:
     """The tests that should have run when these models were built and did not, by table: dbt was
     interrupted. One that reads another model too, which failed, could not run, and is not missed.
     """
-    manifest = dbt_project.load_manifest(house.home)
     status = {result.unique_id: result.status for result in results}
     has_failed = any(result.failed for result in results)
     owners = tested_tables(manifest)

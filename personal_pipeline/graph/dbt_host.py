@@ -22,28 +22,27 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NoReturn, cast
 
-_hosts: dict[int, subprocess.Popen[bytes]] = {}
-"""By the number of the process that calls: one that was forked has no part in its parent's."""
+_running: subprocess.Popen[bytes] | None = None
 _one_at_a_time = Lock()
 
 
-def _forget_hosts() -> None:
+def _forget_host() -> None:
     """In a process that was forked: the host is its parent's, and so is the thread that may have
     held the lock."""
-    global _one_at_a_time
+    global _running, _one_at_a_time
     _one_at_a_time = Lock()
-    for host in _hosts.values():
-        for pipe in (host.stdin, host.stdout):
+    if _running is not None:
+        for pipe in (_running.stdin, _running.stdout):
             if pipe is not None:
                 # not with its buffer, which holds what the parent has begun to write
                 cast(BufferedWriter, pipe).raw.close()
         # nobody waits for the child of another process
-        host.returncode = 0
-    _hosts.clear()
+        _running.returncode = 0
+        _running = None
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_hosts)
+    os.register_at_fork(after_in_child=_forget_host)
 
 
 def call(
@@ -51,6 +50,8 @@ def call(
 ) -> int:
     """Call ``dbt ARGUMENT...`` in a folder, with this environment alone; what it prints goes to the
     file ``output``. Returns its exit code. When this is interrupted, so is dbt."""
+    # here, so that a disk that is full is told as that
+    output.touch(0o600)
     if not hasattr(os, "fork"):
         with output.open("wb") as target:
             return subprocess.run(
@@ -96,21 +97,20 @@ def _ask(question: bytes) -> bytes:
 
 
 def _host() -> subprocess.Popen[bytes]:
-    host = _hosts.get(os.getpid())
-    if host is not None and host.poll() is not None:
-        _end(host)
-        host = None
-    if host is None:
-        host = subprocess.Popen(
+    global _running
+    if _running is not None and _running.poll() is not None:
+        _end(_running)
+    if _running is None:
+        _running = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        _hosts[os.getpid()] = host
-    return host
+    return _running
 
 
 def _end(host: subprocess.Popen[bytes]) -> None:
-    if _hosts.get(os.getpid()) is host:
-        del _hosts[os.getpid()]
+    global _running
+    if _running is host:
+        _running = None
         # ends the call that goes on, too
         host.terminate()
         for pipe in (host.stdin, host.stdout):
@@ -123,8 +123,8 @@ def _end(host: subprocess.Popen[bytes]) -> None:
 
 @atexit.register
 def _end_own() -> None:
-    if host := _hosts.get(os.getpid()):
-        _end(host)
+    if _running is not None:
+        _end(_running)
 
 
 # ------------------------------------------------------------------------------- in its process
@@ -186,11 +186,11 @@ def _dbt(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
-    os.chdir(folder)
-    said = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    said = os.open(output, os.O_WRONLY | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(source, target)
+    os.chdir(folder)
     sys.argv = ["dbt", *arguments]
     sys.stdout, sys.stderr = (
         os.fdopen(each, "w", encoding="utf-8", errors="backslashreplace") for each in (1, 2)

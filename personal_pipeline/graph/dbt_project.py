@@ -219,8 +219,6 @@ def _call(
         if code == 0:
             return None
         return without_values(said.read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError:
-        return "it was ended from outside"
     finally:
         said.unlink(missing_ok=True)
 

@@ -449,11 +449,15 @@ def _with_kept(lake: StreamLake, day: date, answer: _Sorted) -> Iterable[Row]:
     return rows.values()
 
 
-def _loss(look: _Look, answer: _Sorted, days: Iterable[date]) -> Loss:
+def _keys(look: _Look, days: Iterable[date]) -> Iterator[str]:
+    return (key for day in days for key in look.lake.read(day))
+
+
+def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
+    """What an answer would take away of the keys that are there."""
     if not answer.is_told:
         # it takes nothing away, see _with_kept
         return NO_LOSS
-    there = {key for day in days for key in look.lake.read(day)}
     return loss(there, {*answer.rows, *answer.bad_keys})
 
 
@@ -530,7 +534,7 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
         answer.bad_keys |= {key for day in outside for key in day} - answer.rows.keys()
         _spare_restored(look, asked, answer)
-        gone = _loss(look, answer, asked)
+        gone = _loss(answer, _keys(look, asked))
         if gone.is_most(look.stream.may_vanish):
             held.append((window, answer, look.asked_at))
             lost += gone
@@ -558,7 +562,7 @@ def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> 
     answer = look.answer_of(records)
     present = look.lake.partitions()
     _spare_restored(look, present, answer)
-    _believe(look, _loss(look, answer, present), lambda: answer.rows)
+    _believe(look, _loss(answer, _keys(look, present)), lambda: answer.rows)
     # empty days do not count: a clock that was behind may have left thousands
     with_rows = [day for day, version in look.lake.versions().items() if version.rows]
     first = min([*answer.days, *with_rows, beginning or look.today, look.today])
@@ -591,7 +595,7 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
     lake, today = look.lake, look.today
     until_today = [day for day in lake.partitions() if day <= today]
     _spare_restored(look, [today], answer)
-    _believe(look, _loss(look, answer, until_today[-1:]), lambda: answer.rows)
+    _believe(look, _loss(answer, _keys(look, until_today[-1:])), lambda: answer.rows)
     earlier = [day for day in until_today if day < today]
     rows = list(_with_kept(lake, today, answer))
     if earlier and not lake.path(today).exists():
@@ -648,8 +652,7 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     )
     last = {each.key: each for each in history}
     there = {key for key, each in last.items() if each.record}
-    lost = loss(there, {*answer.rows, *answer.bad_keys}) if answer.is_told else NO_LOSS
-    _believe(look, lost, lambda: answer.rows)
+    _believe(look, _loss(answer, there), lambda: answer.rows)
     at = look.now.astimezone(UTC)
     if history:
         # in the order of the looks, also when the clock was set back by hours
