@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
@@ -37,8 +36,7 @@ from personal_pipeline.sources.bank.guess import (
     Guess,
     columns_of,
     guessed,
-    is_date_column,
-    is_negative,
+    is_date,
 )
 from personal_pipeline.sources.bank.statement import Booking
 from personal_pipeline.sources.bank.statement_csv import (
@@ -47,6 +45,7 @@ from personal_pipeline.sources.bank.statement_csv import (
     Line,
     Reader,
     lines_of,
+    steps_explained,
     table_of,
 )
 from personal_pipeline.sources.bank.values import (
@@ -59,6 +58,7 @@ from personal_pipeline.sources.bank.values import (
     encoding_of,
     hints_of_name,
     is_amount,
+    is_negative,
     says_direction,
 )
 
@@ -197,7 +197,7 @@ def _by_header(
 @lru_cache(maxsize=100_000)
 def _is_date(cell: str) -> bool:
     # no date is without a digit, and most cells of a table of words are
-    return bool(re.search(r"\d", cell)) and is_date_column(Column(0, "", "", [cell.strip()]))
+    return bool(re.search(r"\d", cell)) and is_date(cell)
 
 
 def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
@@ -493,7 +493,7 @@ def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None)
     if table is None:
         return None
     found = list(lines_of(table, lines))
-    reader = Reader.of(table, [line for line in found if isinstance(line, Line)], attempt.file)
+    reader = Reader.of(table, found, attempt.file)
     if reader.undecided_dates:
         return None
     unreadable = left_out = 0
@@ -545,12 +545,8 @@ def _steps(
         told[account, booking.currency].append((Decimal(booking.amount), balance))
     steps = agreeing = 0
     for rows_ in told.values():
-        pairs = list(pairwise(rows_))
-        steps += len(pairs)
-        agreeing += max(
-            sum(after - before == amount for (_, before), (amount, after) in pairs),
-            sum(after - before == amount for (amount, after), (_, before) in pairs),
-        )
+        steps += len(rows_) - 1
+        agreeing += max(steps_explained(rows_))
     return steps, agreeing
 
 

@@ -18,6 +18,7 @@ from personal_pipeline.sources.bank.values import (
     date_of,
     date_pattern,
     is_amount,
+    is_negative,
     says_direction,
 )
 
@@ -196,12 +197,17 @@ def is_date_column(column: Column) -> bool:
     if not filled:
         return False
     return any(
-        sum(_is_date(text, format_) for text in filled) >= (1 - MOST_OTHER) * len(filled)
+        sum(_is_of(text, format_) for text in filled) >= (1 - MOST_OTHER) * len(filled)
         for format_ in DATE_FORMATS
     )
 
 
-def _is_date(text: str, format_: str) -> bool:
+def is_date(text: str) -> bool:
+    """Whether a cell begins with a date, in whatever format."""
+    return any(_is_of(text, format_) for format_ in DATE_FORMATS)
+
+
+def _is_of(text: str, format_: str) -> bool:
     try:
         date_of(text, date_pattern(format_))
     except ValueError:
@@ -344,13 +350,6 @@ def _side(column: Column) -> bool:
 
 def _is_some(text: str) -> bool:
     return bool(re.search(r"[1-9]", text))
-
-
-def is_negative(text: str) -> bool:
-    """Whether an amount says that it is negative; how much it is does not matter."""
-    if says_direction(text):
-        return bool(re.search(r"DR\.?$", text.strip(), re.IGNORECASE))
-    return bool(re.search(r"^[^\d]*[-\u2212\u2013(]|[-\u2212\u2013]$", text.strip()))
 
 
 def _direction(guess: Guess, amount: Column, texts: Sequence[Column]) -> None:

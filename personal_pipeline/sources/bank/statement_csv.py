@@ -200,7 +200,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
         return None
     table, lines = found
     some = list(lines_of(table, lines[: table.first_line + ROWS_TO_TRY]))
-    reader = Reader.of(table, [line for line in some if isinstance(line, Line)], file)
+    reader = Reader.of(table, some, file)
     if not _any_readable(reader, some) and not reader.undecided_dates:
         return None
     name, title = table.dialect.name, table.dialect.title
@@ -242,12 +242,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     for problem in problems:
         yield Unreadable(problem, None)
     found = list(lines_of(table, lines))
-    reader = Reader.of(
-        table,
-        [line for line in found if isinstance(line, Line)],
-        file,
-        above=lines[: max(0, table.first_line - 1)],
-    )
+    reader = Reader.of(table, found, file, above=lines[: max(0, table.first_line - 1)])
     if reader.undecided_dates:
         raise UnreadableFile(_ask_for_date_format(table.dialect, reader.undecided_dates))
     for doubt in reader.doubts:
@@ -375,11 +370,19 @@ class Reader:
 
     @classmethod
     def of(
-        cls, table: Table, lines: Sequence[Line], file: DropFile, above: Sequence[str] = ()
+        cls,
+        table: Table,
+        lines: Sequence[Line | Unreadable],
+        file: DropFile,
+        above: Sequence[str] = (),
     ) -> Reader:
         dialect = table.dialect
         columns, direction = dialect.columns, dialect.direction
-        booked = [line for line in lines if not _matches(line, dialect.leave_out)]
+        booked = [
+            line
+            for line in lines
+            if isinstance(line, Line) and not _matches(line, dialect.leave_out)
+        ]
         dates = date_format(
             [
                 [
@@ -481,10 +484,7 @@ class Reader:
                 )
             except ValueError:
                 continue
-        return max(
-            sum(after - before == amount for (_, before), (amount, after) in pairwise(told)),
-            sum(after - before == amount for (amount, after), (_, before) in pairwise(told)),
-        )
+        return max(steps_explained(told))
 
     def left_out(self, line: Line) -> bool:
         return _matches(line, self.dialect.leave_out)
@@ -638,14 +638,20 @@ def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints
     return replace(hints, day_first=usual.pop()) if len(usual) == 1 else hints
 
 
+def steps_explained(told: Sequence[tuple[Decimal, Decimal]]) -> tuple[int, int]:
+    """Of rows with an amount and the balance after it, how many steps from one balance to the next
+    the amounts explain: if the oldest row is the first, and if the newest is."""
+    return (
+        sum(after - before == amount for (_, before), (amount, after) in pairwise(told)),
+        sum(after - before == amount for (amount, after), (_, before) in pairwise(told)),
+    )
+
+
 def _newest_first(told: Sequence[tuple[Booking, Decimal]]) -> bool:
-    votes: Counter[bool] = Counter()
-    for (above, before), (below, after) in pairwise(told):
-        votes[False] += after - before == Decimal(below.amount)
-        votes[True] += before - after == Decimal(above.amount)
-    if votes[True] == votes[False] and told:
+    oldest, newest = steps_explained([(Decimal(each.amount), held) for each, held in told])
+    if oldest == newest and told:
         return told[0][0].posted_on > told[-1][0].posted_on
-    return votes[True] > votes[False]
+    return newest > oldest
 
 
 def _matches(line: Line, conditions: Sequence[Condition]) -> bool:

@@ -245,15 +245,13 @@ def _by_currency(
     cells: Sequence[_Cell], unclear: Sequence[_Cell], currencies: set[str], answer: str
 ) -> DecimalMark:
     said = ", ".join(sorted(currencies)) if currencies <= CURRENCIES else ""
-    written = {"." if _grouped_by(cell, ".") else "," for cell in unclear}
+    written: set[Mark] = {"." if _grouped_by(cell, ".") else "," for cell in unclear}
     all_marked = all(cell.marked or cell.zero for cell in cells)
     if len(written) == 1 and said:
         (sign,) = written
         other: Mark = "," if sign == "." else "."
         if currencies <= THREE_DECIMALS and all_marked:
-            return DecimalMark(
-                "." if sign == "." else ",", _decided(said, "as three decimals", answer)
-            )
+            return DecimalMark(sign, _decided(said, "as three decimals", answer))
         like_decimals = (
             all_marked
             and len(cells) >= ENOUGH_FOR_THOUSANDTHS
@@ -283,18 +281,16 @@ def _grouped_by(cell: _Cell, sign: Mark) -> bool:
     return numbers[sign] < numbers[other]
 
 
-def amount_of(text: str, mark: str | None = None, currency: str | None = None) -> Decimal:
+def amount_of(text: str, mark: str | None = None) -> Decimal:
     """The number in a cell: ``-$1,234.50``, ``(12.00)``, ``12.00-``, ``Rs. 3``, ``7.10 CR``, with
     all its digits. A text that holds more than one number and a currency is no amount.
 
-    ``mark`` is the decimal mark of the file. Without it the amount must be the same under either,
-    or its currency decide. Raises ``ValueError``, without the text.
+    ``mark`` is the decimal mark of the file. Without it the amount must be the same under either.
+    Raises ``ValueError``, without the text.
     """
     cell = _cell(text)
     if not cell.readings:
         raise ValueError("expected an amount")
-    if mark is None and cell.is_open and currency:
-        mark = decimal_mark([text], [currency]).mark
     if mark is None:
         if cell.is_open:
             raise ValueError("expected an amount whose decimal mark is clear")
@@ -309,6 +305,11 @@ def says_direction(text: str) -> bool:
     """Whether an amount has CR or DR beside it: it says itself whether it came in or went out, and
     its number has our sign."""
     return bool(_CREDIT_OR_DEBIT.search(_plain(text))) and is_amount(text)
+
+
+def is_negative(text: str) -> bool:
+    """Whether an amount says that it is negative; how much it is does not matter."""
+    return any(number.is_signed() for _, number in _cell(text).readings)
 
 
 def is_amount(text: str) -> bool:
@@ -519,7 +520,7 @@ def date_format(
         return DateFormat(
             date_pattern(format_),
             format_,
-            doubt=f"Nothing in the file decides between {_either(asked[each] for each in left)}: "
+            doubt=f"Nothing in the file decides between {' and '.join(asked[p] for p in left)}: "
             f"its dates were read as {format_}, as is usual there.",
         )
     return _undecided([asked[each] for each in left])
@@ -527,10 +528,6 @@ def date_format(
 
 def _undecided(rivals: Sequence[str]) -> DateFormat:
     return DateFormat(None, rivals=tuple(rivals))
-
-
-def _either(formats: Iterable[str]) -> str:
-    return " and ".join(formats)
 
 
 def swapped(format_: str) -> str:
