@@ -282,26 +282,13 @@ clusters as (
 ),
 
 -- Days on which an amount is found, each at most three days from the next.
+amount_days as (
+    select distinct account_id, currency, amount, posted_on
+    from clusters
+),
+
 stretches as (
-    select
-        account_id,
-        currency,
-        amount,
-        posted_on,
-        sum(if(posted_on - before > 3, 1, 0)) over (
-            partition by account_id, currency, amount order by posted_on
-        ) as stretch
-    from (
-        select
-            account_id,
-            currency,
-            amount,
-            posted_on,
-            lag(posted_on) over (
-                partition by account_id, currency, amount order by posted_on
-            ) as before
-        from (select distinct account_id, currency, amount, posted_on from clusters)
-    )
+    {{ stretches('amount_days', 'posted_on', 'account_id, currency, amount', 3) }}
 ),
 
 -- 4. Formats differ in their words, and in the day: one tells when it was paid, another when it was

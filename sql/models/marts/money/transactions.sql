@@ -144,33 +144,19 @@ judged as (
     from opposite
 ),
 
+likely_days as (
+    select one_account, other_account, currency, amount, sent_on as day
+    from judged
+    where is_likely
+    union
+    select one_account, other_account, currency, amount, received_on
+    from judged
+    where is_likely
+),
+
 -- the same amount again and again, each at most five days from the next
 moving_days as (
-    select
-        one_account,
-        other_account,
-        currency,
-        amount,
-        day,
-        sum(if(day - before > 5, 1, 0)) over (
-            partition by one_account, other_account, currency, amount order by day
-        ) as stretch
-    from (
-        select
-            *,
-            lag(day) over (
-                partition by one_account, other_account, currency, amount order by day
-            ) as before
-        from (
-            select one_account, other_account, currency, amount, sent_on as day
-            from judged
-            where is_likely
-            union
-            select one_account, other_account, currency, amount, received_on
-            from judged
-            where is_likely
-        )
-    )
+    {{ stretches('likely_days', 'day', 'one_account, other_account, currency, amount', 5) }}
 ),
 
 transfers_possible as (

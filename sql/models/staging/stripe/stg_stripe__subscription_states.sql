@@ -12,18 +12,7 @@ select
     regexp_extract(key, '^(.*) [^ ]+$', 1) as subscription_id,
     {{ utc_from_text('as_of') }} as seen_at,
     vanished,
-    record ->> 'status' as status,
-    {{ reference('customer') }} as customer_id,
-    lower(
-        coalesce(
-            record ->> 'currency',
-            record ->> '$.items.data[0].price.currency',
-            record ->> '$.items.data[0].plan.currency',
-            record ->> '$.plan.currency'
-        )
-    ) as currency,
-    {{ utc_from_epoch("record ->> 'created'") }} as created_at,
-    {{ utc_from_epoch("coalesce(record ->> 'start_date', record ->> 'created')") }} as started_at,
+    {{ subscription_columns() }},
     {{ utc_from_epoch("record ->> 'trial_end'") }} as trial_ends_at,
     {{ utc_from_epoch("record ->> 'canceled_at'") }} as canceled_at,
     {{ utc_from_epoch("record ->> 'ended_at'") }} as ended_at,

@@ -17,18 +17,7 @@ select
     key as record_key,
     lake_file,
     record ->> 'id' as subscription_id,
-    record ->> 'status' as status,
-    {{ reference('customer') }} as customer_id,
-    lower(
-        coalesce(
-            record ->> 'currency',
-            record ->> '$.items.data[0].price.currency',
-            record ->> '$.items.data[0].plan.currency',
-            record ->> '$.plan.currency'
-        )
-    ) as currency,
-    {{ utc_from_epoch("record ->> 'created'") }} as created_at,
-    {{ utc_from_epoch("coalesce(record ->> 'start_date', record ->> 'created')") }} as started_at,
+    {{ subscription_columns() }},
     {{ utc_from_epoch("record ->> 'trial_start'") }} as trial_starts_at,
     {{ utc_from_epoch("record ->> 'trial_end'") }} as trial_ends_at,
     {{ utc_from_epoch("record ->> 'cancel_at'") }} as cancels_at,
