@@ -6,19 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from unittest import mock
 
 import pytest
 
-from personal_pipeline.home import Home, write_atomically
-from personal_pipeline.ingest import lake as lakes
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.coverage import CHUNK_DAYS
 from personal_pipeline.ingest.fetch import Pulled, pull, pull_source
 from personal_pipeline.ingest.http import Client
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
+from personal_pipeline_tests.ingest.kills import Killed, killed_at
 from personal_pipeline_tests.ingest.test_fetch import (
     Clocked,
     Service,
@@ -34,10 +32,6 @@ TODAY = NOW.date()
 FIRST = TODAY - 99 * DAY
 """Where a look begins, see ``look``."""
 LATER = NOW + timedelta(days=365)
-
-
-class Killed(BaseException):
-    """The process is gone: nothing after this runs."""
 
 
 class Counting(Service):
@@ -68,14 +62,7 @@ def of_kind(service: Counting, coverage: Coverage, *, whole: bool = True) -> Api
 
 def killed_look(home: Home, stream: ApiStream, after: int) -> None:
     """A look that is killed when it has written so many partitions."""
-    writes = iter(range(1_000))
-
-    def write(path: Path, content: bytes) -> None:
-        if path.name == lakes.PART and next(writes) == after:
-            raise Killed
-        write_atomically(path, content)
-
-    with mock.patch.object(lakes, "write_atomically", write), pytest.raises(Killed):
+    with killed_at(after), pytest.raises(Killed):
         look(home, stream)
 
 

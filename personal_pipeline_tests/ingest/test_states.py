@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
 from personal_pipeline.ingest.contract import HALF, ApiStream, Coverage, Record, Source
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.restoring import held_before, restore
+from personal_pipeline_tests.ingest.kills import Killed, killed_at
 from personal_pipeline_tests.ingest.test_fetch import Clocked
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -252,23 +253,12 @@ def test_of_a_damaged_day_other_days_hold_copies(home: Home) -> None:
     assert rows(home) == before
 
 
-class Killed(BaseException):
-    """The process is gone: nothing after this runs."""
-
-
 @pytest.mark.parametrize("writes", [0, 1, 2, 3])
 def test_a_first_look_that_was_killed_is_still_the_first(home: Home, writes: int) -> None:
     service = Service()
     service.put("old", "ended", "2025-03-04", "2025-08-01")
     service.put("older", "active", "2024-06-01")
-    left = iter(range(10))
-
-    def write(path: Path, content: bytes) -> None:
-        if path.name == lakes.PART and next(left) == writes:
-            raise Killed
-        write_atomically(path, content)
-
-    with mock.patch.object(lakes, "write_atomically", write), pytest.raises(Killed):
+    with killed_at(writes), pytest.raises(Killed):
         look(home, service)
     assert look(home, service, NOW + timedelta(hours=1)).failure is None
     assert {day: {key.split(" ")[0] for key in each} for day, each in rows(home).items()} == {
@@ -296,24 +286,14 @@ def test_every_state_that_a_look_saw_is_kept_in_its_order(
         home, service, now = Home(Path(folder)).ensure(), Service(may_vanish=1), NOW
         seen: dict[str, list[str]] = {}
         held: dict[date, dict[str, Record]] = {}
-        for things, hours, killed_at in history:
+        for things, hours, dies_at in history:
             now += timedelta(hours=hours)
             service.things.clear()
             for key, status in things.items():
                 ended = f"{(now - timedelta(hours=20)).date()}" if status == "off" else None
                 service.put(key, status, "2026-11-01", ended)
-            if killed_at is not None:
-                writes = iter(range(10))
-
-                def write(path: Path, content: bytes, at: int | None = killed_at, n=writes) -> None:  # type: ignore[no-untyped-def]
-                    if path.name == lakes.PART and next(n) == at:
-                        raise Killed
-                    write_atomically(path, content)
-
-                with (
-                    mock.patch.object(lakes, "write_atomically", write),
-                    mock.patch.object(lakes, "sync_folder"),
-                ):
+            if dies_at is not None:
+                with killed_at(dies_at), mock.patch.object(lakes, "sync_folder"):
                     try:
                         look(home, service, now)
                     except Killed:

@@ -19,7 +19,6 @@ from personal_pipeline.sources.bank.dialect import BadDeclaration, dialects_for,
 from personal_pipeline.sources.bank.explain import explain_csv
 from personal_pipeline.sources.bank.statement_csv import read_csv
 
-FAULTS = Path(__file__).parents[3] / "shared" / "faults"
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 
 
@@ -455,14 +454,6 @@ def test_a_layout_gets_a_dialect_that_reads_it_right_or_a_question(
 
 def test_there_are_layouts_enough() -> None:
     assert sum(bool(layout.rows) for layout in LAYOUTS.values()) >= 25
-
-
-@pytest.fixture(scope="session")
-def faults() -> Path:
-    """Invented files that were explained wrongly; the test is skipped where they are not."""
-    if not FAULTS.is_dir():
-        pytest.skip(f"{FAULTS} is not there: these files are not part of this repository")
-    return FAULTS
 
 
 @pytest.mark.parametrize(

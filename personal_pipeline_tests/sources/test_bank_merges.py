@@ -25,6 +25,7 @@ from personal_pipeline.ingest.contract import DropFile, DropRow
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
+from personal_pipeline_tests.conftest import FAULTS
 from personal_pipeline_tests.sql.conftest import Warehouse
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -888,14 +889,11 @@ def test_every_merge_is_in_one_table_and_opens_to_both_lines(money: Money) -> No
 
 # ---------------------------------------------------------------------- files that went wrong
 
-FAULTS = Path(__file__).parents[3] / "shared" / "faults"
-
 
 @pytest.fixture
-def faulty(money: Money) -> Iterator[Money]:
+def faulty(money: Money, faults: Path) -> Iterator[Money]:
     """A home for files that once went wrong, whose dialects are its own."""
-    if not FAULTS.is_dir():
-        pytest.skip(f"{FAULTS} is not there: these files are not part of this repository")
+    assert faults == FAULTS  # the fixture skips where they are not
     dialects = money.home.root / "dialects"
     shutil.rmtree(dialects, ignore_errors=True)
     yield money

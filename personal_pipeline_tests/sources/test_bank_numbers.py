@@ -40,16 +40,7 @@ from personal_pipeline.sources.bank.values import (
     plain_amount,
 )
 
-FAULTS = Path(__file__).parents[3] / "shared" / "faults"
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
-
-
-@pytest.fixture(scope="session")
-def faults() -> Path:
-    """Invented files that were read wrongly; the test is skipped where they are not."""
-    if not FAULTS.is_dir():
-        pytest.skip(f"{FAULTS} is not there: these files are not part of this repository")
-    return FAULTS
 
 
 def declare(home: Home, text: str, name: str = "bank") -> None:
