@@ -60,7 +60,7 @@ def _odd(receipt: Receipt) -> Iterator[str]:
         yield f"[yellow]{file}: {escape(receipt.warning)}[/]"
     if receipt.unreadable_why:
         rows = "row" if receipt.unreadable == 1 else "rows"
-        why = "; ".join(receipt.unreadable_why)
+        why = "; ".join(each.removesuffix(".") for each in receipt.unreadable_why)
         more = "; and so on" if receipt.unreadable > len(receipt.unreadable_why) else ""
         place = f" Kept in {receipt.unreadable_in}." if receipt.unreadable_in else ""
         yield (
