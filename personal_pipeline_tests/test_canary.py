@@ -105,8 +105,15 @@ def spellings(needle: str) -> dict[str, bytes]:
 
 
 def contents(path: Path) -> Iterator[bytes]:
-    """The bytes of a file, and what they hold when they are packed or are a database."""
-    raw = path.read_bytes()
+    """The bytes of a file, and what they hold when they are packed or are a database.
+
+    None for a file that went since it was listed: SQLite removes its ``-wal`` when the
+    last connection closes, also one that this function opened.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return
     yield raw
     yield from unpacked(raw)
     if raw.startswith(b"SQLite format 3"):
