@@ -19,11 +19,18 @@ from benchmarks.measured import WIDTH
 from personal_pipeline.alerts.memory import Memory
 from personal_pipeline.alerts.plan import SLACK, Rules, plan
 from personal_pipeline.alerts.subjects import subjects_of
-from personal_pipeline.freshness import GRACE, Arrival, Verdict, due_day, judge_api, judge_drop
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import (
+    GRACE,
+    Verdict,
+    due_day,
+    judge_api,
+    judge_drop,
+)
+from personal_pipeline.ingest.arrivals import Arrival
 from personal_pipeline.ingest.contract import Drop, Source
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.memory import StreamMemory
-from personal_pipeline.outputs.board import StreamState
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = 365 * 24

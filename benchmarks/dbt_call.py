@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from dagster_dbt import DbtCliResource
 
 from benchmarks.measured import Measured, seconds_of, show
-from personal_pipeline.graph import dbt_project
 from personal_pipeline.home import Home
+from personal_pipeline.warehouse import dbt_project
 
 MODEL = "stg_kit__growth_stats"
 ROUNDS = 5

@@ -24,8 +24,8 @@ from benchmarks.measured import Measured, show
 from personal_pipeline import refresh as passes
 from personal_pipeline.demo.run import invented_house
 from personal_pipeline.graph import automation
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.house import House
 from personal_pipeline_tests.loopback import free_port
 
 YEARS, SEED = 1, 11

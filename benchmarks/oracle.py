@@ -1,13 +1,13 @@
 """Four months of an invented life, many times over, judged every morning by an oracle.
 
 How a life goes, what of it is real and what is smaller than in life:
-``personal_pipeline_tests/graph/oracle/simulation.py``. A partition is missed when its content is
-not what the definition gives once the reconcile of the morning is through, though nothing it reads
-failed; a build is needless when no input had other content than when the last one began, nor was
-the code another, nor did a person ask. Both have to be 0, and nothing may be built from rows that
-failed their tests (``on failed``). ``lost`` is what the conditions by themselves had left to the
-reconcile on those mornings before which they had come to rest (``at rest``): late by hours, never
-wrong. ``held`` counts mornings on which a partition waited for a table that failed.
+``personal_pipeline_tests/warehouse/oracle/simulation.py``. A partition is missed when its content
+is not what the definition gives once the reconcile of the morning is through, though nothing it
+reads failed; a build is needless when no input had other content than when the last one began, nor
+was the code another, nor did a person ask. Both have to be 0, and nothing may be built from rows
+that failed their tests (``on failed``). ``lost`` is what the conditions by themselves had left to
+the reconcile on those mornings before which they had come to rest (``at rest``): late by hours,
+never wrong. ``held`` counts mornings on which a partition waited for a table that failed.
 
 Run it: ``python -m benchmarks.oracle [--seeds 50] [--instance ephemeral|sqlite|both]``. A life
 takes half a minute of one core.
@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from personal_pipeline_tests.graph.oracle.judge import Judged
-from personal_pipeline_tests.graph.oracle.simulation import life
+from personal_pipeline_tests.warehouse.oracle.judge import Judged
+from personal_pipeline_tests.warehouse.oracle.simulation import life
 
 INSTANCES = ("ephemeral", "sqlite")
 PROCESSES = 2

@@ -22,10 +22,11 @@ from typing import Any
 from benchmarks.measured import Measured, seconds_of, show
 from personal_pipeline import refresh as passes
 from personal_pipeline.demo.run import invented_house
-from personal_pipeline.graph import build, dbt_project, report_asset, warehouse
-from personal_pipeline.graph.house import House, Outcome
+from personal_pipeline.graph import report_asset
+from personal_pipeline.house import House, Outcome
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.warehouse import build, dbt_project, store
 
 BUDGET_SECONDS = 120
 YEARS, SEED = 2, 11
@@ -37,7 +38,7 @@ PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
     ("finding what is stale", build, ("read_lake", "find_stale")),
     (
         "digests, ledger, publishing",
-        warehouse,
+        store,
         ("digest_partitions", "record", "read_ledger", "existing_tables", "publish"),
     ),
     ("the report", report_asset, ("write_morning_report", "is_current")),

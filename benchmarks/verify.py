@@ -25,9 +25,9 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from benchmarks.measured import fastest, show
-from personal_pipeline.graph import warehouse, whole
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.damage import THREADS, verify
+from personal_pipeline.warehouse import integrity, store
 
 FILE_BYTES = 64 * 1024**2
 FILES = 24
@@ -80,11 +80,11 @@ def measure_tables(home: Home) -> None:
 
     def publish() -> None:
         home.published.unlink(missing_ok=True)
-        with warehouse.writing(home):
-            warehouse.publish(home)
+        with store.writing(home):
+            store.publish(home)
 
     publishing = fastest("publish, verified", publish, rounds=5)
-    verifying = fastest("of it: read whole", lambda: whole.damage_of(home.warehouse), rounds=5)
+    verifying = fastest("of it: read whole", lambda: integrity.damage_of(home.warehouse), rounds=5)
     show(f"{home.warehouse.stat().st_size / 1e6:.0f} MB of tables", [publishing, verifying])
 
 
@@ -117,12 +117,12 @@ def damage(home: Home, times: int) -> None:
         with home.warehouse.open("r+b") as stream:
             stream.seek(at)
             stream.write(rng.randbytes(16))
-        with warehouse.writing(home):
+        with store.writing(home):
             try:
-                warehouse.make_ready(home)
-                warehouse.publish(home)
+                store.make_ready(home)
+                store.publish(home)
                 harmless += 1
-            except warehouse.DamagedWarehouse:
+            except store.DamagedWarehouse:
                 found += 1
         wrong += content(home.published) != good
     print(f"{times} damaged: {found} found, {harmless} without effect, {wrong} published wrong")

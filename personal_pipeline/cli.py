@@ -45,7 +45,7 @@ from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
-    from personal_pipeline.graph.house import House, Outcome
+    from personal_pipeline.house import House, Outcome
     from personal_pipeline.ingest.contract import Progress as Told
     from personal_pipeline.ingest.contract import Source
     from personal_pipeline.refresh import Passed, Rebuilt
@@ -113,7 +113,7 @@ def main() -> None:
 
 
 def _house(settings: Settings, **more: Any) -> House:
-    from personal_pipeline.graph.house import House
+    from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
     home = Home.of(settings)
@@ -505,8 +505,8 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sources(as_json: bool) -> None:
     """List every source: its state, and how to connect it or make its export."""
-    from personal_pipeline.graph.board import board_of
-    from personal_pipeline.outputs.board import worst
+    from personal_pipeline.board import board_of
+    from personal_pipeline.freshness import worst
 
     house = _house(load_settings())
     board = board_of(house)
@@ -570,9 +570,10 @@ def status(as_json: bool, tell: bool) -> None:
     stopped.
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
-    from personal_pipeline.graph.board import board_of
+    from personal_pipeline.board import board_of
+    from personal_pipeline.freshness import State
     from personal_pipeline.graph.checks import troubles_of
-    from personal_pipeline.outputs.board import State, board_with_advice
+    from personal_pipeline.outputs.board import board_with_advice
 
     house = _house(load_settings())
     if tell:
@@ -649,7 +650,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
-    from personal_pipeline.graph.board import board_of
+    from personal_pipeline.board import board_of
     from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
 

@@ -6,8 +6,8 @@ For Dagster only. Everything else calls ``definitions_of`` with a house of its o
 from __future__ import annotations
 
 from personal_pipeline.graph.definitions import definitions_of
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home, keep_private
+from personal_pipeline.house import House
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 

@@ -15,8 +15,8 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import OTHERS, PRIVATE, Busy, Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Progress
 
 FREE_SPACE_WANTED = 2 * 1024**3
@@ -51,8 +51,8 @@ def examine(house: House) -> list[Finding]:
 def verify(house: House, progress: Progress | None = None) -> list[Finding]:
     """Read every file of archive and lake and all tables, and compare them with what was written.
     What is damaged is remembered, and is on the board from then on."""
-    from personal_pipeline.graph import whole
     from personal_pipeline.ingest import damage
+    from personal_pipeline.warehouse import integrity
 
     if not house.home.root.exists():
         return list(_folders(house))
@@ -69,8 +69,8 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
         if not tables.exists():
             continue
         try:
-            trouble = whole.damage_of(tables)
-        except (Busy, whole.CannotVerify) as error:
+            trouble = integrity.damage_of(tables)
+        except (Busy, integrity.CannotVerify) as error:
             findings.append(Finding(name, "note", str(error)))
             continue
         findings.append(
@@ -84,9 +84,9 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
 def repair(house: House, progress: Progress | None = None) -> list[Finding]:
     """Look at everything, and put back what can be had. What cannot is a problem, with what to do;
     a partition that is missing now is one until it was fetched again."""
-    from personal_pipeline.graph import mending, warehouse, whole
-    from personal_pipeline.graph.build import reconcile
     from personal_pipeline.ingest import damage
+    from personal_pipeline.warehouse import integrity, mending, store
+    from personal_pipeline.warehouse.build import reconcile
 
     home = house.home.ensure()
     narrowed = narrow(home)
@@ -97,11 +97,11 @@ def repair(house: House, progress: Progress | None = None) -> list[Finding]:
     ]
     if narrowed:
         findings.append(Finding("modes", "ok", f"{narrowed:,} files and folders closed to others"))
-    with warehouse.writing(home):
-        if home.warehouse.exists() and (trouble := whole.damage_of(home.warehouse)):
-            warehouse.begin_anew(home)
+    with store.writing(home):
+        if home.warehouse.exists() and (trouble := integrity.damage_of(home.warehouse)):
+            store.begin_anew(home)
             findings.append(Finding("warehouse", "ok", f"damaged ({trouble}), so deleted"))
-        broken = bool(warehouse.damage_of_published(home)) or warehouse.is_begun_anew(home)
+        broken = bool(store.damage_of_published(home)) or store.is_begun_anew(home)
     if not broken:
         return findings or [Finding("archive, lake and tables", "ok", "nothing is damaged")]
     if any(each.kind is damage.Kind.MISSING for each in damage.known_damage(home)):

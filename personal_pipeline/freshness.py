@@ -22,6 +22,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import pairwise
 
+from personal_pipeline.ingest.arrivals import FILE_UNREADABLE, FORMAT_CHANGED, Arrival
 from personal_pipeline.ingest.clocks import jumped
 from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure
 from personal_pipeline.ingest.memory import StreamMemory
@@ -44,8 +45,6 @@ GAPS_KEPT = 30
 
 _LAST_SECOND = timedelta(seconds=1)
 
-FILE_UNREADABLE = "file unreadable"
-FORMAT_CHANGED = "format changed"
 LAKE_DAMAGED = "lake file damaged"
 ARCHIVE_DAMAGED = "file in the archive damaged"
 
@@ -91,21 +90,6 @@ class Verdict:
     """Why it is failing or needs a person: a word of ``ingest.http.Failure``, or one of
     ``FILE_UNREADABLE``, ``FORMAT_CHANGED``, ``LAKE_DAMAGED`` and ``ARCHIVE_DAMAGED``. None unless
     it does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One file of one kind of export that came in. Instants are UTC.
-
-    ``digest`` identifies the file: the same one counts once, however often it is dropped.
-    ``cause`` is set when nothing of it could be read, and ``problem`` then says what to do.
-    """
-
-    digest: str
-    captured_at: datetime
-    received_at: datetime
-    cause: str | None = None
-    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,15 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from personal_pipeline.graph import storage, warehouse
+from personal_pipeline.graph import storage
 from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
 from personal_pipeline.graph.contents import was_told
-from personal_pipeline.graph.house import House, Outcome
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.graph.reconcile import EMPTY
-from personal_pipeline.graph.tables import downstream_of
-from personal_pipeline.graph.warehouse import Kept
 from personal_pipeline.home import Home
+from personal_pipeline.house import House, Outcome
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
@@ -33,6 +30,10 @@ from personal_pipeline.ingest.fetch import Pulled, pull_source
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.troubles import sentence_of
+from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.reconcile import EMPTY
+from personal_pipeline.warehouse.store import Kept
+from personal_pipeline.warehouse.tables import downstream_of
 
 ROUND_WAIT_SECONDS = 30
 """How long a round of alerts that another process makes is waited for."""
@@ -145,8 +146,8 @@ def rebuild(
     What was fetched is not touched: its lake is the original. The published copy stays until the
     new one is whole. A rebuild that was killed is ended by the next ``refresh``.
     """
-    from personal_pipeline.graph.build import all_tables
     from personal_pipeline.graph.definitions import definitions_of
+    from personal_pipeline.warehouse.build import all_tables
 
     home = _opened(house)
     house = replace(house, progress=progress)
@@ -160,13 +161,13 @@ def rebuild(
             if read.files or read.problems:
                 house.outcome.read_again.append(read)
     failures = [each for read in house.outcome.read_again for each in read.problems]
-    with warehouse.writing(home):
+    with store.writing(home):
         if only:
             tables = all_tables(house)
             names = downstream_of(tables, [f"{only.name}/{each.name}" for each in only.streams])
-            with warehouse.connection(home) as writable:
+            with store.connection(home) as writable:
                 for name in names:
-                    warehouse.forget(writable, tables[name], None)
+                    store.forget(writable, tables[name], None)
         else:
             for path in home.root.glob(f"{home.warehouse.name}*"):
                 path.unlink()
@@ -182,8 +183,8 @@ def rebuild(
 def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
     """What the published copy holds; None when there is none, or it cannot be read."""
     try:
-        with warehouse.reading(house.home) as copy:
-            return warehouse.read_kept(copy)
+        with store.reading(house.home) as copy:
+            return store.read_kept(copy)
     except (FileNotFoundError, duckdb.Error):
         return None
 

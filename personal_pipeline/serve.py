@@ -32,9 +32,9 @@ import yaml
 from personal_pipeline.doors import kept
 from personal_pipeline.doors.door import LOOPBACK, Door, door_of
 from personal_pipeline.graph import storage
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.house import House
 
 LOOK_SECONDS = 20.0
 """How often it is looked whether data came that is older than all partitions that Dagster knows."""

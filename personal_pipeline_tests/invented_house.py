@@ -25,14 +25,14 @@ from filelock import FileLock
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Addresses, serve
-from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.build import all_tables, build, read_lake
-from personal_pipeline.graph.house import BuiltTable, House
-from personal_pipeline.graph.reconcile import find_stale
 from personal_pipeline.home import Home
+from personal_pipeline.house import BuiltTable, House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.build import all_tables, build, read_lake
+from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, loopback
 
 UNTIL = date(2025, 11, 20)
@@ -204,8 +204,8 @@ def lake_of_source(home: Home, source: str) -> dict[str, bytes]:
 def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
     """Build the stale partitions of just these tables."""
     tables = all_tables(house)
-    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
-        ledger = warehouse.read_ledger(opened)
+    with store.writing(house.home), store.connection(house.home) as opened:
+        ledger = store.read_ledger(opened)
     stale = find_stale(tables, read_lake(house).versions, ledger, house.today)
     return build(house, {name: sorted(stale[name]) for name in names}).built
 

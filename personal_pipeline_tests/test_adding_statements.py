@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from personal_pipeline.cli import main
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES

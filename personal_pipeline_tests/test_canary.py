@@ -31,8 +31,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
-from personal_pipeline.graph import dbt_project
 from personal_pipeline.home import Home
+from personal_pipeline.warehouse import dbt_project
 from personal_pipeline_tests.alerts.sinks import web_hook
 from personal_pipeline_tests.invented_house import (
     AT,
@@ -65,14 +65,14 @@ _NAMED = frozenset(
 AT_WITH = """
 import sys
 from pathlib import Path
-from personal_pipeline.graph import dbt_project
+from personal_pipeline.warehouse import dbt_project
 
 def private(*arguments, **named):
     raise ValueError("could not convert string to float: 'Zqxprivate 17'")
 
 what, sys.argv[1:] = sys.argv[1], sys.argv[2:]
 if what == "readers and build":
-    from personal_pipeline.graph import build
+    from personal_pipeline.warehouse import build
     from personal_pipeline.ingest import fetch
     fetch.check_record = build.read_lake = private
 elif what == "board":

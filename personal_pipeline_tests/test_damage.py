@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from personal_pipeline import doctor
-from personal_pipeline.graph.board import board_of
+from personal_pipeline.board import board_of
+from personal_pipeline.freshness import State
 from personal_pipeline.graph.checks import troubles_of
-from personal_pipeline.graph.house import House
-from personal_pipeline.graph.mending import mend, mend_dropped
-from personal_pipeline.graph.receipts import keep_receipts
-from personal_pipeline.graph.warehouse import connection, is_begun_anew
 from personal_pipeline.home import OTHERS, Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.originals import SIDECAR, originals, sidecar_path, takings_of
-from personal_pipeline.outputs.board import State
 from personal_pipeline.refresh import refresh
+from personal_pipeline.warehouse.mending import mend, mend_dropped
+from personal_pipeline.warehouse.receipts import keep_receipts
+from personal_pipeline.warehouse.store import connection, is_begun_anew
 from personal_pipeline_tests.invented_house import NOW, Services, content, end, start
 
 TODAY = NOW.date()

@@ -10,11 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personal_pipeline.freshness import (
-    FILE_UNREADABLE,
-    FORMAT_CHANGED,
     GAPS_KEPT,
     GRACE,
-    Arrival,
     Rhythm,
     State,
     Verdict,
@@ -23,6 +20,7 @@ from personal_pipeline.freshness import (
     judge_drop,
     rhythm_of,
 )
+from personal_pipeline.ingest.arrivals import FILE_UNREADABLE, FORMAT_CHANGED, Arrival
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.memory import StreamMemory
 

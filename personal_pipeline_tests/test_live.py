@@ -25,16 +25,16 @@ import pytest
 import requests
 
 from personal_pipeline import serve
-from personal_pipeline.graph import warehouse
 from personal_pipeline.graph.automation import INBOX_INTERVAL_SECONDS, PAUSE_SECONDS
-from personal_pipeline.graph.build import all_tables, read_lake
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
-from personal_pipeline.graph.reconcile import find_stale
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.build import all_tables, read_lake
+from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline_tests.alerts.sinks import mail_server, web_hook
 from personal_pipeline_tests.invented_house import (
     Usual,
@@ -172,8 +172,8 @@ class Recorded:
 
 def stale(house: House) -> dict[str, list[str]]:
     """What a reconcile would build."""
-    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
-        ledger = warehouse.read_ledger(opened)
+    with store.writing(house.home), store.connection(house.home) as opened:
+        ledger = store.read_ledger(opened)
     found = find_stale(all_tables(house), read_lake(house).versions, ledger, house.today)
     return {name: sorted(partitions) for name, partitions in found.items()}
 
@@ -360,7 +360,7 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     home.warehouse.unlink()
     home.published.unlink()
     with invented_services(YESTERDAY):
-        from personal_pipeline.graph.build import reconcile
+        from personal_pipeline.warehouse.build import reconcile
 
         assert [each.failure for each in reconcile(house).built if each.failure] == []
     assert query(home.published, "select * from marts.creator_daily order by all") == kept

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.refresh import rebuild, refresh, take_inbox

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from lxml import html
 
 from personal_pipeline.alerts.events import RunFailure, record
-from personal_pipeline.graph.board import board_of
-from personal_pipeline.graph.house import House
+from personal_pipeline.board import board_of
+from personal_pipeline.freshness import State
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-from personal_pipeline.outputs.board import State, board_markdown
+from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.report import build_report
 from personal_pipeline.settings import Settings
 from personal_pipeline.shown import MOST_LINES, shown, shown_lines

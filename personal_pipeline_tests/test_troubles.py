@@ -16,9 +16,9 @@ import duckdb
 import pytest
 import sqlalchemy
 
-from personal_pipeline.graph.dbt_project import DbtFailed
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.troubles import disk_trouble, sentence_of, told_without_values
+from personal_pipeline.warehouse.dbt_project import DbtFailed
 
 COMMANDS = [
     ["refresh"],

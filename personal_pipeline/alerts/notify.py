@@ -20,10 +20,10 @@ from personal_pipeline.alerts.channels import channels_of
 from personal_pipeline.alerts.outbox import Delivered
 from personal_pipeline.alerts.plan import Rules, plan
 from personal_pipeline.alerts.subjects import Subject, subjects_of, unknown
+from personal_pipeline.board import StreamState
 from personal_pipeline.doors.door import address_of
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Busy, Home
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.house import House
 from personal_pipeline.settings import Settings
 from personal_pipeline.shown import shown, shown_lines
 

@@ -13,10 +13,10 @@ from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 
+from personal_pipeline.board import StreamState
 from personal_pipeline.freshness import State
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.outputs.board import StreamState
 
 DUE = "due"
 """The reason of an export that can be made now."""

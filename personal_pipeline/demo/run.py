@@ -16,8 +16,8 @@ from typing import Any
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import invent
 from personal_pipeline.demo.services import Addresses, serve
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 

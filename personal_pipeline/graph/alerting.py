@@ -14,10 +14,10 @@ from personal_pipeline.alerts.events import RunFailure
 from personal_pipeline.alerts.messages import without_values
 from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK, CHECK_FAILED, Standing, Subject, Trouble
+from personal_pipeline.board import board_of
 from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import checks as stream_checks
-from personal_pipeline.graph.board import board_of
-from personal_pipeline.graph.house import House
+from personal_pipeline.house import House
 from personal_pipeline.troubles import UNEXPECTED, told_without_values
 
 ROUND_INTERVAL_SECONDS = 60

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from personal_pipeline.graph.house import House
+from personal_pipeline.house import House
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.unfinished import Stamp, open_for_writing, stamp_of, told_by_system

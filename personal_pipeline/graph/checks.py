@@ -10,14 +10,12 @@ from typing import Any
 
 import dagster as dg
 
+from personal_pipeline.board import StreamState, board_of
 from personal_pipeline.freshness import State
-from personal_pipeline.graph import whole
-from personal_pipeline.graph.board import board_of
 from personal_pipeline.graph.contents import materialization
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER, asset_key
-from personal_pipeline.graph.warehouse import damage_of_published
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.columns import (
     Columns,
     looked,
@@ -28,14 +26,11 @@ from personal_pipeline.ingest.columns import (
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.damage import known_damage, sentence, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
-from personal_pipeline.outputs.board import (
-    StreamState,
-    board_markdown,
-    newest_words,
-    share_unreadable,
-)
+from personal_pipeline.outputs.board import board_markdown, newest_words, share_unreadable
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse import integrity
+from personal_pipeline.warehouse.store import damage_of_published
 
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
@@ -117,7 +112,7 @@ def files_check(sources: Sequence[Source]) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         looked = verify_some(house.home, sources, house.today)
         if looked is not None:
-            whole.forget(house.home, house.home.published)
+            integrity.forget(house.home, house.home.published)
             context.log.info(
                 f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB read in "
                 f"{looked.seconds:.1f} s; {len(looked.damages)} damaged."

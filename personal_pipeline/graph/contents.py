@@ -14,10 +14,10 @@ import dagster as dg
 from dagster._core.events import DagsterEventType
 
 from personal_pipeline.graph.event_log import batched
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.storage import TOLD
-from personal_pipeline.graph.tables import WHOLE
 from personal_pipeline.home import write_atomically
+from personal_pipeline.house import House
+from personal_pipeline.warehouse.tables import WHOLE
 
 DATA_VERSION = "dagster/data_version"
 DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"

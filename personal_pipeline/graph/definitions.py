@@ -6,7 +6,6 @@ import dagster as dg
 
 from personal_pipeline.graph import automation
 from personal_pipeline.graph.alerting import alert_sensor, check_keys_of, failed_run_sensor
-from personal_pipeline.graph.build import all_tables
 from personal_pipeline.graph.checks import (
     board_asset,
     checks_job,
@@ -15,10 +14,11 @@ from personal_pipeline.graph.checks import (
     stream_checks,
 )
 from personal_pipeline.graph.derived import derived_assets
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day, partitions_from
 from personal_pipeline.graph.raw import api_assets, inbox_assets, inbox_job
 from personal_pipeline.graph.report_asset import morning_job, report_asset
+from personal_pipeline.house import House
+from personal_pipeline.warehouse.build import all_tables
 
 
 def definitions_of(house: House) -> dg.Definitions:

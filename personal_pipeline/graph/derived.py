@@ -9,16 +9,16 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from personal_pipeline.graph import dbt_project, warehouse
 from personal_pipeline.graph.automation import REBUILDS, inputs_changed
-from personal_pipeline.graph.build import Tested, Work, build, reconcile
 from personal_pipeline.graph.contents import Metadata, log_contents
-from personal_pipeline.graph.house import BuiltTable, House
-from personal_pipeline.graph.left_out import count_left_out
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
-from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
+from personal_pipeline.house import BuiltTable, House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse import dbt_project, store
+from personal_pipeline.warehouse.build import Tested, Work, build, reconcile
+from personal_pipeline.warehouse.left_out import count_left_out
+from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Tables
 
 
 class Translator(DagsterDbtTranslator):
@@ -68,8 +68,8 @@ def tell(
 ) -> None:
     """Tell Dagster what every derived partition holds for readers, and what the tests found: of a
     table that failed, what was told before."""
-    with warehouse.reading(house.home) as opened:
-        kept = warehouse.read_kept(opened)
+    with store.reading(house.home) as opened:
+        kept = store.read_kept(opened)
     if work.lake:
         count_left_out(house, kept, work.lake)
 
@@ -100,7 +100,7 @@ def tell(
 MOST_PARTITIONS_SHOWN = 40
 
 
-def _inputs_table(built: warehouse.Kept) -> str:
+def _inputs_table(built: store.Kept) -> str:
     """Why it was built: which input partitions changed, with their digests before and now, and
     which inputs did not."""
     rows: list[tuple[str, str, str, str]] = []

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from personal_pipeline.graph.tables import Input, Reads
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain, Source
 from personal_pipeline.settings import Settings
+from personal_pipeline.warehouse.tables import Input, Reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,8 @@ from pydantic import Field
 
 from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.contents import Metadata, log_contents
-from personal_pipeline.graph.house import House
-from personal_pipeline.graph.mending import mend_dropped
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
-from personal_pipeline.graph.warehouse import publish_receipts
+from personal_pipeline.house import House
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.again import read_outdated_again
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
@@ -31,6 +29,8 @@ from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse.mending import mend_dropped
+from personal_pipeline.warehouse.store import publish_receipts
 
 OWNER = "team:owner"
 

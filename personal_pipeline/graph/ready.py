@@ -11,15 +11,15 @@ import sys
 
 import click
 
-from personal_pipeline.graph.dbt_project import DbtFailed, manifest_path
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of, prepare
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.refresh import tell_anew
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse.dbt_project import DbtFailed, manifest_path
 
 
 def main() -> None:

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from personal_pipeline.board import StreamState, board_of
 from personal_pipeline.graph.automation import REBUILDS, REBUILDS_TAGS, inputs_changed
-from personal_pipeline.graph.board import board_of
-from personal_pipeline.graph.build import reconcile
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.derived import raise_failures, tell
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.raw import OWNER, read_originals_again
-from personal_pipeline.graph.tables import Tables
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.house import House
 from personal_pipeline.outputs.morning import is_current, write_morning_report
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse.build import reconcile
+from personal_pipeline.warehouse.tables import Tables
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
 

@@ -15,12 +15,29 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.freshness import FILE_UNREADABLE, FORMAT_CHANGED, Arrival
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.ledger import shown_of
 from personal_pipeline.ingest.unreadable import nothing_readable
 from personal_pipeline.shown import shown
+
+FILE_UNREADABLE = "file unreadable"
+FORMAT_CHANGED = "format changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One file of one kind of export that came in. Instants are UTC.
+
+    ``digest`` identifies the file: the same one counts once, however often it is dropped.
+    ``cause`` is set when nothing of it could be read, and ``problem`` then says what to do.
+    """
+
+    digest: str
+    captured_at: datetime
+    received_at: datetime
+    cause: str | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

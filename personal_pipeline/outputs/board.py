@@ -1,16 +1,9 @@
-"""The board: one line a stream that says how fresh it is, what is wrong and what to do.
-
-Whoever computes the verdicts fills it; the report, the command line, Dagster's UI and the alerts
-show it.
-"""
+"""The board as people see it: a table on a terminal, the same as Markdown, and its words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -18,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from personal_pipeline.freshness import SEVERITY, State, worst
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import SEVERITY, State
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
@@ -27,19 +21,6 @@ from personal_pipeline.outputs.formats import (
     short_day,
     short_month,
 )
-
-__all__ = [
-    "SEVERITY",
-    "State",
-    "StreamState",
-    "board_markdown",
-    "board_table",
-    "board_with_advice",
-    "newest_words",
-    "share_unreadable",
-    "state_words",
-    "worst",
-]
 
 HEADINGS = (
     "Source",
@@ -63,44 +44,6 @@ _STYLE = {
     State.FAILING: "bold red",
     State.ACTION_REQUIRED: "bold magenta",
 }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamState:
-    """One line of the board: one stream of one source, at the moment of looking."""
-
-    source: str
-    """The source's short name, as in the lake."""
-    source_title: str
-    stream: str
-    route: Literal["api", "drop"]
-    """Fetched from a service, or dropped by hand."""
-    drop: str | None = None
-    """The kind of export that feeds the stream; None when it is fetched."""
-    state: State
-    cause: str | None = None
-    """Why it is failing or needs a person, in two words such as "credential refused"; else None."""
-    last_looked: datetime | None
-    """UTC instant of the last look, or at which the last file of its kind came, whatever came
-    of it."""
-    asked_until: datetime | None = None
-    """UTC instant until which the service was asked for everything; None of a drop, or when that
-    is not known."""
-    newest_data: date | None
-    """The newest partition that has records: a UTC day, or a month (its first day) of a drop."""
-    next_expected: date | None
-    """The UTC day by which newer data should be there, for a drop a day in the person's zone; None
-    when nothing tells."""
-    rows: int | None
-    """Rows in the lake; None when a file of it is damaged."""
-    records: int | None = None
-    """Records of the last look or file, readable or not; None when that was not noted."""
-    unreadable: int
-    """Records of the last look or file that were kept aside because they could not be read."""
-    left_out: int = 0
-    """Rows in the lake that its staging table leaves out, though it says that it has them all."""
-    detail: str
-    """What is wrong and what to do about it, in sentences; empty when all is well."""
 
 
 def newest_words(line: StreamState) -> str:

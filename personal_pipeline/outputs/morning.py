@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.house import House
+from personal_pipeline.board import StreamState
 from personal_pipeline.home import write_atomically
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.house import House
 from personal_pipeline.outputs.report import build_report, write_report
+from personal_pipeline.warehouse import store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
     """
     digest = hashlib.sha256(day.isoformat().encode())
     if house.home.published.exists():
-        with warehouse.reading(house.home) as opened:
+        with store.reading(house.home) as opened:
             rows = opened.execute(
                 "select asset, partition, digest from pipeline.ledger "
                 "where asset like 'marts/%' order by all"

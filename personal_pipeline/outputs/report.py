@@ -16,8 +16,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import State
 from personal_pipeline.home import write_atomically
-from personal_pipeline.outputs.board import State, StreamState, newest_words
+from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
 from personal_pipeline.outputs.figures import Figures, read_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day

@@ -7,7 +7,9 @@ from datetime import UTC, date, timedelta
 from itertools import groupby
 from typing import Literal
 
-from personal_pipeline.outputs.board import SEVERITY, State, StreamState, newest_words
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import SEVERITY, State
+from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.formats import plain_day
 from personal_pipeline.outputs.page import Note
 

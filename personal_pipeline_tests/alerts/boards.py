@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from personal_pipeline.board import StreamState
 from personal_pipeline.freshness import State
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Drop, Source
-from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.settings import Settings
 
 NOON = datetime(2026, 11, 10, 12, 0, tzinfo=UTC)

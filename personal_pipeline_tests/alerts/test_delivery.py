@@ -26,8 +26,8 @@ from personal_pipeline.alerts.channels import (
 )
 from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK_FAILED, Subject, Trouble
+from personal_pipeline.board import StreamState
 from personal_pipeline.home import Home
-from personal_pipeline.outputs.board import StreamState
 from personal_pipeline_tests.alerts.boards import NOON, fresh, house_of, refused
 from personal_pipeline_tests.alerts.sinks import (
     MailServer,

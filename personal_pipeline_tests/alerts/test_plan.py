@@ -26,8 +26,8 @@ from personal_pipeline.alerts.subjects import (
     subjects_of,
     unknown,
 )
+from personal_pipeline.board import StreamState
 from personal_pipeline.freshness import State
-from personal_pipeline.outputs.board import StreamState
 from personal_pipeline_tests.alerts.boards import (
     HOW_TO,
     NOON,

@@ -32,7 +32,7 @@ PRELOADED = [
     "personal_pipeline.cli",
     "personal_pipeline.refresh",
     "personal_pipeline.graph.definitions",
-    "personal_pipeline.graph.board",
+    "personal_pipeline.board",
     "personal_pipeline.outputs.morning",
     "personal_pipeline.sources",
     "personal_pipeline_tests.faults.child",
@@ -54,7 +54,7 @@ class Then(datetime):
 
 class Late:
     def find_spec(self, name, path, target=None):
-        if name != "personal_pipeline.graph.house":
+        if name != "personal_pipeline.house":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -180,9 +180,8 @@ def _live(
 
     from rich.console import Console
 
-    from personal_pipeline import cli, refresh
-    from personal_pipeline.graph import house
-    from personal_pipeline.graph.house import House
+    from personal_pipeline import cli, house, refresh
+    from personal_pipeline.house import House
     from personal_pipeline.ingest import again
 
     run = refresh._run
@@ -262,7 +261,7 @@ def _watch(home: str, fault: Fault | None) -> list[str]:
 
     import duckdb
 
-    from personal_pipeline.graph import dbt_host
+    from personal_pipeline.warehouse import dbt_host
 
     dbt_host.call = counting(dbt_host.call, "start")  # a process that is not started anew
     os.fsync = counting(os.fsync, "sync")

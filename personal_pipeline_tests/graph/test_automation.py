@@ -14,8 +14,8 @@ from personal_pipeline.graph.automation import (
 )
 from personal_pipeline.graph.contents import materialization
 from personal_pipeline.graph.definitions import definitions_of
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 

@@ -16,15 +16,15 @@ from personal_pipeline.graph.checks import (
     checks_schedule,
     stream_checks,
 )
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.raw import api_assets, inbox_assets
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
 from personal_pipeline.sources import SOURCES
-from personal_pipeline_tests.graph.test_board import NOW, ORDERS, drop, fetched, house
+from personal_pipeline_tests.test_board import NOW, ORDERS, drop, fetched, house
 
 SECRET = "4711@example.org"
 WARN, ERROR = dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR

@@ -14,18 +14,18 @@ import dagster as dg
 import duckdb
 import pytest
 
-from personal_pipeline.graph.build import all_tables
 from personal_pipeline.graph.checks import BOARD
-from personal_pipeline.graph.dbt_project import manifest_path
 from personal_pipeline.graph.definitions import definitions_of
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.graph.report_asset import REPORT
-from personal_pipeline.graph.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain, Source
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse.build import all_tables
+from personal_pipeline.warehouse.dbt_project import manifest_path
+from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline_tests.invented_house import files
 
 NOW = datetime(2024, 5, 6, 6, 0, tzinfo=UTC)

@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.storage import identity
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.refresh import _recorded
 from personal_pipeline.settings import Settings
 

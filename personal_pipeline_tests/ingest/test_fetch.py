@@ -6,8 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from personal_pipeline.freshness import FORMAT_CHANGED, State, judge_api
+from personal_pipeline.freshness import (
+    State,
+    judge_api,
+)
 from personal_pipeline.home import Home
+from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure, ServiceError

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.raw import inbox_assets
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 import duckdb
 
-from personal_pipeline.outputs.board import State, StreamState
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import State
 
 TABLES = {
     "story_stats": """

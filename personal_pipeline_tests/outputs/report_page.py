@@ -9,7 +9,7 @@ from pathlib import Path
 from lxml import html as lxml_html
 from lxml.html import HtmlElement
 
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.report import build_report
 from personal_pipeline_tests.outputs.invented_marts import fresh_board
 

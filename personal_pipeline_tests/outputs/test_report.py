@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from lxml.html import HtmlElement
 
-from personal_pipeline.outputs.board import State
+from personal_pipeline.freshness import State
 from personal_pipeline.outputs.report import write_report
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,

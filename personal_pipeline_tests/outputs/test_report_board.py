@@ -9,13 +9,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from personal_pipeline.outputs.board import (
-    State,
-    board_markdown,
-    board_table,
-    board_with_advice,
-    worst,
-)
+from personal_pipeline.freshness import State, worst
+from personal_pipeline.outputs.board import board_markdown, board_table, board_with_advice
 from personal_pipeline_tests.outputs.invented_marts import stream_state
 
 

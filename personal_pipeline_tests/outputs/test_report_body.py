@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lxml.html import HtmlElement
 
-from personal_pipeline.outputs.board import State
+from personal_pipeline.freshness import State
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
     never_dropped,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from personal_pipeline.outputs.board import State
+from personal_pipeline.freshness import State
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
     never_connected,

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
-from personal_pipeline.graph import dbt_host
-from personal_pipeline.graph.dbt_project import write_windows
+from personal_pipeline.warehouse import dbt_host
+from personal_pipeline.warehouse.dbt_project import write_windows
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
 PROJECT = Path(__file__).parents[2] / "sql"

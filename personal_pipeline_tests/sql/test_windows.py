@@ -17,8 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from personal_pipeline.graph.reconcile import in_order
-from personal_pipeline.graph.tables import (
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse.reconcile import in_order
+from personal_pipeline.warehouse.tables import (
     Table,
     model_tables,
     partitions_between,
@@ -26,8 +28,6 @@ from personal_pipeline.graph.tables import (
     read_partitions,
     span,
 )
-from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.sql.conftest import Warehouse
 from personal_pipeline_tests.sql.small_life import (
     ACCOUNT_EXPORT_JANUARY,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeAlias
 
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import (
     Picture,
     amounts_by_day,

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
 
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import LINES, balances, side_by_side, spent_against
 from personal_pipeline.outputs.comparison import Span, last_day, same_days, year_before
 from personal_pipeline.outputs.figures import AccountDay, Figures, MoneyMonth, SpendingDay

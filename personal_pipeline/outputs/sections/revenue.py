@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import (
     amounts_by_month,
     gross_to_net,

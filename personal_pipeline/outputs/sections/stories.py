@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from personal_pipeline.outputs.board import StreamState
+from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import (
     Key,
     amounts_by_day,

@@ -10,24 +10,34 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from personal_pipeline.freshness import FORMAT_CHANGED, State
-from personal_pipeline.graph import dbt_project, warehouse
+from personal_pipeline.board import StreamState, board_of
+from personal_pipeline.freshness import (
+    State,
+)
 from personal_pipeline.graph.automation import REBUILDS_TAGS
-from personal_pipeline.graph.board import board_of
-from personal_pipeline.graph.build import MOVED, WAITED, Lake, build, read_lake, reconcile, windows
 from personal_pipeline.graph.checks import checked
 from personal_pipeline.graph.definitions import definitions_of
-from personal_pipeline.graph.house import BuiltTable, House
 from personal_pipeline.graph.instance import instance_of
-from personal_pipeline.graph.left_out import left_out
-from personal_pipeline.graph.reconcile import Ledger
-from personal_pipeline.graph.tables import Table, owed_tests, partitions_between, span
 from personal_pipeline.home import Home
+from personal_pipeline.house import BuiltTable, House
+from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import PART, lake_of
-from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.refresh import quiet_dagster
 from personal_pipeline.sources.stripe import STRIPE
+from personal_pipeline.warehouse import dbt_project, store
+from personal_pipeline.warehouse.build import (
+    MOVED,
+    WAITED,
+    Lake,
+    build,
+    read_lake,
+    reconcile,
+    windows,
+)
+from personal_pipeline.warehouse.left_out import left_out
+from personal_pipeline.warehouse.reconcile import Ledger
+from personal_pipeline.warehouse.tables import Table, owed_tests, partitions_between, span
 from personal_pipeline_tests.invented_house import UNTIL, Services, content
 
 PAYOUTS = "staging/stg_stripe__payouts"
@@ -56,8 +66,8 @@ def change(sql: Path, model: str, old: str, new: str) -> None:
 
 
 def ledger_of(home: Home) -> Ledger:
-    with warehouse.writing(home), warehouse.connection(home) as opened:
-        return warehouse.read_ledger(opened)
+    with store.writing(home), store.connection(home) as opened:
+        return store.read_ledger(opened)
 
 
 def failures(built: list[BuiltTable]) -> dict[str, str]:
@@ -102,8 +112,8 @@ def test_what_fails_its_tests_is_not_recorded_and_tried_once_more(house: House, 
 
 
 def published_ledger(home: Home) -> Ledger:
-    with warehouse.reading(home) as opened:
-        return warehouse.read_ledger(opened)
+    with store.reading(home) as opened:
+        return store.read_ledger(opened)
 
 
 @pytest.mark.slow
@@ -129,8 +139,8 @@ def test_readers_keep_good_rows_whatever_code_follows_a_failed_build(
     assert published_ledger(house.home) == recorded
 
     # also when everything is built from nothing
-    with warehouse.writing(house.home):
-        warehouse.begin_anew(house.home)
+    with store.writing(house.home):
+        store.begin_anew(house.home)
     assert REVENUE in failures(reconcile(house).built)
     after = content(house.home.published, "marts")
     for name in ("revenue_daily", "revenue_monthly"):
@@ -168,8 +178,8 @@ def test_of_two_days_that_failed_together_each_is_built_when_one_is_mended(house
 def test_nothing_is_built_from_what_a_killed_build_left_untested(house: House) -> None:
     before = content(house.home.published, "staging", "marts")
     day, month = UNTIL.isoformat(), UNTIL.replace(day=1).isoformat()
-    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
-        warehouse.begin(opened, {REVENUE: [day]})
+    with store.writing(house.home), store.connection(house.home) as opened:
+        store.begin(opened, {REVENUE: [day]})
         opened.execute(
             "insert into marts.revenue_daily from marts.revenue_daily where day = ?", [day]
         )
@@ -261,8 +271,8 @@ def test_rows_of_a_killed_build_go_when_their_input_went_meanwhile(house: House)
     before = content(house.home.published, "staging", "marts")
     day, table = "2019-03-17", "stg_stripe__payouts"
     # a first build of a day was killed when dbt had written it; then the day went from the lake
-    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
-        warehouse.begin(opened, {f"staging/{table}": [day]})
+    with store.writing(house.home), store.connection(house.home) as opened:
+        store.begin(opened, {f"staging/{table}": [day]})
         opened.execute(
             f"insert into staging.{table} select * replace (date '{day}' as day)"
             f" from staging.{table} limit 3"
@@ -366,8 +376,8 @@ def test_a_run_of_the_automation_builds_all_that_is_stale_down_to_the_last_table
 
 @pytest.mark.slow
 def test_what_a_killed_build_may_have_written_is_built_again(house: House) -> None:
-    with warehouse.writing(house.home), warehouse.connection(house.home) as opened:
-        warehouse.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
+    with store.writing(house.home), store.connection(house.home) as opened:
+        store.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
     built = reconcile(house).built
     assert [(each.name, each.partitions) for each in built] == [(PAYOUTS, 1)]
     assert reconcile(house).built == []
@@ -388,7 +398,7 @@ def test_an_input_that_changed_while_dbt_ran_and_changed_back_is_read_again(
         payouts = {**lake.versions["stripe/payouts"], UNTIL.isoformat(): "another"}
         return Lake({**lake.versions, "stripe/payouts": payouts}, lake.damaged)
 
-    monkeypatch.setattr("personal_pipeline.graph.build.read_lake", look)
+    monkeypatch.setattr("personal_pipeline.warehouse.build.read_lake", look)
     day = UNTIL.isoformat()
     build(house, {PAYOUTS: [day]})
     assert ledger_of(house.home)[PAYOUTS][day].inputs == {"stripe/payouts": MOVED}

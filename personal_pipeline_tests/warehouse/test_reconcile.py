@@ -9,7 +9,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from personal_pipeline.graph.reconcile import (
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.warehouse.reconcile import (
     EMPTY,
     Built,
     Inputs,
@@ -18,7 +19,7 @@ from personal_pipeline.graph.reconcile import (
     find_stale,
     next_batch,
 )
-from personal_pipeline.graph.tables import (
+from personal_pipeline.warehouse.tables import (
     WHOLE,
     Input,
     Reads,
@@ -28,7 +29,6 @@ from personal_pipeline.graph.tables import (
     read_partitions,
     span,
 )
-from personal_pipeline.ingest.contract import Grain
 
 TODAY = date(2026, 11, 21)
 

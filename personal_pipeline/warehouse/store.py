@@ -30,9 +30,12 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from personal_pipeline import duck
-from personal_pipeline.graph import whole
-from personal_pipeline.graph.receipts import keep_receipts
-from personal_pipeline.graph.reconcile import (
+from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.lake import Version
+from personal_pipeline.warehouse import integrity
+from personal_pipeline.warehouse.receipts import keep_receipts
+from personal_pipeline.warehouse.reconcile import (
     EMPTY,
     Built,
     Failed,
@@ -40,10 +43,7 @@ from personal_pipeline.graph.reconcile import (
     Ledger,
     ReadPartitions,
 )
-from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
-from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import Version
+from personal_pipeline.warehouse.tables import WHOLE, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -113,7 +113,7 @@ def connection(home: Home) -> Iterator[DuckDBPyConnection]:
             finally:
                 opened.close()
     except duckdb.Error as error:
-        if whole.speaks_of_damage(str(error)):
+        if integrity.speaks_of_damage(str(error)):
             raise DamagedWarehouse(type(error).__name__) from error
         expect_whole(home)
         raise
@@ -121,7 +121,7 @@ def connection(home: Home) -> Iterator[DuckDBPyConnection]:
 
 def expect_whole(home: Home) -> None:
     """Raise ``DamagedWarehouse`` if the warehouse cannot be read whole; nobody has it open."""
-    if home.warehouse.exists() and (damage := whole.damage_of(home.warehouse)):
+    if home.warehouse.exists() and (damage := integrity.damage_of(home.warehouse)):
         raise DamagedWarehouse(damage)
 
 
@@ -133,9 +133,9 @@ def make_ready(home: Home) -> None:
     """
     if not home.warehouse.exists() and home.published.exists():
         begin_anew(home)
-    if not whole.is_noted(home, home.warehouse):
+    if not integrity.is_noted(home, home.warehouse):
         expect_whole(home)
-    whole.forget(home, home.warehouse)
+    integrity.forget(home, home.warehouse)
 
 
 def begin_anew(home: Home) -> None:
@@ -417,11 +417,11 @@ def publish(home: Home) -> None:
     ):
         with _copied(home, home.warehouse) as copy:
             _keep_good(copy, home)
-            if damage := whole.damage_of(copy):
+            if damage := integrity.damage_of(copy):
                 raise DamagedWarehouse(damage)
             _replace_published(home, copy)
-    whole.note(home, home.warehouse)
-    whole.note(home, home.published)
+    integrity.note(home, home.warehouse)
+    integrity.note(home, home.published)
     _anew(home).unlink(missing_ok=True)
 
 
@@ -447,7 +447,7 @@ def _keep_good(copy: Path, home: Home) -> None:
         recorded: set[str] = set()
         if home.published.is_file() and not (
             # with nothing in doubt this is asked at each publishing, and has to be quick
-            whole.damage_of(home.published) if doubted else damage_of_published(home)
+            integrity.damage_of(home.published) if doubted else damage_of_published(home)
         ):
             place = str(home.published).replace("'", "''")
             opened.execute(f"attach '{place}' as before (read_only)")
@@ -481,13 +481,13 @@ def _keep_good(copy: Path, home: Home) -> None:
 
 def damage_of_published(home: Home) -> str | None:
     """What is wrong with the published copy; None when it can be read, or there is none."""
-    if not home.published.exists() or whole.is_noted(home, home.published):
+    if not home.published.exists() or integrity.is_noted(home, home.published):
         return None
-    damage = whole.damage_of(home.published)
+    damage = integrity.damage_of(home.published)
     if damage is None:
         # on a disk that cannot be written it is read again the next time
         with suppress(OSError):
-            whole.note(home, home.published)
+            integrity.note(home, home.published)
     return damage
 
 
@@ -499,14 +499,14 @@ def publish_receipts(home: Home) -> None:
     try:
         with home.lock("warehouse", wait_seconds=0):
             if home.published.exists():
-                was_whole = whole.is_noted(home, home.published)
+                was_whole = integrity.is_noted(home, home.published)
                 with _copied(home, home.published) as copy:
                     with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
                         keep_receipts(opened, home)
                         opened.execute("checkpoint")
                     _replace_published(home, copy)
                 if was_whole:
-                    whole.note(home, home.published)
+                    integrity.note(home, home.published)
     except (Busy, duckdb.Error):
         return
 

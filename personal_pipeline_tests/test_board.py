@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from personal_pipeline.board import StreamState, board_of, with_failure_of_all
 from personal_pipeline.freshness import LAKE_DAMAGED, State
-from personal_pipeline.graph.board import board_of, with_failure_of_all
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import (
     ApiStream,
     Claim,
@@ -29,7 +29,7 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, remember
-from personal_pipeline.outputs.board import StreamState, share_unreadable
+from personal_pipeline.outputs.board import share_unreadable
 from personal_pipeline.settings import Settings
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)

@@ -9,12 +9,12 @@ from itertools import count
 
 import pytest
 
-from personal_pipeline.graph.reconcile import Inputs
-from personal_pipeline.graph.tables import Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
-from personal_pipeline_tests.graph.oracle.definition import from_scratch, reads, wanted
-from personal_pipeline_tests.graph.oracle.house import SUBSCRIPTIONS, TABLES, kinds_of_edges
-from personal_pipeline_tests.graph.oracle.simulation import life
+from personal_pipeline.warehouse.reconcile import Inputs
+from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables
+from personal_pipeline_tests.warehouse.oracle.definition import from_scratch, reads, wanted
+from personal_pipeline_tests.warehouse.oracle.house import SUBSCRIPTIONS, TABLES, kinds_of_edges
+from personal_pipeline_tests.warehouse.oracle.simulation import life
 
 
 @pytest.fixture(autouse=True)

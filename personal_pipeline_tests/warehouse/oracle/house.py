@@ -10,8 +10,8 @@ import dagster as dg
 
 from personal_pipeline.graph.automation import inputs_changed
 from personal_pipeline.graph.partitions import Partitions, mapping, partitions_from
-from personal_pipeline.graph.tables import Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables
 
 Condition = Callable[[], "dg.AutomationCondition[dg.AssetKey]"]
 

@@ -47,20 +47,20 @@ from uuid import uuid4
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEventType
 
-from personal_pipeline.graph import build as building
 from personal_pipeline.graph import derived
 from personal_pipeline.graph.automation import REBUILDS_TAGS, inputs_changed
-from personal_pipeline.graph.build import Lake
 from personal_pipeline.graph.contents import log_contents
-from personal_pipeline.graph.dbt_project import NodeResult
-from personal_pipeline.graph.house import House
 from personal_pipeline.graph.instance import instance_of
-from personal_pipeline.graph.reconcile import EMPTY, in_order
-from personal_pipeline.graph.tables import WHOLE, Table, partitions_between
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.settings import Settings
-from personal_pipeline_tests.graph.oracle.definition import (
+from personal_pipeline.warehouse import build as building
+from personal_pipeline.warehouse.build import Lake
+from personal_pipeline.warehouse.dbt_project import NodeResult
+from personal_pipeline.warehouse.reconcile import EMPTY, in_order
+from personal_pipeline.warehouse.tables import WHOLE, Table, partitions_between
+from personal_pipeline_tests.warehouse.oracle.definition import (
     Contents,
     Read,
     content_of,
@@ -68,8 +68,8 @@ from personal_pipeline_tests.graph.oracle.definition import (
     reads,
     wanted,
 )
-from personal_pipeline_tests.graph.oracle.definition import in_order as contents_in_order
-from personal_pipeline_tests.graph.oracle.house import (
+from personal_pipeline_tests.warehouse.oracle.definition import in_order as contents_in_order
+from personal_pipeline_tests.warehouse.oracle.house import (
     FILE,
     SALES,
     START,
@@ -80,14 +80,14 @@ from personal_pipeline_tests.graph.oracle.house import (
     definitions_of,
     op_of,
 )
-from personal_pipeline_tests.graph.oracle.judge import (
+from personal_pipeline_tests.warehouse.oracle.judge import (
     Judge,
     Judged,
     Partition,
     held_back,
     wrong_contents,
 )
-from personal_pipeline_tests.graph.oracle.stand_ins import JOB, Context, Warehouse
+from personal_pipeline_tests.warehouse.oracle.stand_ins import JOB, Context, Warehouse
 
 HISTORY = timedelta(days=21)
 """So old is the life when the house is first set up."""

@@ -13,8 +13,8 @@ from unittest import mock
 import duckdb
 import pytest
 
-from personal_pipeline.graph import warehouse, whole
 from personal_pipeline.home import Busy, Home
+from personal_pipeline.warehouse import integrity, store
 
 ROWS = 30_000
 BLOCK_BYTES = 262_144
@@ -23,10 +23,10 @@ HEADER_BYTES = 4096
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from personal_pipeline.graph import warehouse
+from personal_pipeline.warehouse import store
 from personal_pipeline.home import Home
 home = Home(Path(sys.argv[1]))
-with warehouse.writing(home), warehouse.connection(home) as opened:
+with store.writing(home), store.connection(home) as opened:
     opened.execute("insert into marts.days select 1, 'after', range from range(50000)")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -35,15 +35,15 @@ with warehouse.writing(home), warehouse.connection(home) as opened:
 @pytest.fixture
 def built(home: Home) -> Home:
     """A home with a published warehouse of a few blocks."""
-    with warehouse.writing(home):
-        with warehouse.connection(home) as opened:
+    with store.writing(home):
+        with store.connection(home) as opened:
             opened.execute("create schema marts")
             for name in ("days", "months"):
                 opened.execute(
                     f"create table marts.{name} as select range as day, md5(range::varchar) as "
                     f"name, random() as value from range({ROWS})"
                 )
-        warehouse.publish(home)
+        store.publish(home)
     return home
 
 
@@ -78,13 +78,13 @@ def test_what_is_published_is_whole_or_is_left_alone_wherever_the_damage_is(buil
     for at in places(built.warehouse.stat().st_size):
         shutil.copyfile(kept, built.warehouse)
         overwrite(built.warehouse, at, os.urandom(16))
-        with warehouse.writing(built):
+        with store.writing(built):
             try:
-                warehouse.make_ready(built)
-                warehouse.publish(built)
-            except warehouse.DamagedWarehouse:
+                store.make_ready(built)
+                store.publish(built)
+            except store.DamagedWarehouse:
                 found += 1
-        assert whole.damage_of(built.published) is None
+        assert integrity.damage_of(built.published) is None
         assert content(built.published) == good
     # free space may hold anything
     assert found >= 6
@@ -93,8 +93,8 @@ def test_what_is_published_is_whole_or_is_left_alone_wherever_the_damage_is(buil
 @pytest.mark.parametrize("size", [0, 100, HEADER_BYTES * 3, BLOCK_BYTES * 2])
 def test_a_warehouse_that_was_cut_is_damaged(built: Home, size: int) -> None:
     os.truncate(built.warehouse, size)
-    with warehouse.writing(built), pytest.raises(warehouse.DamagedWarehouse):
-        warehouse.make_ready(built)
+    with store.writing(built), pytest.raises(store.DamagedWarehouse):
+        store.make_ready(built)
 
 
 def test_the_log_of_a_killed_writer_is_read_and_damage_in_it_is_found(built: Home) -> None:
@@ -102,63 +102,65 @@ def test_the_log_of_a_killed_writer_is_read_and_damage_in_it_is_found(built: Hom
     assert ended.returncode == -9
     log = built.warehouse.with_name("warehouse.duckdb.wal")
     assert log.stat().st_size > 100_000
-    with warehouse.writing(built):
-        warehouse.make_ready(built)  # what a kill leaves is no damage
+    with store.writing(built):
+        store.make_ready(built)  # what a kill leaves is no damage
     overwrite(log, log.stat().st_size // 2, os.urandom(64))
-    with warehouse.writing(built), pytest.raises(warehouse.DamagedWarehouse):
-        warehouse.make_ready(built)
+    with store.writing(built), pytest.raises(store.DamagedWarehouse):
+        store.make_ready(built)
 
 
 def test_damage_that_ends_the_process_that_reads_is_damage(
     built: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "_READ", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr(
+        integrity, "_READ", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    )
     good = content(built.published)
-    with warehouse.writing(built):
-        with warehouse.connection(built) as opened:
+    with store.writing(built):
+        with store.connection(built) as opened:
             opened.execute("delete from marts.days")
-        with pytest.raises(warehouse.DamagedWarehouse, match="signal 11"):
-            warehouse.publish(built)
+        with pytest.raises(store.DamagedWarehouse, match="signal 11"):
+            store.publish(built)
     assert content(built.published) == good
 
 
-@pytest.mark.parametrize("raised", [whole.CannotVerify("memory ran out"), KeyboardInterrupt()])
+@pytest.mark.parametrize("raised", [integrity.CannotVerify("memory ran out"), KeyboardInterrupt()])
 def test_a_copy_that_is_not_published_is_not_left(built: Home, raised: BaseException) -> None:
-    with warehouse.writing(built):
-        with warehouse.connection(built) as opened:
+    with store.writing(built):
+        with store.connection(built) as opened:
             opened.execute("delete from marts.days")
         with (
-            mock.patch.object(whole, "damage_of", side_effect=raised),
+            mock.patch.object(integrity, "damage_of", side_effect=raised),
             pytest.raises(type(raised)),
         ):
-            warehouse.publish(built)
+            store.publish(built)
     assert list(built.published.parent.iterdir()) == [built.published]
 
 
 def test_what_another_process_writes_is_not_called_damaged(
     built: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "LOCK_WAIT_SECONDS", 0)
+    monkeypatch.setattr(integrity, "LOCK_WAIT_SECONDS", 0)
     with duckdb.connect(str(built.warehouse)), pytest.raises(Busy):
-        whole.damage_of(built.warehouse)
+        integrity.damage_of(built.warehouse)
 
 
 def test_a_damaged_published_copy_is_noticed_and_replaced(built: Home) -> None:
     good = content(built.published)
-    assert warehouse.damage_of_published(built) is None
+    assert store.damage_of_published(built) is None
     overwrite(built.published, 3 * HEADER_BYTES + BLOCK_BYTES + 999, os.urandom(16))
-    assert warehouse.damage_of_published(built) is not None
-    with warehouse.writing(built):
-        warehouse.make_ready(built)
-        warehouse.publish(built)
-    assert warehouse.damage_of_published(built) is None
+    assert store.damage_of_published(built) is not None
+    with store.writing(built):
+        store.make_ready(built)
+        store.publish(built)
+    assert store.damage_of_published(built) is None
     assert content(built.published) == good
 
 
 def test_an_error_in_sql_does_not_cost_the_warehouse(built: Home) -> None:
     with (
-        warehouse.writing(built),
+        store.writing(built),
         pytest.raises(duckdb.CatalogException),
-        warehouse.connection(built) as opened,
+        store.connection(built) as opened,
     ):
         opened.execute("select * from marts.nothing")

@@ -15,7 +15,8 @@ from datetime import date
 from enum import StrEnum
 from typing import TypeAlias
 
-from personal_pipeline.graph.tables import (
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.warehouse.tables import (
     Input,
     Reads,
     Table,
@@ -25,7 +26,6 @@ from personal_pipeline.graph.tables import (
     read_partitions,
     span,
 )
-from personal_pipeline.ingest.contract import Grain
 
 Versions = Mapping[str, Mapping[str, str]]
 """Content digest by table and partition: what is there now."""

@@ -1,6 +1,6 @@
 """What every table has to hold, from the definition alone: compute everything from scratch.
 
-Nothing here knows of versions, ledgers, events or runs, and nothing of ``graph.tables`` but the
+Nothing here knows of versions, ledgers, events or runs, and nothing of ``warehouse.tables`` but the
 shape of the graph: which partitions are read, and which there are to be, is said here once more
 and in another way, so that a mistake there is a difference here.
 """
@@ -11,8 +11,8 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
-from personal_pipeline.graph.tables import WHOLE, Input, Reads, Table, Tables
 from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Tables
 
 Contents = Mapping[str, Mapping[str, int]]
 """By table and partition, the content: one number stands for all rows."""

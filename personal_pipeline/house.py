@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from personal_pipeline.graph.reconcile import Reason
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.again import ReadAgain
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.fetch import Pulled
 from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.settings import Settings
+from personal_pipeline.warehouse.reconcile import Reason
 
 
 @dataclass(frozen=True, slots=True)

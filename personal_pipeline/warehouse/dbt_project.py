@@ -20,10 +20,10 @@ from typing import Any
 
 from dagster_dbt import DbtProject
 
-from personal_pipeline.graph import dbt_host
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
+from personal_pipeline.warehouse import dbt_host
 
 FOLDER = Path(__file__).parents[2] / "sql"
 PARSE_WAIT_SECONDS = 300

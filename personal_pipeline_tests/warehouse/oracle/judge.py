@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from personal_pipeline.graph.reconcile import MOST_ATTEMPTS, in_order
-from personal_pipeline.graph.tables import Table, Tables, downstream_of
-from personal_pipeline_tests.graph.oracle.definition import Contents, Read, from_scratch
+from personal_pipeline.warehouse.reconcile import MOST_ATTEMPTS, in_order
+from personal_pipeline.warehouse.tables import Table, Tables, downstream_of
+from personal_pipeline_tests.warehouse.oracle.definition import Contents, Read, from_scratch
 
 Partition = tuple[str, str]
 """A table and one of its partitions."""

@@ -8,13 +8,13 @@ from typing import Any
 
 import duckdb
 
-from personal_pipeline.graph import warehouse
-from personal_pipeline.graph.house import House
-from personal_pipeline.graph.receipts import receipt_of
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.ingest import repair
 from personal_pipeline.ingest.damage import known_damage
 from personal_pipeline.ingest.repair import Mended
+from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.receipts import receipt_of
 
 
 def mend_dropped(house: House) -> None:
@@ -38,8 +38,8 @@ def after(home: Home, mended: Iterable[Mended]) -> Iterator[Mended]:
     was damaged, and nothing would tell."""
     for each in mended:
         if each.lake:
-            with warehouse.writing(home):
-                warehouse.begin_anew(home)
+            with store.writing(home):
+                store.begin_anew(home)
         yield each
 
 
@@ -47,7 +47,7 @@ def receipts_in_tables(home: Home) -> Callable[[str], dict[str, Any] | None]:
     """What the tables know of a receipt, by the name of its file."""
 
     def row(name: str) -> dict[str, Any] | None:
-        with suppress(duckdb.Error, FileNotFoundError), warehouse.reading(home) as opened:
+        with suppress(duckdb.Error, FileNotFoundError), store.reading(home) as opened:
             return receipt_of(opened, name)
         return None
 

@@ -17,8 +17,8 @@ from unittest import mock
 import psutil
 import pytest
 
-from personal_pipeline.graph import dbt_host, dbt_project
 from personal_pipeline.home import Home
+from personal_pipeline.warehouse import dbt_host, dbt_project
 from personal_pipeline_tests.loopback import until
 
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -115,7 +115,7 @@ def test_one_that_died_leaves_no_pipe_and_no_zombie(tmp_path: Path) -> None:
 PARSES = """
 import os, sys
 from pathlib import Path
-from personal_pipeline.graph import dbt_project
+from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.home import Home
 dbt_project.manifest_path(Home(Path(sys.argv[1])).ensure())
 """

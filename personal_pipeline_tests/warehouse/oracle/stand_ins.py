@@ -1,5 +1,5 @@
-"""What stands in for DuckDB and for the context of a run, as ``graph.build`` and ``graph.derived``
-call them. Everything else of those modules is theirs."""
+"""What stands in for DuckDB and for the context of a run, as ``warehouse.build`` and
+``graph.derived`` call them. Everything else of those modules is theirs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import DagsterEventType, StepMaterializationData
 
-from personal_pipeline.graph.reconcile import EMPTY, Built, Failed
-from personal_pipeline.graph.tables import WHOLE, Table
-from personal_pipeline.graph.warehouse import DamagedWarehouse, Kept
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
+from personal_pipeline.warehouse.reconcile import EMPTY, Built, Failed
+from personal_pipeline.warehouse.store import DamagedWarehouse, Kept
+from personal_pipeline.warehouse.tables import WHOLE, Table
 
 JOB = "__ASSET_JOB"
 
@@ -29,7 +29,7 @@ Forgotten = Callable[[str, Collection[str]], None]
 
 
 class Warehouse:
-    """The functions of ``graph.warehouse`` over dictionaries, without files and locks: there is one
+    """The functions of ``warehouse.store`` over dictionaries, without files and locks: there is one
     process here. ``contents`` are the tables of dbt, one number for the rows of a partition."""
 
     def __init__(self, recorded: Hook, failed: Hook, forgotten: Forgotten) -> None:

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from personal_pipeline.graph.house import House
 from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.house import House
 
 if TYPE_CHECKING:
-    from personal_pipeline.graph.build import Lake
-    from personal_pipeline.graph.warehouse import Kept
+    from personal_pipeline.warehouse.build import Lake
+    from personal_pipeline.warehouse.store import Kept
 
 STAGING = "staging/"
 
@@ -86,7 +86,7 @@ def left_out(home: Home) -> dict[str, LeftOut]:
 def _rows_differ(home: Home) -> dict[str, str]:
     """The staging models that are not a row a record, each with the reason."""
     # who only looks at the board waits for no dbt
-    from personal_pipeline.graph import dbt_project
+    from personal_pipeline.warehouse import dbt_project
 
     return {
         node["name"]: node["config"]["meta"]["rows_differ"]

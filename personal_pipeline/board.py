@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from personal_pipeline.freshness import (
     ARCHIVE_DAMAGED,
-    FORMAT_CHANGED,
     LAKE_DAMAGED,
     State,
     Verdict,
     judge_api,
     judge_drop,
 )
-from personal_pipeline.graph.house import House
-from personal_pipeline.graph.left_out import LeftOut, left_out
-from personal_pipeline.ingest.arrivals import Exports, exports_of
+from personal_pipeline.house import House
+from personal_pipeline.ingest.arrivals import FORMAT_CHANGED, Exports, exports_of
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source
 from personal_pipeline.ingest.damage import Damage, Kind, known_damage, sentence
 from personal_pipeline.ingest.http import Failure
@@ -30,8 +29,8 @@ from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
 from personal_pipeline.ingest.repair import missing_still
 from personal_pipeline.ingest.unreadable import is_format_changed
-from personal_pipeline.outputs.board import StreamState
 from personal_pipeline.shown import shown_lines
+from personal_pipeline.warehouse.left_out import LeftOut, left_out
 
 _ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 """After these the other streams of the source are not even asked."""
@@ -43,6 +42,44 @@ CAUSES = {
     Kind.SIDECAR: ARCHIVE_DAMAGED,
     Kind.SUPERSEDED: ARCHIVE_DAMAGED,
 }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StreamState:
+    """One line of the board: one stream of one source, at the moment of looking."""
+
+    source: str
+    """The source's short name, as in the lake."""
+    source_title: str
+    stream: str
+    route: Literal["api", "drop"]
+    """Fetched from a service, or dropped by hand."""
+    drop: str | None = None
+    """The kind of export that feeds the stream; None when it is fetched."""
+    state: State
+    cause: str | None = None
+    """Why it is failing or needs a person, in two words such as "credential refused"; else None."""
+    last_looked: datetime | None
+    """UTC instant of the last look, or at which the last file of its kind came, whatever came
+    of it."""
+    asked_until: datetime | None = None
+    """UTC instant until which the service was asked for everything; None of a drop, or when that
+    is not known."""
+    newest_data: date | None
+    """The newest partition that has records: a UTC day, or a month (its first day) of a drop."""
+    next_expected: date | None
+    """The UTC day by which newer data should be there, for a drop a day in the person's zone; None
+    when nothing tells."""
+    rows: int | None
+    """Rows in the lake; None when a file of it is damaged."""
+    records: int | None = None
+    """Records of the last look or file, readable or not; None when that was not noted."""
+    unreadable: int
+    """Records of the last look or file that were kept aside because they could not be read."""
+    left_out: int = 0
+    """Rows in the lake that its staging table leaves out, though it says that it has them all."""
+    detail: str
+    """What is wrong and what to do about it, in sentences; empty when all is well."""
 
 
 def board_of(house: House) -> list[StreamState]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from personal_pipeline.graph import dbt_project, warehouse, whole
-from personal_pipeline.graph.house import BuiltTable, House
-from personal_pipeline.graph.reconcile import (
+from personal_pipeline.house import BuiltTable, House
+from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.warehouse import dbt_project, integrity, store
+from personal_pipeline.warehouse.reconcile import (
     Batch,
     Begun,
     Failures,
@@ -28,7 +30,7 @@ from personal_pipeline.graph.reconcile import (
     in_order,
     next_batch,
 )
-from personal_pipeline.graph.tables import (
+from personal_pipeline.warehouse.tables import (
     Table,
     Tables,
     downstream_of,
@@ -38,8 +40,6 @@ from personal_pipeline.graph.tables import (
     span,
     tested_tables,
 )
-from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 
 MOST_BUILDS = 10
 """How often one partition is built in a pass before the rest is left to the next: for inputs that
@@ -227,10 +227,10 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
 
 
 def _look(house: House) -> Snapshot:
-    with warehouse.connection(house.home) as opened:
-        ledger = warehouse.read_ledger(opened)
-        failures = warehouse.read_failures(opened)
-        begun = warehouse.read_begun(opened)
+    with store.connection(house.home) as opened:
+        ledger = store.read_ledger(opened)
+        failures = store.read_failures(opened)
+        begun = store.read_begun(opened)
     return Snapshot(read_lake(house), ledger, failures, begun)
 
 
@@ -252,18 +252,18 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
     of it. If the warehouse is damaged, do it once more from an empty one, and publish only when
     that is complete."""
     home = house.home
-    with warehouse.writing(home):
+    with store.writing(home):
         try:
-            warehouse.make_ready(home)
-            if not warehouse.is_begun_anew(home):
+            store.make_ready(home)
+            if not store.is_begun_anew(home):
                 try:
                     done = work()
                 finally:
-                    warehouse.publish(home)
+                    store.publish(home)
                 house.outcome.built += done.built
                 return done
-        except warehouse.DamagedWarehouse as damage:
-            warehouse.begin_anew(home)
+        except store.DamagedWarehouse as damage:
+            store.begin_anew(home)
             house.outcome.notes.append(
                 f"The warehouse was damaged ({damage}). It was deleted and built again from the "
                 "lake; until then readers had the copy that was published last."
@@ -272,9 +272,9 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
             if not builds_all:
                 house.outcome.built += _reconcile(house).built
             done = work()
-            warehouse.publish(home)
-        except warehouse.DamagedWarehouse as damage:
-            raise warehouse.DamagedWarehouse(
+            store.publish(home)
+        except store.DamagedWarehouse as damage:
+            raise store.DamagedWarehouse(
                 f"The warehouse was built anew and is damaged again ({damage}): the disk may be "
                 "failing. What was published last stays."
             ) from damage
@@ -290,8 +290,8 @@ def _build_batch(
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
     work = Work()
-    with warehouse.connection(home) as opened:
-        warehouse.begin(opened, wanted)
+    with store.connection(home) as opened:
+        store.begin(opened, wanted)
     inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
     results = _dbt(
         house,
@@ -307,7 +307,7 @@ def _build_batch(
     after = inputs
     if now != before.lake.versions:
         after = Inputs(tables, all_versions(now, before.ledger))
-    with warehouse.connection(home) as opened:
+    with store.connection(home) as opened:
         # in the order of their inputs: each records the content that it has just read
         for table in in_order(tables):
             name, partitions = table.name, wanted.get(table.name)
@@ -315,13 +315,13 @@ def _build_batch(
                 continue
             result = models.get(table.model or "")
             if result is None or result.status != "success":
-                warehouse.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
+                store.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
             if result is None or result.status == "skipped":
                 continue  # an input failed in this very call: it stays stale, and waits
             # an input that was built in this very call counts as it is now, any other as it was
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
-                warehouse.record_tables(opened, [table])
+                store.record_tables(opened, [table])
                 failure = _failed_tests(work.tested, untested.get(name, ()), name)
             else:
                 failure = result.message
@@ -330,14 +330,14 @@ def _build_batch(
                 # it is missing, what reads it waits, and the next pass tries again; readers are
                 # given the rows of before
                 if result.status == "success":
-                    warehouse.forget(opened, table, None if batch.anew else partitions)
-                warehouse.record_failures(opened, table, read, failure, house.clock())
+                    store.forget(opened, table, None if batch.anew else partitions)
+                store.record_failures(opened, table, read, failure, house.clock())
                 work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
                 continue
-            found = warehouse.digest_partitions(opened, table, partitions)
+            found = store.digest_partitions(opened, table, partitions)
             surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
             seen = {each: inputs.partitions(table, each) for each in partitions}
-            warehouse.record(opened, table, found, surely, seen, house.clock())
+            store.record(opened, table, found, surely, seen, house.clock())
             for known in (inputs, after):
                 known.update(name, {each: version.digest for each, version in found.items()})
             previous = before.ledger.get(name, {})
@@ -370,13 +370,13 @@ def _dbt(
             house.home, command, list(models), models, house.settings.currency, anew=anew
         )
     except dbt_project.DbtFailed:
-        warehouse.expect_whole(house.home)
+        store.expect_whole(house.home)
         raise
     broken = [each.message for each in results if each.status in ("error", "runtime error")]
-    if sign := next(filter(whole.speaks_of_damage, broken), None):
-        raise warehouse.DamagedWarehouse(sign.splitlines()[0])
+    if sign := next(filter(integrity.speaks_of_damage, broken), None):
+        raise store.DamagedWarehouse(sign.splitlines()[0])
     if broken:
-        warehouse.expect_whole(house.home)
+        store.expect_whole(house.home)
     return results
 
 
@@ -439,10 +439,10 @@ def _make_ready(house: House, tables: Tables) -> dict[str, str]:
     rows. Returns what dbt could not create."""
     home = house.home
     models = [table for table in tables.values() if table.model]
-    with warehouse.connection(home) as opened:
-        warehouse.forget_unrecorded(opened)
-        ledger = warehouse.read_ledger(opened)
-        existing = warehouse.existing_tables(opened)
+    with store.connection(home) as opened:
+        store.forget_unrecorded(opened)
+        ledger = store.read_ledger(opened)
+        existing = store.existing_tables(opened)
         # one of which partitions are recorded is left for a build that makes it anew
         outdated = [
             table
@@ -450,16 +450,16 @@ def _make_ready(house: House, tables: Tables) -> dict[str, str]:
             if existing.get(table.name, table.code_version) != table.code_version
             and not ledger.get(table.name)
         ]
-        warehouse.drop(opened, outdated)
+        store.drop(opened, outdated)
     missing = [table for table in models if table.name not in existing or table in outdated]
     if not missing:
         return {}
-    with warehouse.connection(home) as opened:
-        warehouse.expect_tables(opened, missing)
+    with store.connection(home) as opened:
+        store.expect_tables(opened, missing)
     results = _dbt(house, "run", {str(table.model): [] for table in missing})
     made = {result.name for result in results if result.status == "success"}
-    with warehouse.connection(home) as opened:
-        warehouse.record_tables(opened, [table for table in missing if table.model in made])
+    with store.connection(home) as opened:
+        store.record_tables(opened, [table for table in missing if table.model in made])
     messages = {result.name: result.message for result in results if result.failed}
     return {
         table.name: messages.get(str(table.model), WAITED)
