@@ -216,7 +216,7 @@ AT = """
 import signal
 import sys
 from datetime import datetime
-from personal_pipeline.graph import house
+from personal_pipeline import house
 
 class Then(datetime):
     @classmethod
