@@ -48,6 +48,7 @@ COLUMNS = {
     "held": "held",
     "killed": "killed",
     "lost": "lost",
+    "untold": "untold",
     "at rest": "settled",
     "runs": "runs",
     "looks": "evaluations",

@@ -12,7 +12,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,19 +19,20 @@ from types import ModuleType
 from typing import Any
 
 from benchmarks.measured import Measured, seconds_of, show
-from personal_pipeline import refresh as passes
+from personal_pipeline import passes
 from personal_pipeline.demo.run import invented_house
-from personal_pipeline.graph import report_asset
-from personal_pipeline.house import House, Outcome
-from personal_pipeline.ingest import inbox
+from personal_pipeline.house import House
+from personal_pipeline.ingest import fetch, inbox
 from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.passes import Passed
+from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse import build, dbt_project, store
 
 BUDGET_SECONDS = 120
 YEARS, SEED = 2, 11
 
 PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
-    ("fetching, sources side by side", passes, ("pull_source",)),
+    ("fetching, sources side by side", fetch, ("pull_source",)),
     ("reading the inbox", inbox, ("take",)),
     ("dbt", dbt_project, ("run", "manifest_path")),  # the first one parses
     ("finding what is stale", build, ("read_lake", "find_stale")),
@@ -41,7 +41,7 @@ PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
         store,
         ("digest_partitions", "record", "read_ledger", "existing_tables", "publish"),
     ),
-    ("the report", report_asset, ("write_morning_report", "is_current")),
+    ("the report", passes, ("write_morning_report", "is_current")),
 )
 
 
@@ -85,11 +85,11 @@ def measured_parts() -> Iterator[Spans]:
         yield spans
 
 
-def run(house: House) -> Outcome:
-    """One pass, with an account of its own."""
-    passed = passes.refresh(replace(house, outcome=Outcome()))
+def run(house: House) -> Passed:
+    """One pass."""
+    passed = refresh(house)
     assert not passed.failures, passed.failures
-    return passed.outcome
+    return passed
 
 
 def lose_a_row(house: House) -> None:
@@ -117,9 +117,12 @@ def measure(folder: Path, imports: float) -> None:
         inventing = time.perf_counter() - started
         with measured_parts() as spans:
             started = time.perf_counter()
-            outcome = run(house)
+            passed = run(house)
             whole = time.perf_counter() - started
-        pieces = {"reading the inbox": len(outcome.receipts), "dbt": outcome.dbt_calls}
+        pieces = {
+            "reading the inbox": len(passed.taken.receipts),
+            "dbt": passed.work.dbt_calls,
+        }
         parts = [Measured(part, spans.seconds(part), pieces.get(part, 1)) for part, _, _ in PARTS]
         rest = whole - sum(part.seconds for part in parts)
         show(
@@ -147,10 +150,10 @@ def later_pass(
     """A pass after something happened to the house, and what it had to do."""
     before(house)
     started = time.perf_counter()
-    outcome = run(house)
+    passed = run(house)
     seconds = time.perf_counter() - started
-    tables = len({each.name for each in outcome.built})
-    return Measured(f"{what}; {outcome.dbt_calls} dbt calls, {tables} tables", seconds)
+    tables = len({each.name for each in passed.work.built})
+    return Measured(f"{what}; {passed.work.dbt_calls} dbt calls, {tables} tables", seconds)
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -45,10 +45,13 @@ from personal_pipeline.settings import OpenToOthers, Settings, load_settings
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
-    from personal_pipeline.house import House, Outcome
+    from personal_pipeline.house import House
+    from personal_pipeline.ingest.again import ReadAgain
     from personal_pipeline.ingest.contract import Progress as Told
     from personal_pipeline.ingest.contract import Source
-    from personal_pipeline.refresh import Passed, Rebuilt
+    from personal_pipeline.passes import Passed
+    from personal_pipeline.refresh import Rebuilt
+    from personal_pipeline.warehouse.build import BuiltTable
 
 CONSOLE = Console()
 ERRORS = Console(stderr=True)
@@ -112,14 +115,14 @@ def main() -> None:
     keep_private()
 
 
-def _house(settings: Settings, **more: Any) -> House:
+def _house(settings: Settings) -> House:
     from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
     home = Home.of(settings)
     # a home of a later version is refused by every command
     home.version()
-    return House(settings, home, SOURCES, **more)
+    return House(settings, home, SOURCES)
 
 
 def _open(house: House) -> None:
@@ -164,10 +167,10 @@ def refresh(
     from personal_pipeline import refresh as passes
     from personal_pipeline.ingest.doubtful import bring_back
 
-    house = _house(load_settings(), beginning=since.date() if since else None)
+    house = _house(load_settings())
     chosen = None
     if accept is not None:
-        house = replace(house, accept=frozenset({_source_named(house, accept).name}))
+        _source_named(house, accept)
         bring_back(house.home.ensure(), accept)
     if only is not None:
         chosen = [_source_named(house, only)]
@@ -177,12 +180,19 @@ def refresh(
             ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
-        passed = passes.refresh(house, only=chosen, retry=retry, progress=progress)
+        passed = passes.refresh(
+            house,
+            only=chosen,
+            retry=retry,
+            beginning=since.date() if since else None,
+            accept=accept,
+            progress=progress,
+        )
     if as_json:
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
         _print_passed(passed)
-    empty = any(receipt.gave_nothing for receipt in passed.outcome.receipts)
+    empty = any(receipt.gave_nothing for receipt in passed.taken.receipts)
     sys.exit(1 if passed.failures or empty else 0)
 
 
@@ -229,21 +239,21 @@ def _passed_json(passed: Passed) -> dict[str, Any]:
                 "partitions_changed": len(each.changed),
                 "failure": str(each.failure) if each.failure else None,
             }
-            for looks in passed.looks.values()
-            for each in looks
+            for fetched in passed.fetched
+            for each in fetched.looks
         ],
-        "taken": [asdict(receipt) for receipt in passed.outcome.receipts],
-        "left": passed.outcome.left,
-        "read_again": _read_again_json(passed.outcome),
-        "built": _built_json(passed.outcome),
-        "dbt_calls": passed.outcome.dbt_calls,
-        "report": passed.outcome.report,
-        "notes": passed.outcome.notes,
-        "failures": list(passed.failures),
+        "taken": [asdict(receipt) for receipt in passed.taken.receipts],
+        "left": passed.taken.waits,
+        "read_again": _read_again_json(passed.restored.read),
+        "built": _built_json(passed.work.built),
+        "dbt_calls": passed.work.dbt_calls,
+        "report": str(passed.report.path) if passed.report else None,
+        "notes": passed.all_notes,
+        "failures": passed.failures,
     }
 
 
-def _read_again_json(outcome: Outcome) -> list[dict[str, Any]]:
+def _read_again_json(read: Iterable[ReadAgain]) -> list[dict[str, Any]]:
     return [
         {
             "source": each.source,
@@ -256,11 +266,11 @@ def _read_again_json(outcome: Outcome) -> list[dict[str, Any]]:
             },
             "problems": list(each.problems),
         }
-        for each in outcome.read_again
+        for each in read
     ]
 
 
-def _built_json(outcome: Outcome) -> list[dict[str, Any]]:
+def _built_json(built: Iterable[BuiltTable]) -> list[dict[str, Any]]:
     return [
         {
             "table": each.name,
@@ -270,23 +280,22 @@ def _built_json(outcome: Outcome) -> list[dict[str, Any]]:
             "reasons": sorted(each.reasons),
             "failure": each.failure,
         }
-        for each in outcome.built
+        for each in built
     ]
 
 
-def _print_read_again(outcome: Outcome) -> None:
-    if not outcome.read_again:
+def _print_read_again(read: Sequence[ReadAgain]) -> None:
+    if not read:
         return
     grid = _grid("Read again", "source", "kind", ">files", ">months changed", "why")
-    for each in outcome.read_again:
+    for each in read:
         changed = sum(map(len, each.changed.values()))
         grid.add_row(each.source, each.drop, f"{each.files:,}", _count(changed), each.why)
     CONSOLE.print(grid)
 
 
 def _print_passed(passed: Passed) -> None:
-    outcome = passed.outcome
-    looks = [look for source in passed.looks.values() for look in source]
+    looks = [look for fetched in passed.fetched for look in fetched.looks]
     if looks:
         grid = _grid("Fetched", "source", "stream", ">records", ">days changed", ">unreadable", "")
         for pulled in looks:
@@ -302,16 +311,16 @@ def _print_passed(passed: Passed) -> None:
         for pulled in looks:
             for said in pulled.notes:
                 CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
-    if outcome.receipts:
+    if passed.taken.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
-        CONSOLE.print(receipts_table(outcome.receipts))
-    _print_read_again(outcome)
-    for left in outcome.left:
+        CONSOLE.print(receipts_table(passed.taken.receipts))
+    _print_read_again(passed.restored.read)
+    for left in passed.taken.waits:
         CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
-    if outcome.built:
+    if passed.work.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
-        for built in outcome.built:
+        for built in passed.work.built:
             why = ", ".join(sorted(built.reasons))
             grid.add_row(
                 built.name,
@@ -323,12 +332,16 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print(grid)
     else:
         CONSOLE.print("Nothing changed, so nothing was rebuilt.")
-    if outcome.report:
-        CONSOLE.print(f"Report: {escape(outcome.report)}", soft_wrap=True)
-    for note in outcome.notes:
+    _print_report(passed)
+    for note in passed.all_notes:
         CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
+
+
+def _print_report(passed: Passed) -> None:
+    if passed.report:
+        CONSOLE.print(f"Report: {escape(str(passed.report.path))}", soft_wrap=True)
 
 
 def _grid(title: str, *columns: str) -> Grid:
@@ -368,26 +381,27 @@ def rebuild(only: str | None, as_json: bool) -> None:
     source = _source_named(house, only) if only is not None else None
     with _progress(shown=not as_json) as progress:
         rebuilt = passes.rebuild(house, only=source, progress=progress)
-    _say(house.outcome.notes)
+    passed = rebuilt.passed
+    _say(passed.all_notes)
     if as_json:
         done = {
-            "read_again": _read_again_json(rebuilt.outcome),
-            "built": _built_json(rebuilt.outcome),
+            "read_again": _read_again_json(passed.restored.read),
+            "built": _built_json(passed.work.built),
             "differs": rebuilt.differs,
-            "report": rebuilt.outcome.report,
-            "failures": list(rebuilt.failures),
+            "report": str(passed.report.path) if passed.report else None,
+            "failures": passed.failures,
         }
         click.echo(json.dumps(done, indent=1))
     else:
         _print_rebuilt(rebuilt)
-    sys.exit(1 if rebuilt.failures else 0)
+    sys.exit(1 if passed.failures else 0)
 
 
 def _print_rebuilt(rebuilt: Rebuilt) -> None:
-    outcome = rebuilt.outcome
-    _print_read_again(outcome)
-    partitions = sum(each.partitions for each in outcome.built)
-    CONSOLE.print(f"Built: {len(outcome.built):,} tables, {partitions:,} partitions.")
+    passed = rebuilt.passed
+    _print_read_again(passed.restored.read)
+    partitions = sum(each.partitions for each in passed.work.built)
+    CONSOLE.print(f"Built: {len(passed.work.built):,} tables, {partitions:,} partitions.")
     if rebuilt.differs is None:
         CONSOLE.print("There were no published tables to compare with.")
     elif rebuilt.differs:
@@ -397,9 +411,8 @@ def _print_rebuilt(rebuilt: Rebuilt) -> None:
         CONSOLE.print(grid)
     else:
         CONSOLE.print("All tables came out as they were.")
-    if outcome.report:
-        CONSOLE.print(f"Report: {outcome.report}", soft_wrap=True)
-    for failure in rebuilt.failures:
+    _print_report(passed)
+    for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
 
@@ -438,23 +451,23 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         adding.brought(house.home, house.sources, files) as late,
         _progress(shown=not as_json) as progress,
     ):
-        failures = passes.take_inbox(replace(house, progress=progress))
-    left = [*map(str, late), *house.outcome.left]
+        taken = passes.take_inbox(house, progress=progress)
+    left = [*map(str, late), *taken.waits]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in house.outcome.receipts], indent=1))
+        click.echo(json.dumps([asdict(each) for each in taken.receipts], indent=1))
     else:
-        CONSOLE.print(receipts_table(house.outcome.receipts))
-        if any(not each.taken for each in house.outcome.receipts):
+        CONSOLE.print(receipts_table(taken.receipts))
+        if any(not each.taken for each in taken.receipts):
             CONSOLE.print("`personal-pipeline add --explain FILE` says what a file looks like.")
         CONSOLE.print(
             "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
         )
-    for note in house.outcome.notes:
+    for note in taken.notes:
         ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
-    for failure in [*failures, *left]:
+    for failure in [*taken.failures, *left]:
         ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
-    problems = any(receipt.gave_nothing for receipt in house.outcome.receipts)
-    sys.exit(1 if failures or problems or left else 0)
+    problems = any(receipt.gave_nothing for receipt in taken.receipts)
+    sys.exit(1 if taken.failures or problems or left else 0)
 
 
 # ------------------------------------------------------------------------------------ connect
@@ -571,8 +584,8 @@ def status(as_json: bool, tell: bool) -> None:
     --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
     """
     from personal_pipeline.board import board_of
+    from personal_pipeline.checks import troubles_of
     from personal_pipeline.freshness import State
-    from personal_pipeline.graph.checks import troubles_of
     from personal_pipeline.outputs.board import board_with_advice
 
     house = _house(load_settings())
@@ -651,7 +664,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
 def report(day: datetime | None, show: bool) -> None:
     """Write the report of a day from the tables as they are, and say where it lies."""
     from personal_pipeline.board import board_of
-    from personal_pipeline.graph.checks import troubles_of
+    from personal_pipeline.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
 
     house = _house(load_settings())

@@ -1,6 +1,53 @@
-"""How DuckDB is opened everywhere: nothing is downloaded at run time."""
+"""How DuckDB is opened everywhere: nothing is downloaded at run time, and what was opened is closed
+whatever happens."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
 """An extension that a query seems to need would else be fetched from the network, unasked."""
+
+READ_ONLY = {**CONFIG, "access_mode": "READ_ONLY"}
+
+
+class Database(Protocol):
+    """What opens a database: ``dagster_duckdb.DuckDBResource`` in Dagster's processes, and ``File``
+    where Dagster is not imported."""
+
+    def get_connection(self) -> AbstractContextManager[DuckDBPyConnection]:
+        """A connection for the block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A DuckDB file."""
+
+    path: Path
+    read_only: bool = False
+
+    @contextmanager
+    def get_connection(self) -> Iterator[DuckDBPyConnection]:
+        """A connection for the block."""
+        import duckdb
+
+        yield duckdb.connect(str(self.path), config=READ_ONLY if self.read_only else CONFIG)
+
+
+@contextmanager
+def opened(database: Database) -> Iterator[DuckDBPyConnection]:
+    """A connection for the block, closed whatever happens in it: the resource itself closes only
+    when nothing was raised, which would leave the file locked."""
+    with database.get_connection() as connection:
+        try:
+            yield connection
+        finally:
+            connection.close()

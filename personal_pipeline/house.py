@@ -1,72 +1,39 @@
-"""What every run is given: the settings, the folders, the sources, the clock, and a place where it
-leaves what it did for the table at the end."""
+"""What a house is configured to be: settings, folders, sources, clock. It does not change; what a
+pass does to it is returned by the pass, see ``passes``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
+from personal_pipeline.duck import Database, File
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.again import ReadAgain
-from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled
-from personal_pipeline.ingest.inbox import Receipt
+from personal_pipeline.ingest.contract import Source
 from personal_pipeline.settings import Settings
-from personal_pipeline.warehouse.reconcile import Reason
 
-
-@dataclass(frozen=True, slots=True)
-class BuiltTable:
-    """What became of one derived table in a pass. ``changed`` counts partitions whose content
-    differs now; ``failure`` is dbt's message when it failed. What ``waits`` was not tried, because
-    nothing but a change or a person can help."""
-
-    name: str
-    partitions: int
-    changed: int
-    rows: int
-    reasons: frozenset[Reason] = frozenset()
-    failure: str | None = None
-    waits: bool = False
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the runs of a pass did; runs of the same process append to it."""
-
-    receipts: list[Receipt] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    """Of each file that stays in the inbox because it is still being written, a sentence."""
-    read_again: list[ReadAgain] = field(default_factory=list)
-    built: list[BuiltTable] = field(default_factory=list)
-    dbt_calls: int = 0
-    report: str | None = None
-    notes: list[str] = field(default_factory=list)
-    """What a person should know: what was found damaged and mended by itself, or could not be found
-    out when an older home was opened; a sentence each."""
+UNSET = File(Path())
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The surroundings of a run."""
+    """The surroundings of everything that runs."""
 
     settings: Settings
     home: Home
     sources: Sequence[Source]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    outcome: Outcome = field(default_factory=Outcome)
-    beginning: date | None = None
-    progress: Progress | None = None
-    """Told how far the taking of the inbox is."""
-    looks: Mapping[str, Sequence[Pulled]] = field(default_factory=dict)
-    """By source, what this process has just fetched, for its run to record: a pass fetches all
-    sources side by side in threads, and Dagster can only run one job at a time in a process."""
+    warehouse: Database = UNSET
+    """The tables that one process writes; the file of the home unless another is given."""
+    published: Database = UNSET
+    """The copy of them that everybody reads; never written."""
 
-    broken: Mapping[str, Exception] = field(default_factory=dict)
-    """By source, what ended the fetching of this process before it could say of which stream."""
-    accept: frozenset[str] = frozenset()
-    """Sources whose answers are taken also when they make most rows vanish: the person said so."""
+    def __post_init__(self) -> None:
+        if self.warehouse is UNSET:
+            object.__setattr__(self, "warehouse", File(self.home.warehouse))
+        if self.published is UNSET:
+            object.__setattr__(self, "published", File(self.home.published, read_only=True))
 
     @property
     def today(self) -> date:
@@ -76,3 +43,18 @@ class House:
     def connected(self, source: Source) -> bool:
         """Whether the API streams of a source have all their credentials."""
         return bool(source.api) and all(self.settings.is_set(name) for name in source.credentials)
+
+    def first_day(self) -> date:
+        """The first day in the lake or the one that the person set, whichever is earlier, as the
+        first of its month. Without either it is the current month.
+
+        It only looks at names of folders.
+        """
+        found = [self.settings.start] if self.settings.start else []
+        for source in self.sources:
+            for stream in source.streams:
+                folder = self.home.lake / source.name / stream.name
+                names = [entry.name for entry in folder.glob(f"{stream.grain}=*")]
+                if names:
+                    found.append(date.fromisoformat(min(names).partition("=")[2]))
+        return min(found, default=self.today).replace(day=1)

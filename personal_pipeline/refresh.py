@@ -1,53 +1,27 @@
-"""One pass without a daemon: fetch what is due, take the inbox, build what is stale, write the
-report. The same jobs that the schedules run, executed in this process and recorded in Dagster.
+"""What the commands do, without a daemon: a pass, a rebuild, taking the inbox, telling what is new.
+
+Dagster is told of a pass when there is something to tell, and only then imported.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from threading import Thread
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 
-import dagster as dg
 import duckdb
 
-from personal_pipeline.graph import storage
-from personal_pipeline.graph.alerting import check_keys_of, make_round, note_failures
-from personal_pipeline.graph.contents import was_told
-from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
-from personal_pipeline.graph.lost_runs import end_lost_runs
-from personal_pipeline.graph.partitions import first_day, partitions_from
-from personal_pipeline.graph.raw import inbox_assets, inbox_job
-from personal_pipeline.home import Home
-from personal_pipeline.house import House, Outcome
-from personal_pipeline.ingest import inbox
+from personal_pipeline import passes
+from personal_pipeline.house import House
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
-from personal_pipeline.ingest.fetch import Pulled, pull_source
-from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.troubles import sentence_of
+from personal_pipeline.passes import Passed, Taken
 from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.build import all_tables
 from personal_pipeline.warehouse.reconcile import EMPTY
 from personal_pipeline.warehouse.store import Kept
 from personal_pipeline.warehouse.tables import downstream_of
-
-ROUND_WAIT_SECONDS = 30
-"""How long a round of alerts that another process makes is waited for."""
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """What a pass did: looks by source, and what failed, a sentence each."""
-
-    looks: Mapping[str, Sequence[Pulled]]
-    outcome: Outcome
-    failures: Sequence[str]
 
 
 def refresh(
@@ -55,76 +29,24 @@ def refresh(
     *,
     only: Sequence[Source] | None = None,
     retry: bool = False,
+    beginning: date | None = None,
+    accept: str | None = None,
     progress: Progress | None = None,
 ) -> Passed:
-    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone; ``retry`` also builds
-    what failed twice and waits.
+    """Run a pass, see ``passes.run_pass``, and tell Dagster what was new."""
+    passed = passes.run_pass(
+        house, only=only, retry=retry, beginning=beginning, accept=accept, progress=progress
+    )
+    _record(house, passed)
+    return passed
 
-    Sources are fetched side by side, a thread each: one that stalls costs its own time budget and
-    holds back nobody's fetching, and one that breaks is a failure of its own. The runs that record
-    what they brought follow one after the other.
-    """
-    home = _opened(house)
-    chosen = [source for source in only or house.sources if house.connected(source)]
 
-    looks: dict[str, Sequence[Pulled]] = {}
-    broken: dict[str, Exception] = {}
+def _record(house: House, passed: Passed) -> None:
+    # what is damaged in Dagster's storage is found when there is something to tell it
+    if passes.is_news(house, passed):
+        from personal_pipeline.graph.recording import record_pass
 
-    def look(source: Source) -> None:
-        looks[source.name] = ()
-        try:
-            looks[source.name] = pull_source(
-                home,
-                house.settings,
-                source,
-                {stream.name for stream in source.api},
-                clock=house.clock,
-                beginning=house.beginning,
-                progress=progress,
-                accept=source.name in house.accept,
-            )
-        except Exception as error:  # the pass goes on without this source, whose run fails
-            broken[source.name] = error
-
-    from personal_pipeline.graph.definitions import definitions_of
-
-    # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
-    threads = [Thread(target=look, args=(source,), daemon=True) for source in chosen]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = {source.name: looks[source.name] for source in chosen}
-    house = replace(house, looks=found, broken=broken, progress=progress)
-
-    dropped = [
-        f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
-    ]
-
-    def record(instance: dg.DagsterInstance) -> list[str]:
-        end_lost_runs(instance)
-        definitions = definitions_of(house)
-        failed: list[str] = []
-        for source in chosen:
-            mine = _run(house, definitions, instance, f"fetch_{source.name}_job")
-            if source.name in broken:
-                mine = [f"{source.title}: {sentence_of(broken[source.name], home.root)}"]
-            failed += mine
-            # their runs are not red each day, but whoever runs this by hand wants to hear it
-            failed += dict.fromkeys(
-                str(each.failure)
-                for each in found[source.name]
-                if each.failure and each.failure.failure in NEEDS_A_PERSON
-            )
-        # a storage that was begun anew must be told of what was dropped earlier
-        if only is None and (
-            inbox.waiting(home) or inbox.oddities(home) or not was_told(house, dropped)
-        ):
-            failed += _run(house, definitions, instance, "take_inbox_job")
-        failed += _run(house, definitions, instance, "morning", retry=retry)
-        return failed + _run(house, definitions, instance, "check_sources")
-
-    return Passed(house.looks, house.outcome, _recorded(house, record))
+        passed.notes += record_pass(house, passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +54,8 @@ class Rebuilt:
     """What a rebuild did. ``differs`` counts by table the partitions whose content is another now
     than in the copy that was published before; it is None when there was no copy to compare."""
 
-    outcome: Outcome
+    passed: Passed
     differs: Mapping[str, int] | None
-    failures: Sequence[str]
 
 
 def rebuild(
@@ -146,44 +67,36 @@ def rebuild(
     What was fetched is not touched: its lake is the original. The published copy stays until the
     new one is whole. A rebuild that was killed is ended by the next ``refresh``.
     """
-    from personal_pipeline.graph.definitions import definitions_of
-    from personal_pipeline.warehouse.build import all_tables
-
-    home = _opened(house)
-    house = replace(house, progress=progress)
+    home = house.home
+    passed = Passed()
+    passed.notes += opened(home, house.sources)
     before = _published(house)
     claim_orphans(home, house.sources)
-    for source in [only] if only else house.sources:
-        for drop in source.drops:
-            read = read_again(
-                home, house.sources, source, drop, progress=progress, now=house.clock()
-            )
-            if read.files or read.problems:
-                house.outcome.read_again.append(read)
-    failures = [each for read in house.outcome.read_again for each in read.problems]
+    again = [
+        read_again(home, house.sources, source, drop, progress=progress, now=house.clock())
+        for source in ([only] if only else house.sources)
+        for drop in source.drops
+    ]
     with store.writing(home):
         if only:
             tables = all_tables(house)
             names = downstream_of(tables, [f"{only.name}/{each.name}" for each in only.streams])
-            with store.connection(home) as writable:
+            with store.connection(house) as writable:
                 for name in names:
                     store.forget(writable, tables[name], None)
         else:
             for path in home.root.glob(f"{home.warehouse.name}*"):
                 path.unlink()
-
-    def record(instance: dg.DagsterInstance) -> list[str]:
-        end_lost_runs(instance)
-        return _run(house, definitions_of(house), instance, "morning", retry=True)
-
-    failures += _recorded(house, record)
-    return Rebuilt(house.outcome, _differences(before, _published(house)), failures)
+    passes.finish_pass(house, passed, retry=True, progress=progress)
+    passed.restored.read[:0] = [each for each in again if each.files or each.problems]
+    _record(house, passed)
+    return Rebuilt(passed, _differences(before, _published(house)))
 
 
 def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
     """What the published copy holds; None when there is none, or it cannot be read."""
     try:
-        with store.reading(house.home) as copy:
+        with store.reading(house) as copy:
             return store.read_kept(copy)
     except (FileNotFoundError, duckdb.Error):
         return None
@@ -206,118 +119,37 @@ def _differences(
     }
 
 
-def _opened(house: House) -> Home:
-    """The home, in the layout of this version."""
-    house.outcome.notes += opened(house.home, house.sources)
-    return house.home
+def take_inbox(house: House, *, progress: Progress | None = None) -> Taken:
+    """Take what waits in the inbox, and nothing else."""
+    notes = opened(house.home, house.sources)
+    taken = passes.take_inbox(house, progress=progress)
+    if taken.receipts:
+        from personal_pipeline.graph.recording import record_pass
+
+        notes = (*notes, *record_pass(house, Passed(taken=taken)))
+    taken.notes[:0] = notes
+    return taken
 
 
-def take_inbox(house: House) -> list[str]:
-    """Take what waits in the inbox, and nothing else. Returns what failed."""
-    home = _opened(house)
-    # of the graph only what this needs: a person waits, and dbt's part takes seconds to load
-    partitions = partitions_from(first_day(home, house.settings, house.sources, house.today))
-    taken = inbox_assets(house.sources, partitions, house)
-    definitions = dg.Definitions(
-        assets=[taken], jobs=[inbox_job(taken)], resources={"house": house},
-        executor=dg.in_process_executor,
-    )  # fmt: skip
-    return _recorded(house, lambda instance: _run(house, definitions, instance, "take_inbox_job"))
-
-
-def tell_anew(house: House) -> list[str]:
-    """Tell a storage of Dagster that was begun anew what there is. Returns what failed."""
-    from personal_pipeline.graph.definitions import definitions_of
-
-    def record(instance: dg.DagsterInstance) -> list[str]:
-        definitions = definitions_of(house)
-        failed = _run(house, definitions, instance, "take_inbox_job")
-        return failed + _run(house, definitions, instance, "morning")
-
-    return _recorded(house, record)
-
-
-def _recorded(house: House, work: Callable[[dg.DagsterInstance], Sequence[str]]) -> list[str]:
-    """Do work that Dagster records, and return what it returns: what failed. If its storage turns
-    out to be damaged, once more with a new one: every step may be taken twice."""
-    home, note = house.home, house.outcome.notes.append
-    failed: Sequence[str] = ()
-    try:
-        with instance_of(home, note) as instance, quiet_dagster():
-            failed = work(instance)
-        if not failed:
-            return []
-    except Exception:
-        if not _set_aside(house):
-            raise
-    else:
-        if not _set_aside(house):
-            return list(failed)
-    with instance_of(home, note) as instance, quiet_dagster():
-        return list(work(instance))
-
-
-def _set_aside(house: House) -> bool:
-    """Whether the storage of Dagster was damaged; then it no longer is."""
-    with house.home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
-        said = storage.mend(house.home, thorough=True)
-    if said:
-        house.outcome.notes.append(said)
-    return said is not None
+ROUND_WAIT_SECONDS = 30
+"""How long a round of alerts that another process makes is waited for."""
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
     """Send what is new on the board, among the checks and of failed runs, as the daemon does.
     Returns a line for each message, and for each that could not be sent."""
+    from personal_pipeline.graph.alerting import check_keys_of, make_round
     from personal_pipeline.graph.definitions import definitions_of
+    from personal_pipeline.graph.recording import with_instance
 
-    _opened(house)
-    lines: list[str] = []
+    lines = [*opened(house.home, house.sources)]
 
-    def tell(instance: dg.DagsterInstance) -> list[str]:
+    def tell(instance: object) -> None:
         graph = definitions_of(house)
         keys = check_keys_of([*(graph.assets or ()), *(graph.asset_checks or ())])
-        lines.extend(make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines)
-        return []
+        lines.extend(
+            make_round(house, instance, keys, wait_seconds=ROUND_WAIT_SECONDS).lines  # type: ignore[arg-type]
+        )
 
-    _recorded(house, tell)
-    return (*house.outcome.notes, *lines)
-
-
-def _run(
-    house: House,
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    job: str,
-    *,
-    retry: bool = False,
-) -> list[str]:
-    config: dict[str, Any] = dict(_QUIET)
-    if retry:
-        config["ops"] = {"build_and_report": {"config": {"retry": True}}}
-    result = definitions.resolve_job_def(job).execute_in_process(
-        run_config=config, instance=instance, raise_on_error=False
-    )
-    failed = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
-    if failed:
-        # the sensor that does this sees only what the daemon runs
-        note_failures(house, result.dagster_run, failed)
-    return [_cause(event) for event in failed]
-
-
-def _cause(event: Any) -> str:
-    data = event.event_specific_data
-    if data.user_failure_data is not None:
-        return str(data.user_failure_data.description)
-    # of an error that did not pass our hands only the kind: its text may hold what was read
-    error = data.error.cause or data.error
-    return f"{event.step_key}: {error.cls_name}"
-
-
-@contextmanager
-def quiet_dagster() -> Iterator[None]:
-    """Within it, Dagster's notices to developers stay off the terminal of the person."""
-    with warnings.catch_warnings():
-        for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
-            warnings.simplefilter("ignore", category)
-        yield
+    notes = with_instance(house, tell)
+    return (*notes, *lines)

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ import yaml
 from personal_pipeline.doors import kept
 from personal_pipeline.doors.door import LOOPBACK, Door, door_of
 from personal_pipeline.graph import storage
-from personal_pipeline.graph.partitions import first_day
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
 
@@ -242,7 +240,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
     """Run all three until somebody ends them; says whether they must begin again, because Dagster's
     storage is damaged or another one now."""
     environment = _made_ready(house.home)
-    defined = _first_day(house)
+    defined = house.first_day()
     known = storage.identity(house.home)
     looked = time.monotonic()
     missing = 0
@@ -258,7 +256,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
                 "The process that holds the graph ended: it was killed, or the code could not "
                 "be loaded. All was ended; `personal-pipeline up` starts again."
             )
-        earliest = _first_day(house)
+        earliest = house.first_day()
         if earliest != defined and _reloaded(door):
             defined = earliest
         looked = time.monotonic()
@@ -369,10 +367,6 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0
-
-
-def _first_day(house: House) -> date:
-    return first_day(house.home, house.settings, house.sources, house.today)
 
 
 def _reloaded(door: Door) -> bool:

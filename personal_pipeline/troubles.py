@@ -40,7 +40,14 @@ _OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
 _OWN = frozenset(
     {
         *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
-        *("NoKeyring", "OpenToOthers", "ServiceError", "UnreadableFile", "BadDeclaration"),
+        *(
+            "NoKeyring",
+            "NotTold",
+            "OpenToOthers",
+            "ServiceError",
+            "UnreadableFile",
+            "BadDeclaration",
+        ),
     }
 )
 """Our errors whose text is a sentence for people, without a value of a row."""

@@ -26,12 +26,12 @@ from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Addresses, serve
 from personal_pipeline.home import Home
-from personal_pipeline.house import BuiltTable, House
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
-from personal_pipeline.warehouse.build import all_tables, build, read_lake
+from personal_pipeline.warehouse.build import BuiltTable, all_tables, build, read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, loopback
 
@@ -146,6 +146,11 @@ def invented_services(until: date = UNTIL) -> Iterator[Services]:
         yield services
 
 
+def bare_house(home: Home) -> House:
+    """A house without sources and settings over a home: enough to open its tables."""
+    return House(Settings(_env_file=None), home, ())
+
+
 def drop_exports(life: Life, home: Home) -> None:
     """Lay the newest exports into the inbox."""
     for path in write_drops(life, home.inbox)[:-DROPS]:
@@ -204,7 +209,7 @@ def lake_of_source(home: Home, source: str) -> dict[str, bytes]:
 def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
     """Build the stale partitions of just these tables."""
     tables = all_tables(house)
-    with store.writing(house.home), store.connection(house.home) as opened:
+    with store.writing(house.home), store.connection(house) as opened:
         ledger = store.read_ledger(opened)
     stale = find_stale(tables, read_lake(house).versions, ledger, house.today)
     return build(house, {name: sorted(stale[name]) for name in names}).built

@@ -162,7 +162,7 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
     def passed() -> tuple[Any, list[str]]:
         done = refresh(House(Settings(), home, SOURCES))
         assert not done.failures
-        return done, sorted({each.name for each in done.outcome.built if each.changed})
+        return done, sorted({each.name for each in done.work.built if each.changed})
 
     first, built = passed()
     assert "marts/spending_monthly" in built
@@ -179,7 +179,7 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
             ("a.ofx", "statement", True, None),
             ("categories.yaml", "categories", True, None),
         ]
-    shown = Path(first.outcome.report).read_text()
+    shown = Path(first.report.path).read_text()
 
     add(folder)
     with duckdb.connect(str(home.published), read_only=True) as opened:
@@ -187,5 +187,5 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
         assert opened.execute(counts).fetchall() == [(6, 3)]
     again, built = passed()
     assert built == []
-    assert again.outcome.dbt_calls == 0
+    assert again.work.dbt_calls == 0
     assert "5678" not in shown

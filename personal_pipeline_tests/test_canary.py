@@ -76,7 +76,7 @@ if what == "readers and build":
     from personal_pipeline.ingest import fetch
     fetch.check_record = build.read_lake = private
 elif what == "board":
-    from personal_pipeline.graph import board
+    from personal_pipeline import board
     board.exports_of = private
 else:
     dbt_project.FOLDER = Path(what)

@@ -13,8 +13,8 @@ import pytest
 
 from personal_pipeline import doctor
 from personal_pipeline.board import board_of
+from personal_pipeline.checks import troubles_of
 from personal_pipeline.freshness import State
-from personal_pipeline.graph.checks import troubles_of
 from personal_pipeline.home import OTHERS, Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
@@ -116,8 +116,7 @@ def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) 
         os.utime(biggest)  # as an attacker, a copy or an editor leaves it
         damaged.append(biggest)
     assert len(damaged) >= 4
-    mend_dropped(house)
-    assert len(house.outcome.notes) == len(damaged)
+    assert len(mend_dropped(house)) == len(damaged)
     for path in damaged:
         assert path.read_bytes() == before[relative(home, path)], path
     assert rows(home) == before
@@ -237,7 +236,7 @@ def test_a_receipt_that_is_gone_comes_back_before_tables_are_published(house: Ho
     path = min((house.home.archive / "receipts").glob("*.json"))
     before = json.loads(path.read_bytes())
     path.unlink()
-    with connection(house.home) as opened:
+    with connection(house) as opened:
         keep_receipts(opened, house.home)
     assert json.loads(path.read_bytes())["streams"] == before["streams"]
     assert found(house) == {}

@@ -33,7 +33,8 @@ from personal_pipeline.ingest.fetch import pull_source
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall
-from personal_pipeline.refresh import Passed, refresh, take_inbox
+from personal_pipeline.passes import Passed
+from personal_pipeline.refresh import refresh, take_inbox
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.stripe import STRIPE, stripe_source
 from personal_pipeline_tests.invented_house import (
@@ -80,10 +81,10 @@ def test_a_second_refresh_calls_no_dbt_and_touches_no_file(
     passed = refresh(services.house(copied, now=LATER))
     assert not passed.failures
     assert all(
-        look.records or look.stream == "refunds" for s in passed.looks.values() for look in s
+        look.records or look.stream == "refunds" for each in passed.fetched for look in each.looks
     )
-    assert passed.outcome.dbt_calls == 0
-    assert not passed.outcome.built
+    assert passed.work.dbt_calls == 0
+    assert not passed.work.built
     assert files(*kept) == before
 
 
@@ -211,9 +212,7 @@ def test_a_correction_of_an_old_day_builds_that_day_and_its_month_only(
         ("marts/revenue_monthly", month),
         ("staging/stg_stripe__balance_transactions", day),
     ]
-    reported = {
-        each.name: (each.partitions, each.changed) for each in correction.passed.outcome.built
-    }
+    reported = {each.name: (each.partitions, each.changed) for each in correction.passed.work.built}
     assert reported == {name: (1, 1) for name, _ in built}
 
 
@@ -269,7 +268,7 @@ def test_a_pull_that_is_killed_goes_on_where_it_stopped(
     passed = refresh(services.house(copied))
     assert not passed.failures
     assert lake_of_source(copied, "stripe") == whole
-    assert passed.outcome.dbt_calls == 0
+    assert passed.work.dbt_calls == 0
     again = [each.query for each in services.asked[begun:] if each.path == "/v1/charges"]
     assert again[0]["created[gt]"] == asked[-1], "what is missing comes first"
 
@@ -723,8 +722,9 @@ def test_other_peoples_files_are_staged_with_types(
             accept=True,
         )
     assert [(look.records, look.unreadable, look.failure) for look in looks] == [(1, 0, None)] * 6
-    assert take_inbox(house) == []
-    (receipt,) = house.outcome.receipts
+    taken = take_inbox(house)
+    assert taken.failures == []
+    (receipt,) = taken.receipts
     assert (receipt.drop, receipt.unreadable, receipt.problem) == ("account_export", 0, None)
     names = [
         *(f"staging/stg_stripe__{name}" for name in FIXTURES),

@@ -172,7 +172,7 @@ class Recorded:
 
 def stale(house: House) -> dict[str, list[str]]:
     """What a reconcile would build."""
-    with store.writing(house.home), store.connection(house.home) as opened:
+    with store.writing(house.home), store.connection(house) as opened:
         ledger = store.read_ledger(opened)
     found = find_stale(all_tables(house), read_lake(house).versions, ledger, house.today)
     return {name: sorted(partitions) for name, partitions in found.items()}

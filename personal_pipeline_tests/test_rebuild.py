@@ -102,11 +102,11 @@ def test_a_rebuild_of_one_source_builds_what_follows_from_it(
     lake = files_of(copied)
     bank = next(source for source in SOURCES if source.name == "bank")
     rebuilt = rebuild(services.house(copied), only=bank)
-    assert rebuilt.failures == []
+    assert rebuilt.passed.failures == []
     assert rebuilt.differs == {}
     assert files_of(copied) == lake
-    assert {each.source for each in rebuilt.outcome.read_again} == {"bank"}
-    built = {each.name for each in rebuilt.outcome.built}
+    assert {each.source for each in rebuilt.passed.restored.read} == {"bank"}
+    built = {each.name for each in rebuilt.passed.work.built}
     assert {"staging/stg_bank__transactions", "marts/transactions"} <= built
     assert "staging/stg_stripe__charges" not in built
 
@@ -118,9 +118,10 @@ def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home)
     house = House(settings, home, SOURCES, clock=lambda: NOW)
     next(home.lake.glob("bank/transactions/*/part.jsonl.gz")).write_bytes(b"damaged")
     (home.inbox / "new.csv").write_text(CSV.replace("2026-10", "2026-09"))
-    assert take_inbox(house) == []
-    assert any("was read again from the originals" in each for each in house.outcome.notes)
-    assert [each.streams[3].new for each in house.outcome.receipts] == [2]
+    taken = take_inbox(house)
+    assert taken.failures == []
+    assert any("was read again from the originals" in each for each in taken.notes)
+    assert [each.streams[3].new for each in taken.receipts] == [2]
     assert lake.items() <= files_of(home).items()
 
 
@@ -145,11 +146,11 @@ def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     sources = tuple(newer(each) if each.name == "bank" else each for each in SOURCES)
     lake = files_of(copied)
     passed = refresh(services.house(copied, sources=sources))
-    assert {(each.source, each.why) for each in passed.outcome.read_again} == {
+    assert {(each.source, each.why) for each in passed.restored.read} == {
         ("bank", "its reader changed")
     }
     assert files_of(copied) == lake
-    assert passed.outcome.built == []
+    assert passed.work.built == []
 
     # one month is altered by hand, where no file system tells
     stream = next(each for each in SOURCES if each.name == "bank").drops[0].streams[3]
@@ -157,7 +158,7 @@ def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     month = transactions.partitions()[-1]
     transactions.write(month, list(transactions.read(month).values())[1:])
     passed = refresh(services.house(copied, sources=sources))
-    [read] = passed.outcome.read_again
+    [read] = passed.restored.read
     assert read.changed == {"transactions": [month]}
     assert files_of(copied) == lake
-    assert passed.outcome.built == []
+    assert passed.work.built == []

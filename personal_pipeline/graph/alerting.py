@@ -16,7 +16,7 @@ from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK, CHECK_FAILED, Standing, Subject, Trouble
 from personal_pipeline.board import board_of
 from personal_pipeline.doors.door import address_of
-from personal_pipeline.graph import checks as stream_checks
+from personal_pipeline.graph.telling import CHECK as STREAM_CHECK
 from personal_pipeline.house import House
 from personal_pipeline.troubles import UNEXPECTED, told_without_values
 
@@ -39,7 +39,7 @@ def check_keys_of(assets: Iterable[object]) -> list[dg.AssetCheckKey]:
         for each in assets
         if isinstance(each, dg.AssetsDefinition)
         for key in each.check_keys
-        if key.name != stream_checks.CHECK
+        if key.name != STREAM_CHECK
     }
     return sorted(found, key=lambda key: key.to_user_string())
 

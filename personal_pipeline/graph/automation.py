@@ -1,6 +1,4 @@
-"""When derived tables are rebuilt by themselves, when sources are fetched, and what waits in the
-inbox. The reasons for the condition are measured ones: docs/decisions/0009-versions-by-content.md.
-"""
+"""When sources are fetched, when the report is written, and what waits in the inbox."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -17,8 +15,6 @@ from personal_pipeline.ingest.unfinished import Stamp, open_for_writing, stamp_o
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
 
-_AC = dg.AutomationCondition
-
 ASK_AGAIN_AFTER = timedelta(minutes=15)
 """A file that is still in the inbox this long after it was asked for is asked for again: its run
 was killed, or never started."""
@@ -30,42 +26,6 @@ PAUSE_SECONDS = 20
 
 UNTOLD_PAUSE_SECONDS = 60
 """The same where the system does not tell whether somebody has it open: slow downloads pause."""
-
-AUTOMATION_INTERVAL_SECONDS = 15
-
-
-REBUILDS = "personal_pipeline/rebuilds"
-"""Tag of the runs that build whatever is stale, whichever assets they were started for."""
-
-REBUILDS_TAGS = {REBUILDS: "whatever is stale"}
-
-
-def inputs_changed(*, but_not_by_rebuilds: bool = True) -> dg.AutomationCondition[dg.AssetKey]:
-    """Build when the content of an input partition changed, or the code, or a run failed once.
-
-    - It looks at data versions, which are digests of content, not at updates: a fetch that brings
-      the same rows starts nothing.
-    - ``but_not_by_rebuilds`` leaves out changes by runs that themselves built all that reads them.
-    - The latch is cleared by the request and not by the materialization, because a run that was
-      started for an older version must not count as having handled a newer one. A change that is
-      seen on the very tick after the request wins over it: a month and one of its days are often
-      asked for on the same tick, and the day is new on the next.
-    - It waits while inputs are being written or are about to be, so that a morning of fetches
-      makes one run, and a table and its input never share one: the assets yield nothing, and
-      Dagster skips a step whose input step yielded nothing.
-    """
-    updated = _AC.data_version_changed() & ~_AC.executed_with_root_target()
-    if but_not_by_rebuilds:
-        updated &= ~_AC.all_new_updates_have_run_tags(tag_keys={REBUILDS})
-    wanted = (
-        _AC.any_deps_match(updated)
-        | _AC.code_version_changed()
-        | _AC.execution_failed().newly_true()
-    )
-    handled = (_AC.newly_requested() | _AC.initial_evaluation()).since(wanted)
-    latched = wanted.since(_AC.initial_evaluation()) & ~handled
-    settled = ~_AC.any_deps_in_progress() & ~_AC.any_deps_match(_AC.will_be_requested())
-    return (latched & settled & ~_AC.in_progress()).with_label("inputs_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +112,9 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
         cursor = json.dumps({name: list(astuple(look)) for name, look in looks.items()})
         requests = [
             dg.RunRequest(
-                run_config=dg.RunConfig(ops={"take_inbox": {"config": {"files": ask}}}),
+                run_config=dg.RunConfig(
+                    ops={"take_inbox": {"config": {"files": ask, "then_build": True}}}
+                ),
                 tags={"personal_pipeline/files": str(len(ask))},
             )
         ]
@@ -211,15 +173,4 @@ def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.S
         execution_fn=last_month,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"On the second: fetches the month that ended from {source.title} again.",
-    )
-
-
-def automation_sensor(target: dg.AssetSelection) -> dg.AutomationConditionSensorDefinition:
-    """Evaluates the conditions; Dagster's own would be stopped until somebody starts it."""
-    return dg.AutomationConditionSensorDefinition(
-        "rebuild_what_changed",
-        target=target,
-        minimum_interval_seconds=AUTOMATION_INTERVAL_SECONDS,
-        run_tags=REBUILDS_TAGS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
     )

@@ -5,18 +5,15 @@ Dagster knows, so that a run that was killed between its work and its events lea
 partition that was looked at and came out equal costs no event. Dagster keeps each event for ever.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from dataclasses import replace
 
 import dagster as dg
 from dagster._core.events import DagsterEventType
 
 from personal_pipeline.graph.event_log import batched
-from personal_pipeline.graph.storage import TOLD
-from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
+from personal_pipeline.told import digest_of_partitions, recall, remember
 from personal_pipeline.warehouse.tables import WHOLE
 
 DATA_VERSION = "dagster/data_version"
@@ -48,13 +45,13 @@ def log_contents(
     """Log a materialization for each partition whose digest Dagster does not know, and for those
     that were ``asked`` for. ``contents`` has the digests by table and partition."""
     with house.home.lock("contents", wait_seconds=LOCK_WAIT_SECONDS):
-        told = _told(house)
-        now = {**told, **{name: _digest(partitions) for name, partitions in contents.items()}}
+        told = recall(house.home)
+        now = {name: digest_of_partitions(partitions) for name, partitions in contents.items()}
         with batched(context.instance):
             for name, partitions in contents.items():
                 key = dg.AssetKey(name.split("/"))
-                unchanged = told.get(name) == now[name]
-                known = partitions if unchanged else _known(context.instance, key)
+                unchanged = told.contents.get(name) == now[name]
+                known = partitions if unchanged else known_contents(context.instance, key)
                 # the newest last: it is what the page of the asset shows first
                 for partition, digest in sorted(partitions.items()):
                     before = known.get(partition)
@@ -68,16 +65,10 @@ def log_contents(
                     }
                     where = None if partition == WHOLE else partition
                     context.log_event(materialization(key, where, digest, metadata))
-        if now != told:
-            write_atomically(_path(house), json.dumps(now, indent=1).encode())
+        remember(house.home, replace(told, contents={**told.contents, **now}))
 
 
-def was_told(house: House, names: Collection[str]) -> bool:
-    """Whether Dagster was told of these tables, in whichever state they were."""
-    return set(names) <= _told(house).keys()
-
-
-def _known(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
+def known_contents(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     """The digest of each partition as Dagster last heard it."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
@@ -87,22 +78,3 @@ def _known(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     if event is not None and event.asset_materialization is not None and not known:
         known[WHOLE] = (event.asset_materialization.tags or {}).get(DATA_VERSION, "")
     return known
-
-
-def _digest(partitions: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(partitions, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _path(house: House) -> Path:
-    # beside Dagster's own files, so that it goes when they are deleted
-    return house.home.dagster / TOLD
-
-
-def _told(house: House) -> dict[str, str]:
-    """By table, a digest of what was told when it was last complete: asking Dagster for every
-    partition takes 30 ms a table, and nearly always nothing differs."""
-    try:
-        told = json.loads(_path(house).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
-from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import Grain, Source
-from personal_pipeline.settings import Settings
+from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.warehouse.tables import Input, Reads
 
 
@@ -28,21 +25,6 @@ class Partitions:
     def of(self, grain: Grain) -> dg.TimeWindowPartitionsDefinition | None:
         """The definition of a grain; None for tables that are not cut."""
         return {Grain.DAY: self.day, Grain.MONTH: self.month, Grain.WHOLE: None}[grain]
-
-
-def first_day(home: Home, settings: Settings, sources: Sequence[Source], today: date) -> date:
-    """The first day in the lake or the one that the person set, whichever is earlier.
-
-    It only looks at names of folders. With neither, the current month is all there is.
-    """
-    found = [settings.start] if settings.start else []
-    for source in sources:
-        for stream in source.streams:
-            folder = home.lake / source.name / stream.name
-            names = [entry.name for entry in folder.glob(f"{stream.grain}=*")]
-            if names:
-                found.append(date.fromisoformat(min(names).partition("=")[2]))
-    return min(found, default=today).replace(day=1)
 
 
 def partitions_from(start: date) -> Partitions:

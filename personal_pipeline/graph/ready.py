@@ -13,10 +13,10 @@ import click
 
 from personal_pipeline.graph.instance import instance_of, prepare
 from personal_pipeline.graph.lost_runs import end_lost_runs
+from personal_pipeline.graph.recording import tell_anew
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.refresh import tell_anew
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse.dbt_project import DbtFailed, manifest_path

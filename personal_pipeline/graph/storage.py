@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from personal_pipeline import told
 from personal_pipeline.home import Home
 
 FILES = {
@@ -24,9 +25,6 @@ FILES = {
 
 KEPT = 1
 """So many damaged storages are kept, the newest."""
-
-TOLD = "told.json"
-"""What Dagster was told lately, see ``contents``."""
 
 BUSY_TIMEOUT_SECONDS = 60
 
@@ -41,7 +39,7 @@ def mend(home: Home, *, thorough: bool = False) -> str | None:
     found = next(damaged(home, thorough=thorough), None)
     if found is None:
         if not any((home.dagster / name).exists() for name in FILES):
-            (home.dagster / TOLD).unlink(missing_ok=True)
+            (home.dagster / told.FILE).unlink(missing_ok=True)
         return None
     aside = home.dagster.with_name(f"{home.dagster.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     home.dagster.rename(aside)

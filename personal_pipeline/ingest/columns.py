@@ -10,6 +10,7 @@ once, and the next full look rewrites every partition.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -49,10 +50,14 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The fields of a stream. ``since`` is the day on which they were first looked at: what was
-    there on that day is not new."""
+    there on that day is not new. ``newest`` are those of the newest partition with rows; None when
+    there is none. ``content`` identifies what was looked at: equal content need not be read again.
+    """
 
     since: date | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
+    newest: tuple[str, ...] | None = None
+    content: str = ""
 
     def unknown(self, today: date) -> list[str]:
         """The fields that turned up in the last two weeks."""
@@ -64,15 +69,15 @@ class Columns:
             and today - column.first_seen <= TOLD_FOR
         )
 
-    def gone(self, today: date, newest: Collection[str] | None) -> list[str]:
+    def gone(self, today: date) -> list[str]:
         """The usual fields that no row of the newest partition has, and that were there in the
-        last two weeks. ``newest`` are the fields that it has; None when there is none."""
-        if newest is None:
+        last two weeks."""
+        if self.newest is None:
             return []
         return sorted(
             name
             for name, column in self.columns.items()
-            if column.usual and name not in newest and today - column.last_seen <= TOLD_FOR
+            if column.usual and name not in self.newest and today - column.last_seen <= TOLD_FOR
         )
 
 
@@ -83,7 +88,7 @@ Names = Sequence[Collection[str]]
 def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns:
     """What to remember after a look at the newest partitions with rows, oldest first."""
     if not partitions:
-        return before
+        return replace(before, newest=None)
     *earlier, newest = partitions
     had = Counter(name for names in earlier for row in names for name in set(row))
     rows = sum(len(names) for names in earlier)
@@ -99,23 +104,33 @@ def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns
         if rows >= ENOUGH_ROWS and not missed:
             usual = had[name] / rows >= NEARLY_ALL
         columns[name] = Column(known.first_seen if known else today, seen, usual)
-    return replace(before, since=before.since or today, columns=columns)
+    return replace(before, since=before.since or today, columns=columns, newest=tuple(sorted(now)))
 
 
-def names_in(lake: StreamLake) -> list[list[frozenset[str]]]:
-    """The names of the top-level fields of each row of the newest partitions with rows, oldest
-    partition first. Raises ``DamagedPartition``.
+def look_at(before: Columns, lake: StreamLake, today: date) -> Columns:
+    """Look at the newest partitions with rows of a stream. Raises ``DamagedPartition``.
 
-    Nothing of a table: its columns are declared, and no file can add or drop one."""
+    Nothing is remembered of a table: its columns are declared, and no file can add or drop one.
+    """
     if lake.table is not None:
-        return []
-    with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
+        return before
+    with_rows = sorted((each, v.digest) for each, v in lake.versions().items() if v.rows)
+    chosen = with_rows[-LOOKED_AT[lake.grain] :]
+    content = hashlib.sha256(repr(chosen).encode()).hexdigest()[:16]
+    if content == before.content:
+        # the same rows: what they have was seen today, too
+        seen = {
+            name: replace(each, last_seen=today) if name in (before.newest or ()) else each
+            for name, each in before.columns.items()
+        }
+        return replace(before, columns=seen)
     # most rows have the same names: one set for all of them
     sets: dict[tuple[str, ...], frozenset[str]] = {}
-    return [
+    names = [
         [sets.setdefault(tuple(row.record), frozenset(row.record)) for row in lake.rows(partition)]
-        for partition in with_rows[-LOOKED_AT[lake.grain] :]
+        for partition, _ in chosen
     ]
+    return replace(looked(before, names, today), content=content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +222,8 @@ def recall_columns(home: Home) -> dict[str, Columns]:
                     )
                     for name, column in each["columns"].items()
                 },
+                None if each.get("newest") is None else tuple(each["newest"]),
+                str(each.get("content", "")),
             )
             for stream, each in kept.items()
         }

@@ -276,6 +276,14 @@ class StreamLake:
             vanished=len(old.keys() - new.keys()),
         )
 
+    def changed_at(self) -> tuple[int, ...]:
+        """Changes whenever a partition of the stream was written, or was found to be another."""
+        times = []
+        for path in (self.folder, self.folder / VERSIONS):
+            with suppress(FileNotFoundError):
+                times.append(path.stat().st_mtime_ns)
+        return tuple(times)
+
     def versions(self) -> dict[date, Version]:
         """Digest and row count of every partition that exists.
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from personal_pipeline.board import StreamState
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
-from personal_pipeline.outputs.report import build_report, write_report
 from personal_pipeline.warehouse import store
 
 
@@ -33,7 +32,7 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
     """
     digest = hashlib.sha256(day.isoformat().encode())
     if house.home.published.exists():
-        with store.reading(house.home) as opened:
+        with store.reading(house) as opened:
             rows = opened.execute(
                 "select asset, partition, digest from pipeline.ledger "
                 "where asset like 'marts/%' order by all"
@@ -51,6 +50,9 @@ def write_morning_report(
     house: House, board: Sequence[StreamState], day: date | None = None
 ) -> WrittenReport:
     """Write the report of a day (today when none is given); it speaks of the days before it."""
+    # it draws with altair, which takes half a second to import, and is rarely needed
+    from personal_pipeline.outputs.report import build_report, write_report
+
     day = day or house.today
     digest = inputs_digest(house, day, board)
     html = build_report(house.home.published, day, board, built_at=house.clock())

@@ -6,13 +6,14 @@ stale. Both take the same steps and leave the same records.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from personal_pipeline.house import BuiltTable, House
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
@@ -62,6 +63,21 @@ class Tested:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class BuiltTable:
+    """What became of one derived table in a pass. ``changed`` counts partitions whose content
+    differs now; ``failure`` is dbt's message when it failed. What ``waits`` was not tried, because
+    nothing but a change or a person can help."""
+
+    name: str
+    partitions: int
+    changed: int
+    rows: int
+    reasons: frozenset[Reason] = frozenset()
+    failure: str | None = None
+    waits: bool = False
+
+
 @dataclass(slots=True)
 class Work:
     """What a build or a reconcile did, in order."""
@@ -70,6 +86,17 @@ class Work:
     tested: list[Tested] = field(default_factory=list)
     lake: Lake | None = None
     """What it found in the lake when it was done."""
+    dbt_calls: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What a person should know, a sentence each: what was found damaged and mended by itself."""
+
+    def add(self, more: Work) -> None:
+        """Take over what was done after this."""
+        self.built += more.built
+        self.tested += more.tested
+        self.lake = more.lake or self.lake
+        self.dbt_calls += more.dbt_calls
+        self.notes += more.notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +143,52 @@ def read_lake(house: House) -> Lake:
     return Lake(versions, damaged, rows)
 
 
+def signature_of(house: House) -> str:
+    """Differs whenever lake, SQL, tables or day may be others than before, and costs a few hundred
+    looks at files: what is stale need not be asked while it is the same."""
+    seen = [
+        house.today.isoformat(),
+        dbt_project.changed_at(house.home),
+        integrity.stamp_of(house.home.published),
+        *(
+            lake_of(house.home, source.name, stream).changed_at()
+            for source in house.sources
+            for stream in source.streams
+        ),
+    ]
+    return _digest(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class StaleNow:
+    """The partitions by table that a reconcile would build. ``identity`` is the same while these
+    are the ones, and the lake holds the same."""
+
+    partitions: Mapping[str, Sequence[str]]
+    identity: str
+
+
+def what_is_stale(house: House) -> StaleNow:
+    """What a reconcile would build now, as far as what is published tells, which is all that can be
+    known while another process writes. What failed twice and waits is left out."""
+    tables = all_tables(house)
+    lake = read_lake(house)
+    ledger: Ledger = {}
+    failures: Failures = {}
+    if house.home.published.exists():
+        with store.reading(house) as opened:
+            ledger, failures = store.read_ledger(opened), store.read_failures(opened)
+    stale = find_stale(tables, lake.versions, ledger, house.today)
+    waiting = given_up(tables, lake.versions, ledger, failures, stale)
+    blocked = downstream_of(tables, {*lake.damaged, *waiting})
+    found = {name: sorted(parts) for name, parts in stale.items() if name not in blocked}
+    return StaleNow(found, _digest((sorted(found.items()), lake.versions)))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
+
+
 def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
     """The half-open windows of days that cover these partitions, neighbours joined."""
     if table.grain is Grain.WHOLE:
@@ -142,7 +215,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
 def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     tables = all_tables(house)
     work = Work()
-    broken = _make_ready(house, tables)
+    broken = _make_ready(house, tables, work)
     before = _look(house)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
     # what failed its tests, or was not tested because its build was killed, is in its table, and
@@ -168,8 +241,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
         failed |= _not_built(batch, done)
         asked = {name: p for name, p in asked.items() if name not in batch.partitions}
         skipped |= batch.partitions.keys() - {each.name for each in done.built}
-        work.built += done.built
-        work.tested += done.tested
+        work.add(done)
         before = _look(house)
     for name in [*asked, *sorted(skipped)]:
         message = broken.get(name) or _nearest(tables, name, before.lake.damaged) or WAITED
@@ -192,7 +264,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
     tables = all_tables(house)
     work = Work()
     builds: Counter[tuple[str, str]] = Counter()
-    broken = _make_ready(house, tables)
+    broken = _make_ready(house, tables, work)
     failed = set(broken)
     while True:
         before = _look(house)
@@ -211,8 +283,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
             continue
         done = _build_batch(house, tables, batch, stale, before)
         failed |= _not_built(batch, done)
-        work.built += done.built
-        work.tested += done.tested
+        work.add(done)
     for name, partitions in waiting.items():
         if name not in failed:
             message = next(iter(partitions.values())).message
@@ -227,7 +298,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
 
 
 def _look(house: House) -> Snapshot:
-    with store.connection(house.home) as opened:
+    with store.connection(house) as opened:
         ledger = store.read_ledger(opened)
         failures = store.read_failures(opened)
         begun = store.read_begun(opened)
@@ -252,6 +323,7 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
     of it. If the warehouse is damaged, do it once more from an empty one, and publish only when
     that is complete."""
     home = house.home
+    before = Work()
     with store.writing(home):
         try:
             store.make_ready(home)
@@ -259,27 +331,25 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
                 try:
                     done = work()
                 finally:
-                    store.publish(home)
-                house.outcome.built += done.built
+                    store.publish(house)
                 return done
         except store.DamagedWarehouse as damage:
             store.begin_anew(home)
-            house.outcome.notes.append(
+            before.notes.append(
                 f"The warehouse was damaged ({damage}). It was deleted and built again from the "
                 "lake; until then readers had the copy that was published last."
             )
         try:
             if not builds_all:
-                house.outcome.built += _reconcile(house).built
-            done = work()
-            store.publish(home)
+                before.add(_reconcile(house))
+            before.add(work())
+            store.publish(house)
         except store.DamagedWarehouse as damage:
             raise store.DamagedWarehouse(
                 f"The warehouse was built anew and is damaged again ({damage}): the disk may be "
                 "failing. What was published last stays."
             ) from damage
-    house.outcome.built += done.built
-    return done
+    return before
 
 
 def _build_batch(
@@ -290,9 +360,10 @@ def _build_batch(
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
     work = Work()
-    with store.connection(home) as opened:
+    with store.connection(house) as opened:
         store.begin(opened, wanted)
     inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
+    work.dbt_calls += 1
     results = _dbt(
         house,
         "build",
@@ -307,7 +378,7 @@ def _build_batch(
     after = inputs
     if now != before.lake.versions:
         after = Inputs(tables, all_versions(now, before.ledger))
-    with store.connection(home) as opened:
+    with store.connection(house) as opened:
         # in the order of their inputs: each records the content that it has just read
         for table in in_order(tables):
             name, partitions = table.name, wanted.get(table.name)
@@ -364,7 +435,6 @@ def _dbt(
     anew: bool = False,
 ) -> list[dbt_project.NodeResult]:
     """Run models, each for its windows. Raises ``DamagedWarehouse`` when that is why one failed."""
-    house.outcome.dbt_calls += 1
     try:
         results = dbt_project.run(
             house.home, command, list(models), models, house.settings.currency, anew=anew
@@ -433,32 +503,32 @@ def _failed_tests(tested: Sequence[Tested], untested: Sequence[str], table: str)
     return f"{'; '.join(failed)}. Readers keep what they had"
 
 
-def _make_ready(house: House, tables: Tables) -> dict[str, str]:
+def _make_ready(house: House, tables: Tables, work: Work) -> dict[str, str]:
     """Forget what a killed process left unrecorded, and create what does not exist yet, empty, so
     that every table can be read by every other: a source that is not connected has tables without
     rows. Returns what dbt could not create."""
-    home = house.home
     models = [table for table in tables.values() if table.model]
-    with store.connection(home) as opened:
+    with store.connection(house) as opened:
         store.forget_unrecorded(opened)
-        ledger = store.read_ledger(opened)
+        recorded = store.recorded_tables(opened)
         existing = store.existing_tables(opened)
         # one of which partitions are recorded is left for a build that makes it anew
         outdated = [
             table
             for table in models
             if existing.get(table.name, table.code_version) != table.code_version
-            and not ledger.get(table.name)
+            and table.name not in recorded
         ]
         store.drop(opened, outdated)
     missing = [table for table in models if table.name not in existing or table in outdated]
     if not missing:
         return {}
-    with store.connection(home) as opened:
+    with store.connection(house) as opened:
         store.expect_tables(opened, missing)
+    work.dbt_calls += 1
     results = _dbt(house, "run", {str(table.model): [] for table in missing})
     made = {result.name for result in results if result.status == "success"}
-    with store.connection(home) as opened:
+    with store.connection(house) as opened:
         store.record_tables(opened, [table for table in missing if table.model in made])
     messages = {result.name: result.message for result in results if result.failed}
     return {

@@ -1,9 +1,9 @@
 """dbt, imported once and called many times, each time in a process of its own.
 
-The import of dbt takes two seconds of a processor, more than a call of it. So a process that has
-it forks for each call: the call begins as a new dbt does, and leaves nothing behind. The process
-lives as long as the one that calls, whose pipe is its standard input; and a call no longer than
-both.
+Importing dbt and reading the manifest takes three seconds of a processor, a call without them half
+a second. So a process that has both forks for each call: the call begins as a new dbt does, and
+leaves nothing behind. The process lives as long as the one that calls, whose pipe is its standard
+input; and a call no longer than both.
 """
 
 from __future__ import annotations
@@ -16,11 +16,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from dataclasses import asdict, dataclass
 from io import BufferedWriter
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NoReturn, cast
+
+QUIET = ("--quiet", "--no-use-colors", "--log-level-file", "none")
+ONCE = "--once"
+
+# dbt has some, and the process is ended without asking it; the system takes them away
+_SEMAPHORES = "ignore::UserWarning:multiprocessing.resource_tracker"
 
 _running: subprocess.Popen[bytes] | None = None
 _one_at_a_time = Lock()
@@ -45,31 +52,47 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_host)
 
 
-def call(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path
-) -> int:
-    """Call ``dbt ARGUMENT...`` in a folder, with this environment alone; what it prints goes to the
-    file ``output``. Returns its exit code. When this is interrupted, so is dbt."""
+def warm() -> None:
+    """Begin to import dbt now, in the background: it takes seconds, and will be needed."""
+    if hasattr(os, "fork") and _one_at_a_time.acquire(blocking=False):
+        try:
+            _host()
+        finally:
+            _one_at_a_time.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of ``dbt ARGUMENT...`` in a folder, with this environment alone. What it prints goes
+    to the file ``output``; what became of each node to ``results``, as JSON, if there was any.
+
+    ``project`` are the arguments that name the project. ``manifest`` is the file with what dbt has
+    parsed of it, and ``version`` identifies its content: calls that have both in common share what
+    is in memory. Without it dbt parses.
+    """
+
+    arguments: Sequence[str]
+    project: Sequence[str]
+    manifest: str
+    version: str
+    folder: str
+    environment: Mapping[str, str]
+    output: str
+    results: str
+
+
+def call(asked: Call) -> int:
+    """Make a call. Returns its exit code. When this is interrupted, so is dbt."""
     # here, so that a disk that is full is told as that
-    output.touch(0o600)
+    Path(asked.output).touch(0o600)
+    question = json.dumps(asdict(asked)).encode() + b"\n"
     if not hasattr(os, "fork"):
-        with output.open("wb") as target:
-            return subprocess.run(
-                [sys.executable, "-P", "-m", "dbt.cli.main", *arguments],
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=subprocess.STDOUT,
-                check=False,
-            ).returncode
-    asked = {
-        "arguments": list(arguments),
-        "folder": str(folder),
-        "environment": dict(environment),
-        "output": str(output),
-    }
-    question = json.dumps(asked).encode() + b"\n"
+        return subprocess.run(
+            [sys.executable, "-P", "-m", __name__, ONCE],
+            input=question,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        ).returncode
     with _one_at_a_time:
         try:
             answer = _ask(question)
@@ -102,7 +125,9 @@ def _host() -> subprocess.Popen[bytes]:
         _end(_running)
     if _running is None:
         _running = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", "-W", _SEMAPHORES, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
     return _running
 
@@ -136,10 +161,13 @@ def main() -> None:
 
     # what is imported stays, so looking among it for garbage is a sixth of the import
     gc.disable()
-    from dbt.cli.main import cli
+    from dbt.cli.main import dbtRunner
 
     gc.freeze()
     gc.enable()
+    if sys.argv[1:] == [ONCE]:
+        once = Call(**json.loads(sys.stdin.readline()))
+        _dbt(dbtRunner(manifest=_manifest(once)), once)
     # Ctrl-C is for the call, and for who waits for it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout, sys.stderr
@@ -154,17 +182,68 @@ def main() -> None:
         os._exit(1)
 
     signal.signal(signal.SIGTERM, end)
+    known: tuple[object, ...] = ()
+    manifest = None
     for line in sys.stdin:
-        asked = json.loads(line)
+        asked = Call(**json.loads(line))
+        if asked.manifest and known != (asked.manifest, asked.version):
+            known, manifest = (asked.manifest, asked.version), _warm(asked)
+            gc.freeze()
         child = os.fork()
         if child == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.close(held)
             _die_with(watched, os.dup(0))
-            _dbt(cli, **asked)
+            _dbt(dbtRunner(manifest=manifest if asked.manifest else None), asked)
         _, status = os.waitpid(child, 0)
         child = 0
         print(os.waitstatus_to_exitcode(status), file=answers, flush=True)
+
+
+def _manifest(asked: Call) -> Any:
+    """The manifest; None when there is none that can be read, and then dbt parses."""
+    if not asked.manifest:
+        return None
+    from dbt.contracts.graph.manifest import Manifest
+
+    try:
+        manifest: Any = Manifest.from_msgpack(Path(asked.manifest).read_bytes())
+        manifest.build_flat_graph()
+    except Exception:  # whatever is wrong with it
+        return None
+    return manifest
+
+
+def _warm(asked: Call) -> Any:
+    """The manifest, after dbt has once used it here: what it then imports and computes, each call
+    would. Nothing is parsed in this process, because dbt's parser starts threads, and what is
+    forked beside threads hangs."""
+    from dbt.adapters import factory
+    from dbt.cli.main import dbtRunner
+
+    manifest = _manifest(asked)
+    if manifest is None:
+        return None
+    folder, environment = Path.cwd(), dict(os.environ)
+    try:
+        _enter(asked)
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
+            dbtRunner(manifest=manifest).invoke(
+                [*QUIET, "list", "--no-write-json", "--select", "nothing", *asked.project]
+            )
+        # it has a lock between processes, which a call that is killed would hold for ever
+        cast(Any, factory).reset_adapters()
+    finally:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+    return manifest
+
+
+def _enter(asked: Call) -> None:
+    os.environ.clear()
+    os.environ.update(asked.environment)
+    os.chdir(asked.folder)
 
 
 def _die_with(host: int, caller: int) -> None:
@@ -179,23 +258,36 @@ def _die_with(host: int, caller: int) -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _dbt(
-    cli: Any, arguments: list[str], folder: str, environment: dict[str, str], output: str
-) -> NoReturn:
-    """It ends as any Python does, so that DuckDB closes what it has open."""
+def _dbt(runner: Any, asked: Call) -> NoReturn:
+    """Call dbt, and end."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.clear()
-    os.environ.update(environment)
-    said = os.open(output, os.O_WRONLY | os.O_TRUNC)
+    said = os.open(asked.output, os.O_WRONLY | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (said, 1), (said, 2)):
         os.dup2(source, target)
-    os.chdir(folder)
-    sys.argv = ["dbt", *arguments]
     sys.stdout, sys.stderr = (
         os.fdopen(each, "w", encoding="utf-8", errors="backslashreplace") for each in (1, 2)
     )
-    sys.exit(cli(args=arguments, prog_name="dbt"))
+    _enter(asked)
+    sys.argv = ["dbt", *asked.arguments]
+    done = runner.invoke([*asked.arguments, *asked.project])
+    if done.exception is not None:
+        sys.stdout.write(f"{done.exception}\n")
+    nodes = getattr(done.result, "results", None)
+    if nodes is not None:
+        results = [
+            {
+                "unique_id": each.node.unique_id,
+                "status": each.status.value,
+                "message": each.message,
+            }
+            for each in nodes
+        ]
+        Path(asked.results).write_text(json.dumps(results), encoding="utf-8")
+    # DuckDB closes what it has open; the rest of the end of a Python aborts after such a fork
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(0 if done.success else 1)
 
 
 if __name__ == "__main__":

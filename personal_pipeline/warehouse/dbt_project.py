@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster_dbt import DbtProject
-
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
@@ -27,6 +25,7 @@ from personal_pipeline.warehouse import dbt_host
 
 FOLDER = Path(__file__).parents[2] / "sql"
 PARSE_WAIT_SECONDS = 300
+RESULTS = "results.json"
 
 
 class DbtFailed(Exception):
@@ -48,14 +47,14 @@ class NodeResult:
         return self.status in ("error", "fail", "runtime error")
 
 
-def project(home: Home) -> DbtProject:
-    """The project, with its target folder inside the home."""
+def folder() -> Path:
+    """The folder of the project. Raises ``DbtFailed`` where it is not."""
     if not (FOLDER / "dbt_project.yml").exists():
         raise DbtFailed(
             f"{FOLDER} holds no dbt project. personal_pipeline runs from a checkout: install it "
             "with `pip install --no-deps -e .` in the folder that you cloned."
         )
-    return DbtProject(project_dir=FOLDER, profiles_dir=FOLDER, target_path=home.dbt_target)
+    return FOLDER
 
 
 def _fingerprint(folder: Path) -> str:
@@ -67,10 +66,22 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def changed_at(home: Home) -> int | None:
+    """When the manifest was made, in nanoseconds; None when there is none."""
+    with suppress(FileNotFoundError):
+        return _stamp(home).stat().st_mtime_ns
+    return None
+
+
+def _stamp(home: Home) -> Path:
+    """The file that says of which SQL the manifest is."""
+    return home.dbt_target / "manifest.stamp"
+
+
 def manifest_path(home: Home) -> Path:
     """The manifest of the SQL as it is now; parsed first if the SQL changed since, or if the copy
     of it that dbt works in, or the manifest, is not as it was written."""
-    stamp = home.dbt_target / "manifest.stamp"
+    stamp = _stamp(home)
     path = home.dbt_target / "manifest.json"
     fingerprint = _fingerprint(FOLDER)
 
@@ -144,19 +155,21 @@ def run(
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
-        partial_parse = home.dbt_target / "partial_parse.msgpack"
-        if partial_parse.exists():
-            shutil.copyfile(partial_parse, target / partial_parse.name)
         chosen = target / "windows.csv"
         write_windows(chosen, windows)
         output = _call(
             home,
-            [command, "--select", " ".join(models), *(["--full-refresh"] if anew else [])],
+            # its artifacts would be a third of its work: the results come from its process
+            [
+                *(command, "--no-write-json", "--select", " ".join(models)),
+                *(["--full-refresh"] if anew else []),
+            ],
             target,
             {"PIPELINE_WINDOWS": str(chosen), "PIPELINE_CURRENCY": currency},
+            version=_stamp(home).read_text(),
         )
-        artifact = target / "run_results.json"
-        if not artifact.exists():
+        results = target / RESULTS
+        if not results.exists():
             raise DbtFailed(f"dbt {command} did not run: {output}")
         return [
             NodeResult(
@@ -166,7 +179,7 @@ def run(
                 status=result["status"],
                 message=without_values(result["message"] or ""),
             )
-            for result in json.loads(artifact.read_bytes())["results"]
+            for result in json.loads(results.read_bytes())
         ]
     finally:
         shutil.rmtree(target, ignore_errors=True)
@@ -183,32 +196,40 @@ def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) 
 
 
 def _call(
-    home: Home, arguments: Sequence[str], target: Path, more: Mapping[str, str]
+    home: Home,
+    arguments: Sequence[str],
+    target: Path,
+    more: Mapping[str, str],
+    *,
+    version: str = "",
 ) -> str | None:
     """Call dbt in a process of its own; the cause when it failed, else None. Raises ``DbtFailed``
     when a signal ended it: what it left says nothing of what it did not come to.
 
-    Not by ``DbtCliResource``: it asks dbt for its version and opens the profile in this process
-    before each call, three seconds that buy nothing here.
+    ``version`` identifies the manifest that is to be used; without it dbt parses. Not by
+    ``DbtCliResource``: it asks dbt for its version and opens the profile in this process before
+    each call, three seconds that buy nothing here.
     """
     said = target / f"said-{os.getpid()}.txt"
+    project = str(_copied(home))
     try:
         code = dbt_host.call(
-            [
-                *("--quiet", "--no-use-colors", "--log-level-file", "none"),
-                *arguments,
-                *("--project-dir", str(_copied(home)), "--profiles-dir", str(_copied(home))),
-                *("--target-path", str(target)),
-            ],
-            _copied(home),
-            {
-                **os.environ,
-                "PIPELINE_LAKE": f"../../{home.lake.name}",
-                "PIPELINE_WAREHOUSE": f"../../{home.warehouse.name}",
-                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-                **more,
-            },
-            said,
+            dbt_host.Call(
+                arguments=[*dbt_host.QUIET, *arguments, "--target-path", str(target)],
+                project=["--project-dir", project, "--profiles-dir", project],
+                manifest=str(home.dbt_target / "partial_parse.msgpack") if version else "",
+                version=version,
+                folder=project,
+                environment={
+                    **os.environ,
+                    "PIPELINE_LAKE": f"../../{home.lake.name}",
+                    "PIPELINE_WAREHOUSE": f"../../{home.warehouse.name}",
+                    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+                    **more,
+                },
+                output=str(said),
+                results=str(target / RESULTS),
+            )
         )
         if code < 0:
             raise DbtFailed(

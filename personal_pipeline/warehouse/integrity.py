@@ -22,6 +22,8 @@ LOCK_WAIT_SECONDS = 30
 NOT_TO_BE_READ = 3
 IN_USE = 4
 
+SAME = "same"
+
 _SIGNS = (
     "corrupt database file",
     "corrupt wal",
@@ -101,12 +103,23 @@ def damage_of(database: Path) -> str | None:
 def is_noted(home: Home, database: Path) -> bool:
     """Whether the database is still the one that was last read whole."""
     noted = _noted(home).get(_key(home, database))
-    return noted is not None and noted == _stamp(database)
+    return noted is not None and noted == stamp_of(database)
 
 
 def note(home: Home, database: Path) -> None:
     """Remember that the database, as it is now, can be read whole."""
-    _write(home, {**_noted(home), _key(home, database): _stamp(database)})
+    _write(home, {**_noted(home), _key(home, database): stamp_of(database)})
+
+
+def is_same(home: Home, one: Path, other: Path) -> bool:
+    """Whether neither file changed since ``note_same``."""
+    stamps = [stamp_of(one), stamp_of(other)]
+    return None not in stamps and _noted(home).get(SAME) == stamps
+
+
+def note_same(home: Home, one: Path, other: Path) -> None:
+    """Remember that two databases say the same, as they are now."""
+    _write(home, {**_noted(home), SAME: [stamp_of(one), stamp_of(other)]})
 
 
 def forget(home: Home, database: Path) -> None:
@@ -114,7 +127,7 @@ def forget(home: Home, database: Path) -> None:
     _write(home, {**_noted(home), _key(home, database): None})
 
 
-def _stamp(database: Path) -> list[int] | None:
+def stamp_of(database: Path) -> list[int] | None:
     """What changes when the file does, its log included; None when there is none."""
     found: list[int] = []
     for path in (database, database.with_name(f"{database.name}.wal")):

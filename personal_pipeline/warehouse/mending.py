@@ -17,19 +17,19 @@ from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.receipts import receipt_of
 
 
-def mend_dropped(house: House) -> None:
+def mend_dropped(house: House) -> list[str]:
     """Read partitions of dropped files that are damaged again from the originals, where these are
-    whole: nobody is needed for that. Says so in the notes of the outcome."""
+    whole: nobody is needed for that. Returns a sentence for each."""
     damages = known_damage(house.home)
     mended = repair.mend_drops(house.home, house.sources, damages)
-    house.outcome.notes.extend(each.said for each in after(house.home, mended))
+    return [each.said for each in after(house.home, mended)]
 
 
 def mend(house: House) -> Iterator[Mended]:
     """Mend everything that is known to be damaged."""
     home = house.home
     damages = repair.missing_still(home, house.sources, known_damage(home))
-    rows = receipts_in_tables(home)
+    rows = receipts_in_tables(house)
     yield from after(home, repair.repair(home, house.sources, damages, rows))
 
 
@@ -43,11 +43,11 @@ def after(home: Home, mended: Iterable[Mended]) -> Iterator[Mended]:
         yield each
 
 
-def receipts_in_tables(home: Home) -> Callable[[str], dict[str, Any] | None]:
+def receipts_in_tables(house: House) -> Callable[[str], dict[str, Any] | None]:
     """What the tables know of a receipt, by the name of its file."""
 
     def row(name: str) -> dict[str, Any] | None:
-        with suppress(duckdb.Error, FileNotFoundError), store.reading(home) as opened:
+        with suppress(duckdb.Error, FileNotFoundError), store.reading(house) as opened:
             return receipt_of(opened, name)
         return None
 

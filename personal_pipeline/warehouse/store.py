@@ -15,7 +15,6 @@ Beside the tables of dbt there are ours, which live and die with the tables that
 
 from __future__ import annotations
 
-import filecmp
 import json
 import os
 import shutil
@@ -27,10 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-from dagster_duckdb import DuckDBResource
 
 from personal_pipeline import duck
 from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
+from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
 from personal_pipeline.warehouse import integrity
@@ -99,23 +98,17 @@ class DamagedWarehouse(Exception):
 
 
 @contextmanager
-def connection(home: Home) -> Iterator[DuckDBPyConnection]:
+def connection(house: House) -> Iterator[DuckDBPyConnection]:
     """A connection for writing; the caller holds ``writing``. Closed whatever happens. Raises
     ``DamagedWarehouse`` when that is why something in it failed."""
     try:
-        # the resource closes only when nothing was raised, which would leave the file locked
-        with DuckDBResource(
-            database=str(home.warehouse), connection_config=dict(duck.CONFIG)
-        ).get_connection() as opened:
-            try:
-                opened.execute(LEDGER)
-                yield opened
-            finally:
-                opened.close()
+        with duck.opened(house.warehouse) as opened:
+            opened.execute(LEDGER)
+            yield opened
     except duckdb.Error as error:
         if integrity.speaks_of_damage(str(error)):
             raise DamagedWarehouse(type(error).__name__) from error
-        expect_whole(home)
+        expect_whole(house.home)
         raise
 
 
@@ -155,6 +148,12 @@ def is_begun_anew(home: Home) -> bool:
 
 def _anew(home: Home) -> Path:
     return home.state / "tables.anew"
+
+
+def recorded_tables(opened: DuckDBPyConnection) -> set[str]:
+    """The tables of which any partition is recorded."""
+    rows = opened.execute("select distinct asset from pipeline.ledger").fetchall()
+    return {asset for (asset,) in rows}
 
 
 def read_ledger(opened: DuckDBPyConnection) -> Ledger:
@@ -327,7 +326,10 @@ def digest_partitions(
 ) -> dict[str, Version]:
     """Digest and row count of each partition of a table, whatever the order of its rows."""
     schema, name = table.name.split("/")
-    cut = f"'{WHOLE}'" if table.grain is Grain.WHOLE else f"{table.grain}::varchar"
+    whole = table.grain is Grain.WHOLE
+    cut = f"'{WHOLE}'" if whole else f"{table.grain}::varchar"
+    # as a date, so that blocks of other times are not even read
+    chosen = "true" if whole else f"{table.grain} in (select unnest(?::date[]))"
     # names and grain come from the manifest, values are bound
     rows = opened.execute(
         f"""
@@ -335,11 +337,11 @@ def digest_partitions(
         from (
             select {cut} as partition, md5(cast(content as varchar)) as row_digest
             from "{schema}"."{name}" as content
+            where {chosen}
         )
-        where partition in (select unnest(?::varchar[]))
         group by partition
         """,  # noqa: S608
-        [list(partitions)],
+        [] if whole else [list(partitions)],
     ).fetchall()
     found = {partition: Version(digest, count) for partition, digest, count in rows}
     return {each: found.get(each, Version(EMPTY, 0)) for each in partitions}
@@ -401,20 +403,18 @@ def record(
     untouched(opened, table, versions.keys())
 
 
-def publish(home: Home) -> None:
+def publish(house: House) -> None:
     """Replace the copy that readers open, unless it says the same. The caller holds ``writing``.
 
     What is published was read whole just before; raises ``DamagedWarehouse`` when it cannot be, and
     leaves the copy that is there. Of a table with rows that nobody vouches for, readers keep all
     rows that they have: those of its last good build.
     """
-    with connection(home) as opened:
+    home = house.home
+    with connection(house) as opened:
         keep_receipts(opened, home)
         opened.execute("checkpoint")
-    # byte by byte: whatever a build, a kill or a person did to either file is noticed
-    if not home.published.is_file() or not filecmp.cmp(
-        home.warehouse, home.published, shallow=False
-    ):
+    if not integrity.is_same(home, home.warehouse, home.published):
         with _copied(home, home.warehouse) as copy:
             _keep_good(copy, home)
             if damage := integrity.damage_of(copy):
@@ -422,6 +422,7 @@ def publish(home: Home) -> None:
             _replace_published(home, copy)
     integrity.note(home, home.warehouse)
     integrity.note(home, home.published)
+    integrity.note_same(home, home.warehouse, home.published)
     _anew(home).unlink(missing_ok=True)
 
 
@@ -507,6 +508,7 @@ def publish_receipts(home: Home) -> None:
                     _replace_published(home, copy)
                 if was_whole:
                     integrity.note(home, home.published)
+                # the warehouse lacks these receipts: the next publishing copies it again
     except (Busy, duckdb.Error):
         return
 
@@ -538,15 +540,12 @@ def _replace_published(home: Home, temporary: Path) -> None:
 
 
 @contextmanager
-def reading(home: Home) -> Iterator[DuckDBPyConnection]:
+def reading(house: House) -> Iterator[DuckDBPyConnection]:
     """A read-only connection to the published copy. Raises ``FileNotFoundError`` before the first
     build."""
-    if not home.published.exists():
+    if not house.home.published.exists():
         raise FileNotFoundError(
-            f"{home.published}: nothing was built yet; run `personal-pipeline refresh` first"
+            f"{house.home.published}: nothing was built yet; run `personal-pipeline refresh` first"
         )
-    opened = duckdb.connect(str(home.published), read_only=True, config=duck.CONFIG)
-    try:
+    with duck.opened(house.published) as opened:
         yield opened
-    finally:
-        opened.close()

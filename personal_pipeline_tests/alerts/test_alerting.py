@@ -8,7 +8,7 @@ import pytest
 from personal_pipeline.alerts import events
 from personal_pipeline.alerts.subjects import Standing
 from personal_pipeline.doors.door import address_of
-from personal_pipeline.graph import checks
+from personal_pipeline.graph import telling
 from personal_pipeline.graph.alerting import (
     alert_sensor,
     check_keys_of,
@@ -76,7 +76,7 @@ def unique() -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=revenue_daily, name=checks.CHECK)
+@dg.asset_check(asset=revenue_daily, name=telling.CHECK)
 def repeats_the_board() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=True)
 

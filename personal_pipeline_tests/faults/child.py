@@ -180,22 +180,16 @@ def _live(
 
     from rich.console import Console
 
-    from personal_pipeline import cli, house, refresh
+    from personal_pipeline import cli, house, passes
     from personal_pipeline.house import House
-    from personal_pipeline.ingest import again
+    from personal_pipeline.warehouse import build
 
-    run = refresh._run
     if not builds:
         # dbt takes the time, and says nothing of what came in
-        def without_tables(
-            house: House, definitions: Any, instance: Any, job: str, **more: Any
-        ) -> list[str]:
-            if job != "morning":
-                return run(house, definitions, instance, job, **more)
-            done = again.read_outdated_again(house.home, house.sources, now=house.clock())
-            return [problem for each in done for problem in each.problems]
+        def without_tables(house: House, **more: Any) -> build.Work:
+            return build.Work()
 
-        refresh._run = without_tables
+        passes.build_tables = without_tables
 
     cli.CONSOLE, cli.ERRORS = Console(width=400), Console(stderr=True, width=400)
 

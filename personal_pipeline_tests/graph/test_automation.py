@@ -1,152 +1,150 @@
-"""The automation conditions, evaluated by Dagster on a real instance with the real graph."""
+"""The sensors: when a file is asked for, and when what is stale is."""
 
+from __future__ import annotations
+
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import dagster as dg
 import pytest
-from dagster._core.events import StepMaterializationData
 
-from personal_pipeline.graph.automation import (
-    ASK_AGAIN_AFTER,
-    REBUILDS_TAGS,
-    Look,
-    plan_inbox,
-)
-from personal_pipeline.graph.contents import materialization
-from personal_pipeline.graph.definitions import definitions_of
+from personal_pipeline.graph import building
+from personal_pipeline.graph.automation import ASK_AGAIN_AFTER, Look, plan_inbox
+from personal_pipeline.graph.building import JOB, build_sensor
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
-from personal_pipeline.settings import Settings
-from personal_pipeline.sources import SOURCES
+from personal_pipeline.ingest.lake import lake_of
+from personal_pipeline.passes import build_tables
+from personal_pipeline.sources.stripe import STRIPE
+from personal_pipeline.warehouse import store
+from personal_pipeline.warehouse.build import signature_of
+from personal_pipeline_tests.invented_house import NOW, UNTIL, Services
 
-pytestmark = pytest.mark.slow
-
-START = "2026-08-01"
-
-Requested = set[tuple[str, str | None]]
+FETCH = "fetch_stripe_job"
 
 
-class Graph:
-    """The graph of an empty home, ticked by hand."""
+class Watch:
+    """The sensor over a house, ticked by hand on an instance in memory; time passes by hand."""
 
-    def __init__(self, home: Home) -> None:
-        settings = Settings(_env_file=None, PERSONAL_PIPELINE_START=START)
-        self.definitions = definitions_of(House(settings, home, SOURCES))
-        self.instance = dg.DagsterInstance.ephemeral()
-        self.cursor: dg.AssetDaemonCursor | None = None
-        # by its number Dagster knows which events are new; without any it takes none for new
-        self.report("elsewhere", None, "something")
-        self.tick()
+    def __init__(self, house: House, instance: dg.DagsterInstance) -> None:
+        self.now = NOW
+        self.house = replace(house, clock=lambda: self.now)
+        self.instance = instance
+        self.cursor: str | None = None
+        self.said = ""
+        self._sensor = build_sensor([FETCH])
 
-    def report(self, asset: str, partition: str | None, content: str) -> None:
-        key = dg.AssetKey(asset.split("/"))
-        self.instance.report_runless_asset_event(materialization(key, partition, content, {}))
-
-    def report_by_run(self, tags: dict[str, str], *events: tuple[str, str, str]) -> None:
-        """A run with these tags tells of (asset, partition, content)."""
-        run = dg.DagsterRun(job_name="__ASSET_JOB", status=dg.DagsterRunStatus.SUCCESS, tags=tags)
-        self.instance.add_run(run)
-        for asset, partition, content in events:
-            event = materialization(dg.AssetKey(asset.split("/")), partition, content, {})
-            self.instance.report_dagster_event(
-                dg.DagsterEvent(
-                    dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-                    run.job_name,
-                    event_specific_data=StepMaterializationData(event),
-                ),
-                run.run_id,
-            )
-
-    def tick(self) -> Requested:
-        result = dg.evaluate_automation_conditions(
-            self.definitions, self.instance, cursor=self.cursor
+    def tick(self) -> str | None:
+        """What the run that is asked for says it will build; None when none is."""
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"house": self.house}
         )
-        self.cursor = result.cursor
-        return {
-            (key.to_user_string(), partition)
-            for key in self.definitions.resolve_asset_graph().get_all_asset_keys()
-            for partition in result.get_requested_partitions(key)
-        }
+        done = self._sensor.evaluate_tick(context)
+        self.cursor = done.cursor
+        self.said = str(done.skip_message)
+        if not done.run_requests:
+            return None
+        (request,) = done.run_requests
+        return request.tags["personal_pipeline/stale"]
 
+    def run(self, job: str, status: dg.DagsterRunStatus) -> dg.DagsterRun:
+        run = dg.DagsterRun(job_name=job, status=status)
+        self.instance.add_run(run)
+        return run
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("automation") / "home").ensure()
+    def end(self, run: dg.DagsterRun) -> None:
+        kind = dg.DagsterEventType.RUN_FAILURE
+        self.instance.handle_run_event(run.run_id, dg.DagsterEvent(kind.value, run.job_name))
+
+    def later(self, more: timedelta) -> None:
+        self.now = self.now + more
 
 
 @pytest.fixture
-def graph(empty_home: Home) -> Iterator[Graph]:
-    graph = Graph(empty_home)
-    with graph.instance:
-        yield graph
+def watch(services: Services, copied: Home) -> Iterator[Watch]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        watch = Watch(services.house(copied), instance)
+        assert watch.tick() is None
+        assert watch.said == building.ALL_IS_BUILT
+        yield watch
 
 
-def test_a_new_day_is_built_and_nothing_else(graph: Graph) -> None:
-    graph.report("stripe/charges", "2026-10-02", "one")
-    assert graph.tick() == {("staging/stg_stripe__charges", "2026-10-02")}
-    assert graph.tick() == set()
+def lose_a_charge(house: House) -> None:
+    """From the lake, of the newest day that has more than one, without anybody being told."""
+    stream = next(each for each in STRIPE.api if each.name == "charges")
+    lake = lake_of(house.home, "stripe", stream)
+    day = max(day for day in lake.partitions() if len(lake.read(day)) > 1)
+    lake.write(day, list(lake.read(day).values())[1:])
+    lake.versions()
 
 
-def test_equal_content_starts_nothing(graph: Graph) -> None:
-    graph.report("stripe/charges", "2026-10-02", "one")
-    graph.tick()
-    graph.report("stripe/charges", "2026-10-02", "one")
-    assert graph.tick() == set()
-    graph.report("stripe/charges", "2026-10-02", "two")
-    assert graph.tick() == {("staging/stg_stripe__charges", "2026-10-02")}
+@pytest.mark.slow
+def test_what_is_stale_is_asked_for_once_and_only_where_a_change_reaches(watch: Watch) -> None:
+    assert watch.tick() is None
+    assert watch.said == "Nothing changed since everything was built."
+    lose_a_charge(watch.house)
+    assert watch.tick() == "staging/stg_stripe__charges"
+    assert watch.tick() is None, "its run may be about to start"
+    build_tables(watch.house)
+    assert watch.tick() is None
+    assert watch.said == building.ALL_IS_BUILT
 
 
-def test_content_that_changes_back_is_a_change(graph: Graph) -> None:
-    for content in ("one", "two", "one"):
-        graph.report("stripe/charges", "2026-10-02", content)
-        # each on the very tick after the last request, which clears the latch
-        assert graph.tick() == {("staging/stg_stripe__charges", "2026-10-02")}
-    assert graph.tick() == set()
+@pytest.mark.slow
+def test_it_waits_while_data_comes_in_or_tables_are_built(watch: Watch) -> None:
+    lose_a_charge(watch.house)
+    for job in (FETCH, JOB):
+        for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED):
+            run = watch.run(job, status)
+            assert watch.tick() is None
+            assert watch.said == f"Waiting for the end of {job}."
+            watch.end(run)
+    assert watch.tick() == "staging/stg_stripe__charges"
 
 
-def test_what_a_rebuild_changed_is_news_to_the_report_only(graph: Graph) -> None:
-    revenue = ("marts/revenue_daily", "2026-08-17", "corrected")
-    graph.report_by_run(REBUILDS_TAGS, revenue)
-    assert graph.tick() == {("outputs/daily_report", None)}
+@pytest.mark.slow
+def test_a_run_that_was_killed_is_asked_for_again_and_not_at_once(watch: Watch) -> None:
+    lose_a_charge(watch.house)
+    assert watch.tick()
+    watch.end(watch.run(JOB, dg.DagsterRunStatus.STARTED))
+    assert watch.tick() is None
+    watch.later(building.ASK_AGAIN_AFTER)
+    assert watch.tick() == "staging/stg_stripe__charges"
+    watch.later(building.ASK_AGAIN_AFTER)
+    assert watch.tick() is None, "what cannot be built must not be tried for ever"
+    # what changes meanwhile is asked for at once
+    lose_a_charge(watch.house)
+    with store.writing(watch.house.home), store.connection(watch.house) as opened:
+        opened.execute(
+            "delete from pipeline.ledger where asset = 'marts/revenue_daily' and partition = ?",
+            [UNTIL.isoformat()],
+        )
+    assert watch.tick() == "staging/stg_stripe__charges"
+    with store.writing(watch.house.home):
+        store.publish(watch.house)
+    asked = str(watch.tick()).split(", ")
+    assert {"marts/revenue_daily", "marts/revenue_monthly", "staging/stg_stripe__charges"} <= {
+        *asked
+    }
 
 
-def test_what_a_person_had_built_is_news_to_what_reads_it(graph: Graph) -> None:
-    graph.report_by_run({}, ("marts/revenue_daily", "2026-08-17", "corrected"))
-    assert ("marts/revenue_monthly", "2026-08-01") in graph.tick()
+@pytest.mark.slow
+def test_another_day_and_another_lake_file_are_looked_at(watch: Watch) -> None:
+    seen = signature_of(watch.house)
+    watch.later(timedelta(days=1))
+    assert signature_of(watch.house) != seen
+    watch.later(-timedelta(days=1))
+    assert signature_of(watch.house) == seen
+    # a folder that is gone
+    shutil.rmtree(watch.house.home.lake / "stripe" / "charges")
+    assert signature_of(watch.house) != seen
 
 
-def test_what_arrives_beside_a_rebuild_is_not_taken_for_its_work(graph: Graph) -> None:
-    graph.report_by_run(REBUILDS_TAGS, ("marts/revenue_daily", "2026-08-17", "corrected"))
-    graph.report("stripe/charges", "2026-10-02", "one")
-    assert ("staging/stg_stripe__charges", "2026-10-02") in graph.tick()
-
-
-def test_an_old_month_is_reached(graph: Graph) -> None:
-    graph.report("marts/revenue_daily", "2026-08-17", "corrected")
-    requested = graph.tick()
-    assert ("marts/revenue_monthly", "2026-08-01") in requested
-    assert ("marts/creator_daily", "2026-08-17") in requested
-    days = {partition for name, partition in requested if name == "marts/creator_daily"}
-    months = {partition for name, partition in requested if name == "marts/revenue_monthly"}
-    assert (days, months) == ({"2026-08-17"}, {"2026-08-01"})
-
-
-def test_what_is_cumulative_is_rebuilt_from_the_change_on(graph: Graph) -> None:
-    graph.report("marts/subscription_movements_daily", "2026-09-17", "late news")
-    months = {partition for name, partition in graph.tick() if name == "marts/revenue_monthly"}
-    expected = {"2026-09-01", "2026-10-01", "2026-11-01"}
-    assert expected <= months
-    assert "2026-08-01" not in months
-
-
-def test_a_table_and_its_input_never_share_a_tick(graph: Graph) -> None:
-    graph.report("stripe/balance_transactions", "2026-10-02", "one")
-    graph.report("marts/engagement_daily", "2026-10-01", "one")
-    requested = graph.tick()
-    assert ("staging/stg_stripe__balance_transactions", "2026-10-02") in requested
-    assert ("marts/revenue_daily", "2026-10-02") not in requested
-    graph.report("staging/stg_stripe__balance_transactions", "2026-10-02", "one")
-    assert ("marts/revenue_daily", "2026-10-02") in graph.tick()
+def test_a_cursor_of_another_version_is_none() -> None:
+    for cursor in (None, "", "null", "[]", "{}", '{"other": 1}'):
+        assert building._remembered(cursor) == building.Looked()
 
 
 def test_a_file_is_asked_for_when_it_stopped_growing() -> None:

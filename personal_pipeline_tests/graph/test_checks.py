@@ -8,16 +8,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from personal_pipeline.graph.checks import (
-    BOARD,
-    CHECK,
-    board_asset,
-    checks_job,
-    checks_schedule,
-    stream_checks,
-)
+from personal_pipeline.graph.checks import checks_job, checks_schedule, stream_checks
+from personal_pipeline.graph.outputs import board_asset
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.raw import api_assets, inbox_assets
+from personal_pipeline.graph.telling import BOARD, CHECK
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.http import Failure

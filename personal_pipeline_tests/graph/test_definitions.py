@@ -14,10 +14,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from personal_pipeline.graph.checks import BOARD
 from personal_pipeline.graph.definitions import definitions_of
-from personal_pipeline.graph.partitions import first_day
-from personal_pipeline.graph.report_asset import REPORT
+from personal_pipeline.graph.telling import BOARD, REPORT
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain, Source
@@ -237,7 +235,7 @@ def test_only_connected_sources_are_scheduled(definitions: dg.Definitions) -> No
         # each morning, and the month that ended once more
         expected = 2 if source.name == CONNECTED else 0
         assert scheduled.pop(f"fetch_{source.name}_job", 0) == expected, source.name
-    assert scheduled.pop("morning") == 1
+    assert scheduled.pop("build_what_is_stale") == 1
 
 
 def test_sources_become_scheduled_when_they_are_connected(house: House) -> None:
@@ -251,7 +249,7 @@ def test_sources_become_scheduled_when_they_are_connected(house: House) -> None:
 
 
 def test_no_month_is_asked_for_before_the_first(house: House) -> None:
-    first = first_day(house.home, house.settings, house.sources, house.today)
+    first = house.first_day()
     schedules = list(definitions_of(house).schedules or ())
     month = next(each for each in schedules if each.name == "stripe_month_on_its_day")
     assert isinstance(month, dg.ScheduleDefinition)
@@ -272,7 +270,7 @@ def test_no_month_is_asked_for_before_the_first(house: House) -> None:
 def test_everything_that_should_run_runs_by_itself(definitions: dg.Definitions) -> None:
     sensors = list(definitions.sensors or ())
     schedules = list(definitions.schedules or ())
-    assert {"inbox", "rebuild_what_changed"} <= {each.name for each in sensors}
+    assert {"inbox", "what_is_stale"} <= {each.name for each in sensors}
     for sensor in sensors:
         assert sensor.default_status is dg.DefaultSensorStatus.RUNNING, sensor.name
     for schedule in schedules:

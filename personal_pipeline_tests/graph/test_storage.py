@@ -11,10 +11,10 @@ import dagster as dg
 import pytest
 
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.recording import with_instance
 from personal_pipeline.graph.storage import identity
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
-from personal_pipeline.refresh import _recorded
 from personal_pipeline.settings import Settings
 
 KEY = dg.AssetKey(["a", "table"])
@@ -90,28 +90,26 @@ def test_damage_that_shows_only_in_use_costs_one_more_try(used: Home) -> None:
     house = House(Settings(_env_file=None), used, ())
     tries = []
 
-    def work(instance: dg.DagsterInstance) -> list[str]:
+    def work(instance: dg.DagsterInstance) -> None:
         tries.append(instance)
         instance.get_runs()
         instance.all_instigator_state()
         event = dg.AssetMaterialization(KEY)
         instance.report_runless_asset_event(event)
-        return []
 
-    assert _recorded(house, work) == []
-    assert len(house.outcome.notes) == 1
+    assert len(with_instance(house, work)) == 1
     assert len(list(used.root.glob("dagster.damaged-*"))) == 1
 
 
 def test_an_error_that_is_not_the_storages_is_raised(used: Home) -> None:
     house = House(Settings(_env_file=None), used, ())
 
-    def work(instance: dg.DagsterInstance) -> list[str]:
+    def work(instance: dg.DagsterInstance) -> None:
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
-        _recorded(house, work)
-    assert not house.outcome.notes
+        with_instance(house, work)
+    assert not list(used.root.glob("dagster.damaged-*"))
 
 
 def test_a_storage_that_was_deleted_is_no_damage_but_is_told_anew(used: Home) -> None:

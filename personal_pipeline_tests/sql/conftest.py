@@ -61,7 +61,18 @@ class Warehouse:
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         command = ["--no-use-colors", *arguments, *folders, *places]
         said = self.root / f"said-{os.getpid()}.txt"
-        code = dbt_host.call(command, self.root, environment, said)
+        code = dbt_host.call(
+            dbt_host.Call(
+                command,
+                [],
+                "",
+                "",
+                str(self.root),
+                environment,
+                str(said),
+                str(self.root / "results.json"),
+            )
+        )
         return subprocess.CompletedProcess(command, code, said.read_text(encoding="utf-8"), "")
 
     def build(self, *select: str, windows: Windows | None = None) -> str:

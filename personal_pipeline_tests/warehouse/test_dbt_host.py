@@ -35,36 +35,42 @@ def _own_host() -> Iterator[None]:
     dbt_host._running = kept
 
 
+def call(*arguments: str, folder: Path, said: str = "said") -> int:
+    """A call without a project. What dbt says is in the file ``said`` of the folder."""
+    said, results = str(folder / said), str(folder / "results")
+    return dbt_host.call(
+        dbt_host.Call(arguments, (), "", "", str(folder), ENVIRONMENT, said, results)
+    )
+
+
 def host() -> psutil.Process:
     assert dbt_host._running is not None
     return psutil.Process(dbt_host._running.pid)
 
 
 def test_each_call_is_answered_with_its_exit_code_and_what_it_said(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
-    assert "installed" in said.read_text()
+    assert call("--version", folder=tmp_path) == 0
+    assert "installed" in (tmp_path / "said").read_text()
     first = host()
-    assert dbt_host.call(["no such command"], tmp_path, ENVIRONMENT, said) == 2
-    assert "No such command" in said.read_text()
-    assert dbt_host.call(["parse"], tmp_path, ENVIRONMENT, said) == 2, "there is no project here"
+    assert call("no such command", folder=tmp_path) == 1
+    assert "No such command" in (tmp_path / "said").read_text()
+    assert call("parse", folder=tmp_path) == 1, "there is no project here"
     assert host() == first
     assert first.children() == []
 
 
 def test_one_that_was_killed_is_begun_anew(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+    assert call("--version", folder=tmp_path) == 0
     killed = host()
     killed.kill()
     killed.wait()
-    assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+    assert call("--version", folder=tmp_path) == 0
     assert host() != killed
 
 
 def test_who_is_interrupted_leaves_no_dbt_behind(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").ensure()
-    dbt_host.call(["--version"], tmp_path, ENVIRONMENT, tmp_path / "said")
+    call("--version", folder=tmp_path)
     mine = host()
 
     def interrupt() -> None:
@@ -94,8 +100,7 @@ def descriptors() -> int:
 
 
 def test_one_that_died_leaves_no_pipe_and_no_zombie(tmp_path: Path) -> None:
-    said = tmp_path / "said"
-    assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+    assert call("--version", folder=tmp_path) == 0
     before = descriptors()
     for looks_alive in (False, True):
         killed = dbt_host._running
@@ -104,7 +109,7 @@ def test_one_that_died_leaves_no_pipe_and_no_zombie(tmp_path: Path) -> None:
         os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
         # or it ends between the look at it and the question
         with mock.patch.object(killed, "poll", return_value=None) if looks_alive else nullcontext():
-            assert dbt_host.call(["--version"], tmp_path, ENVIRONMENT, said) == 0
+            assert call("--version", folder=tmp_path) == 0
         assert killed.returncode == -signal.SIGKILL
         assert killed.stdin is not None
         assert killed.stdin.closed
@@ -155,8 +160,7 @@ def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
         return ask(question)
 
     with mock.patch.object(dbt_host, "_ask", slowly):
-        arguments = (["--version"], tmp_path, ENVIRONMENT)
-        thread = threading.Thread(target=lambda: dbt_host.call(*arguments, tmp_path / "said"))
+        thread = threading.Thread(target=lambda: call("--version", folder=tmp_path))
         thread.start()
         assert asked.wait(20)
         # the thread has the lock until dbt has answered
@@ -167,7 +171,7 @@ def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
             code = 1
             try:
                 signal.alarm(60)
-                code = dbt_host.call(*arguments, tmp_path / "said too")
+                code = call("--version", folder=tmp_path, said="said too")
                 dbt_host._end_own()
             finally:
                 os._exit(code)
@@ -175,15 +179,15 @@ def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert "installed" in (tmp_path / "said too").read_text()
-    assert dbt_host.call(*arguments, tmp_path / "said") == 0, "its parent's host is untouched"
+    assert call("--version", folder=tmp_path) == 0, "its parent's host is untouched"
 
 
 def test_results_that_lie_there_from_before_are_no_results(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").ensure()
     dbt_project.manifest_path(home)
-    old = home.dbt_target / "runs" / str(os.getpid()) / "run_results.json"
+    old = home.dbt_target / "runs" / str(os.getpid()) / dbt_project.RESULTS
     old.parent.mkdir(parents=True)
-    old.write_text('{"results": []}')
+    old.write_text("[]")
     with pytest.raises(dbt_project.DbtFailed, match="did not run"):
         dbt_project.run(home, "no-such-command", ["model"], {}, "usd")
     with (

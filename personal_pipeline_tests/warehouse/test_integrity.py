@@ -15,6 +15,7 @@ import pytest
 
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.warehouse import integrity, store
+from personal_pipeline_tests.invented_house import bare_house
 
 ROWS = 30_000
 BLOCK_BYTES = 262_144
@@ -26,7 +27,7 @@ from pathlib import Path
 from personal_pipeline.warehouse import store
 from personal_pipeline.home import Home
 home = Home(Path(sys.argv[1]))
-with store.writing(home), store.connection(home) as opened:
+with store.writing(home), store.connection(bare_house(home)) as opened:
     opened.execute("insert into marts.days select 1, 'after', range from range(50000)")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -36,14 +37,14 @@ with store.writing(home), store.connection(home) as opened:
 def built(home: Home) -> Home:
     """A home with a published warehouse of a few blocks."""
     with store.writing(home):
-        with store.connection(home) as opened:
+        with store.connection(bare_house(home)) as opened:
             opened.execute("create schema marts")
             for name in ("days", "months"):
                 opened.execute(
                     f"create table marts.{name} as select range as day, md5(range::varchar) as "
                     f"name, random() as value from range({ROWS})"
                 )
-        store.publish(home)
+        store.publish(bare_house(home))
     return home
 
 
@@ -81,7 +82,7 @@ def test_what_is_published_is_whole_or_is_left_alone_wherever_the_damage_is(buil
         with store.writing(built):
             try:
                 store.make_ready(built)
-                store.publish(built)
+                store.publish(bare_house(built))
             except store.DamagedWarehouse:
                 found += 1
         assert integrity.damage_of(built.published) is None
@@ -117,23 +118,23 @@ def test_damage_that_ends_the_process_that_reads_is_damage(
     )
     good = content(built.published)
     with store.writing(built):
-        with store.connection(built) as opened:
+        with store.connection(bare_house(built)) as opened:
             opened.execute("delete from marts.days")
         with pytest.raises(store.DamagedWarehouse, match="signal 11"):
-            store.publish(built)
+            store.publish(bare_house(built))
     assert content(built.published) == good
 
 
 @pytest.mark.parametrize("raised", [integrity.CannotVerify("memory ran out"), KeyboardInterrupt()])
 def test_a_copy_that_is_not_published_is_not_left(built: Home, raised: BaseException) -> None:
     with store.writing(built):
-        with store.connection(built) as opened:
+        with store.connection(bare_house(built)) as opened:
             opened.execute("delete from marts.days")
         with (
             mock.patch.object(integrity, "damage_of", side_effect=raised),
             pytest.raises(type(raised)),
         ):
-            store.publish(built)
+            store.publish(bare_house(built))
     assert list(built.published.parent.iterdir()) == [built.published]
 
 
@@ -152,7 +153,7 @@ def test_a_damaged_published_copy_is_noticed_and_replaced(built: Home) -> None:
     assert store.damage_of_published(built) is not None
     with store.writing(built):
         store.make_ready(built)
-        store.publish(built)
+        store.publish(bare_house(built))
     assert store.damage_of_published(built) is None
     assert content(built.published) == good
 
@@ -161,6 +162,6 @@ def test_an_error_in_sql_does_not_cost_the_warehouse(built: Home) -> None:
     with (
         store.writing(built),
         pytest.raises(duckdb.CatalogException),
-        store.connection(built) as opened,
+        store.connection(bare_house(built)) as opened,
     ):
         opened.execute("select * from marts.nothing")

@@ -12,6 +12,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
+from personal_pipeline_tests.invented_house import bare_house
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 HEADER = "Trans. Date,Post Date,Description,Amount,Category"
@@ -26,7 +27,7 @@ def statement(home: Home, name: str, *rows: str, header: str = HEADER) -> None:
 
 def receipts(home: Home) -> dict[str, dict[str, Any]]:
     with store.writing(home):
-        store.publish(home)
+        store.publish(bare_house(home))
     with duckdb.connect(str(home.published), read_only=True) as opened:
         found = opened.execute("select * from pipeline.receipts")
         names = [column[0] for column in found.description]
@@ -83,7 +84,7 @@ def test_receipts_are_copied_once_and_the_table_can_be_dropped(home: Home) -> No
 
 
 def rows_to_read(home: Home) -> int:
-    with store.reading(home) as opened:
+    with store.reading(bare_house(home)) as opened:
         return len(opened.execute("from pipeline.receipts").fetchall())
 
 
@@ -92,12 +93,12 @@ def test_new_receipts_are_shown_without_what_is_being_built(home: Home) -> None:
     store.publish_receipts(home)
     assert not home.published.exists()
     receipts(home)
-    with store.writing(home), store.connection(home) as opened:
+    with store.writing(home), store.connection(bare_house(home)) as opened:
         opened.execute("create table half_built (a int)")
     statement(home, "more.csv", "02/01/2024,02/02/2024,COFFEE,4.50,Restaurants")
     store.publish_receipts(home)
     assert rows_to_read(home) == 2
-    with store.reading(home) as opened:
+    with store.reading(bare_house(home)) as opened:
         assert "half_built" not in {name for (name,) in opened.execute("show tables").fetchall()}
 
     statement(home, "third.csv", "02/01/2024,02/02/2024,COFFEE,4.50,Restaurants")

@@ -37,13 +37,15 @@ class Judged:
     held: int = 0
     """Partition mornings that waited for a failed table, visibly."""
     lost: int = 0
-    """Partitions that the automation, come to rest, had left to the reconcile."""
+    """Partitions that the sensor, come to rest, had left to the morning."""
     settled: int = 0
-    """Mornings before which the automation had come to rest."""
+    """Mornings before which the sensor had come to rest."""
+    untold: int = 0
+    """Partition mornings on which Dagster had heard of another content than readers had."""
     mornings: int = 0
     killed: int = 0
     runs: int = 0
-    """Started by the automation."""
+    """Started by the sensor."""
     empty_runs: int = 0
     """Of those, the ones that found everything up to date."""
     evaluations: int = 0
@@ -54,7 +56,7 @@ class Judged:
 
     @property
     def right(self) -> bool:
-        return not (self.missed or self.needless or self.on_failed)
+        return not (self.missed or self.needless or self.on_failed or self.lost or self.untold)
 
 
 @dataclass(slots=True)

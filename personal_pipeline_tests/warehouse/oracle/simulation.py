@@ -1,29 +1,23 @@
 """Four months of an invented life in a small house, judged every morning against ``definition``.
 
-What is real: the condition, and its evaluation by Dagster on an instance, with its cursor; the
-partitions and their mapping; ``build.build``, ``build.reconcile`` and ``derived.rebuild`` whole,
-with the batches, the windows, changed SQL, failures and giving up; ``tell`` and
-``log_contents``, with the file in which they remember what was told. In place of dbt and of DuckDB
-there are ``_dbt`` and ``stand_ins.Warehouse``, put where ``build`` and ``derived`` look for those
-modules: a call of dbt takes six seconds, and a life makes hundreds of them. A seam in ``build``
-itself would be carried by everybody who reads it, and would leave less of it under the proof.
+What is real: the sensor that asks what is stale, with its cursor, on an instance of Dagster;
+``build.build``, ``build.reconcile`` and ``passes.build_tables`` whole, with the batches, the
+windows, changed SQL, failures and giving up; ``tell_work`` and ``log_contents``, with the file in
+which they remember what was told, and what Dagster then knows. In place of dbt and of DuckDB there
+are ``_dbt`` and ``stand_ins.Warehouse``, put where those modules look for them: a call of dbt takes
+six seconds, and a life makes hundreds of them. A seam in ``build`` itself would be carried by
+everybody who reads it, and would leave less of it under the proof.
 
-What is said otherwise than in life, and why the conditions cannot tell:
+What is said otherwise than in life:
 
-- No op is executed: the simulation takes the steps of the body of ``derived_assets``, and logs the
-  events that it logs. A condition asks of a run whether it is under way, whether it failed, and
-  whether one run wrote both a table and its input. The last never happens (the assets yield
-  nothing, so Dagster would skip the step), and quiet runs, which begin and end between two ticks,
-  may therefore share a run record: in SQLite each has a file of its own, which takes 0.2 s to make.
-- Planned events are logged for runs that a tick can see: those still going on, and those that
-  failed; and always for tables that are not cut, of which Dagster asks the latest plan.
-- What Dagster calls a backfill (a tick that asks for more than one partition of a table) is run
-  here as its daemon does: a run for each range of neighbouring partitions, inputs first, and what
-  reads a partition that the backfill did not materialize is left out. Between its runs the instance
-  does not know that it goes on.
-- Ticks are not every 15 seconds but when something may have changed: after arrivals, while runs go
-  on, after runs; on most days the computer is closed after two of them, and on others it is only
+- No op is executed: the simulation takes the steps of the job's body, and logs the events that it
+  logs. Of a run the sensor asks only whether it is under way, so one run record serves all those
+  that begin and end between two ticks: in SQLite each has a file of its own, which takes 0.2 s.
+- Ticks are not every five seconds but when something may have changed: after arrivals, while runs
+  go on, after runs; on most days the computer is closed after two of them, and on others it is only
   opened for a `personal-pipeline refresh`, or stays closed.
+- Whether anything changed since the last tick is told by the contents of the stand-ins and not by
+  the times of files (``signature_of``).
 - Nine tables in place of sixty, with every kind of edge that the real ones have; a number for the
   rows of a partition; three weeks of history and ten days that are fetched again.
 """
@@ -34,7 +28,7 @@ import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,11 +39,13 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.events import AssetMaterializationPlannedData, DagsterEventType
+from dagster._core.events import DagsterEventType
 
-from personal_pipeline.graph import derived
-from personal_pipeline.graph.automation import REBUILDS_TAGS, inputs_changed
-from personal_pipeline.graph.contents import log_contents
+from personal_pipeline import passes
+from personal_pipeline.graph import building as sensing
+from personal_pipeline.graph import telling
+from personal_pipeline.graph.building import JOB, build_sensor
+from personal_pipeline.graph.contents import known_contents, log_contents
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -59,13 +55,12 @@ from personal_pipeline.warehouse import build as building
 from personal_pipeline.warehouse.build import Lake
 from personal_pipeline.warehouse.dbt_project import NodeResult
 from personal_pipeline.warehouse.reconcile import EMPTY, in_order
-from personal_pipeline.warehouse.tables import WHOLE, Table, partitions_between
+from personal_pipeline.warehouse.tables import Table, partitions_between
 from personal_pipeline_tests.warehouse.oracle.definition import (
     Contents,
     Read,
     content_of,
     everything_read,
-    reads,
     wanted,
 )
 from personal_pipeline_tests.warehouse.oracle.definition import in_order as contents_in_order
@@ -75,10 +70,6 @@ from personal_pipeline_tests.warehouse.oracle.house import (
     START,
     SUBSCRIPTIONS,
     TABLES,
-    Condition,
-    asset_key,
-    definitions_of,
-    op_of,
 )
 from personal_pipeline_tests.warehouse.oracle.judge import (
     Judge,
@@ -87,7 +78,7 @@ from personal_pipeline_tests.warehouse.oracle.judge import (
     held_back,
     wrong_contents,
 )
-from personal_pipeline_tests.warehouse.oracle.stand_ins import JOB, Context, Warehouse
+from personal_pipeline_tests.warehouse.oracle.stand_ins import Context, Warehouse
 
 HISTORY = timedelta(days=21)
 """So old is the life when the house is first set up."""
@@ -108,23 +99,12 @@ class Killed(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """A run that was asked for. It has a ``run_id`` when a tick sees it before it begins, and a
-    ``lake`` when it had begun by then: the lake as it was."""
+    """A run that was asked for: of the job, or of what a person wanted. It has a ``run_id`` when a
+    tick sees it before it begins, and a ``lake`` when it had begun by then: the lake as it was."""
 
-    wanted: dict[str, list[str]]
-    automatic: bool
-    level: int = 0
-    backfill: Backfill | None = None
+    wanted: dict[str, list[str]] | None = None
     run_id: str | None = None
     lake: dict[str, dict[str, int]] | None = None
-
-
-@dataclass(slots=True)
-class Backfill:
-    """What a tick asked for together, and what of it has an event."""
-
-    target: dict[str, set[str]]
-    materialized: dict[str, set[str]] = field(default_factory=dict)
 
 
 class Life:
@@ -137,17 +117,15 @@ class Life:
         folder: Path,
         *,
         days: int = 120,
-        condition: Condition = inputs_changed,
     ) -> None:
         self.judged = Judged(seed)
         self._judge = Judge(self.judged)
         self._dice = random.Random(seed)
         self._instance = instance
         self._days = days
-        self._condition = condition
         self._tables = dict(TABLES)
-        self._definitions, self._partitions = definitions_of(self._tables, condition)
-        self._cursor: Any = None
+        self._sensor = build_sensor([])
+        self._cursor: str | None = None
         self._minutes = 0
         self._today = START + HISTORY
         self._looked_on = START
@@ -165,9 +143,7 @@ class Life:
         self._mistaken: tuple[str, int] | None = None
         self._queue: list[Run] = []
         self._quiet_run = ""
-        self._quiet_rebuild = ""
         self._at_rest = False
-        self._something_to_see = True
         self._by_person = False
         self._calm = False
         self._begun_with: dict[str, dict[str, int]] | None = None
@@ -180,7 +156,6 @@ class Life:
         """Live all the days, and judge every morning."""
         with self._stand_ins():
             self._quiet_run = self._new_run(dg.DagsterRunStatus.SUCCESS)
-            self._quiet_rebuild = self._new_run(dg.DagsterRunStatus.SUCCESS, REBUILDS_TAGS)
             day = START
             while day < self._today:
                 self._happen_at_the_services(day)
@@ -209,14 +184,21 @@ class Life:
         with (
             patch.multiple(
                 building,
-                warehouse=self._warehouse,
+                store=self._warehouse,
                 dbt_project=dbt,
                 all_tables=lambda house: self._tables,
                 read_lake=self._read_lake,
             ),
-            patch.multiple(derived, warehouse=self._warehouse),
+            patch.multiple(passes, store=self._warehouse, count_left_out=lambda *_: None),
+            patch.multiple(telling, store=self._warehouse),
+            patch.multiple(sensing, signature_of=lambda house: self._signature()),
         ):
             yield
+
+    def _signature(self) -> str:
+        code = {name: table.code_version for name, table in self._tables.items()}
+        ledger, failures = self._warehouse.ledger, self._warehouse.failures
+        return repr((self._today, code, self._lake, ledger, failures))
 
     def _day_with_daemon(self) -> None:
         self._code_changes()
@@ -254,6 +236,7 @@ class Life:
             self._put_right()
         self._reconcile()
         self._judge.morning(self._today, self._wrong(), self._held_back())
+        self.judged.untold += self._untold()
 
     def _held_back(self) -> set[str]:
         """The tables that failed or could not be made at all, which is told in every pass, and what
@@ -353,9 +336,6 @@ class Life:
             self._tables[name] = replace(table, code_version=str(int(table.code_version) + 1))
             if dice.random() < 0.6:
                 self._variants[name] = self._variants.get(name, 0) + 1
-        if changed:
-            self._something_to_see = True
-            self._definitions, self._partitions = definitions_of(self._tables, self._condition)
 
     def _by_hand(self) -> None:
         """A person asks: for days of a service, or for partitions of a table, stale or not."""
@@ -367,7 +347,7 @@ class Life:
         partitions = sorted(ledger[name])
         first = self._dice.randrange(len(partitions))
         chosen = partitions[first : first + self._dice.randint(1, 6)]
-        self._queue.append(Run({name: chosen}, automatic=False))
+        self._queue.append(Run({name: chosen}))
         self._work_off(len(self._queue))
 
     # the automation
@@ -377,81 +357,30 @@ class Life:
         most = TICKS_OF_A_WAVE if self._dice.random() < 0.25 else TICKS_OF_A_SHORT_DAY
         self._at_rest = False
         for _ in range(most):
-            if self._something_to_see:
-                self._queue += self._runs_for(self._tick())
-            if not self._queue:
-                self._at_rest = True
+            self._tick()
+            if self._at_rest:
                 return
             number = len(self._queue)
             if self._dice.random() < 0.15:
-                number = self._dice.randrange(number)
+                number = self._dice.randint(0, number)
             self._work_off(number)
             if self._queue:
                 self._go_on_over_a_tick()
                 if self._dice.random() < 0.3:
                     self._something_arrives()
 
-    def _tick(self) -> dict[str, set[str]]:
-        self._minutes += 1
-        self._something_to_see = False
+    def _tick(self) -> None:
+        """The sensor looks, and perhaps asks for a run. Sometimes the last tick was long ago."""
+        self._minutes += 20 if self._dice.random() < 0.3 else 1
         self.judged.evaluations += 1
-        result = dg.evaluate_automation_conditions(
-            self._definitions, self._instance, cursor=self._cursor, evaluation_time=self._now()
+        context = dg.build_sensor_context(
+            instance=self._instance, cursor=self._cursor, resources={"house": self._house}
         )
-        self._cursor = result.cursor
-        requested = {
-            name: {each or WHOLE for each in result.get_requested_partitions(asset_key(name))}
-            for name, table in self._tables.items()
-            if table.model
-        }
-        return {name: partitions for name, partitions in requested.items() if partitions}
-
-    def _runs_for(self, requested: Mapping[str, set[str]]) -> list[Run]:
-        """The runs that Dagster makes of what a tick asked for."""
-        together = self._backfilled(requested)
-        runs: list[Run] = []
-        backfill = Backfill({name: requested[name] for name in together})
-        level = {table.name: n for n, table in enumerate(in_order(self._tables))}
-        alike: dict[tuple[Grain, tuple[str, ...]], list[str]] = {}
-        single: dict[tuple[Grain, str], list[str]] = {}
-        for name, partitions in requested.items():
-            grain = self._tables[name].grain
-            if name in together:
-                alike.setdefault((grain, tuple(sorted(partitions))), []).append(name)
-            else:
-                (partition,) = partitions
-                single.setdefault((grain, partition), []).append(name)
-        for (grain, keys), names in alike.items():
-            for neighbours in _ranges(grain, keys):
-                # tables of one run start when the inputs of all of them are there
-                last = max(level[name] for name in names)
-                asked = {name: list(neighbours) for name in names}
-                runs.append(Run(asked, automatic=True, level=last, backfill=backfill))
-        runs += [
-            Run({name: [key] for name in names}, automatic=True)
-            for (_, key), names in single.items()
-        ]
-        self._dice.shuffle(runs)
-        runs.sort(key=lambda run: run.level)
-        return runs
-
-    def _backfilled(self, requested: Mapping[str, set[str]]) -> list[str]:
-        """Tables of which more than one partition is asked for, and what is connected to them."""
-        found: set[str] = set()
-        pending = [name for name, partitions in requested.items() if len(partitions) > 1]
-        while pending:
-            name = pending.pop()
-            if name in found:
-                continue
-            found.add(name)
-            inputs = {edge.table for edge in self._tables[name].inputs}
-            readers = {
-                table.name
-                for table in self._tables.values()
-                if name in {edge.table for edge in table.inputs}
-            }
-            pending += [each for each in inputs | readers if each in requested]
-        return sorted(found)
+        done = self._sensor.evaluate_tick(context)
+        self._cursor = done.cursor
+        self._at_rest = done.skip_message == sensing.ALL_IS_BUILT and not self._queue
+        if done.run_requests:
+            self._queue.append(Run())
 
     def _work_off(self, number: int) -> None:
         runs, self._queue = self._queue[:number], self._queue[number:]
@@ -462,91 +391,35 @@ class Life:
         """Let the next tick see the queue: the first run has perhaps begun, the others wait."""
         for run in self._queue:
             if run.run_id is None:
-                self._leave_out_of_backfill(run)
-                run.run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
-                self._plan(run.run_id, run.wanted)
+                run.run_id = self._new_run(dg.DagsterRunStatus.STARTED)
         if self._queue[0].lake is None and self._dice.random() < 0.7:
             self._queue[0].lake = _copy(self._lake)
 
     def _execute(self, run: Run) -> None:
-        """A run: an op for each definition, each with the steps of ``derived_assets``."""
-        if run.run_id is None:
-            self._leave_out_of_backfill(run)
-        if not run.wanted:
-            if run.run_id is not None:
-                self._end(run.run_id, failed=False)
-            return
+        """A run, with the steps of the job or of ``derived_assets``."""
         if run.lake is None and self._dice.random() < 0.05:
             self._something_arrives()
         self._begun_with = run.lake
-        self._by_person = not run.automatic
-        self.judged.runs += run.automatic
-        ops: dict[str, dict[str, list[str]]] = {}
-        for table in in_order(self._tables):
-            if table.name in run.wanted:
-                ops.setdefault(op_of(table), {})[table.name] = run.wanted[table.name]
-        run_id = run.run_id
+        self._by_person = run.wanted is not None
+        self.judged.runs += run.wanted is None
         failed = False
-        empty = True
-        for asked in ops.values():
-            try:
-                if run.automatic:
-                    work = derived.rebuild(self._house)
-                else:
-                    work = building.build(self._house, asked)
-            except Killed:
-                failed, empty = True, False
-                break
-            empty = empty and not work.built
-            if any(each.failure and not each.waits for each in work.built):
-                failed = True
-                run_id = run_id or self._started(run)
-            quiet = self._quiet_rebuild if run.automatic else self._quiet_run
-            context = Context(self._instance, run_id or quiet)
-            self._tell(context, work, {} if run.automatic else asked)
-            if run.backfill is not None:
-                for name, partitions in context.told.items():
-                    run.backfill.materialized.setdefault(name, set()).update(partitions)
-        self.judged.empty_runs += run.automatic and empty
+        try:
+            if run.wanted is None:
+                work = passes.build_tables(self._house, again=True)
+                self.judged.empty_runs += not work.built
+            else:
+                work = building.build(self._house, run.wanted)
+            failed = any(each.failure and not each.waits for each in work.built)
+            self._tell(work, run.wanted, run.run_id)
+        except Killed:
+            failed = True
         self._by_person = False
-        if failed and run_id is None:
-            run_id = self._started(run)
-        if run_id is not None:
-            self._end(run_id, failed=failed)
-        elif WHOLE in (each for partitions in run.wanted.values() for each in partitions):
-            self._plan(self._quiet_run, run.wanted)
-
-    def _started(self, run: Run) -> str:
-        run_id = self._new_run(dg.DagsterRunStatus.STARTED, _tags(run))
-        self._plan(run_id, run.wanted)
-        return run_id
-
-    def _leave_out_of_backfill(self, run: Run) -> None:
-        """What reads a partition of the same backfill that got no event is not run by Dagster."""
-        if run.backfill is None:
-            return
-        target, there = run.backfill.target, run.backfill.materialized
-        for name, partitions in list(run.wanted.items()):
-            table = self._tables[name]
-            run.wanted[name] = [
-                each
-                for each in partitions
-                if not any(
-                    reads(
-                        edge,
-                        self._tables,
-                        table,
-                        each,
-                        sorted(target.get(edge.table, set()) - there.get(edge.table, set())),
-                    )
-                    for edge in table.inputs
-                )
-            ]
-            if not run.wanted[name]:
-                del run.wanted[name]
+        if run.run_id is not None:
+            kind = DagsterEventType.RUN_FAILURE if failed else DagsterEventType.RUN_SUCCESS
+            self._instance.handle_run_event(run.run_id, dg.DagsterEvent(kind.value, JOB))
 
     def _reconcile(self, *, retry: bool = False) -> None:
-        """What the body of ``build_and_report`` does; started again when it was killed."""
+        """What the body of the job does; started again when it was killed."""
         self._begun_with = None
         self._by_person = retry
         while True:
@@ -556,7 +429,7 @@ class Life:
             except Killed:
                 continue
         self._by_person = False
-        self._tell(Context(self._instance, self._quiet_rebuild), work)
+        self._tell(work)
 
     # in place of dbt, and of the lake
 
@@ -702,53 +575,47 @@ class Life:
 
     def _tell(
         self,
-        context: Context,
         work: building.Work,
         asked: Mapping[str, Sequence[str]] | None = None,
+        run_id: str | None = None,
     ) -> None:
-        derived.tell(context, self._house, work, asked)  # type: ignore[arg-type]
-        self._something_to_see |= bool(context.told)
+        context: Any = Context(self._instance, run_id or self._quiet_run)
+        telling.tell_work(context, self._house, work, asked)
 
     def _tell_raw(self, stream: str, asked: Sequence[str]) -> None:
         """As the raw assets tell what the lake holds of a stream."""
         contents = {each: str(content) for each, content in sorted(self._lake[stream].items())}
         context: Any = Context(self._instance, self._quiet_run)
         log_contents(context, self._house, {stream: contents}, lambda *_: {}, {stream: asked})
-        self._something_to_see = True
 
-    def _new_run(self, status: dg.DagsterRunStatus, tags: Mapping[str, str] | None = None) -> str:
-        run = dg.DagsterRun(job_name=JOB, run_id=str(uuid4()), status=status, tags=tags or {})
+    def _untold(self) -> int:
+        """Partitions of which Dagster has heard something else than what readers have."""
+        versions: dict[str, dict[str, str]] = {
+            name: {each: built.digest for each, built in partitions.items()}
+            for name, partitions in self._warehouse.ledger.items()
+        }
+        for name, lake in self._lake.items():
+            versions[name] = {each: str(content) for each, content in lake.items()}
+        untold = 0
+        for name, partitions in versions.items():
+            known = known_contents(self._instance, dg.AssetKey(name.split("/")))
+            untold += sum(known.get(each) != digest for each, digest in partitions.items())
+        return untold
+
+    def _new_run(self, status: dg.DagsterRunStatus) -> str:
+        run = dg.DagsterRun(job_name=JOB, run_id=str(uuid4()), status=status)
         self._instance.add_run(run)
         return run.run_id
 
-    def _plan(self, run_id: str, wanted: Mapping[str, Sequence[str]]) -> None:
-        self._something_to_see = True
-        for name, partitions in wanted.items():
-            for each in partitions:
-                planned = AssetMaterializationPlannedData(
-                    asset_key(name), None if each == WHOLE else each
-                )
-                kind = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
-                self._instance.report_dagster_event(
-                    dg.DagsterEvent(kind, JOB, event_specific_data=planned), run_id
-                )
 
-    def _end(self, run_id: str, *, failed: bool) -> None:
-        self._something_to_see = True
-        kind = DagsterEventType.RUN_FAILURE if failed else DagsterEventType.RUN_SUCCESS
-        self._instance.handle_run_event(run_id, dg.DagsterEvent(kind.value, JOB))
-
-
-def life(
-    seed: int, instance: str, *, days: int = 120, condition: Condition = inputs_changed
-) -> Judged:
+def life(seed: int, instance: str, *, days: int = 120) -> Judged:
     """One life on an instance of its own, ``ephemeral`` or ``sqlite``: the same life on both."""
     started = process_time()
     with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
         home = Home(Path(folder) / "home")
         opened = dg.DagsterInstance.ephemeral() if instance == "ephemeral" else instance_of(home)
         with opened as there:
-            lived = Life(seed, there, home.root, days=days, condition=condition)
+            lived = Life(seed, there, home.root, days=days)
             # on the main thread asyncio handles signals anew for every tick, a tenth of its time
             judged = thread.submit(lived.live).result()
     judged.seconds = process_time() - started
@@ -779,7 +646,3 @@ def _ranges(grain: Grain, partitions: Sequence[str]) -> list[list[str]]:
         elif ranges[-1]:
             ranges.append([])
     return [each for each in ranges if each]
-
-
-def _tags(run: Run) -> Mapping[str, str] | None:
-    return REBUILDS_TAGS if run.automatic else None

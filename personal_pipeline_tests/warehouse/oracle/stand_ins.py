@@ -81,6 +81,9 @@ class Warehouse:
             for each in partitions:
                 self.ledger.get(name, {}).pop(each, None)
 
+    def recorded_tables(self, opened: object) -> set[str]:
+        return {name for name, built in self.ledger.items() if built}
+
     def read_ledger(self, opened: object) -> dict[str, dict[str, Built]]:
         return {name: dict(built) for name, built in self.ledger.items()}
 

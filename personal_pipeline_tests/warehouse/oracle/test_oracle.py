@@ -49,7 +49,7 @@ def test_a_version_that_changes_by_itself_is_found_out(monkeypatch: pytest.Monke
         return {**real(self, table, partition), SUBSCRIPTIONS: f"{next(looks)}"}
 
     monkeypatch.setattr(Inputs, "digests", restless)
-    assert life(2, "ephemeral", days=3).needless > 0
+    assert life(2, "ephemeral", days=8).needless > 0
 
 
 @pytest.mark.slow

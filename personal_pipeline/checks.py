@@ -1,0 +1,153 @@
+"""What is checked of every stream and of the files, as plain values.
+
+The verdict on a stream is that of the board. What only a check tells is which fields of its records
+came and went.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import State
+from personal_pipeline.home import Home
+from personal_pipeline.house import House
+from personal_pipeline.ingest.columns import Columns, look_at, recall_columns, remember_columns
+from personal_pipeline.ingest.damage import known_damage, sentence, verify_some
+from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.outputs.board import newest_words, share_unreadable
+from personal_pipeline.shown import shown
+from personal_pipeline.warehouse import integrity
+from personal_pipeline.warehouse.store import damage_of_published
+
+LOCK_WAIT_SECONDS = 60
+MOST_NAMES = 20
+"""So many field names are told; a file of another kind may have hundreds."""
+LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCheck:
+    """What the check of a stream (``source/stream``) says: counts, days and names of fields, never
+    a value. ``only_warns`` when it failed and nobody has to be told."""
+
+    stream: str
+    passed: bool
+    only_warns: bool
+    description: str | None
+    facts: dict[str, str | int | float | datetime] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Differs when it says something else; that time passes is nothing to say."""
+        said = (self.passed, self.only_warns, self.description)
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class FilesCheck:
+    """Whether what lies on the disk is what was written there. ``read`` says what was read of it
+    now; None when nothing was due."""
+
+    troubles: Sequence[str]
+    read: str | None = None
+
+
+def check_streams(
+    house: House, board: Sequence[StreamState], only: Collection[str] | None = None
+) -> list[StreamCheck]:
+    """Check every stream of the board, or those that are named."""
+    checks = []
+    streams = {
+        f"{source.name}/{stream.name}": (source.name, stream)
+        for source in house.sources
+        for stream in source.streams
+    }
+    with house.home.lock("columns", wait_seconds=LOCK_WAIT_SECONDS):
+        remembered = recall_columns(house.home)
+        before = dict(remembered)
+        for line in board:
+            name = f"{line.source}/{line.stream}"
+            if only is not None and name not in only:
+                continue
+            known = remembered.get(name, Columns())
+            source, stream = streams[name]
+            with suppress(DamagedPartition):  # its line of the board says so
+                known = look_at(known, lake_of(house.home, source, stream), house.today)
+            remembered[name] = known
+            checks.append(checked(line, known.unknown(house.today), known.gone(house.today)))
+        if remembered != before:
+            remember_columns(house.home, remembered)
+    return checks
+
+
+def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) -> StreamCheck:
+    """The check of a stream from its line of the board, and the fields that came and went."""
+    sentences = []
+    if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
+        sentences.append(f"{line.state.capitalize()}. {line.detail}")
+    if line.unreadable:
+        sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
+    if line.left_out and line.detail not in " ".join(sentences):
+        sentences.append(line.detail)
+    if unknown:
+        sentences.append(f"New fields: {_named(unknown)}.")
+    if gone:
+        sentences.append(f"Fields that are gone: {_named(gone)}.")
+    facts = {
+        "state": str(line.state),
+        "cause": line.cause,
+        "last looked": line.last_looked,
+        "asked until": line.asked_until,
+        "newest event": newest_words(line) or None,
+        "next expected": line.next_expected.isoformat() if line.next_expected else None,
+        "rows": line.rows,
+        "unreadable": line.unreadable,
+        "share unreadable": share_unreadable(line),
+        "left out of the tables": line.left_out or None,
+        "fields unknown": _named(unknown) or None,
+        "fields gone": _named(gone) or None,
+    }
+    return StreamCheck(
+        stream=f"{line.source}/{line.stream}",
+        passed=not sentences,
+        only_warns=line.state not in (State.ACTION_REQUIRED, State.FAILING, State.LATE),
+        description=" ".join(sentences) or line.detail or None,
+        facts={name: value for name, value in facts.items() if value is not None},
+    )
+
+
+def check_files(house: House) -> FilesCheck:
+    """Read a thirtieth of archive and lake, once a day, and the published tables."""
+    looked_at = verify_some(house.home, house.sources, house.today)
+    read = None
+    if looked_at is not None:
+        integrity.forget(house.home, house.home.published)
+        read = (
+            f"{looked_at.files:,} files, {looked_at.bytes / 1e6:,.0f} MB read in "
+            f"{looked_at.seconds:.1f} s; {len(looked_at.damages)} damaged."
+        )
+    return FilesCheck(troubles_of(house.home), read)
+
+
+def troubles_of(home: Home) -> list[str]:
+    """What is damaged and has no line on the board, with what to do, a sentence each."""
+    found = []
+    if damage := damage_of_published(home):
+        found.append(
+            f"The published tables cannot be read ({damage}). Run `personal-pipeline refresh`: it "
+            "publishes them anew."
+        )
+    return found + [
+        sentence(each) for each in known_damage(home) if not each.stream and not each.drop
+    ]
+
+
+def _named(names: Collection[str]) -> str:
+    told = ", ".join(shown(name, LONGEST_NAME) for name in list(names)[:MOST_NAMES])
+    more = len(names) - MOST_NAMES
+    return f"{told} and {more} more" if more > 0 else told

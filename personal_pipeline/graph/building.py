@@ -1,0 +1,168 @@
+"""Building what is stale, under Dagster: the job, and when it is started.
+
+What is stale is asked in one place, ``warehouse.reconcile.find_stale``. The sensor asks it whenever
+something may have changed, the job builds what it says, and each table's page then shows which
+inputs changed.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from personal_pipeline.board import board_of
+from personal_pipeline.graph.telling import (
+    Context,
+    raise_failures,
+    tell_report,
+    tell_restored,
+    tell_work,
+)
+from personal_pipeline.house import House
+from personal_pipeline.passes import build_tables, restore_lake, write_report
+from personal_pipeline.troubles import sentence_of, told_without_values
+from personal_pipeline.warehouse.build import signature_of, what_is_stale
+
+JOB = "build_what_is_stale"
+INTERVAL_SECONDS = 5
+
+ASK_AGAIN_AFTER = timedelta(minutes=15)
+"""What is stale this long after it was asked for is asked for again: its run was killed, or never
+started."""
+
+MOST_TIMES = 2
+"""How often the same is asked for before it is left to the morning, or to a change."""
+
+MOST_NAMED = 30
+
+ALL_IS_BUILT = "Everything is built, or waits for a change."
+
+UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+class BuildConfig(dg.Config):
+    """Whether to try again what failed twice and has not changed since."""
+
+    retry: bool = False
+
+
+def build_and_tell(context: Context, house: House, *, retry: bool = False) -> list[str]:
+    """Let the lake show what the archive has, build what is stale, write the report if it would say
+    something else, and tell all of it. Returns what failed, a sentence each; a table that failed
+    does not keep the report from coming."""
+    restored = restore_lake(house)
+    tell_restored(context, house, restored)
+    failures = restored.failures
+    try:
+        work = build_tables(house, retry=retry, again=True)
+        tell_work(context, house, work)
+        failures += [f"{each.name}: {each.failure}" for each in work.built if each.failure]
+    except Exception as error:  # the report still tells how things are
+        failures.append(sentence_of(error, house.home.root))
+    if written := write_report(house, board_of(house)):
+        tell_report(context, written)
+    return failures
+
+
+@dg.op(
+    name="build_and_report",
+    description=(
+        "Reads again what the lake does not show as the archive says it should. "
+        "Builds every derived partition that is missing, or whose recorded inputs or code differ "
+        "from what is there now, until nothing is stale. Then writes the report of the day, unless "
+        "the one that is there says the same; a table that failed does not keep it from coming."
+    ),
+    # no pool: without a daemon nobody takes back the slot of a run that was killed, and the next
+    # refresh would wait for ever; the lock of the warehouse ends with its process
+    out=dg.Out(dg.Nothing),
+)
+@told_without_values
+def build_and_report(
+    context: dg.OpExecutionContext, config: BuildConfig, house: dg.ResourceParam[House]
+) -> None:
+    """What the job does."""
+    raise_failures(build_and_tell(context, house, retry=config.retry))
+
+
+@dg.job(
+    name=JOB,
+    description="Builds whatever is stale, and nothing else; then writes the report of the day.",
+)
+def build_job() -> None:
+    """What the sensor and the schedule of the report start."""
+    build_and_report()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the sensor remembers. ``clean`` identifies the state of lake and tables in which nothing
+    was to be built; ``asked`` what was asked for, ``times`` times, and last at ``asked_at`` (ISO
+    8601 UTC)."""
+
+    clean: str = ""
+    asked: str = ""
+    times: int = 0
+    asked_at: str = ""
+
+
+def build_sensor(busy_jobs: list[str]) -> dg.SensorDefinition:
+    """Starts the job when something is stale and nothing is coming in: while one of ``busy_jobs``
+    goes on, its data is waited for, so that a morning of fetches makes one run."""
+
+    @dg.sensor(
+        name="what_is_stale",
+        job=build_job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks what is stale whenever lake, SQL or tables changed, and has it built.",
+    )
+    @told_without_values
+    def what_is_stale_now(
+        context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
+    ) -> dg.SensorResult | dg.SkipReason:
+        before = _remembered(context.cursor)
+        seen = signature_of(house)
+        if seen == before.clean:
+            return dg.SkipReason("Nothing changed since everything was built.")
+        for job in [JOB, *busy_jobs]:
+            if context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNDER_WAY), limit=1):
+                return dg.SkipReason(f"Waiting for the end of {job}.")
+        stale = what_is_stale(house)
+        now = house.clock()
+        if not stale.partitions:
+            context.update_cursor(json.dumps(asdict(Looked(clean=seen))))
+            return dg.SkipReason(ALL_IS_BUILT)
+        times = before.times if stale.identity == before.asked else 0
+        if times and now - datetime.fromisoformat(before.asked_at) < ASK_AGAIN_AFTER:
+            return dg.SkipReason("What is stale was asked for just now.")
+        if times >= MOST_TIMES:
+            return dg.SkipReason("What is stale could not be built; it waits for the morning.")
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(tags={"personal_pipeline/stale": _named(stale.partitions)})
+            ],
+            cursor=json.dumps(asdict(Looked("", stale.identity, times + 1, now.isoformat()))),
+        )
+
+    return what_is_stale_now
+
+
+def _remembered(cursor: str | None) -> Looked:
+    try:
+        return Looked(**json.loads(cursor or "{}"))
+    except (ValueError, TypeError):
+        return Looked()
+
+
+def _named(tables: Iterable[str]) -> str:
+    """The tables that are stale, for the page of the run."""
+    names = sorted(tables)
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more

@@ -1,0 +1,385 @@
+"""What Dagster is told of the steps of a pass, as events and lines of the run that took them.
+
+Level-triggered, like the reconcile: see ``contents``. Nothing here does any work of the pipeline.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TypeAlias
+
+import dagster as dg
+
+from personal_pipeline import told
+from personal_pipeline.board import StreamState
+from personal_pipeline.checks import StreamCheck
+from personal_pipeline.freshness import State
+from personal_pipeline.graph.contents import Metadata, log_contents, materialization
+from personal_pipeline.house import House
+from personal_pipeline.ingest import inbox
+from personal_pipeline.ingest.lake import DamagedPartition, Version, Written, lake_of
+from personal_pipeline.outputs.board import board_markdown
+from personal_pipeline.outputs.morning import WrittenReport
+from personal_pipeline.passes import Fetched, Restored, Taken
+from personal_pipeline.shown import shown
+from personal_pipeline.warehouse import integrity, store
+from personal_pipeline.warehouse.build import BuiltTable, Tested, Work
+from personal_pipeline.warehouse.tables import WHOLE
+
+Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
+
+REPORT = dg.AssetKey(["outputs", "daily_report"])
+BOARD = dg.AssetKey(["outputs", "source_board"])
+CHECK = "state"
+"""The name of the check of each raw stream."""
+
+LINES_A_MESSAGE = 200
+RECEIPTS_TOLD = 200
+"""So many of the newest receipts stand beside a partition; all of them are in pipeline.receipts."""
+
+MOST_PARTITIONS_SHOWN = 40
+
+
+# ------------------------------------------------------------------------------------ raw streams
+
+
+def tell_fetched(
+    context: Context, house: House, fetched: Fetched, asked: Collection[str] = ()
+) -> None:
+    """Tell what came of fetching a source. ``asked`` are partitions that a person asked for."""
+    source = fetched.source
+    written = {f"{source.name}/{look.stream}": look.written for look in fetched.looks}
+    streams = [f"{source.name}/{stream.name}" for stream in source.api]
+    tell_streams(context, house, streams, written, dict.fromkeys(written, asked))
+    known = told.recall(house.home)
+    looks = {name: house.clock().isoformat() for name in fetched.looked_at}
+    told.remember(house.home, replace(known, looks={**known.looks, **looks}))
+    for look in fetched.looks:
+        context.log.info(
+            f"{source.name}.{look.stream}: {look.records} records, "
+            f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
+        )
+        for said in look.notes:
+            context.log.warning(f"{source.name}.{look.stream}: {said}")
+    for said in fetched.needs_a_person:
+        # it waits for the person, who is told once: no run needs to be red
+        context.log.warning(f"Action required. {said}")
+
+
+def tell_taken(context: Context, house: House, taken: Taken) -> None:
+    """Tell what came of taking the inbox."""
+    _log_lines(context, [receipt_line(each) for each in taken.receipts])
+    _log_lines(context, map(str, taken.left))
+    for note in taken.notes:
+        context.log.warning(note)
+    tell_streams(context, house, dropped_streams(house), taken.written, {}, taken.receipts)
+
+
+def tell_restored(context: Context, house: House, restored: Restored) -> None:
+    """Tell what reading originals again changed."""
+    for note in restored.notes:
+        context.log.warning(note)
+    for each in restored.read:
+        changed = sum(map(len, each.changed.values()))
+        context.log.info(
+            f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
+            f"{each.why}; {changed} partitions changed"
+        )
+    tell_streams(context, house, dropped_streams(house), {}, {})
+
+
+def dropped_streams(house: House) -> list[str]:
+    """The streams that dropped files feed."""
+    return [
+        f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
+    ]
+
+
+def tell_streams(
+    context: Context,
+    house: House,
+    names: Collection[str],
+    written: Mapping[str, Sequence[Written]],
+    asked: Mapping[str, Collection[str]],
+    receipts: Sequence[inbox.Receipt] = (),
+) -> None:
+    """Tell what the lake holds of these streams; ``written`` is what was done to it just now, and
+    ``receipts`` are those of the files that were taken.
+
+    The newest partition that was written is told in any case: "we looked, and nothing is new" is
+    what makes a source fresh.
+    """
+    found: dict[str, dict[str, Version]] = {}
+    for source in house.sources:
+        for stream in source.streams:
+            name = f"{source.name}/{stream.name}"
+            if name in names:
+                try:
+                    versions = lake_of(house.home, source.name, stream).versions()
+                except DamagedPartition:
+                    continue  # the board and the reconcile say so, and what to do
+                found[name] = {each.isoformat(): version for each, version in versions.items()}
+    done = {(name, each.partition.isoformat()): each for name, w in written.items() for each in w}
+    newest = {
+        name: max(each.partition for each in partitions).isoformat()
+        for name, partitions in written.items()
+        if partitions
+    }
+
+    def describe(name: str, partition: str) -> Metadata:
+        metadata: Metadata = {
+            "dagster/partition_row_count": dg.MetadataValue.int(found[name][partition].rows)
+        }
+        if each := done.get((name, partition)):
+            metadata["rows new"] = dg.MetadataValue.int(each.new)
+            metadata["rows changed"] = dg.MetadataValue.int(each.altered)
+            metadata["rows vanished"] = dg.MetadataValue.int(each.vanished)
+        if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
+            metadata["receipts"] = dg.MetadataValue.table(rows_of)
+        return metadata
+
+    also = {name: set(partitions) for name, partitions in asked.items()}
+    for name, partition in newest.items():
+        also.setdefault(name, set()).add(partition)
+    contents = {
+        name: {each: version.digest for each, version in versions.items()}
+        for name, versions in found.items()
+    }
+    log_contents(context, house, contents, describe, also)
+
+
+def _log_lines(context: Context, lines: Iterable[str]) -> None:
+    """Many lines a message: each message is a row of Dagster's storage and is stored by itself."""
+    remaining = iter(lines)
+    while some := list(islice(remaining, LINES_A_MESSAGE)):
+        context.log.info("\n".join(some))
+
+
+def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:
+    """What each file did to one stream, a row a file."""
+    return [
+        dg.TableRecord(
+            {
+                "file": shown(receipt.file),
+                "new": each.new,
+                "changed": each.altered,
+                "vanished": each.vanished,
+                "unchanged": each.unchanged,
+                "unreadable in the file": receipt.unreadable,
+                "from": each.first_month or "",
+                "to": each.last_month or "",
+                "columns unknown": shown(", ".join(each.columns_unknown)),
+                "columns gone": shown(", ".join(each.columns_gone)),
+            }
+        )
+        for receipt in receipts[-RECEIPTS_TOLD:]
+        for each in receipt.streams
+        if f"{receipt.source}/{each.stream}" == name
+    ]
+
+
+def receipt_line(receipt: inbox.Receipt) -> str:
+    """A receipt in one line, for the log of the run."""
+    if receipt.problem:
+        return shown(f"{receipt.file}: set aside. {receipt.problem}")
+    counts = ", ".join(
+        f"{each.stream} {each.new} new {each.altered} changed {each.vanished} vanished "
+        f"{each.unchanged} unchanged"
+        for each in receipt.streams
+    )
+    kind = f"{receipt.source} {receipt.drop}"
+    also = [f"also claimed by {each}" for each in receipt.also_claimed]
+    odd = [receipt.warning or ""]
+    for each in receipt.streams:
+        for words, names in (("new", each.columns_unknown), ("gone", each.columns_gone)):
+            odd += [f"{each.stream} columns {words}: {', '.join(names)}"] if names else []
+    unreadable = f"{receipt.unreadable} unreadable"
+    line = "; ".join(filter(None, [kind, counts, unreadable, *also, *odd]))
+    return shown(f"{receipt.file}: {line}", 4_000)
+
+
+# --------------------------------------------------------------------------------- derived tables
+
+
+def tell_work(
+    context: Context,
+    house: House,
+    work: Work,
+    asked: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Tell what every derived partition holds for readers, and what the tests found: of a table
+    that failed, what was told before."""
+    for note in work.notes:
+        context.log.warning(note)
+    stamp = integrity.stamp_of(house.home.published)
+    with store.reading(house) as opened:
+        kept = store.read_kept(opened)
+
+    def describe(table: str, partition: str) -> Metadata:
+        built = kept[table][partition]
+        count = dg.MetadataValue.int(built.rows)
+        return {
+            "dagster/row_count" if partition == WHOLE else "dagster/partition_row_count": count,
+            "inputs": dg.MetadataValue.md(_inputs_table(built)),
+        }
+
+    # what readers have of a table that failed is no answer to who asked for a new build of it
+    failed = {each.name for each in work.built if each.failure}
+    log_contents(
+        context,
+        house,
+        {name: {p: each.digest for p, each in parts.items()} for name, parts in kept.items()},
+        describe,
+        {name: parts for name, parts in (asked or {}).items() if name not in failed},
+    )
+    told.remember(house.home, replace(told.recall(house.home), published=stamp))
+    for built in work.built:
+        context.log.info(_said(built))
+    for each in work.tested:
+        # taken at run time, though the annotation leaves it out
+        context.log_event(_test(each))  # type: ignore[arg-type]
+
+
+def _inputs_table(built: store.Kept) -> str:
+    """Why it was built: which input partitions changed, with their digests before and now, and
+    which inputs did not."""
+    rows: list[tuple[str, str, str, str]] = []
+    same: list[str] = []
+    for name, now in sorted(built.inputs.items()):
+        before = built.previous_inputs.get(name, "")
+        if before == now:
+            same.append(name)
+        elif name in built.read and name in built.previous_read:
+            old, new = built.previous_read[name], built.read[name]
+            rows += [
+                (name, each, old.get(each, "not there"), new.get(each, "not there"))
+                for each in sorted(old.keys() | new.keys())
+                if old.get(each) != new.get(each)
+            ]
+        else:
+            rows.append((name, "all that it reads", before or "never read", now))
+    lines = ["| input | partition | content before | content now |", "| --- | --- | --- | --- |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows[:MOST_PARTITIONS_SHOWN]]
+    if len(rows) > MOST_PARTITIONS_SHOWN:
+        lines.append(f"| and {len(rows) - MOST_PARTITIONS_SHOWN} more | | | |")
+    changed = "\n".join(lines) if rows else "No input changed: its code did, or a person asked."
+    return f"{changed}\n\nUnchanged: {', '.join(same)}" if same else changed
+
+
+def _said(built: BuiltTable) -> str:
+    """What became of a table, in a line for the log of the run."""
+    if built.failure:
+        return f"{built.name}: {built.failure}"
+    why = ", ".join(sorted(built.reasons))
+    same = built.partitions - built.changed
+    stops = f"; {same} came out as before, so what reads only those is left alone" if same else ""
+    return (
+        f"{built.name}: {built.partitions} partitions built ({why}), {built.changed} changed{stops}"
+    )
+
+
+def _test(tested: Tested) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(tested.table.split("/")),
+        check_name=tested.name,
+        passed=tested.passed,
+        severity=dg.AssetCheckSeverity.WARN if tested.only_warns else dg.AssetCheckSeverity.ERROR,
+        metadata={"found": dg.MetadataValue.text(tested.message or "no row breaks the rule")},
+    )
+
+
+def raise_failures(failures: Sequence[str]) -> None:
+    """End the run as failed when anything failed, with a sentence for each."""
+    if failures:
+        raise dg.Failure(" ".join(failures), allow_retries=False)
+
+
+# ----------------------------------------------------------------------- outputs, board, checks
+
+
+def tell_report(context: Context, written: WrittenReport) -> None:
+    """Tell that the report of a day was written."""
+    context.log_event(
+        materialization(
+            REPORT,
+            None,
+            written.digest,
+            {
+                "file": dg.MetadataValue.path(written.path),
+                "size": dg.MetadataValue.int(written.size),
+                "day": dg.MetadataValue.text(written.day.isoformat()),
+            },
+        )
+    )
+
+
+def tell_board(context: Context, board: Sequence[StreamState]) -> None:
+    """Tell how every stream stands."""
+    states = [line.state for line in board]
+    markdown = board_markdown(board)
+    context.log_event(
+        materialization(
+            BOARD,
+            None,
+            hashlib.sha256(markdown.encode()).hexdigest(),
+            {
+                "board": dg.MetadataValue.md(markdown),
+                **{str(state): dg.MetadataValue.int(states.count(state)) for state in State},
+            },
+        )
+    )
+
+
+def check_result(check: StreamCheck) -> dg.AssetCheckResult:
+    """A check as Dagster takes it from the op of the checks."""
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(check.stream.split("/")),
+        check_name=CHECK,
+        passed=check.passed,
+        severity=_severity(check),
+        description=check.description,
+        metadata=_facts(check),
+    )
+
+
+def tell_checks(context: Context, house: House, checks: Sequence[StreamCheck]) -> None:
+    """Tell those checks that say something else than when they were told last."""
+    known = told.recall(house.home)
+    for check in checks:
+        if known.checks.get(check.stream) != check.digest:
+            context.log_event(
+                dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                    asset_key=dg.AssetKey(check.stream.split("/")),
+                    check_name=CHECK,
+                    passed=check.passed,
+                    severity=_severity(check),
+                    description=check.description,
+                    metadata=_facts(check),
+                )
+            )
+    note_checks(house, checks)
+
+
+def note_checks(house: House, checks: Sequence[StreamCheck]) -> None:
+    """Remember which checks were told."""
+    known = told.recall(house.home)
+    digests = {check.stream: check.digest for check in checks}
+    told.remember(house.home, replace(known, checks={**known.checks, **digests}))
+
+
+def _severity(check: StreamCheck) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.WARN if check.only_warns else dg.AssetCheckSeverity.ERROR
+
+
+def _facts(check: StreamCheck) -> dict[str, dg.MetadataValue]:
+    return {
+        name: dg.MetadataValue.timestamp(fact)
+        if hasattr(fact, "timestamp")
+        else dg.MetadataValue.float(fact)
+        if isinstance(fact, float)
+        else dg.MetadataValue.int(fact)
+        if isinstance(fact, int)
+        else dg.MetadataValue.text(fact)
+        for name, fact in check.facts.items()
+    }

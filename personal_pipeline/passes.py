@@ -1,0 +1,363 @@
+"""A pass over the house, step by step: fetch what is due, take the inbox, build what is stale,
+write the report, check every stream.
+
+Each step is a plain function over a house that returns what it did. The command line runs all of
+them here; a run of Dagster runs the ones that it is for. Nothing here knows Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from threading import Thread
+
+from personal_pipeline import told
+from personal_pipeline.board import StreamState, board_of
+from personal_pipeline.checks import FilesCheck, StreamCheck, check_files, check_streams
+from personal_pipeline.house import House
+from personal_pipeline.ingest import adding, fetch, inbox
+from personal_pipeline.ingest.again import ReadAgain, read_outdated_again
+from personal_pipeline.ingest.contract import Progress, Source, Window
+from personal_pipeline.ingest.fetch import Pulled
+from personal_pipeline.ingest.http import NEEDS_A_PERSON
+from personal_pipeline.ingest.lake import Written
+from personal_pipeline.ingest.opening import complete_sidecars, opened
+from personal_pipeline.ingest.unfinished import Left
+from personal_pipeline.outputs.morning import WrittenReport, is_current, write_morning_report
+from personal_pipeline.troubles import sentence_of
+from personal_pipeline.warehouse import dbt_host, integrity, store
+from personal_pipeline.warehouse.build import Lake, Work, read_lake, reconcile
+from personal_pipeline.warehouse.left_out import count_left_out
+from personal_pipeline.warehouse.mending import mend_dropped
+
+# -------------------------------------------------------------------------------------- fetching
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What fetching one source brought, a look per stream. ``broken`` is the sentence for what
+    ended it before it could say of which stream."""
+
+    source: Source
+    looks: Sequence[Pulled] = ()
+    broken: str | None = None
+
+    @property
+    def failures(self) -> list[str]:
+        """What went wrong that another look may mend, a sentence each."""
+        broken = [f"{self.source.title}: {self.broken}"] if self.broken else []
+        failed = (look.failure for look in self.looks if look.failure)
+        mended = (str(each) for each in failed if each.failure not in NEEDS_A_PERSON)
+        return list(dict.fromkeys([*broken, *mended]))
+
+    @property
+    def needs_a_person(self) -> list[str]:
+        """What the service refuses until the person has done something there, a sentence each."""
+        failed = (look.failure for look in self.looks if look.failure)
+        return list(dict.fromkeys(str(e) for e in failed if e.failure in NEEDS_A_PERSON))
+
+    @property
+    def looked_at(self) -> list[str]:
+        """The streams (``source/stream``) at which a look succeeded."""
+        return [f"{each.source}/{each.stream}" for each in self.looks if not each.failure]
+
+
+def fetch_source(
+    house: House,
+    source: Source,
+    streams: Collection[str] | None = None,
+    *,
+    window: Window | None = None,
+    beginning: date | None = None,
+    accept: bool = False,
+    progress: Progress | None = None,
+) -> Fetched:
+    """Fetch a connected source: what is due of these streams (None: of all), or just ``window``.
+
+    ``beginning`` is the first day that the person wants; ``accept`` takes an answer also when it
+    makes most rows vanish. Raises ``Busy`` when another process has the source, and ``OSError``
+    when the disk is full.
+    """
+    looks = fetch.pull_source(
+        house.home,
+        house.settings,
+        source,
+        {stream.name for stream in source.api} if streams is None else streams,
+        clock=house.clock,
+        beginning=beginning,
+        window=window,
+        progress=progress,
+        accept=accept,
+    )
+    return Fetched(source, looks)
+
+
+def fetch_sources(
+    house: House,
+    sources: Iterable[Source],
+    *,
+    beginning: date | None = None,
+    accept: str | None = None,
+    progress: Progress | None = None,
+) -> list[Fetched]:
+    """Fetch sources side by side, a thread each: one that stalls costs its own time budget and
+    delays no other, and one that breaks is a failure of its own. ``accept`` names one of them."""
+    done: dict[str, Fetched] = {}
+
+    def work(source: Source) -> None:
+        try:
+            done[source.name] = fetch_source(
+                house,
+                source,
+                beginning=beginning,
+                accept=source.name == accept,
+                progress=progress,
+            )
+            if any(look.changed for look in done[source.name].looks):
+                # tables will be built: let dbt be imported while the others are fetched
+                dbt_host.warm()
+        except Exception as error:  # the pass goes on without this source
+            done[source.name] = Fetched(source, broken=sentence_of(error, house.home.root))
+
+    chosen = list(sources)
+    # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
+    threads = [Thread(target=work, args=(source,), daemon=True) for source in chosen]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [done[source.name] for source in chosen]
+
+
+# ------------------------------------------------------------------------------- taking the inbox
+
+
+@dataclass(slots=True)
+class Taken:
+    """What taking the inbox did: a receipt per file, the files that stay there, and by stream
+    (``source/stream``) the partitions that were written. ``broken`` ended it early."""
+
+    receipts: list[inbox.Receipt] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+    written: dict[str, list[Written]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    broken: str | None = None
+
+    @property
+    def failures(self) -> list[str]:
+        """What a person should look at, a sentence each."""
+        troubles = [str(each) for each in self.left if each.trouble]
+        return [*troubles, *([self.broken] if self.broken else [])]
+
+    @property
+    def waits(self) -> list[str]:
+        """The files that are still being written, a sentence each."""
+        return [str(each) for each in self.left if not each.trouble]
+
+
+def take_inbox(
+    house: House,
+    files: Collection[str] | None = None,
+    *,
+    publish: bool = True,
+    progress: Progress | None = None,
+) -> Taken:
+    """Take what waits in the inbox, or what waits there under these names.
+
+    ``publish`` shows readers the receipts at once; building tables next publishes them anyway.
+    """
+    taken = Taken()
+    if not publish:
+        dbt_host.warm()
+    try:
+        # a damaged partition stands in the way of the files that are to go into it
+        taken.notes += mend_dropped(house)
+        for each in adding.taken(house.home, house.sources, house.clock, files, progress):
+            if isinstance(each, Left):
+                taken.left.append(each)
+                continue
+            for file in each.everything():
+                taken.receipts.append(file.receipt)
+                for (source, stream), partitions in file.written.items():
+                    taken.written.setdefault(f"{source}/{stream}", []).extend(partitions)
+    except Exception as error:  # what was taken before it was taken
+        taken.broken = sentence_of(error, house.home.root)
+    if publish and taken.receipts:
+        store.publish_receipts(house.home)
+    return taken
+
+
+# ----------------------------------------------------------------------------- building, reporting
+
+
+@dataclass(slots=True)
+class Restored:
+    """What reading originals again did, so that the lake shows all that the archive has."""
+
+    read: list[ReadAgain] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    broken: str | None = None
+
+    @property
+    def failures(self) -> list[str]:
+        """What could not be read again, a sentence each."""
+        problems = [each for read in self.read for each in read.problems]
+        return [*problems, *([self.broken] if self.broken else [])]
+
+
+def restore_lake(house: House, *, progress: Progress | None = None) -> Restored:
+    """Let the lake of dropped files show all that the archive has, as today's readers read it."""
+    done = Restored()
+    try:
+        done.notes += mend_dropped(house)
+        done.notes += opened(house.home, house.sources)
+        done.notes += complete_sidecars(house.home, house.sources)
+        done.read += read_outdated_again(house.home, house.sources, progress, now=house.clock())
+    except Exception as error:  # the tables are built from the lake as it is
+        done.broken = sentence_of(error, house.home.root)
+    return done
+
+
+def build_tables(house: House, *, retry: bool = False, again: bool = False) -> Work:
+    """Build what is stale. ``retry`` tries what failed twice and waits; ``again`` tries what fails
+    once more at once, for a run that nobody follows up. Raises as ``reconcile`` does."""
+    work = reconcile(house, retry=retry)
+    if again and any(each.failure and not each.waits for each in work.built):
+        second = reconcile(house)
+        tried = {each.name for each in second.built}
+        work.built = [each for each in work.built if each.name not in tried]
+        work.add(second)
+    if work.lake and work.built:
+        with store.reading(house) as opened:
+            count_left_out(house, store.read_kept(opened), work.lake)
+    return work
+
+
+def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | None:
+    """Write the report of the day, unless the one that is there says the same."""
+    return None if is_current(house, board) else write_morning_report(house, board)
+
+
+# ---------------------------------------------------------------------------------- all of it
+
+
+@dataclass(slots=True)
+class Passed:
+    """What a pass did, step by step."""
+
+    fetched: list[Fetched] = field(default_factory=list)
+    taken: Taken = field(default_factory=Taken)
+    restored: Restored = field(default_factory=Restored)
+    work: Work = field(default_factory=Work)
+    broken: str | None = None
+    """What ended the building of tables."""
+    report: WrittenReport | None = None
+    board: Sequence[StreamState] = ()
+    checks: Sequence[StreamCheck] = ()
+    files: FilesCheck | None = None
+    lake: Lake | None = None
+    notes: list[str] = field(default_factory=list)
+    """What a person should know, a sentence each."""
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that went wrong, a sentence each."""
+        found: list[str] = []
+        for each in self.fetched:
+            # whoever runs this by hand wants to hear of what needs a person, too
+            found += [*each.failures, *each.needs_a_person]
+        found += self.taken.failures
+        found += self.restored.failures
+        found += self.table_failures
+        return list(dict.fromkeys(found))
+
+    @property
+    def table_failures(self) -> list[str]:
+        """What could not be built, a sentence each."""
+        failed = [f"{each.name}: {each.failure}" for each in self.work.built if each.failure]
+        return [*failed, *([self.broken] if self.broken else [])]
+
+    @property
+    def all_notes(self) -> list[str]:
+        """The notes of all steps."""
+        steps = (self.notes, self.taken.notes, self.restored.notes, self.work.notes)
+        return list(dict.fromkeys(note for notes in steps for note in notes))
+
+
+def run_pass(
+    house: House,
+    *,
+    only: Sequence[Source] | None = None,
+    retry: bool = False,
+    beginning: date | None = None,
+    accept: str | None = None,
+    progress: Progress | None = None,
+) -> Passed:
+    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone; ``retry`` also builds
+    what failed twice and waits; ``beginning`` and ``accept`` are those of ``fetch_sources``."""
+    home = house.home
+    passed = Passed()
+    passed.notes += opened(home, house.sources)
+    chosen = [source for source in only or house.sources if house.connected(source)]
+    passed.fetched = fetch_sources(
+        house, chosen, beginning=beginning, accept=accept, progress=progress
+    )
+    if only is None and (inbox.waiting(home) or inbox.oddities(home)):
+        passed.taken = take_inbox(house, publish=False, progress=progress)
+    finish_pass(house, passed, retry=retry, progress=progress)
+    return passed
+
+
+def finish_pass(
+    house: House, passed: Passed, *, retry: bool = False, progress: Progress | None = None
+) -> None:
+    """The second half of a pass, after whatever brought data: build, report, check. What it did is
+    added to ``passed``; a step that fails does not keep the next from its work."""
+    passed.restored = restore_lake(house, progress=progress)
+    try:
+        passed.work = build_tables(house, retry=retry)
+    except Exception as error:  # the report still tells how things are
+        passed.broken = sentence_of(error, house.home.root)
+    passed.lake = passed.work.lake or read_lake(house)
+    passed.board = board_of(house)
+    try:
+        passed.report = write_report(house, passed.board)
+    except Exception as error:
+        passed.broken = passed.broken or sentence_of(error, house.home.root)
+    passed.files = check_files(house)
+    passed.checks = check_streams(house, passed.board)
+
+
+# ------------------------------------------------------------------------------ telling Dagster
+
+TELL_LOOK_AFTER = timedelta(hours=6)
+"""A look that found nothing is told when the last one that was told is older than this: often
+enough for the freshness of a source in the UI, which is counted in days."""
+
+
+def is_news(house: House, passed: Passed) -> bool:
+    """Whether a pass found, did or failed at anything that Dagster was not told."""
+    known = told.recall(house.home)
+    if passed.report or passed.taken.receipts or passed.restored.read or passed.failures:
+        return True
+    if known.failed or known.published != integrity.stamp_of(house.home.published):
+        return True
+    lake = passed.lake or Lake({}, {})
+    return (
+        any(
+            known.contents.get(name) != told.digest_of_partitions(partitions)
+            for name, partitions in lake.versions.items()
+            if name not in lake.damaged
+        )
+        or any(known.checks.get(check.stream) != check.digest for check in passed.checks)
+        or any(
+            _is_old(known.looks.get(name), house)
+            for each in passed.fetched
+            for name in each.looked_at
+        )
+    )
+
+
+def _is_old(instant: str | None, house: House) -> bool:
+    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_LOOK_AFTER

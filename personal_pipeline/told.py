@@ -1,0 +1,59 @@
+"""What Dagster was told last. Whoever has nothing new to tell need not ask it, nor even import it.
+
+The file lies beside Dagster's own, so that it goes when they are deleted, and all is told again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from personal_pipeline.home import Home, write_atomically
+
+FILE = "told.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Digests by name, of what was told when the telling was last complete."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+    """Of the partitions of each table, raw and derived."""
+    checks: dict[str, str] = field(default_factory=dict)
+    """Of each check."""
+    looks: dict[str, str] = field(default_factory=dict)
+    """Of each fetched stream the instant of the look, ISO 8601 UTC."""
+    published: list[int] | None = None
+    """Identifies the copy of the tables that was told of."""
+    failed: bool = False
+    """Whether the last pass that was told had failures."""
+
+
+def recall(home: Home) -> Told:
+    """What was told; nothing when that cannot be read."""
+    try:
+        kept = json.loads(_path(home).read_bytes())
+        told = Told(**{each.name: kept[each.name] for each in fields(Told)})
+        for named in (told.contents, told.checks, told.looks):
+            named.items()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return Told()
+    return told
+
+
+def remember(home: Home, told: Told) -> None:
+    """Replace what was told."""
+    if told != recall(home):
+        write_atomically(_path(home), json.dumps(asdict(told), indent=1).encode())
+
+
+def _path(home: Home) -> Path:
+    return home.dagster / FILE
+
+
+def digest_of_partitions(partitions: Mapping[str, str]) -> str:
+    """One digest for the content digests of all partitions of a table."""
+    return hashlib.sha256(json.dumps(partitions, sort_keys=True).encode()).hexdigest()[:16]
