@@ -106,6 +106,7 @@ def _files(name: str, sample: Sample) -> dict[str, str]:
         "sample": sample,
         "extension": _EXTENSIONS[sample.format],
         "moment": _moment(sample.time) if sample.time else "",
+        "example": _invented_value(sample.time, 1, as_text=True) if sample.time else "",
         "expected": _expected(sample),
         "type_of": _TYPES,
         "sql_of": _sql,
@@ -151,7 +152,9 @@ def _format(paths: Sequence[Path]) -> None:
     ruff = shutil.which("ruff", path=Path(sys.executable).parent) or shutil.which("ruff")
     if ruff:
         for arguments in (["check", "--fix"], ["format"]):
-            subprocess.run([ruff, *arguments, "--quiet", *map(str, paths)], check=False)
+            subprocess.run(
+                [ruff, *arguments, "--no-cache", "--quiet", *map(str, paths)], check=False
+            )
 
 
 def _guesses(sample: Sample, path: Path) -> tuple[str, ...]:
