@@ -160,7 +160,7 @@ assert len(checks) > 5
 for check in checks:
     check(manifest)
 """
-"""What the tests of the SQL project demand of every source, but for what needs every table built."""
+"""What the tests of the SQL project demand of every source, without what needs all tables built."""
 
 
 @dataclass(frozen=True)
