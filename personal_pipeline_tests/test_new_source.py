@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from personal_pipeline.scaffold import Refused, new_source
+from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable
+from personal_pipeline.ingest.delimited import DELIMITERS
+from personal_pipeline.scaffold import Refused, new_source, source_files
 from personal_pipeline.scaffold.sample import NoSample, Sample, read_sample
 from personal_pipeline_tests.invented_house import query
 
@@ -138,6 +146,71 @@ def test_a_file_of_which_nothing_can_be_guessed(
     path.write_bytes(content)
     with pytest.raises(NoSample, match=sentence):
         read_sample(path)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=9) | (
+    st.sampled_from(
+        ["id", "date", "select", "month", "it's", "/a", "$b", "<<c>>", "<% if %>", "None"]
+    )
+)
+VALUES = st.text(max_size=6) | st.sampled_from(
+    [
+        "1",
+        "2.5",
+        "1,5",
+        "007",
+        "true",
+        "2026-01-02",
+        "2026-01-02T03:04:05Z",
+        "03.04.2026",
+        "5 Mar 2026",
+    ]
+)
+OBJECTS = st.dictionaries(
+    NAMES, VALUES | st.none() | st.integers(0, 10**13) | st.dictionaries(NAMES, VALUES, max_size=2)
+)
+
+
+@st.composite
+def samples(draw: st.DrawFn) -> bytes:
+    """Samples in each format, with names and values of any kind."""
+    if draw(st.booleans()):
+        records = draw(st.lists(OBJECTS, min_size=1, max_size=3))
+        end = draw(st.sampled_from(["", "\n"]))
+        return (
+            "".join(json.dumps(each) + end for each in records) if end else json.dumps(records)
+        ).encode()
+    width = draw(st.integers(2, 4))
+    text = io.StringIO()
+    table = csv.writer(text, delimiter=draw(st.sampled_from(DELIMITERS)))
+    table.writerow(draw(st.lists(NAMES, min_size=width, max_size=width)))
+    row = st.lists(VALUES, min_size=width, max_size=width)
+    table.writerows(draw(st.lists(row, min_size=1, max_size=3)))
+    return text.getvalue().encode(draw(st.sampled_from(["utf-8-sig", "utf-16"])))
+
+
+@given(samples())
+def test_whatever_the_sample_the_module_reads_it_and_the_invented_file(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample"
+        path.write_bytes(content)
+        try:
+            sample = read_sample(path)
+        except NoSample:
+            return
+        files = source_files("thing", sample)
+        module: dict[str, Any] = {}
+        exec(files["personal_pipeline/sources/thing.py"], module)
+        compile(files["personal_pipeline_tests/sources/test_thing.py"], "test", "exec")
+        invented = next(text for name, text in files.items() if "_samples/" in name)
+        file = DropFile(path, path.name, datetime(2026, 4, 2, tzinfo=UTC))
+        assert module["recognise"](file)
+        keys = [each.key for each in module["read"](file) if isinstance(each, DropRow)]
+        assert len(set(keys)) == len(keys)
+        path.write_bytes(invented.encode(sample.encoding))
+        assert module["recognise"](file)
+        kinds = [type(each) for each in module["read"](file)]
+        assert kinds == [DropRow, DropRow, DropRow, Unreadable]
 
 
 # ------------------------------------------------------------------------ in a copy of the checkout

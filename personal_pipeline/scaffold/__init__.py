@@ -64,7 +64,7 @@ def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Writt
             "and underscores, a letter first, and no word of Python."
         )
     sample = read_sample(sample_path)
-    files = {checkout / path: text for path, text in _files(name, sample).items()}
+    files = {checkout / path: text for path, text in source_files(name, sample).items()}
     there = [path for path in files if path.exists()]
     # a source may be a folder
     there += [path for path in (listing.with_name(name),) if path.exists()]
@@ -80,7 +80,7 @@ def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Writt
     return Written((*files, listing), guesses)
 
 
-def _files(name: str, sample: Sample) -> dict[str, str]:
+def source_files(name: str, sample: Sample) -> dict[str, str]:
     """What is written, by its path in the checkout."""
     environment = Environment(
         loader=PackageLoader("personal_pipeline.scaffold"),
