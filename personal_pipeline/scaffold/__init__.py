@@ -160,7 +160,9 @@ def _format(paths: Sequence[Path]) -> None:
 def _guesses(sample: Sample, path: Path) -> tuple[str, ...]:
     shape = f"{sample.format}, {sample.encoding}"
     if sample.format == "csv":
-        shape += ", cells parted by " + {"\t": "tabs"}.get(sample.delimiter, sample.delimiter)
+        shape += ", cells parted by " + {"\t": "tabs"}.get(
+            sample.delimiter, f'"{sample.delimiter}"'
+        )
     if sample.path:
         shape += f", the list at {'.'.join(sample.path)}"
     time = sample.time
