@@ -802,6 +802,43 @@ def _own_name() -> str:
     return sys.argv[0] if ".venv" in sys.argv[0] else "personal-pipeline"
 
 
+# --------------------------------------------------------------------------------- new-source
+
+
+@main.command("new-source", short_help="Write the code of a source from a sample of its file.")
+@click.argument("name")
+@click.option(
+    "--from",
+    "sample",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file such as will be dropped: CSV, JSON or JSON lines.",
+)
+def new_source(name: str, sample: Path) -> None:
+    """Write module, table, descriptions, page and test of a source NAME into the checkout.
+
+    They pass as they are, and are then edited. Of the sample they hold names and types and no
+    value. Nothing that is there already is overwritten.
+    """
+    from personal_pipeline import scaffold
+    from personal_pipeline.scaffold.sample import NoSample
+
+    try:
+        written = scaffold.new_source(name, sample)
+    except (scaffold.Refused, NoSample) as refusal:
+        raise click.ClickException(f"{sample.name}: {refusal}") from None
+    for sentence in written.guesses:
+        CONSOLE.print(escape(sentence), soft_wrap=True)
+    CONSOLE.print("\nWritten, to be edited:")
+    for path in written.files:
+        CONSOLE.print(f"  {escape(str(path.relative_to(scaffold.CHECKOUT)))}", soft_wrap=True)
+    CONSOLE.print(
+        f"\nTry it: pytest personal_pipeline_tests/sources/test_{name}.py, then "
+        f"{escape(_own_name())} add {escape(str(sample))} and refresh.",
+        soft_wrap=True,
+    )
+
+
 # ------------------------------------------------------------------------------------- doctor
 
 

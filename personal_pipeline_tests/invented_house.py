@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
-from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.demo.services import Served, serve
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
@@ -55,7 +55,7 @@ class Services:
     """The invented services. ``asked`` holds every request, oldest first."""
 
     life: Life
-    behind: Addresses
+    behind: Served
     server: Loopback
     instead: Instead | None = None
 
@@ -81,7 +81,10 @@ class Services:
                 for each in Settings.model_fields.values()
                 if each.alias and each.default is None
             }
-            | self.addresses().environment()
+            | {
+                name: value.replace(self.behind.base, self.server.base)
+                for name, value in self.behind.settings.items()
+            }
             | {
                 "PERSONAL_PIPELINE_HOME": str(home.root),
                 "PERSONAL_PIPELINE_START": START.isoformat(),
@@ -90,7 +93,6 @@ class Services:
                 "PERSONAL_PIPELINE_CURRENCY": "usd",
                 "PERSONAL_PIPELINE_ALERTS": "",
                 "PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS": "60",
-                "KIT_REQUESTS_PER_MINUTE": "60000",
             }
             | {name: str(value) for name, value in more.items()}
         }
@@ -102,21 +104,6 @@ class Services:
         settings = Settings(_env_file=None, **self.environment(home, **more))  # type: ignore[arg-type]
         return House(settings, home, sources, clock=lambda: now)
 
-    def addresses(self) -> Addresses:
-        """The services behind the server of the test."""
-        base = self.behind.stripe_api_base
-        return replace(
-            self.behind,
-            **{
-                name: address.replace(base, self.server.base)
-                for name, address in vars_of(self.behind).items()
-            },
-        )
-
-
-def vars_of(addresses: Addresses) -> dict[str, str]:
-    return {name: getattr(addresses, name) for name in addresses.__slots__}
-
 
 @contextmanager
 def invented_services(until: date = UNTIL) -> Iterator[Services]:
@@ -127,7 +114,7 @@ def invented_services(until: date = UNTIL) -> Iterator[Services]:
 
     def usual(request: Request) -> Answer:
         answer = session.get(
-            f"{behind.stripe_api_base}{request.path}",
+            f"{behind.base}{request.path}",
             params=request.query,
             headers={n: t for n, t in request.headers.items() if n not in _HOP_BY_HOP},
             allow_redirects=False,

@@ -396,15 +396,18 @@ def _any_key(instead: Instead, services: Services) -> Instead:
     def usual(request: Request) -> Answer:
         path, query = request.path, dict(request.query)
         if path.startswith("/feed/"):
-            path, query = urlsplit(known.medium_feed_url).path, {}
+            path, query = urlsplit(known.settings["MEDIUM_FEED_URL"]).path, {}
         if path.startswith("/sheet/"):
-            path, query = urlsplit(known.story_sheet_url).path, {"format": "csv", "gid": "0"}
-        key = known.kit_api_key if path.startswith("/v4/") else known.stripe_api_key
+            path, query = (
+                urlsplit(known.settings["STORY_SHEET_URL"]).path,
+                {"format": "csv", "gid": "0"},
+            )
+        key = known.settings["KIT_API_KEY" if path.startswith("/v4/") else "STRIPE_API_KEY"]
         headers = {"Authorization": f"Bearer {key}", "X-Kit-Api-Key": key}
         with requests.Session() as session:
             session.trust_env = False
             got = session.get(
-                f"{known.stripe_api_base}{path}",
+                f"{known.base}{path}",
                 params=query,
                 headers=headers,
                 allow_redirects=False,

@@ -208,8 +208,8 @@ def test_the_report_runs_nothing_of_what_others_wrote(tmp_path: Path) -> None:
         for n in range(3)
     ]
     tables = {
-        name: [{c: v for c, v in row.items() if f"{c} " in TABLES[name]} for row in rows]
-        for name in TABLES.keys() & {"stories", "top_stories", "story_stats_daily"}
+        name: [{c: v for c, v in row.items() if c in TABLES[name]} for row in rows]
+        for name in ("story_stats", "story_stats_daily")
     }
     spending = [
         {

@@ -7,7 +7,7 @@ is a refresh with settings that point to them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import invent
-from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.demo.services import serve
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.settings import Settings
@@ -24,18 +24,11 @@ from personal_pipeline.sources import SOURCES
 MARKER = ".invented"
 """The file by which a folder is known as a demo's."""
 
-REQUESTS_PER_MINUTE = 60_000
-"""A server of our own on loopback has no limit to respect."""
 
-
-def settings_for(addresses: Addresses, folder: Path) -> Settings:
-    """The settings of a person whose services are at these addresses. The person's own .env is
-    not read, so that a demo can never reach a real account."""
-    values: dict[str, Any] = {
-        **addresses.environment(),
-        "PERSONAL_PIPELINE_HOME": folder.resolve(),
-        "KIT_REQUESTS_PER_MINUTE": REQUESTS_PER_MINUTE,
-    }
+def settings_for(services: Mapping[str, str], folder: Path) -> Settings:
+    """The settings of a person who has these settings of services. The person's own .env is not
+    read, so that a demo can never reach a real account."""
+    values: dict[str, Any] = {**services, "PERSONAL_PIPELINE_HOME": folder.resolve()}
     return Settings(_env_file=None, **values)
 
 
@@ -62,8 +55,8 @@ def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
     """
     # told until the end of yesterday: what is later would lie in the future
     life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
-    with serve(life) as addresses:
-        settings = settings_for(addresses, folder)
+    with serve(life) as served:
+        settings = settings_for(served.settings, folder)
         home = Home.of(settings).ensure()
         (home.root / MARKER).touch()
         write_drops(life, home.inbox)

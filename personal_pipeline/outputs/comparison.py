@@ -1,4 +1,4 @@
-"""The day and the month against the one before and the one a year before.
+"""The line a day: the day and the month against the one before and the one a year before.
 
 A month that is not finished is compared with the same days of the other month, never with the
 whole of it. A sum is compared only when every day in it is known, because half a month against
@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from personal_pipeline.outputs.figures import Day
+from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import Number
+from personal_pipeline.outputs.standing import looked_until
+
+DAYS = query(__package__, "days")
+MEDIUM_CURRENCY = query(__package__, "medium_currency")
 
 Known: TypeAlias = Mapping[date, Number]
 """The days on which a figure is known, with its value."""
@@ -31,7 +34,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:
-    """A figure of the line a day. ``column`` is its field in ``Day``."""
+    """A figure of the line a day. ``column`` is that of ``days.sql``."""
 
     column: str
     title: str
@@ -149,17 +152,47 @@ class Comparison:
     """The 28 days up to ``as_of``, oldest first."""
 
 
-def known_days(days: Sequence[Day], measure: Measure, looked_until: date | None) -> Known:
-    """The days on which a measure is known.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """The line a day over all services: its rows, oldest first, and the days on which the figure of
+    each measure is known, by column. Currencies: what Medium pays in, and the main one of Stripe.
+    """
+
+    days: Sequence[Any]
+    known: Mapping[str, Known]
+    medium_currency: str
+    stripe_currency: str
+
+    def newest(self, column: str) -> date | None:
+        """The newest day on which a figure is known."""
+        return max(self.known[column], default=None)
+
+
+def line_a_day(figures: Figures) -> Line:
+    """The line a day for the report of a day."""
+    days = figures.rows(DAYS)
+    yesterday = figures.day - timedelta(days=1)
+    known = {
+        each.column: known_days(
+            days, each, looked_until(figures.board, each.source, each.events, yesterday)
+        )
+        for each in MEASURES
+    }
+    # Medium pays in US dollars; its statistics say so only where they hold earnings
+    medium = next((row.currency for row in figures.rows(MEDIUM_CURRENCY)), "usd")
+    stripe = next((row.currency for row in reversed(days) if row.currency), "usd")
+    return Line(days=days, known=known, medium_currency=medium, stripe_currency=stripe)
+
+
+def known_days(days: Sequence[Any], measure: Measure, looked_until: date | None) -> Known:
+    """The days on which a measure is known, of rows with a ``day`` and the measure's column.
 
     Counted events are known from the first of them to ``looked_until``, the last day that their
     stream was looked at (None: to the last event). Other figures are known where the table
     has a value.
     """
     values: dict[date, Number] = {
-        row.day: value
-        for row in days
-        if isinstance(value := getattr(row, measure.column), int | float | Decimal)
+        row.day: value for row in days if (value := getattr(row, measure.column)) is not None
     }
     if not measure.events:
         return values

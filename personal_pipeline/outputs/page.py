@@ -5,13 +5,23 @@ These are words and cells, ready to be shown; the template gives them their look
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from personal_pipeline.outputs.charts import Picture
-from personal_pipeline.outputs.formats import Change, plain_day, short_month
+from personal_pipeline.outputs.formats import (
+    Change,
+    Number,
+    plain_day,
+    relative_change,
+    short_month,
+)
+
+if TYPE_CHECKING:
+    from personal_pipeline.outputs.charts import Picture
+    from personal_pipeline.outputs.figures import Figures, Query
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
 
@@ -78,25 +88,58 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a section shows. ``as_of`` says how new its figures are; blocks that are None have
+    nothing to show."""
+
+    as_of: str
+    blocks: Iterable[Block | None]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """A part of the report with an anchor of its own. ``as_of`` says how new its figures are."""
+    """A part of the report. It owns its queries: the SQL files in its folder."""
 
     anchor: str
     title: str
-    as_of: str
-    notes: tuple[Note, ...]
-    blocks: tuple[Block, ...]
+    sources: tuple[str, ...]
+    """It is shown when one of them is connected."""
+    part: Callable[[Figures], Part | None]
+    """What it shows; None when it has nothing to say at all."""
+    also_of: tuple[str, ...] = ()
+    """Sources whose troubles it tells of, besides those of its own."""
 
 
-def columns(*headings: str, words: int = 1) -> tuple[Column, ...]:
-    """Headings of a table whose first columns, so many as ``words`` says, hold words."""
-    return tuple(Column(heading, place >= words) for place, heading in enumerate(headings))
+def table(
+    caption: str,
+    query: Query,
+    rows: Iterable[Any],
+    *columns: tuple[str, Callable[[Any], Cell | str]],
+    words: int = 1,
+    folded: bool = True,
+    cards: bool = False,
+) -> Table:
+    """A table of rows that a query gave. A column is its heading, and what of a row stands in it;
+    the first columns, so many as ``words`` says, hold words."""
+    shown = [[cell(each) for _, cell in columns] for each in rows]
+    return Table(
+        caption=caption,
+        columns=tuple(Column(name, place >= words) for place, (name, _) in enumerate(columns)),
+        rows=tuple(
+            tuple(Cell(text=cell) if isinstance(cell, str) else cell for cell in row)
+            for row in shown
+        ),
+        marts=query.marts,
+        folded=folded,
+        cards=cards,
+    )
 
 
-def cells(*texts: str) -> tuple[Cell, ...]:
-    """A row of plain texts."""
-    return tuple(Cell(text=text) for text in texts)
+def change_cell(now: Number | None, before: Number | None, more_is_better: bool | None) -> Cell:
+    """How a figure moved, in percent."""
+    change = relative_change(now, before)
+    return Cell(move=Move(change, tone_of(change, more_is_better)))
 
 
 def title_cell(title: str, url: str | None, badge: str = "") -> Cell:

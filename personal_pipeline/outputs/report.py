@@ -7,9 +7,9 @@ on paper. The report of a day tells of the days before it; yesterday is the newe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,17 +20,9 @@ from personal_pipeline.board import StreamState
 from personal_pipeline.freshness import State
 from personal_pipeline.home import write_atomically
 from personal_pipeline.outputs.board import newest_words
-from personal_pipeline.outputs.comparison import MEASURES, Known, known_days
-from personal_pipeline.outputs.figures import Figures, read_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
-from personal_pipeline.outputs.page import Section
-from personal_pipeline.outputs.sections.body import BODY_SOURCES, body_section
-from personal_pipeline.outputs.sections.money import money_section
-from personal_pipeline.outputs.sections.overview import Money, overview
-from personal_pipeline.outputs.sections.revenue import revenue_section
-from personal_pipeline.outputs.sections.stories import stories_section
-from personal_pipeline.outputs.sections.subscribers import subscribers_section
-from personal_pipeline.outputs.standing import in_use, is_connected, looked_until, words
+from personal_pipeline.outputs.page import Block, Note
+from personal_pipeline.outputs.standing import in_use, notes_about, words
 from personal_pipeline.shown import shown_lines
 
 LATEST = "latest.html"
@@ -61,6 +53,17 @@ class _SourceState:
     """What to do, once for all streams that say the same."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """A section as the template shows it."""
+
+    anchor: str
+    title: str
+    as_of: str
+    notes: Sequence[Note]
+    blocks: Sequence[Block]
+
+
 def build_report(
     database: Path, day: date, board: Sequence[StreamState], *, built_at: datetime
 ) -> str:
@@ -70,16 +73,24 @@ def build_report(
     missing, and so may any mart in it. ``board`` says which sources there are: figures of a source
     that is not connected are left out. ``built_at`` needs a time zone.
     """
-    figures = read_figures(database, day)
-    sources = frozenset(line.source for line in board if is_connected(board, line.source))
-    currency = _currencies(figures)
-    yesterday = day - timedelta(days=1)
-    known = {
-        measure.column: known_days(
-            figures.days, measure, looked_until(board, measure.source, measure.events, yesterday)
-        )
-        for measure in MEASURES
-    }
+    # Altair and its renderer take a second to import: only who writes a report waits for them
+    from personal_pipeline.outputs.figures import published_figures
+    from personal_pipeline.outputs.overview import overview
+    from personal_pipeline.outputs.sections import SECTIONS
+
+    with published_figures(database, day, board) as figures:
+        top = overview(figures)
+        sections = [
+            _Shown(
+                anchor=section.anchor,
+                title=section.title,
+                as_of=part.as_of,
+                notes=notes_about(board, *section.sources, *section.also_of),
+                blocks=[block for block in part.blocks if block is not None],
+            )
+            for section in SECTIONS
+            if figures.has(*section.sources) and (part := section.part(figures)) is not None
+        ]
     environment = Environment(
         loader=PackageLoader("personal_pipeline.outputs"),
         autoescape=True,
@@ -99,8 +110,8 @@ def build_report(
         built_at=instant(built_at),
         anything=any(in_use(line) for line in board),
         attention=_attention(board),
-        overview=overview(figures.days, known, sources, day, currency),
-        sections=_sections(figures, known, board, sources, currency),
+        overview=top,
+        sections=sections,
         states=_states(board),
     )
 
@@ -125,36 +136,6 @@ def _coded(text: str) -> Markup:
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
         for place, part in enumerate(shown_lines(text).split("`"))
     )
-
-
-def _currencies(figures: Figures) -> Money:
-    paid_in = Counter(s.earnings_currency for s in figures.stories if s.earnings_currency)
-    main = next((row.currency for row in reversed(figures.days) if row.currency), "usd")
-    # Medium pays in US dollars; its statistics say so only where they hold earnings
-    return Money(medium=paid_in.most_common(1)[0][0] if paid_in else "usd", stripe=main)
-
-
-def _sections(
-    figures: Figures,
-    known: Mapping[str, Known],
-    board: Sequence[StreamState],
-    sources: frozenset[str],
-    currency: Money,
-) -> list[Section]:
-    sections = []
-    if "medium" in sources:
-        sections.append(stories_section(figures, known["views"], board, currency.medium))
-    if "kit" in sources:
-        sections.append(subscribers_section(figures, board))
-    if "stripe" in sources or (
-        "medium" in sources and any(each.medium_earnings for each in figures.revenue_months)
-    ):
-        sections.append(revenue_section(figures, known, board, sources, currency.stripe))
-    if "bank" in sources:
-        sections.append(money_section(figures, board))
-    if sources & BODY_SOURCES:
-        sections.append(body_section(figures, board))
-    return sections
 
 
 def _attention(board: Sequence[StreamState]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import DEFAULT_SEED, DEFAULT_YEARS, Life, invent
-from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.demo.services import Served, serve
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def life() -> Life:
 
 
 @pytest.fixture(scope="session")
-def addresses(life: Life) -> Iterator[Addresses]:
+def served(life: Life) -> Iterator[Served]:
     with serve(life) as served:
         yield served
 

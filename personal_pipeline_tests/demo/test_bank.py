@@ -14,8 +14,8 @@ import pytest
 
 from personal_pipeline.demo.bank import BankAccount
 from personal_pipeline.demo.chance import add_months
-from personal_pipeline.demo.drops import BANK_FORGOTTEN
 from personal_pipeline.demo.life import Life, invent
+from personal_pipeline.demo.parts.bank import FORGOTTEN
 from personal_pipeline.ingest.contract import DropFile, DropRow, Record
 from personal_pipeline.sources.bank import CATEGORIES, STATEMENT
 
@@ -91,7 +91,7 @@ def test_one_month_of_the_checking_account_is_missing(drops: list[Path], life: L
         for day in (date.fromisoformat(record["start"]), date.fromisoformat(record["end"]))
     }
     months = {add_months(life.start, number) for number in range(25)}
-    assert months - covered == {add_months(life.start, BANK_FORGOTTEN - 1)}
+    assert months - covered == {add_months(life.start, FORGOTTEN - 1)}
 
 
 def test_payouts_arrive_but_not_the_one_that_failed(life: Life) -> None:

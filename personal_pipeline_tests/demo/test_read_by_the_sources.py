@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 
+from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life
-from personal_pipeline.demo.services import Addresses
+from personal_pipeline.demo.parts import INVENTED
+from personal_pipeline.demo.services import Served, serve
 from personal_pipeline.ingest.contract import (
     ApiStream,
     DropFile,
@@ -26,20 +29,19 @@ from personal_pipeline.ingest.recognition import claims_of
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 
+BY_NAME = {source.name: source for source in SOURCES}
 API_STREAMS = [
-    pytest.param(source, stream, id=f"{source.name}.{stream.name}")
-    for source in SOURCES
-    for stream in source.api
+    pytest.param(BY_NAME[part.source], stream, id=f"{part.source}.{stream.name}")
+    for part in INVENTED
+    for stream in BY_NAME[part.source].api
 ]
 
 
 @pytest.mark.parametrize(("source", "stream"), API_STREAMS)
 def test_every_record_of_a_service_is_readable(
-    life: Life, addresses: Addresses, source: Source, stream: ApiStream
+    life: Life, served: Served, source: Source, stream: ApiStream
 ) -> None:
-    settings = Settings.model_validate(
-        {**addresses.environment(), "KIT_REQUESTS_PER_MINUTE": 60_000}
-    )
+    settings = Settings.model_validate(served.settings)
     assert source.client is not None
     with source.client(settings) as client:
         records = list(_everything(stream, client, life))
@@ -60,6 +62,7 @@ def _everything(stream: ApiStream, client: Client, life: Life) -> Iterator[Recor
 def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> None:
     kinds: Counter[str] = Counter()
     keys: dict[str, set[str]] = defaultdict(set)
+    source_of = {file.name: part.source for part in INVENTED for file in part.files(life)}
     for path in drops:
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         file = DropFile(path, path.name, captured_at(path.name, modified))
@@ -69,7 +72,7 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
             continue
         assert claims, path.name
         source, drop = claims[0].source, claims[0].drop
-        assert source.name == _source_of(path.name), path.name
+        assert source.name == source_of[path.name], path.name
         kinds[drop.name] += 1
         # a drop with a spool in place of it is read in a test of its own
         for row in drop.read(file) if drop.load is None else ():
@@ -87,10 +90,12 @@ def test_every_drop_is_known_and_read_whole(drops: list[Path], life: Life) -> No
     assert len(keys["story_stats_daily"]) >= with_views
 
 
-def _source_of(name: str) -> str:
-    if "subscribers" in name:
-        return "kit"
-    if name == "export.zip":
-        return "apple_health"
-    bank = ("_Activity_", "_transaction_", "categories")
-    return "bank" if any(part in name for part in bank) else "medium"
+def test_a_source_without_an_invented_part_is_not_in_the_demo(life: Life, tmp_path: Path) -> None:
+    only = [part for part in INVENTED if part.source == "kit"]
+    names = {path.name for path in write_drops(life, tmp_path, only)}
+    assert names - {"holiday.txt"}
+    assert all("subscribers" in name for name in names - {"holiday.txt"})
+    with serve(life, only) as served:
+        assert served.settings.keys() == {"KIT_API_BASE", "KIT_API_KEY", "KIT_REQUESTS_PER_MINUTE"}
+        assert requests.get(f"{served.base}/v1/charges", timeout=10).status_code == 404
+        assert requests.get(f"{served.base}/v4/account", timeout=10).status_code == 401

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from personal_pipeline.demo import kit_format, stripe_format
 from personal_pipeline.demo.chance import at
 from personal_pipeline.demo.life import SHEET_HEADER, Life
-from personal_pipeline.demo.services import Addresses
+from personal_pipeline.demo.services import Served
 
 STRIPE_LISTS = (
     "balance_transactions", "charges", "customers", "disputes", "payouts", "refunds",
@@ -28,17 +28,17 @@ STRIPE_LISTS = (
 
 
 @pytest.fixture(scope="module")
-def stripe(addresses: Addresses) -> Iterator[requests.Session]:
+def stripe(served: Served) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {addresses.stripe_api_key}"
+        session.headers["Authorization"] = f"Bearer {served.settings['STRIPE_API_KEY']}"
         session.headers["Stripe-Version"] = "2025-03-31.basil"
         yield session
 
 
 @pytest.fixture(scope="module")
-def kit(addresses: Addresses) -> Iterator[requests.Session]:
+def kit(served: Served) -> Iterator[requests.Session]:
     with requests.Session() as session:
-        session.headers["X-Kit-Api-Key"] = addresses.kit_api_key
+        session.headers["X-Kit-Api-Key"] = served.settings["KIT_API_KEY"]
         yield session
 
 
@@ -82,9 +82,9 @@ def _kit_all(
 
 @pytest.mark.parametrize("name", STRIPE_LISTS)
 def test_every_object_is_listed_once_newest_first(
-    stripe: requests.Session, addresses: Addresses, life: Life, name: str
+    stripe: requests.Session, served: Served, life: Life, name: str
 ) -> None:
-    listed = _stripe_all(stripe, addresses.stripe_api_base, name, **_every_status(name))
+    listed = _stripe_all(stripe, served.base, name, **_every_status(name))
     assert listed == stripe_format.objects(life)[name]
     created = [each["created"] for each in listed]
     assert created == sorted(created, reverse=True)
@@ -93,22 +93,22 @@ def test_every_object_is_listed_once_newest_first(
 @given(limit=st.integers(1, 100))
 @settings(max_examples=12, deadline=None)
 def test_any_page_size_gives_the_same_list(
-    stripe: requests.Session, addresses: Addresses, life: Life, limit: int
+    stripe: requests.Session, served: Served, life: Life, limit: int
 ) -> None:
-    pages = list(_stripe_pages(stripe, addresses.stripe_api_base, "payouts", limit=limit))
+    pages = list(_stripe_pages(stripe, served.base, "payouts", limit=limit))
     assert all(len(page) == limit for page in pages[:-1])
     ids = [each["id"] for page in pages for each in page]
     assert ids == [each.payout_id for each in reversed(life.money.payouts)]
 
 
-def test_ten_rows_without_a_limit(stripe: requests.Session, addresses: Addresses) -> None:
-    answer = stripe.get(f"{addresses.stripe_api_base}/v1/charges", timeout=10).json()
+def test_ten_rows_without_a_limit(stripe: requests.Session, served: Served) -> None:
+    answer = stripe.get(f"{served.base}/v1/charges", timeout=10).json()
     assert len(answer["data"]) == 10
     assert answer["has_more"] is True
 
 
-def test_going_back_with_ending_before(stripe: requests.Session, addresses: Addresses) -> None:
-    url = f"{addresses.stripe_api_base}/v1/charges"
+def test_going_back_with_ending_before(stripe: requests.Session, served: Served) -> None:
+    url = f"{served.base}/v1/charges"
     first = stripe.get(url, params={"limit": 5}, timeout=10).json()["data"]
     query: dict[str, str | int] = {"limit": 2, "ending_before": first[4]["id"]}
     back = stripe.get(url, params=query, timeout=10).json()
@@ -119,7 +119,7 @@ def test_going_back_with_ending_before(stripe: requests.Session, addresses: Addr
 @given(days=st.lists(st.integers(0, 760), min_size=1, max_size=4, unique=True).map(sorted))
 @settings(max_examples=6, deadline=None)
 def test_half_open_windows_neither_lose_nor_repeat(
-    stripe: requests.Session, addresses: Addresses, life: Life, days: list[int]
+    stripe: requests.Session, served: Served, life: Life, days: list[int]
 ) -> None:
     edges = [int(at(life.start + timedelta(days=day)).timestamp()) for day in days]
     windows = [
@@ -130,15 +130,15 @@ def test_half_open_windows_neither_lose_nor_repeat(
     ids = [
         each["id"]
         for window in windows
-        for each in _stripe_all(stripe, addresses.stripe_api_base, "refunds", **window)
+        for each in _stripe_all(stripe, served.base, "refunds", **window)
     ]
     assert sorted(ids) == sorted(each.refund_id for each in life.money.refunds)
 
 
 def test_canceled_subscriptions_are_hidden_unless_asked_for(
-    stripe: requests.Session, addresses: Addresses, life: Life
+    stripe: requests.Session, served: Served, life: Life
 ) -> None:
-    base = addresses.stripe_api_base
+    base = served.base
     shown = {each["status"] for each in _stripe_all(stripe, base, "subscriptions")}
     assert "active" in shown
     assert not shown & {"canceled", "incomplete_expired"}
@@ -147,10 +147,8 @@ def test_canceled_subscriptions_are_hidden_unless_asked_for(
     assert all(each["ended_at"] for each in ended)
 
 
-def test_subscriptions_have_the_shape_of_basil(
-    stripe: requests.Session, addresses: Addresses
-) -> None:
-    base = addresses.stripe_api_base
+def test_subscriptions_have_the_shape_of_basil(stripe: requests.Session, served: Served) -> None:
+    base = served.base
     for each in _stripe_all(stripe, base, "subscriptions", status="all"):
         assert "current_period_end" not in each
         (item,) = each["items"]["data"]
@@ -158,19 +156,15 @@ def test_subscriptions_have_the_shape_of_basil(
         assert item["price"]["unit_amount_decimal"] == str(item["price"]["unit_amount"])
 
 
-def test_what_a_payout_contained(
-    stripe: requests.Session, addresses: Addresses, life: Life
-) -> None:
+def test_what_a_payout_contained(stripe: requests.Session, served: Served, life: Life) -> None:
     payout = life.money.payouts[40]
-    rows = _stripe_all(
-        stripe, addresses.stripe_api_base, "balance_transactions", payout=payout.payout_id
-    )
+    rows = _stripe_all(stripe, served.base, "balance_transactions", payout=payout.payout_id)
     assert sum(each["net"] for each in rows) == payout.amount
     assert all(each["net"] == each["amount"] - each["fee"] for each in rows)
 
 
-def test_filters_by_field(stripe: requests.Session, addresses: Addresses, life: Life) -> None:
-    base, customer = addresses.stripe_api_base, life.money.customers[0]
+def test_filters_by_field(stripe: requests.Session, served: Served, life: Life) -> None:
+    base, customer = served.base, life.money.customers[0]
     charges = _stripe_all(stripe, base, "charges", customer=customer.customer_id)
     assert charges
     assert {each["customer"] for each in charges} == {customer.customer_id}
@@ -182,9 +176,9 @@ def test_filters_by_field(stripe: requests.Session, addresses: Addresses, life: 
 
 
 def test_the_balance_is_what_was_not_paid_out(
-    stripe: requests.Session, addresses: Addresses, life: Life
+    stripe: requests.Session, served: Served, life: Life
 ) -> None:
-    balance = stripe.get(f"{addresses.stripe_api_base}/v1/balance", timeout=10).json()
+    balance = stripe.get(f"{served.base}/v1/balance", timeout=10).json()
     for currency in ("eur", "usd"):
         shown = sum(
             each["amount"]
@@ -197,16 +191,16 @@ def test_the_balance_is_what_was_not_paid_out(
 
 
 def test_the_account_tells_its_beginning(
-    stripe: requests.Session, addresses: Addresses, life: Life
+    stripe: requests.Session, served: Served, life: Life
 ) -> None:
-    answer = stripe.get(f"{addresses.stripe_api_base}/v1/account", timeout=10).json()
+    answer = stripe.get(f"{served.base}/v1/account", timeout=10).json()
     assert answer["created"] == int(at(life.start).timestamp())
 
 
 def test_answers_carry_the_version_that_was_asked_for(
-    stripe: requests.Session, addresses: Addresses
+    stripe: requests.Session, served: Served
 ) -> None:
-    answer = stripe.get(f"{addresses.stripe_api_base}/v1/refunds", timeout=10)
+    answer = stripe.get(f"{served.base}/v1/refunds", timeout=10)
     assert answer.headers["Stripe-Version"] == "2025-03-31.basil"
     assert answer.headers["Request-Id"].startswith("req_")
 
@@ -223,25 +217,25 @@ def test_answers_carry_the_version_that_was_asked_for(
     ],
 )
 def test_what_stripe_refuses(
-    stripe: requests.Session, addresses: Addresses, query: dict[str, Any], code: str | None
+    stripe: requests.Session, served: Served, query: dict[str, Any], code: str | None
 ) -> None:
-    answer = stripe.get(f"{addresses.stripe_api_base}/v1/charges", params=query, timeout=10)
+    answer = stripe.get(f"{served.base}/v1/charges", params=query, timeout=10)
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert answer.json()["error"].get("code") == code
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer rk_live_wrong"}])
-def test_stripe_refuses_other_keys(addresses: Addresses, headers: dict[str, str]) -> None:
-    answer = requests.get(f"{addresses.stripe_api_base}/v1/charges", headers=headers, timeout=10)
+def test_stripe_refuses_other_keys(served: Served, headers: dict[str, str]) -> None:
+    answer = requests.get(f"{served.base}/v1/charges", headers=headers, timeout=10)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"]
     assert "wrong" not in answer.text
 
 
-def test_the_key_may_come_as_a_user_name(addresses: Addresses) -> None:
-    key = (addresses.stripe_api_key, "")
-    url = f"{addresses.stripe_api_base}/v1/payouts"
+def test_the_key_may_come_as_a_user_name(served: Served) -> None:
+    key = (served.settings["STRIPE_API_KEY"], "")
+    url = f"{served.base}/v1/payouts"
     assert requests.get(url, auth=key, timeout=10).status_code == 200
 
 
@@ -249,16 +243,14 @@ def test_the_key_may_come_as_a_user_name(addresses: Addresses) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Kit-Api-Key": "kit_wrong"}])
-def test_kit_refuses_other_keys(addresses: Addresses, headers: dict[str, str]) -> None:
-    answer = requests.get(f"{addresses.kit_api_base}/account", headers=headers, timeout=10)
+def test_kit_refuses_other_keys(served: Served, headers: dict[str, str]) -> None:
+    answer = requests.get(f"{served.settings['KIT_API_BASE']}/account", headers=headers, timeout=10)
     assert answer.status_code == 401
     assert answer.json() == {"errors": ["The API key is invalid"]}
 
 
-def test_cancellations_are_negative(
-    kit: requests.Session, addresses: Addresses, life: Life
-) -> None:
-    url = f"{addresses.kit_api_base}/account/growth_stats"
+def test_cancellations_are_negative(kit: requests.Session, served: Served, life: Life) -> None:
+    url = f"{served.settings['KIT_API_BASE']}/account/growth_stats"
     month = [life.until - timedelta(days=number) for number in range(29, -1, -1)]
     daily = [
         kit.get(url, params={"starting": str(day), "ending": str(day)}, timeout=10).json()["stats"]
@@ -277,9 +269,9 @@ def test_cancellations_are_negative(
 
 
 def test_growth_outside_the_life_is_nothing(
-    kit: requests.Session, addresses: Addresses, life: Life
+    kit: requests.Session, served: Served, life: Life
 ) -> None:
-    url = f"{addresses.kit_api_base}/account/growth_stats"
+    url = f"{served.settings['KIT_API_BASE']}/account/growth_stats"
     for day, total in (
         (life.start - timedelta(days=3), 0),
         (life.until + timedelta(days=1), life.audience_days[-1].active),
@@ -292,11 +284,11 @@ def test_growth_outside_the_life_is_nothing(
 @given(per_page=st.integers(1, 1000))
 @settings(max_examples=6, deadline=None)
 def test_cancelled_subscribers_page_by_page(
-    kit: requests.Session, addresses: Addresses, life: Life, per_page: int
+    kit: requests.Session, served: Served, life: Life, per_page: int
 ) -> None:
     rows = _kit_all(
         kit,
-        addresses.kit_api_base,
+        f"{served.base}/v4",
         "subscribers",
         "subscribers",
         status="cancelled",
@@ -307,18 +299,16 @@ def test_cancelled_subscribers_page_by_page(
     assert all(each["state"] == "cancelled" and each["canceled_at"] for each in rows)
 
 
-def test_one_row_a_page(kit: requests.Session, addresses: Addresses, life: Life) -> None:
-    rows = _kit_all(kit, addresses.kit_api_base, "broadcasts/stats", "broadcasts", per_page=1)
+def test_one_row_a_page(kit: requests.Session, served: Served, life: Life) -> None:
+    rows = _kit_all(kit, f"{served.base}/v4", "broadcasts/stats", "broadcasts", per_page=1)
     sent = [each for each in life.broadcasts if each.status == "completed"]
     assert rows == [kit_format.broadcast_stats(each) for each in reversed(sent)]
 
 
-def test_states_make_up_all_subscribers(
-    kit: requests.Session, addresses: Addresses, life: Life
-) -> None:
+def test_states_make_up_all_subscribers(kit: requests.Session, served: Served, life: Life) -> None:
     def total(**query: str) -> int:
         answer = kit.get(
-            f"{addresses.kit_api_base}/subscribers",
+            f"{served.settings['KIT_API_BASE']}/subscribers",
             params={"per_page": "1", "include_total_count": "true", **query},
             timeout=10,
         )
@@ -332,9 +322,9 @@ def test_states_make_up_all_subscribers(
 @given(day=st.integers(1, 740))
 @settings(max_examples=4, deadline=None)
 def test_dates_divide_the_subscribers(
-    kit: requests.Session, addresses: Addresses, life: Life, day: int
+    kit: requests.Session, served: Served, life: Life, day: int
 ) -> None:
-    base, bound = addresses.kit_api_base, str(life.start + timedelta(days=day))
+    base, bound = f"{served.base}/v4", str(life.start + timedelta(days=day))
 
     def ids(**query: str) -> list[int]:
         rows = _kit_all(
@@ -354,11 +344,13 @@ def test_dates_divide_the_subscribers(
     assert left | set(ids(created_after=bound)) <= set(updated)
 
 
-def test_sorting_and_tags(kit: requests.Session, addresses: Addresses) -> None:
+def test_sorting_and_tags(kit: requests.Session, served: Served) -> None:
     query = {
         "status": "all", "sort_field": "cancelled_at", "sort_order": "asc", "include": "tags",
     }  # fmt: skip
-    answer = kit.get(f"{addresses.kit_api_base}/subscribers", params=query, timeout=10).json()
+    answer = kit.get(
+        f"{served.settings['KIT_API_BASE']}/subscribers", params=query, timeout=10
+    ).json()
     times = [each["canceled_at"] for each in answer["subscribers"]]
     assert times == sorted(times)
     assert None not in times
@@ -376,17 +368,15 @@ def test_sorting_and_tags(kit: requests.Session, addresses: Addresses) -> None:
     ],
 )
 def test_what_kit_refuses(
-    kit: requests.Session, addresses: Addresses, path: str, query: dict[str, Any]
+    kit: requests.Session, served: Served, path: str, query: dict[str, Any]
 ) -> None:
-    answer = kit.get(f"{addresses.kit_api_base}/{path}", params=query, timeout=10)
+    answer = kit.get(f"{served.settings['KIT_API_BASE']}/{path}", params=query, timeout=10)
     assert answer.status_code == 422
     assert list(answer.json()) == ["errors"]
 
 
-def test_broadcasts_and_their_stats(
-    kit: requests.Session, addresses: Addresses, life: Life
-) -> None:
-    base = addresses.kit_api_base
+def test_broadcasts_and_their_stats(kit: requests.Session, served: Served, life: Life) -> None:
+    base = f"{served.base}/v4"
     rows = _kit_all(kit, base, "broadcasts", "broadcasts")
     assert len(rows) == len(life.broadcasts)
     (draft,) = [each for each in rows if each["status"] == "draft"]
@@ -402,16 +392,16 @@ def test_broadcasts_and_their_stats(
     assert all(each["send_at"] >= str(life.until) for each in late)
 
 
-def test_the_account_of_kit(kit: requests.Session, addresses: Addresses, life: Life) -> None:
-    answer = kit.get(f"{addresses.kit_api_base}/account", timeout=10).json()
+def test_the_account_of_kit(kit: requests.Session, served: Served, life: Life) -> None:
+    answer = kit.get(f"{served.settings['KIT_API_BASE']}/account", timeout=10).json()
     assert date.fromisoformat(answer["account"]["created_at"][:10]) == life.start
 
 
 # --- the feed and the sheet -----------------------------------------------------------------------
 
 
-def test_the_feed_mixes_responses_with_stories(addresses: Addresses, life: Life) -> None:
-    answer = requests.get(addresses.medium_feed_url, timeout=10)
+def test_the_feed_mixes_responses_with_stories(served: Served, life: Life) -> None:
+    answer = requests.get(served.settings["MEDIUM_FEED_URL"], timeout=10)
     feed = feedparser.parse(answer.content)
     assert not feed.bozo
     assert len(feed.entries) == 10
@@ -426,8 +416,8 @@ def test_the_feed_mixes_responses_with_stories(addresses: Addresses, life: Life)
     assert all("?source=rss-" in entry.link for entry in feed.entries)
 
 
-def test_the_sheet_is_csv_behind_a_redirect(addresses: Addresses, life: Life) -> None:
-    answer = requests.get(addresses.story_sheet_url, timeout=10)
+def test_the_sheet_is_csv_behind_a_redirect(served: Served, life: Life) -> None:
+    answer = requests.get(served.settings["STORY_SHEET_URL"], timeout=10)
     assert [each.status_code for each in answer.history] == [307]
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert b"\n" not in answer.content.replace(b"\r\n", b"")
@@ -438,12 +428,12 @@ def test_the_sheet_is_csv_behind_a_redirect(addresses: Addresses, life: Life) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/feed/@nobody", "/v2/charges"])
-def test_other_addresses_are_not_found(addresses: Addresses, path: str) -> None:
-    assert requests.get(f"{addresses.stripe_api_base}{path}", timeout=10).status_code == 404
+def test_other_addresses_are_not_found(served: Served, path: str) -> None:
+    assert requests.get(f"{served.base}{path}", timeout=10).status_code == 404
 
 
-def test_only_this_machine_is_served(addresses: Addresses) -> None:
-    for url in addresses.environment().values():
+def test_only_this_machine_is_served(served: Served) -> None:
+    for url in served.settings.values():
         if url.startswith("http"):
             assert urlsplit(url).hostname == "127.0.0.1"
 

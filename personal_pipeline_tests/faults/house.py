@@ -22,7 +22,7 @@ import requests
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
-from personal_pipeline.demo.services import Addresses, serve
+from personal_pipeline.demo.services import Served, serve
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
 from personal_pipeline_tests.invented_house import NOW, UNTIL
@@ -79,8 +79,8 @@ Answering: TypeAlias = Callable[[Asked], Reply | None]
 class Services:
     """The services of the person: whether the new day has come, and whether they are well."""
 
-    before: Addresses
-    after: Addresses
+    before: Served
+    after: Served
     base: str = ""
     has_new_day: bool = False
     clock: datetime = EVE
@@ -93,8 +93,8 @@ class Services:
         through."""
         blank = {each.alias: "" for each in Settings.model_fields.values() if each.alias}
         here = {
-            name: value.replace(self.after.stripe_api_base, self.base)
-            for name, value in self.after.environment().items()
+            name: value.replace(self.after.base, self.base)
+            for name, value in self.after.settings.items()
         }
         return {
             **blank,
@@ -146,7 +146,7 @@ def services() -> Iterator[Services]:
                 behind = known.after if known.has_new_day else known.before
                 parts = urlsplit(self.path)
                 usual = session.get(
-                    f"{behind.stripe_api_base}{self.path}",
+                    f"{behind.base}{self.path}",
                     headers={
                         name: value
                         for name, value in self.headers.items()

@@ -1,4 +1,4 @@
-"""A published warehouse with invented marts, for tests: the tables and types that dbt makes."""
+"""A published warehouse with invented rows, for tests: its tables are those of the dbt project."""
 
 from __future__ import annotations
 
@@ -15,75 +15,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
+import yaml
 
 from personal_pipeline.board import StreamState
 from personal_pipeline.freshness import State
 
+MARTS = Path(__file__).parents[2] / "sql" / "models" / "marts"
 TABLES = {
-    "story_stats": """
-        story_id varchar, title varchar, url varchar, published_at timestamp,
-        reading_time_minutes double, member_only boolean, presentations bigint, views bigint,
-        reads bigint, read_ratio double, earnings decimal(18, 3), earnings_currency varchar,
-        boosted boolean, boosted_on date, last_captured_on date""",
-    "story_stats_daily": """
-        month date, story_id varchar, day date, views bigint, internal_referrer_views bigint,
-        member_reading_seconds bigint, earnings decimal(18, 3), earnings_final boolean""",
-    "engagement_monthly": """
-        month date, views bigint, reads bigint, read_ratio double, earnings decimal(18, 3),
-        stories_published bigint, stories_boosted bigint, boosted_share double,
-        followers_gained bigint, subscribers_gained bigint""",
-    "subscribers_daily": """
-        day date, active bigint, new bigint, cancelled bigint, net bigint,
-        active_by_states bigint, new_by_states bigint, cancelled_by_states bigint,
-        disagreement bigint""",
-    "subscriber_segments_monthly": "month date, segment varchar, subscribers bigint",
-    "broadcasts": """
-        broadcast_id varchar, subject varchar, sent_at timestamp, recipients bigint,
-        open_rate double, click_rate double, unsubscribes bigint, total_clicks bigint,
-        captured_on date""",
-    "revenue_daily": """
-        day date, currency varchar, gross decimal(18, 3), fees decimal(18, 3),
-        refunds decimal(18, 3), net decimal(18, 3), payouts decimal(18, 3),
-        medium_earnings decimal(18, 3)""",
-    "revenue_monthly": """
-        month date, currency varchar, gross decimal(18, 3), fees decimal(18, 3),
-        refunds decimal(18, 3), net decimal(18, 3), payouts decimal(18, 3),
-        medium_earnings decimal(18, 3), mrr decimal(18, 3), subscriptions_active bigint,
-        subscriptions_started bigint, subscriptions_ended bigint""",
-    "creator_daily": """
-        day date, views bigint, medium_earnings decimal(18, 3), stories_published bigint,
-        broadcasts_sent bigint, subscribers_active bigint, subscribers_new bigint,
-        subscribers_cancelled bigint, subscribers_net bigint, revenue_gross decimal(18, 3),
-        revenue_net decimal(18, 3), currency varchar, revenue_other_currencies bigint""",
-    "accounts_daily": """
-        month date, account_id varchar, account varchar, day date, currency varchar,
-        balance decimal(18, 3), balance_from varchar, stated_balance decimal(18, 3),
-        difference decimal(18, 3), is_covered boolean, money_in decimal(18, 3),
-        money_out decimal(18, 3), transactions bigint""",
-    "transactions": """
-        month date, transaction_id varchar, account_id varchar, account varchar, posted_on date,
-        amount decimal(18, 3), currency varchar, description varchar, kind varchar,
-        category varchar, transfer_with varchar, perhaps_with varchar""",
-    "health_daily": """
-        month date, day date, steps bigint, distance_walking_running_km double,
-        active_energy_kcal double, exercise_minutes double, heart_rate_lowest double,
-        heart_rate_highest double, resting_heart_rate double, heart_rate_variability_ms double,
-        in_bed_minutes double, asleep_minutes double, core_minutes double, deep_minutes double,
-        rem_minutes double, unspecified_minutes double, awake_minutes double, weight_kg double""",
-    "health_overlaps": """
-        month date, day date, metric varchar, source_name varchar, priority integer,
-        left_out double, unit varchar, counted_source varchar""",
-    "activities": """
-        activity_id varchar, day date, kind varchar, name varchar, start_at timestamp,
-        end_at timestamp, moving_seconds double, distance_m double, heart_rate_average double,
-        heart_rate_highest double, calories double""",
-    "athletic_performance_weekly": """
-        week date, activities bigint, distance_km double, elevation_m double, moving_hours double,
-        load double, zone_1_minutes double, zone_2_minutes double, zone_3_minutes double,
-        zone_4_minutes double, zone_5_minutes double, resting_heart_rate double,
-        sleep_hours double, notes varchar""",
+    model["name"]: {column["name"]: column["data_type"] for column in model["columns"]}
+    for path in sorted(MARTS.rglob("_models.yml"))
+    for model in yaml.safe_load(path.read_text("utf-8"))["models"]
 }
-
+"""The columns of every mart with their types, as the project declares them."""
 
 Rows = Iterable[dict[str, Any]]
 
@@ -96,7 +39,8 @@ def write_marts(database: Path, **rows: Rows) -> Path:
     with duckdb.connect(str(database)) as connection:
         connection.execute("create schema marts")
         for table, columns in TABLES.items():
-            connection.execute(f"create table marts.{table} ({columns})")
+            typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            connection.execute(f"create table marts.{table} ({typed})")
         for table, given in rows.items():
             for names, alike in groupby(given, key=tuple):
                 _copy(connection, table, names, alike)

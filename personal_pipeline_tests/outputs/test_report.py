@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import date
-from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 import pytest
 from lxml.html import HtmlElement
 
+from personal_pipeline import outputs
 from personal_pipeline.freshness import State
 from personal_pipeline.outputs.report import write_report
 from personal_pipeline_tests.outputs.invented_marts import (
@@ -138,12 +140,24 @@ class TestTheWholePage:
 
 def test_the_queries_read_marts_only() -> None:
     """What they read else would not make a report new."""
-    folder = files("personal_pipeline.outputs") / "queries"
-    queries = "".join(each.read_text("utf-8") for each in folder.iterdir())
-    assert set(re.findall(r"\b(?:from|join) (\w+)\.\w+", queries)) == {
-        "information_schema",
-        "marts",
-    }
+    queries = [path.read_text("utf-8") for path in Path(outputs.__path__[0]).rglob("*.sql")]
+    read = re.findall(r"\b(?:from|join) (\w+)\.\w+", "".join(queries))
+    assert len(queries) > 20
+    assert set(read) == {"marts"}
+
+
+IMPORTED = """
+import sys
+import personal_pipeline.outputs.morning
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+
+
+def test_only_who_writes_a_report_imports_what_draws_it() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, check=True)
+    imported = set(done.stdout.decode().split())
+    assert "jinja2" in imported
+    assert imported & {"altair", "pandas", "vl_convert"} == set()
 
 
 class TestNothingYet:

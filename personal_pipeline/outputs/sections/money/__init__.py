@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
-from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import LINES, balances, side_by_side, spent_against
 from personal_pipeline.outputs.comparison import Span, last_day, same_days, year_before
-from personal_pipeline.outputs.figures import AccountDay, Figures, MoneyMonth, SpendingDay
+from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
     money,
     plain_day,
-    relative_change,
     short_day,
     span,
 )
 from personal_pipeline.outputs.page import (
     Block,
-    Cell,
-    Move,
+    Part,
     Section,
     Table,
     as_of,
-    cells,
-    columns,
+    change_cell,
     month_name,
-    tone_of,
+    table,
     unfinished_month,
 )
-from personal_pipeline.outputs.standing import notes_about
 
-ACCOUNTS = "marts.accounts_daily"
-TRANSACTIONS = "marts.transactions"
+ACCOUNTS = query(__package__, "accounts")
+MONTHS = query(__package__, "months")
+SPENDING = query(__package__, "spending")
+LARGEST = query(__package__, "largest")
+UNDECIDED = query(__package__, "undecided")
 CATEGORIES_SHOWN = 12
 LONG_HOLE_DAYS = 7
 """A CSV is complete from its first booking to its last, so a shorter hole lacks nothing."""
@@ -49,18 +48,18 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """An account in one currency, with its days, oldest first."""
+    """An account in one currency, with its days: rows of ``accounts.sql``, oldest first."""
 
     name: str
     currency: str
-    days: tuple[AccountDay, ...]
+    days: tuple[Any, ...]
 
     @property
     def covered_until(self) -> date | None:
         return max((each.day for each in self.days if each.is_covered), default=None)
 
     @property
-    def newest(self) -> AccountDay | None:
+    def newest(self) -> Any | None:
         """The newest day of which the balance is known."""
         return next((each for each in reversed(self.days) if each.balance is not None), None)
 
@@ -76,38 +75,38 @@ class _Gap:
     """
 
     account: _Account
-    stated: AccountDay
+    stated: Any
     difference: Decimal
     uncovered: tuple[date, ...]
 
 
-def money_section(figures: Figures, board: Sequence[StreamState]) -> Section:
+def part(figures: Figures) -> Part:
     """Accounts, income and spending, the currency with the most movement first."""
-    accounts = _accounts(figures.account_days)
+    accounts = _accounts(figures.rows(ACCOUNTS))
+    months = figures.rows(MONTHS)
+    spending, largest = figures.rows(SPENDING), figures.rows(LARGEST)
+    undecided = figures.rows(UNDECIDED)
     until = max((each.covered_until for each in accounts if each.covered_until), default=None)
     gaps = [gap for account in accounts for gap in _gaps(account)]
     untold = {day for account in accounts for day in _untold(account)}
     blocks: list[Block | None] = []
-    for currency in _currencies(figures.money_months, accounts):
+    for currency in _currencies(months, accounts):
         own = [each for each in accounts if each.currency == currency]
         blocks.append(_balances(own, currency))
         blocks.append(_disagreements([gap for gap in gaps if gap.account in own], currency))
         if until is not None:
-            blocks.append(_spending(figures, accounts, untold, currency, until))
-            blocks.append(_largest(figures, currency, until))
-            blocks.append(_undecided(figures, currency))
-        months = [each for each in figures.money_months if each.currency == currency]
-        blocks.append(_income_and_spending(months, untold, currency, until))
-    return Section(
-        anchor="money",
-        title="Money",
-        as_of=as_of(until),
-        notes=notes_about(board, "bank"),
-        blocks=tuple(block for block in blocks if block is not None),
-    )
+            blocks.append(_spending(_of(currency, spending), accounts, untold, currency, until))
+            blocks.append(_largest(_of(currency, largest), currency, until))
+            blocks.append(_undecided(_of(currency, undecided), currency))
+        blocks.append(_income_and_spending(_of(currency, months), untold, currency, until))
+    return Part(as_of(until), blocks)
 
 
-def _accounts(days: Sequence[AccountDay]) -> list[_Account]:
+def _of(currency: str, rows: Sequence[Any]) -> list[Any]:
+    return [each for each in rows if each.currency == currency]
+
+
+def _accounts(days: Sequence[Any]) -> list[_Account]:
     return [
         _Account(of_account[0].account, of_account[0].currency, of_account)
         for _, together in groupby(days, key=lambda each: (each.account_id, each.currency))
@@ -115,7 +114,7 @@ def _accounts(days: Sequence[AccountDay]) -> list[_Account]:
     ]
 
 
-def _currencies(months: Sequence[MoneyMonth], accounts: Sequence[_Account]) -> list[str]:
+def _currencies(months: Sequence[Any], accounts: Sequence[_Account]) -> list[str]:
     moved: dict[str, Decimal] = defaultdict(
         Decimal, {each.currency: Decimal() for each in accounts}
     )
@@ -177,11 +176,15 @@ def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
     if len(told) > len(drawn):
         text = f"Drawn are the {len(drawn)} that hold most. {text}".strip()
     tables = [
-        Table(
-            caption=f"Accounts, {currency.upper()}",
-            columns=columns("Account", "Statements until", "Balance", "On", "A month before"),
-            rows=tuple(_account_row(each, currency) for each in [*told, *silent]),
-            marts=(ACCOUNTS,),
+        table(
+            f"Accounts, {currency.upper()}",
+            ACCOUNTS,
+            [*told, *silent],
+            ("Account", lambda each: each.name),
+            ("Statements until", lambda each: _day(each.covered_until)),
+            ("Balance", lambda each: money(each.newest and each.newest.balance, currency)),
+            ("On", lambda each: _day(each.newest and each.newest.day)),
+            ("A month before", lambda each: money(_month_before(each), currency)),
             folded=False,
             cards=True,
         )
@@ -209,21 +212,15 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
 
 
-def _account_row(account: _Account, currency: str) -> tuple[Cell, ...]:
-    newest = account.newest
-    until = account.covered_until
-    before = account.on(_month_before(newest.day)) if newest else None
-    return cells(
-        account.name,
-        short_day(until) if until else UNKNOWN,
-        money(newest.balance if newest else None, currency),
-        short_day(newest.day) if newest else UNKNOWN,
-        money(before, currency),
-    )
+def _day(day: date | None) -> str:
+    return short_day(day) if day else UNKNOWN
 
 
-def _month_before(day: date) -> date:
-    return same_days(day, day.replace(day=1) - _DAY).last
+def _month_before(account: _Account) -> Decimal | None:
+    if account.newest is None:
+        return None
+    day = account.newest.day
+    return account.on(same_days(day, day.replace(day=1) - _DAY).last)
 
 
 def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
@@ -237,17 +234,16 @@ def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
             ends[month][place] = each.balance
             newest[month] = max(each.day, newest.get(month, each.day))
     running = unfinished_month(max(newest.values()))
-    return Table(
-        caption=f"Balance at the end of each month, {currency.upper()}",
-        columns=columns("Month", *(each.name for each in accounts)),
-        rows=tuple(
-            cells(
-                month_name(month, running),
-                *(money(ends[month].get(place), currency) for place, _ in enumerate(accounts)),
-            )
-            for month in sorted(ends, reverse=True)
-        ),
-        marts=(ACCOUNTS,),
+
+    def held(place: int) -> Callable[[date], str]:
+        return lambda month: money(ends[month].get(place), currency)
+
+    return table(
+        f"Balance at the end of each month, {currency.upper()}",
+        ACCOUNTS,
+        sorted(ends, reverse=True),
+        ("Month", lambda month: month_name(month, running)),
+        *((each.name, held(place)) for place, each in enumerate(accounts)),
     )
 
 
@@ -267,22 +263,15 @@ def _disagreements(gaps: Sequence[_Gap], currency: str) -> Block | None:
         title=f"Balances that do not agree, {currency.upper()}",
         text=text,
         tables=(
-            Table(
-                caption=f"Stated balances that the transactions do not explain, {currency.upper()}",
-                columns=columns(
-                    "Account", "Stated on", "Stated", "Difference", "Days without a statement"
-                ),
-                rows=tuple(
-                    cells(
-                        gap.account.name,
-                        short_day(gap.stated.day),
-                        money(gap.stated.stated_balance, currency),
-                        money(gap.difference, currency, signed=True),
-                        _missing(gap) or "none",
-                    )
-                    for gap in sorted(gaps, key=lambda gap: gap.stated.day, reverse=True)
-                ),
-                marts=(ACCOUNTS,),
+            table(
+                f"Stated balances that the transactions do not explain, {currency.upper()}",
+                ACCOUNTS,
+                sorted(gaps, key=lambda gap: gap.stated.day, reverse=True),
+                ("Account", lambda gap: gap.account.name),
+                ("Stated on", lambda gap: short_day(gap.stated.day)),
+                ("Stated", lambda gap: money(gap.stated.stated_balance, currency)),
+                ("Difference", lambda gap: money(gap.difference, currency, signed=True)),
+                ("Days without a statement", lambda gap: _missing(gap) or "none"),
                 folded=False,
                 cards=True,
             ),
@@ -298,7 +287,7 @@ def _missing(gap: _Gap) -> str:
 
 
 def _spending(
-    figures: Figures,
+    days: Sequence[Any],
     accounts: Sequence[_Account],
     untold: Collection[date],
     currency: str,
@@ -312,7 +301,7 @@ def _spending(
         same_days(until, now.first - _DAY),
         same_days(until, last_day(year_before(now.first))),
     )
-    sums = [_by_category(figures.spending_days, currency, each) for each in spans]
+    sums = [_by_category(days, each) for each in spans]
     categories = sorted(
         {name for each in sums for name in each},
         key=lambda name: (*(-each.get(name, zero) for each in sums), name),
@@ -321,15 +310,6 @@ def _spending(
         return None
     wholes = [_is_whole(each, accounts, untold) for each in spans]
     named = [span(each.first, each.last) for each in spans]
-
-    def row(category: str, found: Sequence[Decimal | None]) -> tuple[Cell, ...]:
-        this, before, year = found
-        return (
-            *cells(category, money(this, currency), money(before, currency)),
-            _move(this, before),
-            *cells(money(year, currency)),
-            _move(this, year),
-        )
 
     def known(values: Sequence[Decimal]) -> list[Decimal | None]:
         # what is known of a part is no figure to hold a whole against
@@ -366,20 +346,25 @@ def _spending(
         if drawn
         else None,
         tables=(
-            Table(
-                caption=f"Spending by category, {named[0]}, {currency.upper()}",
-                columns=columns("Category", named[0], named[1], "Change", named[2], "Change"),
-                rows=(*(row(name, found[name]) for name in categories), row("Together", total)),
-                marts=(TRANSACTIONS,),
+            table(
+                f"Spending by category, {named[0]}, {currency.upper()}",
+                SPENDING,
+                [*((name, *found[name]) for name in categories), ("Together", *total)],
+                ("Category", lambda row: row[0]),
+                (named[0], lambda row: money(row[1], currency)),
+                (named[1], lambda row: money(row[2], currency)),
+                ("Change", lambda row: change_cell(row[1], row[2], False)),
+                (named[2], lambda row: money(row[3], currency)),
+                ("Change", lambda row: change_cell(row[1], row[3], False)),
             ),
         ),
     )
 
 
-def _by_category(days: Sequence[SpendingDay], currency: str, within: Span) -> dict[str, Decimal]:
+def _by_category(days: Sequence[Any], within: Span) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
     for each in days:
-        if each.currency == currency and within.first <= each.day <= within.last:
+        if within.first <= each.day <= within.last:
             sums[each.category] = sums.get(each.category, Decimal()) + each.spent
     return sums
 
@@ -393,32 +378,22 @@ def _is_whole(within: Span, accounts: Sequence[_Account], untold: Collection[dat
     return not any(within.first <= day <= within.last for day in untold)
 
 
-def _move(now: Decimal | None, before: Decimal | None) -> Cell:
-    change = relative_change(now, before)
-    return Cell(move=Move(change, tone_of(change, more_is_better=False)))
-
-
-def _largest(figures: Figures, currency: str, until: date) -> Block | None:
-    largest = [each for each in figures.largest_spending if each.currency == currency]
+def _largest(largest: Sequence[Any], currency: str, until: date) -> Block | None:
     if not largest:
         return None
     within = span(until.replace(day=1), until)
     return Block(
         title=f"Largest payments, {currency.upper()}",
         tables=(
-            Table(
-                caption=f"The {count(len(largest))} largest payments, {within}",
-                columns=columns("Category", "Day", "Account", "Amount", words=3),
-                rows=tuple(
-                    cells(
-                        each.category,
-                        short_day(each.day),
-                        each.account,
-                        money(each.spent, currency),
-                    )
-                    for each in largest
-                ),
-                marts=(TRANSACTIONS,),
+            table(
+                f"The {count(len(largest))} largest payments, {within}",
+                LARGEST,
+                largest,
+                ("Category", lambda each: each.category),
+                ("Day", lambda each: short_day(each.day)),
+                ("Account", lambda each: each.account),
+                ("Amount", lambda each: money(each.spent, currency)),
+                words=3,
                 folded=False,
                 cards=True,
             ),
@@ -426,8 +401,7 @@ def _largest(figures: Figures, currency: str, until: date) -> Block | None:
     )
 
 
-def _undecided(figures: Figures, currency: str) -> Block | None:
-    found = [each for each in figures.undecided_transfers if each.currency == currency]
+def _undecided(found: Sequence[Any], currency: str) -> Block | None:
     if not found:
         return None
     return Block(
@@ -435,20 +409,16 @@ def _undecided(figures: Figures, currency: str) -> Block | None:
         text="Nothing says whether these are: both sides count as spending and income. A rule in "
         "categories.yaml decides: transfer: true, or a category.",
         tables=(
-            Table(
-                caption=f"Equal amounts of two accounts within five days, {currency.upper()}",
-                columns=columns("From", "Left on", "To", "Came on", "Amount", words=4),
-                rows=tuple(
-                    cells(
-                        each.account,
-                        short_day(each.day),
-                        each.to_account,
-                        short_day(each.to_day),
-                        money(each.amount, currency),
-                    )
-                    for each in found
-                ),
-                marts=(TRANSACTIONS,),
+            table(
+                f"Equal amounts of two accounts within five days, {currency.upper()}",
+                UNDECIDED,
+                found,
+                ("From", lambda each: each.account),
+                ("Left on", lambda each: short_day(each.day)),
+                ("To", lambda each: each.to_account),
+                ("Came on", lambda each: short_day(each.to_day)),
+                ("Amount", lambda each: money(each.amount, currency)),
+                words=4,
                 folded=False,
                 cards=True,
             ),
@@ -460,7 +430,7 @@ def _undecided(figures: Figures, currency: str) -> Block | None:
 
 
 def _income_and_spending(
-    months: Sequence[MoneyMonth], untold: Collection[date], currency: str, until: date | None
+    months: Sequence[Any], untold: Collection[date], currency: str, until: date | None
 ) -> Block | None:
     if not months:
         return None
@@ -484,20 +454,18 @@ def _income_and_spending(
             running,
         ),
         tables=(
-            Table(
-                caption=f"Income and spending by month, {currency.upper()}",
-                columns=columns("Month", "Income", "Spending", "Left", "Own transfers"),
-                rows=tuple(
-                    cells(
-                        name(each.month),
-                        money(each.income, currency),
-                        money(each.spent, currency),
-                        money(each.income - each.spent, currency, signed=True),
-                        count(each.transfers),
-                    )
-                    for each in reversed(months)
-                ),
-                marts=(TRANSACTIONS,),
+            table(
+                f"Income and spending by month, {currency.upper()}",
+                MONTHS,
+                reversed(months),
+                ("Month", lambda each: name(each.month)),
+                ("Income", lambda each: money(each.income, currency)),
+                ("Spending", lambda each: money(each.spent, currency)),
+                ("Left", lambda each: money(each.income - each.spent, currency, signed=True)),
+                ("Own transfers", lambda each: count(each.transfers)),
             ),
         ),
     )
+
+
+MONEY = Section(anchor="money", title="Money", sources=("bank",), part=part)

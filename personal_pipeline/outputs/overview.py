@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from personal_pipeline.outputs.charts import trend
 from personal_pipeline.outputs.comparison import (
+    DAYS,
     MEASURES,
     Comparison,
-    Known,
+    Line,
     Measure,
     Span,
     Total,
     Unit,
     compare,
+    line_a_day,
 )
-from personal_pipeline.outputs.figures import Day
+from personal_pipeline.outputs.figures import Figures
 from personal_pipeline.outputs.formats import (
     Change,
     Number,
@@ -29,17 +31,7 @@ from personal_pipeline.outputs.formats import (
     short_day,
     span,
 )
-from personal_pipeline.outputs.page import Cell, Move, Table, cells, columns, tone_of
-
-MART = "marts.creator_daily"
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """The currencies of the line a day: what Medium pays in, and the main one of Stripe."""
-
-    medium: str
-    stripe: str
+from personal_pipeline.outputs.page import Cell, Move, Table, table, tone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +73,25 @@ class Overview:
     tables: tuple[Table, ...]
 
 
-def overview(
-    days: Sequence[Day],
-    known: Mapping[str, Known],
-    sources: frozenset[str],
-    day: date,
-    currency: Money,
-) -> Overview:
-    """The overview of the connected ``sources``; ``day`` is the day of the report.
-
-    ``known`` holds the known days of each column of the line a day.
-    """
+def overview(figures: Figures) -> Overview:
+    """The overview of the connected sources."""
+    line = line_a_day(figures)
     comparisons = [
         comparison
         for measure in MEASURES
-        if measure.source in sources
-        and (comparison := compare(measure, known[measure.column])) is not None
+        if figures.has(measure.source)
+        and (comparison := compare(measure, line.known[measure.column])) is not None
     ]
     return Overview(
-        headlines=_headlines(days, known, sources, day, currency),
-        tiles=tuple(_tile(each, currency) for each in comparisons if each.measure.tile),
-        tables=_tables(known, comparisons, currency) if comparisons else (),
+        headlines=_headlines(figures, line),
+        tiles=tuple(_tile(each, line) for each in comparisons if each.measure.tile),
+        tables=_tables(comparisons, line) if comparisons else (),
     )
 
 
-def _headlines(
-    days: Sequence[Day],
-    known: Mapping[str, Known],
-    sources: frozenset[str],
-    day: date,
-    currency: Money,
-) -> tuple[Headline, ...]:
+def _headlines(figures: Figures, line: Line) -> tuple[Headline, ...]:
     """Yesterday first; then each source whose newest day is an older one, with that day."""
-    yesterday = day - timedelta(days=1)
+    yesterday = figures.day - timedelta(days=1)
     fresh: list[tuple[Said, ...]] = []
     older: list[tuple[date, Headline]] = []
     for source, title, column in (
@@ -121,12 +99,10 @@ def _headlines(
         ("kit", "Kit", "subscribers_active"),
         ("stripe", "Stripe", "revenue_gross"),
     ):
-        newest = max(known[column], default=None) if source in sources else None
-        if newest is None:
+        newest = line.newest(column)
+        if newest is None or not figures.has(source):
             continue
-        values = {each.column: known[each.column].get(newest) for each in MEASURES}
-        others = next((row.revenue_other_currencies for row in days if row.day == newest), 0)
-        said = _said(source, values, others, currency)
+        said = _said(source, line, newest)
         if newest == yesterday:
             fresh.append(said)
         else:
@@ -136,14 +112,13 @@ def _headlines(
     return tuple(headlines)
 
 
-def _said(
-    source: str, values: Mapping[str, Number | None], others: int, currency: Money
-) -> tuple[Said, ...]:
+def _said(source: str, line: Line, day: date) -> tuple[Said, ...]:
+    values = {column: known.get(day) for column, known in line.known.items()}
     said: list[Said] = []
     if source == "medium":
         said.append(_counted(values["views"], "view", "views"))
         if (earned := values["medium_earnings"]) is not None:
-            said.append(Said(money(earned, currency.medium), "earned on Medium"))
+            said.append(Said(money(earned, line.medium_currency), "earned on Medium"))
         if published := values["stories_published"]:
             said.append(_counted(published, "story published", "stories published"))
     elif source == "kit":
@@ -155,9 +130,10 @@ def _said(
         if sent := values["broadcasts_sent"]:
             said.append(_counted(sent, "broadcast sent", "broadcasts sent"))
     else:
-        said.append(Said(money(values["revenue_gross"], currency.stripe), "gross on Stripe"))
+        said.append(Said(money(values["revenue_gross"], line.stripe_currency), "gross on Stripe"))
         if (net := values["revenue_net"]) is not None:
-            said.append(Said(money(net, currency.stripe), "net"))
+            said.append(Said(money(net, line.stripe_currency), "net"))
+        others = next((row.revenue_other_currencies for row in line.days if row.day == day), 0)
         if others:
             said.append(_counted(others, "further currency", "further currencies"))
     return tuple(said)
@@ -167,16 +143,16 @@ def _counted(value: Number | None, one: str, many: str) -> Said:
     return Said(count(value), one if value == 1 else many)
 
 
-def _written(measure: Measure, value: Number | None, currency: Money) -> str:
+def _written(measure: Measure, value: Number | None, line: Line) -> str:
     if measure.unit is Unit.MEDIUM_MONEY:
-        return money(value, currency.medium)
+        return money(value, line.medium_currency)
     if measure.unit is Unit.STRIPE_MONEY:
-        return money(value, currency.stripe)
+        return money(value, line.stripe_currency)
     return count(value, signed=measure.balance)
 
 
 def _move(
-    measure: Measure, now: Number | None, before: Total, currency: Money, *, against: bool
+    measure: Measure, now: Number | None, before: Total, line: Line, *, against: bool
 ) -> Move:
     change = relative_change(now, before.whole)
     if measure.balance and now is not None and before.whole is not None and now != before.whole:
@@ -184,7 +160,7 @@ def _move(
         difference = float(now) - float(before.whole)
         change = Change(
             "up" if difference > 0 else "down",
-            _written(measure, abs(difference), currency).removeprefix("+"),
+            _written(measure, abs(difference), line).removeprefix("+"),
         )
     when = f"vs {_when(measure, before)}" if against else ""
     return Move(change, tone_of(change, measure.more_is_better), when)
@@ -195,11 +171,11 @@ def _when(measure: Measure, total: Total) -> str:
     return span(total.span.last if measure.stock else total.span.first, total.span.last)
 
 
-def _tile(comparison: Comparison, currency: Money) -> Tile:
+def _tile(comparison: Comparison, line: Line) -> Tile:
     measure = comparison.measure
 
     def move(now: Number | None, before: Total) -> Move:
-        return _move(measure, now, before, currency, against=True)
+        return _move(measure, now, before, line, against=True)
 
     day = comparison.day
     moves = [move(day, comparison.day_before), move(day, comparison.day_year_before)]
@@ -208,7 +184,7 @@ def _tile(comparison: Comparison, currency: Money) -> Tile:
         return Tile(
             title=measure.title,
             when=short_day(comparison.as_of),
-            value=_written(measure, day, currency),
+            value=_written(measure, day, line),
             trend=trend(comparison.recent),
             moves=tuple(moves),
         )
@@ -216,11 +192,11 @@ def _tile(comparison: Comparison, currency: Money) -> Tile:
     return Tile(
         title=measure.title,
         when=short_day(comparison.as_of),
-        value=_written(measure, day, currency),
+        value=_written(measure, day, line),
         trend=trend(comparison.recent),
         moves=tuple(moves),
         month=_month_title(month),
-        month_value=_written(measure, month.value, currency),
+        month_value=_written(measure, month.value, line),
         month_moves=(
             move(month.whole, comparison.month_before),
             move(month.whole, comparison.month_year_before),
@@ -236,97 +212,68 @@ def _month_title(month: Total) -> str:
     return title
 
 
-def _tables(
-    known: Mapping[str, Known], comparisons: Sequence[Comparison], currency: Money
-) -> tuple[Table, ...]:
-    day_rows = []
-    month_rows = []
-    for each in comparisons:
-        measure = each.measure
-        day_rows.append(
-            (
-                *cells(measure.title, short_day(each.as_of), _written(measure, each.day, currency)),
-                *_against(measure, each.day, each.day_before, currency),
-                *_against(measure, each.day, each.day_year_before, currency),
-            )
+def _tables(comparisons: Sequence[Comparison], line: Line) -> tuple[Table, ...]:
+    def written(total: Callable[[Comparison], Number | None]) -> Callable[[Comparison], str]:
+        return lambda each: _written(each.measure, total(each), line)
+
+    def moved(
+        now: Callable[[Comparison], Number | None], before: Callable[[Comparison], Total]
+    ) -> Callable[[Comparison], Cell]:
+        return lambda each: Cell(
+            move=_move(each.measure, now(each), before(each), line, against=False)
         )
-        month = each.month
-        month_rows.append(
-            (
-                *cells(
-                    measure.title,
-                    _when(measure, month),
-                    _written(measure, month.value, currency),
-                ),
-                *_against(measure, month.whole, each.month_before, currency),
-                *_against(measure, month.whole, each.month_year_before, currency),
-            )
-        )
+
     return (
-        Table(
-            caption="The day against the day before and the same day a year before",
-            columns=columns(
-                "Figure",
-                "Day",
-                "Value",
-                "Day before",
-                "Change in a day",
-                "Year before",
-                "Change in a year",
-                words=2,
-            ),
-            rows=tuple(day_rows),
-            marts=(MART,),
+        table(
+            "The day against the day before and the same day a year before",
+            DAYS,
+            comparisons,
+            ("Figure", lambda each: each.measure.title),
+            ("Day", lambda each: short_day(each.as_of)),
+            ("Value", written(lambda each: each.day)),
+            ("Day before", written(lambda each: each.day_before.value)),
+            ("Change in a day", moved(lambda each: each.day, lambda each: each.day_before)),
+            ("Year before", written(lambda each: each.day_year_before.value)),
+            ("Change in a year", moved(lambda each: each.day, lambda each: each.day_year_before)),
+            words=2,
             cards=True,
         ),
-        Table(
-            caption="The month against the same days of the month before and of a year before",
-            columns=columns(
-                "Figure",
-                "Days",
-                "Value",
-                "Month before",
+        table(
+            "The month against the same days of the month before and of a year before",
+            DAYS,
+            comparisons,
+            ("Figure", lambda each: each.measure.title),
+            ("Days", lambda each: _when(each.measure, each.month)),
+            ("Value", written(lambda each: each.month.value)),
+            ("Month before", written(lambda each: each.month_before.value)),
+            (
                 "Change in a month",
-                "Year before",
-                "Change in a year",
-                words=2,
+                moved(lambda each: each.month.whole, lambda each: each.month_before),
             ),
-            rows=tuple(month_rows),
-            marts=(MART,),
+            ("Year before", written(lambda each: each.month_year_before.value)),
+            (
+                "Change in a year",
+                moved(lambda each: each.month.whole, lambda each: each.month_year_before),
+            ),
+            words=2,
             cards=True,
         ),
-        _recent_days(known, comparisons, currency),
+        _recent_days(comparisons, line),
     )
 
 
-def _against(
-    measure: Measure, now: Number | None, before: Total, currency: Money
-) -> tuple[Cell, Cell]:
-    return (
-        Cell(text=_written(measure, before.value, currency)),
-        Cell(move=_move(measure, now, before, currency, against=False)),
-    )
-
-
-def _recent_days(
-    known: Mapping[str, Known], comparisons: Sequence[Comparison], currency: Money
-) -> Table:
+def _recent_days(comparisons: Sequence[Comparison], line: Line) -> Table:
     shown = [each for each in comparisons if each.measure.tile] or list(comparisons)
     oldest = min(each.as_of for each in shown) - timedelta(days=27)
     newest = max(each.as_of for each in shown)
-    rows = [
-        cells(
-            short_day(day),
-            *(
-                _written(each.measure, known[each.measure.column].get(day), currency)
-                for each in shown
-            ),
-        )
-        for day in reversed(list(Span(oldest, newest).each()))
-    ]
-    return Table(
-        caption=f"Day by day, {span(oldest, newest)}",
-        columns=columns("Day", *(each.measure.title for each in shown)),
-        rows=tuple(rows),
-        marts=(MART,),
+
+    def on_day(measure: Measure) -> Callable[[date], str]:
+        return lambda day: _written(measure, line.known[measure.column].get(day), line)
+
+    return table(
+        f"Day by day, {span(oldest, newest)}",
+        DAYS,
+        reversed(list(Span(oldest, newest).each())),
+        ("Day", short_day),
+        *((each.measure.title, on_day(each.measure)) for each in shown),
     )

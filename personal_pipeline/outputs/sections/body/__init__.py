@@ -6,9 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.charts import (
     Picture,
     amounts_by_day,
@@ -18,7 +17,7 @@ from personal_pipeline.outputs.charts import (
     trend,
 )
 from personal_pipeline.outputs.comparison import Known, Span, mean_of_days
-from personal_pipeline.outputs.figures import BodyDay, Figures, MeasuredTwice, TrainingWeek, Workout
+from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     Number,
@@ -26,27 +25,24 @@ from personal_pipeline.outputs.formats import (
     duration,
     number,
     plain_day,
-    relative_change,
     short_day,
     span,
 )
 from personal_pipeline.outputs.page import (
     Block,
     Cell,
-    Move,
+    Part,
     Section,
     Table,
     as_of,
-    cells,
-    columns,
-    tone_of,
+    change_cell,
+    table,
 )
-from personal_pipeline.outputs.standing import notes_about
 
-MART = "marts.health_daily"
-ACTIVITIES = "marts.activities"
-TRAINING = "marts.athletic_performance_weekly"
-BODY_SOURCES = frozenset({"apple_health", "strava", "fit"})
+DAYS = query(__package__, "days")
+WORKOUTS = query(__package__, "workouts")
+WEEKS = query(__package__, "weeks")
+MEASURED_TWICE = query(__package__, "measured_twice")
 NIGHTS_DRAWN = 28
 DAYS_SHOWN = 91
 WEIGHT_DAYS_SHOWN = 731
@@ -64,7 +60,7 @@ _KnownOf: TypeAlias = Mapping["_Measure", Known]
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A figure of a body. ``column`` is its field in ``BodyDay``; minutes are written as hours."""
+    """A figure of a body. ``column`` is that of ``days.sql``; minutes are written as hours."""
 
     column: str
     title: str
@@ -106,37 +102,33 @@ OF_THE_WEEK = (STEPS, DISTANCE, ENERGY, EXERCISE, ASLEEP, RESTING, VARIABILITY, 
 MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
 
 
-def body_section(figures: Figures, board: Sequence[StreamState]) -> Section:
+def part(figures: Figures) -> Part:
     """All that phone, watch and scale have told: a week, then each figure day by day."""
-    known = {measure: _known(figures.body_days, measure) for measure in MEASURES}
-    measured = max((day for values in known.values() for day in values), default=None)
-    told = [day for day in (measured, *(each.day for each in figures.workouts)) if day]
-    until = max(told, default=None)
-    blocks = [
-        _week(known, measured),
-        _sleep(known),
-        _by_day(known, RESTING, readings_by_day, beside=(LOWEST, HIGHEST)),
-        _by_day(known, VARIABILITY, readings_by_day),
-        _by_day(known, STEPS, amounts_by_day, beside=(DISTANCE,)),
-        _by_day(known, ENERGY, amounts_by_day, beside=(EXERCISE,)),
-        _by_day(known, WEIGHT, readings_by_day, shown=WEIGHT_DAYS_SHOWN, mean_of=28),
-        _workouts(figures.workouts, until),
-        _training(figures.training_weeks),
-        _measured_twice(figures.measured_twice),
-    ]
-    return Section(
-        anchor="body",
-        title="Body",
-        as_of=as_of(until),
-        notes=notes_about(board, *sorted(BODY_SOURCES)),
-        blocks=tuple(block for block in blocks if block is not None),
-    )
-
-
-def _known(days: Sequence[BodyDay], measure: _Measure) -> Known:
-    return {
-        each.day: value for each in days if (value := getattr(each, measure.column)) is not None
+    days, workouts = figures.rows(DAYS), figures.rows(WORKOUTS)
+    known = {
+        measure: {
+            each.day: value for each in days if (value := getattr(each, measure.column)) is not None
+        }
+        for measure in MEASURES
     }
+    measured = max((day for values in known.values() for day in values), default=None)
+    told = [day for day in (measured, *(each.day for each in workouts)) if day]
+    until = max(told, default=None)
+    return Part(
+        as_of(until),
+        [
+            _week(known, measured),
+            _sleep(known),
+            _by_day(known, RESTING, readings_by_day, beside=(LOWEST, HIGHEST)),
+            _by_day(known, VARIABILITY, readings_by_day),
+            _by_day(known, STEPS, amounts_by_day, beside=(DISTANCE,)),
+            _by_day(known, ENERGY, amounts_by_day, beside=(EXERCISE,)),
+            _by_day(known, WEIGHT, readings_by_day, shown=WEIGHT_DAYS_SHOWN, mean_of=28),
+            _workouts(workouts, until),
+            _training(figures.rows(WEEKS)),
+            _measured_twice(figures.rows(MEASURED_TWICE)),
+        ],
+    )
 
 
 def _said(measure: _Measure, value: Number) -> str:
@@ -155,49 +147,49 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
     """Each figure on its newest day, and its last seven days against the 28 before them."""
     if until is None:
         return None
-    rows = []
-    for measure in OF_THE_WEEK:
-        values = known[measure]
-        if not values:
-            continue
-        newest = max(values)
-        week = _mean(values, measure, newest, 7)
-        before = _mean(values, measure, newest - _WEEK, 28)
-        change = relative_change(week, before)
-        recent = Span(newest - timedelta(days=27), newest)
-        rows.append(
-            (
-                Cell(text=measure.title),
-                Cell(trend=trend([values.get(day) for day in recent.each()])),
-                *cells(
-                    measure.written(values[newest])
-                    + ("" if newest == until else f" ({short_day(newest)})"),
-                    measure.written(week),
-                    measure.written(before),
-                ),
-                Cell(move=Move(change, tone_of(change, measure.more_is_better))),
-            )
-        )
-    said = [
-        _said(measure, known[measure][until]) for measure in OF_THE_WEEK if until in known[measure]
-    ]
+    told = [measure for measure in OF_THE_WEEK if known[measure]]
+    said = [_said(measure, known[measure][until]) for measure in told if until in known[measure]]
+
+    def newest(measure: _Measure) -> str:
+        day = max(known[measure])
+        value = measure.written(known[measure][day])
+        return value if day == until else f"{value} ({short_day(day)})"
+
+    def recent(measure: _Measure) -> Cell:
+        day = max(known[measure])
+        days = Span(day - _FOUR_WEEKS + _DAY, day).each()
+        return Cell(trend=trend([known[measure].get(each) for each in days]))
+
+    def week(measure: _Measure) -> float | None:
+        return _mean(known[measure], measure, max(known[measure]), 7)
+
+    def before(measure: _Measure) -> float | None:
+        return _mean(known[measure], measure, max(known[measure]) - _WEEK, 28)
+
     return Block(
         title="The last week against the four before",
         text=f"On {plain_day(until)}: {', '.join(said)}." if said else "",
         tables=(
-            Table(
-                caption="The newest day, and the mean of a day in the week up to it",
-                columns=(
-                    *columns("Figure", "28 days", words=2),
-                    *columns(short_day(until), "7 days", "28 days before", "Change", words=0),
-                ),
-                rows=tuple(rows),
-                marts=(MART,),
+            table(
+                "The newest day, and the mean of a day in the week up to it",
+                DAYS,
+                told,
+                ("Figure", lambda measure: measure.title),
+                ("28 days", recent),
+                (short_day(until), newest),
+                ("7 days", lambda measure: measure.written(week(measure))),
+                ("28 days before", lambda measure: measure.written(before(measure))),
+                ("Change", lambda m: change_cell(week(m), before(m), m.more_is_better)),
+                words=2,
                 folded=False,
                 cards=True,
             ),
         ),
     )
+
+
+def _on_day(known: _KnownOf, measure: _Measure) -> Callable[[date], str]:
+    return lambda day: measure.written(known[measure].get(day))
 
 
 def _sleep(known: _KnownOf) -> Block | None:
@@ -221,18 +213,12 @@ def _sleep(known: _KnownOf) -> Block | None:
             [(day, [known[stage].get(day) for stage in STAGES]) for day in drawn.each()]
         ),
         tables=(
-            Table(
-                caption="Nights, by the day that they led into",
-                columns=columns("Day", *(measure.title for measure in parts)),
-                rows=tuple(
-                    cells(
-                        short_day(day),
-                        *(measure.written(known[measure].get(day)) for measure in parts),
-                    )
-                    for day in sorted(asleep, reverse=True)
-                    if (newest - day).days < DAYS_SHOWN
-                ),
-                marts=(MART,),
+            table(
+                "Nights, by the day that they led into",
+                DAYS,
+                [day for day in sorted(asleep, reverse=True) if (newest - day).days < DAYS_SHOWN],
+                ("Day", short_day),
+                *((measure.title, _on_day(known, measure)) for measure in parts),
             ),
         ),
     )
@@ -256,40 +242,33 @@ def _by_day(
     within = Span(max(newest - timedelta(days=shown - 1), min(values)), newest)
     rows = [(day, values.get(day), _mean(values, measure, day, mean_of)) for day in within.each()]
     title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
+
+    def beside_it(each: _Measure) -> Callable[[tuple[date, float | None]], str]:
+        return lambda row: each.written(known[each].get(row[0]))
+
     return Block(
         title=f"{title}, {span(within.first, within.last)}",
         chart=draw(rows, measure.title, mean_of),
         tables=(
-            Table(
-                caption=f"{measure.title} by day",
-                columns=columns(
-                    "Day",
-                    measure.title,
-                    f"Mean of {mean_of} days",
-                    *(each.title for each in beside),
-                ),
-                rows=tuple(
-                    cells(
-                        short_day(day),
-                        measure.written(value),
-                        measure.written(mean),
-                        *(each.written(known[each].get(day)) for each in beside),
-                    )
-                    for day, value, mean in reversed(rows)
-                    if value is not None
-                ),
-                marts=(MART,),
+            table(
+                f"{measure.title} by day",
+                DAYS,
+                [(day, mean) for day, value, mean in reversed(rows) if value is not None],
+                ("Day", lambda row: short_day(row[0])),
+                (measure.title, lambda row: measure.written(values[row[0]])),
+                (f"Mean of {mean_of} days", lambda row: measure.written(row[1])),
+                *((each.title, beside_it(each)) for each in beside),
             ),
         ),
     )
 
 
-def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
+def _workouts(workouts: Sequence[Any], until: date | None) -> Block | None:
     if not workouts or until is None:
         return None
     last = _monday(until)
     first = max(last - (WEEKS_SHOWN - 1) * _WEEK, _monday(workouts[-1].day))
-    weeks: dict[date, list[Workout]] = {
+    weeks: dict[date, list[Any]] = {
         day: [] for day in Span(first, last).each() if day == _monday(day)
     }
     for each in workouts:
@@ -311,26 +290,21 @@ def _workouts(workouts: Sequence[Workout], until: date | None) -> Block | None:
             running,
         ),
         tables=(
-            Table(
-                caption="Workouts by week",
-                columns=columns("Week from", "Workouts", "Time", "Distance"),
-                rows=tuple(
-                    cells(
-                        short_day(monday),
-                        count(len(each)),
-                        duration(_minutes(each)),
-                        DISTANCE.written(_kilometres(each)),
-                    )
-                    for monday, each in reversed(weeks.items())
-                ),
-                marts=(ACTIVITIES,),
+            table(
+                "Workouts by week",
+                WORKOUTS,
+                reversed(weeks.items()),
+                ("Week from", lambda week: short_day(week[0])),
+                ("Workouts", lambda week: count(len(week[1]))),
+                ("Time", lambda week: duration(_minutes(week[1]))),
+                ("Distance", lambda week: DISTANCE.written(_kilometres(week[1]))),
             ),
             _newest_workouts(workouts[:WORKOUTS_SHOWN]),
         ),
     )
 
 
-def _training(found: Sequence[TrainingWeek]) -> Block | None:
+def _training(found: Sequence[Any]) -> Block | None:
     if not any(each.load for each in found):
         return None
     weeks = {each.week: each for each in found}
@@ -346,63 +320,38 @@ def _training(found: Sequence[TrainingWeek]) -> Block | None:
             [(day, weeks[day].load if day in weeks else 0) for day in every], "training load", None
         ),
         tables=(
-            Table(
-                caption="Training by week",
-                columns=columns(
-                    "Week from",
-                    "Load",
-                    *(f"Zone {zone}" for zone in range(1, 6)),
-                    "Distance",
-                    "Climbed",
-                    "Resting heart rate",
-                    "Asleep",
-                ),
-                rows=tuple(
-                    cells(
-                        short_day(each.week),
-                        number(each.load, 0),
-                        *(
-                            duration(minutes)
-                            for minutes in (
-                                each.zone_1_minutes,
-                                each.zone_2_minutes,
-                                each.zone_3_minutes,
-                                each.zone_4_minutes,
-                                each.zone_5_minutes,
-                            )
-                        ),
-                        DISTANCE.written(each.distance_km),
-                        f"{number(each.elevation_m, 0)} m",
-                        RESTING.written(each.resting_heart_rate),
-                        duration(each.sleep_hours and each.sleep_hours * 60),
-                    )
-                    for each in reversed(found)
-                ),
-                marts=(TRAINING,),
+            table(
+                "Training by week",
+                WEEKS,
+                reversed(found),
+                ("Week from", lambda each: short_day(each.week)),
+                ("Load", lambda each: number(each.load, 0)),
+                ("Zone 1", lambda each: duration(each.zone_1_minutes)),
+                ("Zone 2", lambda each: duration(each.zone_2_minutes)),
+                ("Zone 3", lambda each: duration(each.zone_3_minutes)),
+                ("Zone 4", lambda each: duration(each.zone_4_minutes)),
+                ("Zone 5", lambda each: duration(each.zone_5_minutes)),
+                ("Distance", lambda each: DISTANCE.written(each.distance_km)),
+                ("Climbed", lambda each: f"{number(each.elevation_m, 0)} m"),
+                ("Resting heart rate", lambda each: RESTING.written(each.resting_heart_rate)),
+                ("Asleep", lambda each: duration(each.sleep_hours and each.sleep_hours * 60)),
             ),
         ),
     )
 
 
-def _newest_workouts(workouts: Sequence[Workout]) -> Table:
-    return Table(
-        caption=f"The newest {count(len(workouts))} workouts",
-        columns=columns(
-            "Activity", "Day", "Time", "Distance", "Energy", "Mean pulse", "Highest pulse"
-        ),
-        rows=tuple(
-            cells(
-                each.activity,
-                short_day(each.day),
-                duration(each.minutes),
-                DISTANCE.written(each.distance_km),
-                ENERGY.written(each.active_energy_kcal),
-                HIGHEST.written(each.heart_rate_average),
-                HIGHEST.written(each.heart_rate_highest),
-            )
-            for each in workouts
-        ),
-        marts=(ACTIVITIES,),
+def _newest_workouts(workouts: Sequence[Any]) -> Table:
+    return table(
+        f"The newest {count(len(workouts))} workouts",
+        WORKOUTS,
+        workouts,
+        ("Activity", lambda each: each.activity),
+        ("Day", lambda each: short_day(each.day)),
+        ("Time", lambda each: duration(each.minutes)),
+        ("Distance", lambda each: DISTANCE.written(each.distance_km)),
+        ("Energy", lambda each: ENERGY.written(each.active_energy_kcal)),
+        ("Mean pulse", lambda each: HIGHEST.written(each.heart_rate_average)),
+        ("Highest pulse", lambda each: HIGHEST.written(each.heart_rate_highest)),
         cards=True,
     )
 
@@ -411,11 +360,11 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def _minutes(workouts: Sequence[Workout]) -> float:
+def _minutes(workouts: Sequence[Any]) -> float:
     return sum(each.minutes or 0 for each in workouts)
 
 
-def _kilometres(workouts: Sequence[Workout]) -> float:
+def _kilometres(workouts: Sequence[Any]) -> float:
     return sum(each.distance_km or 0 for each in workouts)
 
 
@@ -432,7 +381,7 @@ _AMOUNTS: Mapping[str, Callable[[Number | None], str]] = {
 }
 
 
-def _measured_twice(found: Sequence[MeasuredTwice]) -> Block | None:
+def _measured_twice(found: Sequence[Any]) -> Block | None:
     """What of several devices does not count, so that nothing counts twice."""
     if not found:
         return None
@@ -443,24 +392,28 @@ def _measured_twice(found: Sequence[MeasuredTwice]) -> Block | None:
             "sql/macros/health_priority.sql; of a night the one that tells its stages."
         ),
         tables=(
-            Table(
-                caption="What was left out in 28 days",
-                columns=columns("Figure", "Left out of", "Counted of", "Days", "Left out", words=3),
-                rows=tuple(
-                    cells(
-                        _in_words(each.metric),
-                        each.source,
-                        each.counted_source,
-                        count(each.days),
-                        "readings"
-                        if each.left_out is None
-                        else _AMOUNTS.get(each.unit, count)(each.left_out),
-                    )
-                    for each in found
-                ),
-                marts=("marts.health_overlaps",),
+            table(
+                "What was left out in 28 days",
+                MEASURED_TWICE,
+                found,
+                ("Figure", lambda each: _in_words(each.metric)),
+                ("Left out of", lambda each: each.source),
+                ("Counted of", lambda each: each.counted_source),
+                ("Days", lambda each: count(each.days)),
+                ("Left out", _left_out),
+                words=3,
                 folded=False,
                 cards=True,
             ),
         ),
     )
+
+
+def _left_out(each: Any) -> str:
+    # readings do not add up
+    if each.left_out is None:
+        return "readings"
+    return _AMOUNTS.get(each.unit, count)(each.left_out)
+
+
+BODY = Section(anchor="body", title="Body", sources=("apple_health", "strava", "fit"), part=part)

@@ -1,0 +1,141 @@
+"""Records of plain files, one after the other: delimited text, JSON, and JSON lines.
+
+A source whose file needs no more than this names its columns and its key, and is done; those that
+``personal-pipeline new-source`` writes are made so.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from itertools import islice
+from typing import Any, TypeAlias
+
+from personal_pipeline.ingest.contract import Claim, DropFile, Record, Unreadable, UnreadableFile
+from personal_pipeline.ingest.delimited import rows, unique_names
+
+Records: TypeAlias = Iterator[Record | Unreadable]
+
+HEADER_WITHIN = 50
+"""In so many rows from the top a header is looked for: some tools write a title above it."""
+_HEAD = 65_536
+
+
+def opened(file: DropFile) -> TextIOWrapper:
+    """The file as text: UTF-8, UTF-16 with a byte order mark, or else cp1252. Line ends are kept,
+    and so is a byte that is no text."""
+    head = file.head(_HEAD)
+    encoding = "utf-8-sig"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    else:
+        try:
+            # the head may end within a character
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+    return file.path.open(encoding=encoding, errors="surrogateescape", newline="")
+
+
+def csv_records(file: DropFile, delimiter: str, columns: Collection[str]) -> Records:
+    """The rows below the header that holds all ``columns``, by the names in the header.
+
+    A blank name is ``column_3``, a repeated one ``notes_2``. Raises ``UnreadableFile`` when there
+    is no such header.
+    """
+    with opened(file) as lines:
+        for header in islice(rows(lines, delimiter), HEADER_WITHIN):
+            names = unique_names(header.cells or ())
+            if set(columns) <= set(names):
+                break
+        else:
+            raise UnreadableFile(f"expected a header with the columns {', '.join(columns)}.")
+        for row in rows(lines, delimiter, len(names), header.line + 1):
+            cells = row.cells
+            while cells and len(cells) > len(names) and not cells[-1]:
+                cells.pop()
+            if cells is None:
+                yield Unreadable(f"line {row.line}: a quoted cell does not end", row.text)
+            elif len(cells) != len(names):
+                reason = f"line {row.line}: expected {len(names)} cells, and found {len(cells)}"
+                yield Unreadable(reason, row.text)
+            elif any(cells):
+                yield dict(zip(names, cells, strict=True))
+
+
+def json_records(file: DropFile, *path: str) -> Records:
+    """The objects of the list that lies at ``path``; one object there is the only record.
+
+    Raises ``UnreadableFile`` when the file is no JSON, is too large to be held, or has no list
+    there.
+    """
+    file.content()  # refuses what is too large
+    with opened(file) as text:
+        try:
+            found: Any = json.load(text)
+        except (ValueError, RecursionError) as error:
+            raise UnreadableFile("expected JSON; it is cut off, or something else.") from error
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, dict | list):
+        raise UnreadableFile(f"expected a list of objects at {'.'.join(path) or 'the top'}.")
+    for place, each in enumerate([found] if isinstance(found, dict) else found, start=1):
+        if isinstance(each, dict):
+            yield each
+        else:
+            yield Unreadable(f"record {place}: expected an object", each)
+
+
+def json_line_records(file: DropFile) -> Records:
+    """An object a line."""
+    with opened(file) as lines:
+        for place, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                record = None
+            if isinstance(record, dict):
+                yield record
+            else:
+                yield Unreadable(f"line {place}: expected a JSON object", line)
+
+
+def claim_by_columns(
+    file: DropFile, records: Iterable[Record | Unreadable], columns: Collection[str]
+) -> Claim | None:
+    """A claim on a file whose first record has all ``columns``."""
+    with opened(file) as text:
+        head = text.read(_HEAD)
+    # the names stand near the top, so that most files are refused without being taken apart
+    if not all(name in head or json.dumps(name)[1:-1] in head for name in columns):
+        return None
+    try:
+        first = next(
+            (each for each in islice(records, HEADER_WITHIN) if isinstance(each, dict)), {}
+        )
+    except UnreadableFile:
+        return None
+    if set(columns) <= first.keys():
+        return Claim(0.8, f"it has the {len(columns)} columns of such a file")
+    return None
+
+
+def as_utc(moment: datetime) -> datetime:
+    """The same instant in UTC; one without a zone is taken for UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def content_key(record: Record, seen: Counter[str]) -> str:
+    """A key for a record that has none: the digest of its content. Of equal records in one file,
+    which ``seen`` counts, each has its own."""
+    text = json.dumps(record, sort_keys=True, ensure_ascii=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    seen[digest] += 1
+    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"

@@ -1,4 +1,0 @@
--- The marts that this warehouse has.
-select table_name
-from information_schema.tables
-where table_schema = 'marts'

@@ -1,0 +1,115 @@
+"""Plain files, record by record, as people's tools really write them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
+from personal_pipeline.ingest.records import (
+    Records,
+    claim_by_columns,
+    content_key,
+    csv_records,
+    json_line_records,
+    json_records,
+)
+
+ABOUT = ("day", "café")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "export"
+
+
+def file_of(path: Path, content: str | bytes) -> DropFile:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return DropFile(path, path.name, datetime(2026, 11, 21, tzinfo=UTC))
+
+
+def reasons(records: Records) -> list[str]:
+    return [each.reason for each in records if isinstance(each, Unreadable)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_text_in_any_of_these_encodings(path: Path, encoding: str) -> None:
+    file = file_of(path, "day;café\r\n1;à\r\n".encode(encoding))
+    assert list(csv_records(file, ";", ABOUT)) == [{"day": "1", "café": "à"}]
+    assert claim_by_columns(file, csv_records(file, ";", ABOUT), ABOUT)
+
+
+def test_a_character_that_the_look_at_the_head_cuts_in_two(path: Path) -> None:
+    file = file_of(path, "day,café\n" + "1,x\n" * 16_381 + ",àà\n")
+    assert file.head()[-1:] == "à".encode()[:1]
+    assert list(csv_records(file, ",", ABOUT))[-1] == {"day": "", "café": "àà"}
+
+
+def test_a_title_stands_above_the_header(path: Path) -> None:
+    file = file_of(path, 'My export, made today\n\n"two\nlines"\nday,café,\n1,x,\n')
+    assert list(csv_records(file, ",", ABOUT)) == [{"day": "1", "café": "x", "column_3": ""}]
+
+
+def test_rows_of_another_width_are_kept_with_their_line(path: Path) -> None:
+    file = file_of(path, "day,café\n1,x,,\n2\n3,y,z\n,\n4,w\n")
+    records = list(csv_records(file, ",", ABOUT))
+    assert [each for each in records if isinstance(each, dict)] == [
+        {"day": "1", "café": "x"},
+        {"day": "4", "café": "w"},
+    ]
+    assert reasons(iter(records)) == [
+        "line 3: expected 2 cells, and found 1",
+        "line 4: expected 2 cells, and found 3",
+    ]
+
+
+def test_a_header_without_its_columns_is_refused_in_a_sentence(path: Path) -> None:
+    file = file_of(path, "other,columns\n1,2\n")
+    with pytest.raises(UnreadableFile, match="expected a header with the columns day, café"):
+        list(csv_records(file, ",", ABOUT))
+    assert claim_by_columns(file, csv_records(file, ",", ABOUT), ABOUT) is None
+
+
+def test_objects_of_a_list_wherever_it_lies(path: Path) -> None:
+    file = file_of(path, '{"data": {"items": [{"day": 1}, 17, {"day": 2}]}}')
+    records = list(json_records(file, "data", "items"))
+    assert records[0] == {"day": 1}
+    assert reasons(iter(records)) == ["record 2: expected an object"]
+    assert list(json_records(file, "data")) == [{"items": [{"day": 1}, 17, {"day": 2}]}]
+    with pytest.raises(UnreadableFile, match=r"a list of objects at data\.nowhere"):
+        list(json_records(file, "data", "nowhere"))
+
+
+@pytest.mark.parametrize("content", ['[{"day": 1}', "<html>", "[" * 100_000])
+def test_what_is_no_json_is_refused_in_a_sentence(path: Path, content: str) -> None:
+    file = file_of(path, content)
+    with pytest.raises(UnreadableFile, match="expected JSON"):
+        list(json_records(file))
+    assert claim_by_columns(file, json_records(file), ["day"]) is None
+
+
+def test_lines_of_json_stand_alone(path: Path) -> None:
+    file = file_of(path, '{"day": 1}\n\n{"day": \n[2]\n{"day": 3}')
+    records = list(json_line_records(file))
+    assert [each for each in records if isinstance(each, dict)] == [{"day": 1}, {"day": 3}]
+    assert reasons(iter(records)) == [
+        "line 3: expected a JSON object",
+        "line 4: expected a JSON object",
+    ]
+
+
+def test_names_that_json_escapes_are_known(path: Path) -> None:
+    file = file_of(path, '[{"day": 1, "caf\\u00e9": 2}]')
+    assert claim_by_columns(file, json_records(file), ABOUT)
+
+
+def test_equal_records_of_a_file_have_keys_of_their_own_each_time() -> None:
+    def keys() -> list[str]:
+        seen: Counter[str] = Counter()
+        return [content_key(record, seen) for record in ({"a": 1}, {"a": 2}, {"a": 1})]
+
+    assert len(set(keys())) == 3
+    assert keys() == keys()
