@@ -96,7 +96,7 @@ def _last_word(error: Exception) -> str:
 
 def _home_of_settings() -> Path | None:
     try:
-        return Home.of(load_settings()).root
+        return Home.of(load_settings().home).root
     except (ValidationError, OSError):
         return None
 
@@ -116,7 +116,7 @@ def _house(settings: Settings, **more: Any) -> House:
     from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
-    home = Home.of(settings)
+    home = Home.of(settings.home)
     # a home of a later version is refused by every command
     home.version()
     return House(settings, home, SOURCES, **more)
@@ -487,7 +487,8 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
             CONSOLE.print(escape(line), soft_wrap=True)
         return
     CONSOLE.print(escape(source.connect), soft_wrap=True)
-    given = {each: connecting.asked_for(each) for each in source.credentials}
+    needed = [each for each in source.settings if each.is_needed]
+    given = {each.name: connecting.asked_for(each) for each in needed}
     try:
         accepted = connecting.tried(settings, source, given)
     except connecting.Refused as refusal:
@@ -715,7 +716,7 @@ def open_(as_json: bool) -> None:
     """
     from personal_pipeline import serve
 
-    home = Home.of(load_settings())
+    home = Home.of(load_settings().home)
     door = serve.door_of_running(home)
     if door is None:
         ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")

@@ -41,6 +41,7 @@ _OWN = frozenset(
     {
         *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
         *("NoKeyring", "OpenToOthers", "ServiceError", "UnreadableFile", "BadDeclaration"),
+        "BadSetting",
     }
 )
 """Our errors whose text is a sentence for people, without a value of a row."""

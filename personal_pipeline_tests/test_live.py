@@ -214,7 +214,7 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         )
         for name, text in environment.items():
             monkeypatch.setenv(name, text)
-        house = House(Settings(_env_file=None), home, SOURCES)
+        house = House(Settings(), home, SOURCES)
         assert refresh(house).failures == []
         assert stale(house) == {}
 

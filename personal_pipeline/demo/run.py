@@ -36,7 +36,7 @@ def settings_for(addresses: Addresses, folder: Path) -> Settings:
         "PERSONAL_PIPELINE_HOME": folder.resolve(),
         "KIT_REQUESTS_PER_MINUTE": REQUESTS_PER_MINUTE,
     }
-    return Settings(_env_file=None, **values)
+    return Settings(**values)
 
 
 class NotADemo(Exception):
@@ -64,7 +64,7 @@ def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
     life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
     with serve(life) as addresses:
         settings = settings_for(addresses, folder)
-        home = Home.of(settings).ensure()
+        home = Home.of(settings.home).ensure()
         (home.root / MARKER).touch()
         write_drops(life, home.inbox)
         yield House(settings, home, SOURCES)

@@ -30,7 +30,7 @@ class Graph:
     """The graph of an empty home, ticked by hand."""
 
     def __init__(self, home: Home) -> None:
-        settings = Settings(_env_file=None, PERSONAL_PIPELINE_START=START)
+        settings = Settings(PERSONAL_PIPELINE_START=START)
         self.definitions = definitions_of(House(settings, home, SOURCES))
         self.instance = dg.DagsterInstance.ephemeral()
         self.cursor: dg.AssetDaemonCursor | None = None
