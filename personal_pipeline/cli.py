@@ -467,7 +467,7 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
 )
 @click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
 def connect(name: str, in_env: bool, forget: bool) -> None:
-    """Ask for the credential of SOURCE, without showing it, and store it in the system's keyring.
+    """Ask for what SOURCE needs, showing no key, and store it in the system's keyring.
 
     Where there is no keyring it offers .env, which it makes readable by you only. The service is
     asked once whether it takes the credential; one that it refuses is not stored.

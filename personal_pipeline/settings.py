@@ -127,7 +127,7 @@ class Settings(BaseModel):
     """Whether the report of the day is mailed to the mailto addresses above. It holds your
     figures."""
 
-    of_sources: Mapping[str, SecretStr] = {}
+    of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
     """By name, every variable that is not one of the house: a source finds among them those that it
     declares."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from typing import Any
 
 from personal_pipeline.ingest.contract import Source
@@ -51,18 +52,10 @@ def dbt_sources(sources: Iterable[Source]) -> str:
 def inherit_descriptions(manifest: dict[str, Any]) -> None:
     """Give each column that says nothing of itself, in place, what its inputs say of their column
     of the same name, if they agree."""
-    pending = list(manifest["nodes"])
-    done: set[str] = set(manifest["sources"])
-    while pending:
-        uid = pending[-1]
-        before = [each for each in _inputs(manifest, uid) if each not in done]
-        if before:
-            pending += before
-            continue
-        pending.pop()
-        done.add(uid)
-        for column in _columns(manifest, uid).values():
-            told = described_by_inputs(manifest, uid, column["name"])
+    inputs = {uid: _inputs(manifest, uid) for uid in manifest["nodes"]}
+    for uid in TopologicalSorter(inputs).static_order():
+        for name, column in _columns(manifest, uid).items():
+            told = described_by_inputs(manifest, uid, name)
             if not column["description"] and len(told) == 1:
                 (column["description"],) = told
 
@@ -74,7 +67,7 @@ def described_by_inputs(manifest: dict[str, Any], uid: str, name: str) -> set[st
 
 
 def _inputs(manifest: dict[str, Any], uid: str) -> list[str]:
-    # a test reads tables too, and is read by none
+    """The nodes that a node reads; a source reads none."""
     inputs: list[str] = manifest["nodes"].get(uid, {}).get("depends_on", {}).get("nodes", [])
     return inputs
 
