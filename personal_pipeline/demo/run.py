@@ -29,8 +29,8 @@ REQUESTS_PER_MINUTE = 60_000
 
 
 def settings_for(addresses: Addresses, folder: Path) -> Settings:
-    """The settings of a person whose services are at these addresses. The person's own .env is
-    not read, so that a demo can never reach a real account."""
+    """The settings of a person whose services are at these addresses. The person's own .env and
+    environment are not read, so that a demo can never reach a real account."""
     values: dict[str, Any] = {
         **addresses.environment(),
         "PERSONAL_PIPELINE_HOME": folder.resolve(),
