@@ -99,7 +99,7 @@ def _last_word(error: Exception) -> str:
 
 def _home_of_settings() -> Path | None:
     try:
-        return Home.of(load_settings()).root
+        return Home.of(load_settings().home).root
     except (ValidationError, OSError):
         return None
 
@@ -119,7 +119,7 @@ def _house(settings: Settings) -> House:
     from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
-    home = Home.of(settings)
+    home = Home.of(settings.home)
     # a home of a later version is refused by every command
     home.version()
     return House(settings, home, SOURCES)
@@ -480,7 +480,7 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
 )
 @click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
 def connect(name: str, in_env: bool, forget: bool) -> None:
-    """Ask for the credential of SOURCE, without showing it, and store it in the system's keyring.
+    """Ask for what SOURCE needs, showing no key, and store it in the system's keyring.
 
     Where there is no keyring it offers .env, which it makes readable by you only. The service is
     asked once whether it takes the credential; one that it refuses is not stored.
@@ -500,7 +500,8 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
             CONSOLE.print(escape(line), soft_wrap=True)
         return
     CONSOLE.print(escape(source.connect), soft_wrap=True)
-    given = {each: connecting.asked_for(each) for each in source.credentials}
+    needed = [each for each in source.settings if each.is_needed]
+    given = {each.name: connecting.asked_for(each) for each in needed}
     try:
         accepted = connecting.tried(settings, source, given)
     except connecting.Refused as refusal:
@@ -728,7 +729,7 @@ def open_(as_json: bool) -> None:
     """
     from personal_pipeline import serve
 
-    home = Home.of(load_settings())
+    home = Home.of(load_settings().home)
     door = serve.door_of_running(home)
     if door is None:
         ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")

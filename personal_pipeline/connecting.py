@@ -12,7 +12,7 @@ import click
 from personal_pipeline import credentials
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.http import Failure, ServiceError
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import BadSetting, Setting, Settings
 
 TRY_SECONDS = 20.0
 
@@ -25,10 +25,11 @@ class Refused(Exception):
     """What was typed is no credential, or the service does not take it. Nothing was stored."""
 
 
-def asked_for(variable: str) -> str:
-    """What the person types, which no screen shows; or the line that a program pipes in."""
+def asked_for(setting: Setting) -> str:
+    """What the person types, which no screen shows if it is secret; or the line that a program
+    pipes in."""
     if sys.stdin.isatty():
-        value = click.prompt(variable, hide_input=True, err=True)
+        value = click.prompt(setting.name, hide_input=setting.secret, err=True)
     else:
         value = sys.stdin.readline()
     return str(value).strip()
@@ -50,6 +51,8 @@ def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
         with source.client(settings.with_values(given)) as client:
             client.deadline = time.monotonic() + TRY_SECONDS
             source.beginning(client)
+    except BadSetting as error:
+        raise Refused(f"{error} Nothing was stored.") from None
     except ServiceError as error:
         if error.failure is Failure.CREDENTIAL_REFUSED:
             raise Refused(f"{error} Nothing was stored.") from None

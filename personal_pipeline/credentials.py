@@ -11,18 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from personal_pipeline.home import write_atomically
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from personal_pipeline.settings import Settings
 
 SERVICE = "personal-pipeline"
 ANSWER_SECONDS = 30.0
@@ -48,17 +43,6 @@ def names_in_keyring(home: Path) -> frozenset[str]:
     except (OSError, ValueError):
         return frozenset()
     return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
-
-
-def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
-    """The settings with those of the wanted credentials from the keyring that nothing else gives.
-
-    Raises ``NoKeyring`` when one that should be there cannot be had.
-    """
-    home = settings.home.expanduser()
-    missing = [n for n in wanted if settings.value_of(n) is None and n in names_in_keyring(home)]
-    values = {name: recalled(home, name) for name in missing}
-    return settings.with_values(values) if values else settings
 
 
 def recalled(home: Path, name: str) -> str:

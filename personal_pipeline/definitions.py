@@ -14,7 +14,7 @@ from personal_pipeline.sources import SOURCES
 # also in the processes of a plain `dagster dev`
 keep_private()
 _settings = load_settings()
-_home = Home.of(_settings)
+_home = Home.of(_settings.home)
 # a home of a later version is refused here too
 _home.version()
 defs = definitions_of(House(_settings, _home, SOURCES))

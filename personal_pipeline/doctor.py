@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from personal_pipeline.home import OTHERS, PRIVATE, Busy, Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Progress
+from personal_pipeline.settings import BadSetting, Origin, Setting
 
 FREE_SPACE_WANTED = 2 * 1024**3
 MENDED_BY = "personal-pipeline doctor --repair"
@@ -38,7 +39,7 @@ class Finding:
 def examine(house: House) -> list[Finding]:
     """Look at everything; creates and changes nothing, and never shows a credential."""
     return [
-        *_credentials(house),
+        *_settings(house),
         *_alerts(house),
         *_folders(house),
         *_declarations(house),
@@ -131,14 +132,24 @@ def _wide(home: Home) -> Iterator[Path]:
                 yield path
 
 
-def _credentials(house: House) -> Iterator[Finding]:
+def _settings(house: House) -> Iterator[Finding]:
     for source in house.sources:
-        for name in source.credentials:
-            if origin := house.settings.origin(name):
-                yield Finding(name, "ok", f"set, in {_ORIGINS[origin]}")
-            else:
+        for setting in source.settings:
+            if origin := house.settings.origin(setting.name):
+                yield _set(house, setting, origin)
+            elif setting.is_needed:
                 found = f"not set: {source.title} is not connected"
-                yield Finding(name, "note", found, source.connect)
+                yield Finding(setting.name, "note", found, setting.description)
+
+
+def _set(house: House, setting: Setting, origin: Origin) -> Finding:
+    try:
+        # what is in the keyring was tried when it was put there
+        if origin != "keyring":
+            house.settings.text(setting)
+    except BadSetting as error:
+        return Finding(setting.name, "problem", f"malformed, in {_ORIGINS[origin]}", str(error))
+    return Finding(setting.name, "ok", f"set, in {_ORIGINS[origin]}")
 
 
 def _alerts(house: House) -> Iterator[Finding]:

@@ -13,13 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 from filelock import FileLock, Timeout
-
-if TYPE_CHECKING:
-    from personal_pipeline.settings import Settings
 
 PRIVATE = 0o700
 PRIVATE_FILE = 0o600
@@ -67,8 +63,9 @@ class Home:
     root: Path
 
     @classmethod
-    def of(cls, settings: Settings) -> Home:
-        return cls(settings.home.expanduser().resolve())
+    def of(cls, folder: Path) -> Home:
+        """The home in a folder as the settings name it: from the current one, or from ``~``."""
+        return cls(folder.expanduser().resolve())
 
     @property
     def inbox(self) -> Path:

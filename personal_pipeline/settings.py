@@ -1,31 +1,59 @@
 """Settings: from the environment, else from ``.env`` in the current folder, else the default.
-Credentials that neither has may be in the keyring of the system (see ``credentials``).
 
-Reading them touches no network and no keyring, and creates nothing. Credentials are ``SecretStr``:
-they show as stars wherever they are printed.
+The house's own are the fields of ``Settings``; a source declares its own, each as a ``Setting``.
+What a source needs and neither environment nor ``.env`` has may be in the keyring of the system
+(see ``credentials``).
+
+Reading them touches no network and no keyring, and creates nothing. What sources are given is held
+as ``SecretStr``, which shows as stars wherever it is printed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from personal_pipeline.credentials import names_in_keyring
+from personal_pipeline.credentials import names_in_keyring, recalled
 from personal_pipeline.home import OTHERS, PRIVATE_FILE
 
 QUIET_HOURS = "PERSONAL_PIPELINE_QUIET_HOURS"
 
 Origin: TypeAlias = Literal["environment", ".env", "keyring"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the person can set, by an environment variable."""
+
+    name: str
+    description: str
+    """What it is and, of one that is needed, where to get it and where to put it: in ``connect``,
+    ``doctor``, ``.env.example`` and ``docs/settings.md``."""
+    secret: bool = False
+    """Whether nobody else may see it: no screen shows it as it is typed, no message holds it."""
+    default: str | None = None
+    """What holds when it is not set. Without a default the source is not connected until it is."""
+    pattern: str = ".+"
+    """The regular expression that a value matches as a whole."""
+
+    @property
+    def is_needed(self) -> bool:
+        return self.default is None
+
+
+class BadSetting(Exception):
+    """A setting of a source is missing or malformed. The message is sentences without its value."""
 
 
 def _zone(name: str) -> str:
@@ -53,101 +81,137 @@ def _hours(value: Any) -> Any:
     return (int(begin), int(end)) if int(begin) != int(end) else None
 
 
-class Settings(BaseSettings):
-    """Everything that the person can set; each field's alias is the environment variable."""
+class Settings(BaseModel):
+    """What the person set. Each field but ``of_sources`` is a setting of the house: its alias is
+    the environment variable, its docstring the text of ``.env.example``."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     home: Path = Field(Path("data"), alias="PERSONAL_PIPELINE_HOME")
-    """The folder that holds all data."""
-    start: date | None = Field(default=None, alias="PERSONAL_PIPELINE_START")
-    """The first day to fetch; unset: the account's beginning where the service tells it."""
+    """The folder that holds all your data, relative to where you start the pipeline, or
+    absolute."""
+    start: date | None = Field(None, alias="PERSONAL_PIPELINE_START")
+    """The first day to fetch, as 2024-01-01. Empty: from the beginning of the account, where the
+    service tells it."""
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", alias="PERSONAL_PIPELINE_TIMEZONE"
     )
-    """Zone of the morning schedule. Tables are in UTC days."""
-    report_hour: int = Field(default=7, ge=0, le=23, alias="PERSONAL_PIPELINE_REPORT_HOUR")
-    currency: str = Field(default="usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
-    """The currency of the line a day; other currencies stay in the revenue tables."""
-    port: int = Field(default=3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
-    plain_address: bool = Field(default=False, alias="PERSONAL_PIPELINE_PLAIN_ADDRESS")
-    """Whether the UI is found at 127.0.0.1 too, for a browser that does not know names below
-    ``localhost``. Every other server on 127.0.0.1 is then sent its cookie."""
-    source_budget_seconds: int = Field(
-        default=1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS"
-    )
-    """How long one source may take in a run before it makes room; it goes on the next time."""
+    """Your time zone, for the hours below. The tables keep to UTC days."""
+    report_hour: int = Field(7, ge=0, le=23, alias="PERSONAL_PIPELINE_REPORT_HOUR")
+    """The hour at which the report is wanted."""
+    currency: str = Field("usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
+    """The currency of the line a day that tops the report. Other currencies stay in the revenue
+    tables."""
+    port: int = Field(3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
+    """The port of the lineage UI, on this machine only."""
+    plain_address: bool = Field(False, alias="PERSONAL_PIPELINE_PLAIN_ADDRESS")
+    """true, if your browser does not find the address that `up` prints (a name below localhost): it
+    is http://127.0.0.1:PORT then, and the browser shows its cookie to every other server on
+    127.0.0.1."""
+    source_budget_seconds: int = Field(1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS")
+    """How many seconds one source may take in a run before it makes room for the others. It goes on
+    the next time."""
 
-    alerts: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_words)] = Field(
-        default=(), alias="PERSONAL_PIPELINE_ALERTS"
+    alerts: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = Field(
+        "", validate_default=True, alias="PERSONAL_PIPELINE_ALERTS"
     )
-    """Where messages go: apprise addresses. They hold credentials."""
-    quiet_hours: Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_hours)] = Field(
-        default=(22, 7), alias=QUIET_HOURS
+    """Where messages go: apprise addresses, separated by spaces, in quotes if there are several;
+    see docs/alerts.md."""
+    quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(_hours)] = Field(
+        "22-7", validate_default=True, alias=QUIET_HOURS
     )
-    """From the first hour until the second, in the person's zone, nothing is sent."""
-    reminder_days: int = Field(default=3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
-    mail_report: bool = Field(default=False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
-    """Whether the report of the day goes to the mail addresses among ``alerts``."""
+    """From which hour to which nothing is sent, in your time zone. Empty: never quiet."""
+    reminder_days: int = Field(3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
+    """After how many days you are reminded of what is still late, failing or due."""
+    mail_report: bool = Field(False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
+    """Whether the report of the day is mailed to the mailto addresses above. It holds your
+    figures."""
 
-    stripe_api_key: SecretStr | None = Field(default=None, alias="STRIPE_API_KEY")
-    stripe_api_base: str = Field(default="https://api.stripe.com", alias="STRIPE_API_BASE")
-    kit_api_key: SecretStr | None = Field(default=None, alias="KIT_API_KEY")
-    kit_api_base: str = Field(default="https://api.kit.com/v4", alias="KIT_API_BASE")
-    kit_requests_per_minute: int = Field(default=120, ge=1, alias="KIT_REQUESTS_PER_MINUTE")
-    medium_feed_url: str | None = Field(default=None, repr=False, alias="MEDIUM_FEED_URL")
-    story_sheet_url: str | None = Field(default=None, repr=False, alias="STORY_SHEET_URL")
-    """Whoever has this address can read the sheet."""
+    of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
+    """By name, every variable that is not one of the house: a source finds among them those that it
+    declares."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _blank_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """A variable that is there and empty, as in a copied .env.example, says nothing; but of
-        the quiet hours it says that there are none."""
-        return {
-            name: value
-            for name, value in values.items()
-            if not (isinstance(value, str) and not value.strip()) or name == QUIET_HOURS
+    def __init__(self, **variables: Any) -> None:
+        """Settings from variables, whose names may be in any case. One that is blank, as in a
+        copied .env.example, says nothing; but of the quiet hours it says that there are none.
+        Raises ``pydantic.ValidationError`` when one of the house's is malformed."""
+        named = {
+            name.upper(): value
+            for name, value in variables.items()
+            if value is not None and (str(value).strip() or name.upper() == QUIET_HOURS)
         }
-
-    def is_set(self, variable: str) -> bool:
-        """Whether the setting behind an environment variable has a value, here or in the keyring.
-        The keyring itself is not asked."""
-        return self.origin(variable) is not None
-
-    def value_of(self, variable: str) -> Any:
-        """The value of the setting behind an environment variable, without the keyring's."""
-        return getattr(self, _field_of(variable))
-
-    def origin(self, variable: str) -> Origin | None:
-        """Where the value of a setting comes from; None when it has none."""
-        if self.value_of(variable) is None:
-            kept = names_in_keyring(self.home.expanduser())
-            return "keyring" if variable in kept else None
-        # names of variables are read in any case
-        given = {name.upper(): text for name, text in os.environ.items()}
-        return "environment" if given.get(variable, "").strip() else ".env"
-
-    def with_values(self, values: Mapping[str, str]) -> Settings:
-        """A copy in which these variables have these values."""
-        secret = {name for name, info in Settings.model_fields.items() if _is_secret(info)}
-        return self.model_copy(
-            update={
-                field: SecretStr(value) if field in secret else value
-                for field, value in ((_field_of(name), text) for name, text in values.items())
-            }
+        house = {info.alias for info in type(self).model_fields.values()}
+        super().__init__(
+            **{name: value for name, value in named.items() if name in house},
+            of_sources={
+                name: value if isinstance(value, SecretStr) else SecretStr(str(value).strip())
+                for name, value in named.items()
+                if name not in house
+            },
         )
 
+    def text(self, setting: Setting) -> str:
+        """The value of a source's setting, in the clear, else its default; of one that is in the
+        keyring only after ``with_keyring``. Raises ``BadSetting``."""
+        value = self.of_sources.get(setting.name)
+        if value is None:
+            if setting.default is None:
+                raise BadSetting(f"{setting.name} is not set. {setting.description}")
+            return setting.default
+        if not re.fullmatch(setting.pattern, value.get_secret_value(), re.DOTALL):
+            raise BadSetting(
+                f"{setting.name} is malformed: expected what matches {setting.pattern}. Set it "
+                f"right in the environment or in .env. {setting.description}"
+            )
+        return value.get_secret_value()
 
-def _field_of(variable: str) -> str:
-    for name, info in Settings.model_fields.items():
-        if info.alias == variable:
-            return name
-    raise KeyError(f"{variable} is not a setting of personal_pipeline")
+    def is_set(self, variable: str) -> bool:
+        """Whether a variable of a source has a value, here or in the keyring. The keyring itself is
+        not asked."""
+        return self.origin(variable) is not None
+
+    def origin(self, variable: str) -> Origin | None:
+        """Where the value of a variable of a source comes from; None when it has none."""
+        if variable not in self.of_sources:
+            kept = names_in_keyring(self.home.expanduser())
+            return "keyring" if variable in kept else None
+        return "environment" if (_upper(os.environ).get(variable) or "").strip() else ".env"
+
+    def with_values(self, values: Mapping[str, str]) -> Settings:
+        """A copy in which these variables of sources have these values."""
+        given = {name: SecretStr(value) for name, value in values.items()}
+        return self.model_copy(update={"of_sources": {**self.of_sources, **given}})
 
 
-def _is_secret(info: FieldInfo) -> bool:
-    return SecretStr in get_args(info.annotation)
+def house_settings() -> tuple[Setting, ...]:
+    """The settings of the house, as a source declares its own."""
+    return tuple(
+        Setting(
+            name=info.alias,
+            description=" ".join(str(info.description).split()),
+            secret="SecretStr" in str(info.annotation),
+            default=_written(info.default),
+        )
+        for info in Settings.model_fields.values()
+        if info.alias
+    )
+
+
+def _written(default: object) -> str:
+    """A default as a person writes it."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
+
+
+def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
+    """The settings with those of the wanted variables from the keyring that nothing else gives.
+
+    Raises ``NoKeyring`` when one that should be there cannot be had.
+    """
+    home = settings.home.expanduser()
+    missing = (names_in_keyring(home) & set(wanted)) - settings.of_sources.keys()
+    return settings.with_values({name: recalled(home, name) for name in sorted(missing)})
 
 
 class OpenToOthers(Exception):
@@ -167,4 +231,8 @@ def load_settings() -> Settings:
                 f"{file} has mode {mode:04o}: others on this machine can read the credentials in "
                 f"it. Nothing was done. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
             )
-    return Settings()
+    return Settings(**{**_upper(dotenv_values(file)), **_upper(os.environ)})
+
+
+def _upper(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {name.upper(): text for name, text in variables.items()}

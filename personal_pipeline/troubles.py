@@ -40,14 +40,8 @@ _OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
 _OWN = frozenset(
     {
         *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
-        *(
-            "NoKeyring",
-            "NotTold",
-            "OpenToOthers",
-            "ServiceError",
-            "UnreadableFile",
-            "BadDeclaration",
-        ),
+        *("BadDeclaration", "BadSetting", "NoKeyring", "NotTold", "OpenToOthers"),
+        *("ServiceError", "UnreadableFile"),
     }
 )
 """Our errors whose text is a sentence for people, without a value of a row."""

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from personal_pipeline.home import Home
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings_pages import all_settings
+from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services, once
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
@@ -42,9 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _no_outside_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A person's own .env and environment must not reach the tests, nor the tests their data."""
-    for field in Settings.model_fields.values():
-        if field.alias:
-            monkeypatch.delenv(field.alias, raising=False)
+    for setting in all_settings(SOURCES):
+        monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.setenv("PERSONAL_PIPELINE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 

@@ -29,6 +29,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.settings import Settings
+from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import BuiltTable, all_tables, build, read_lake
@@ -77,9 +78,9 @@ class Services:
         # every setting is named, so that nothing of the real person's comes through
         return {
             **{
-                each.alias: ""
-                for each in Settings.model_fields.values()
-                if each.alias and each.default is None
+                each.name: ""
+                for each in all_settings(SOURCES)
+                if each.is_needed or not each.default
             }
             | {
                 name: value.replace(self.behind.base, self.server.base)
@@ -101,7 +102,7 @@ class Services:
         self, home: Home, *, now: datetime = NOW, sources: tuple[Source, ...] = SOURCES, **more: Any
     ) -> House:
         """A house of this person, at a moment that does not pass."""
-        settings = Settings(_env_file=None, **self.environment(home, **more))  # type: ignore[arg-type]
+        settings = Settings(**self.environment(home, **more))
         return House(settings, home, sources, clock=lambda: now)
 
 
@@ -135,7 +136,7 @@ def invented_services(until: date = UNTIL) -> Iterator[Services]:
 
 def bare_house(home: Home) -> House:
     """A house without sources and settings over a home: enough to open its tables."""
-    return House(Settings(_env_file=None), home, ())
+    return House(Settings(), home, ())
 
 
 def drop_exports(life: Life, home: Home) -> None:

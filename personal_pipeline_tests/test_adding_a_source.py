@@ -9,10 +9,14 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from personal_pipeline.ingest.http import Client
+from personal_pipeline.settings import BadSetting, Setting, Settings
 from personal_pipeline_tests.invented_house import query
+from personal_pipeline_tests.loopback import Answer, Request, as_json, loopback
 
 CHECKOUT = Path(__file__).parents[1]
 GUIDE = (CHECKOUT / "docs" / "adding-a-source.md").read_text(encoding="utf-8")
@@ -26,6 +30,23 @@ FILES = dict(
 def test_the_guide_counts_its_lines() -> None:
     module = FILES["personal_pipeline/sources/water.py"]
     assert f"{len(module.splitlines())} lines" in GUIDE
+
+
+def test_the_key_of_the_guide_is_sent_and_told_of_when_it_lacks() -> None:
+    snippet = re.search(r"^```python\n(API_KEY = .*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    assert snippet is not None
+    names: dict[str, Any] = {"Setting": Setting, "Settings": Settings, "Client": Client}
+    exec(snippet[1], names)
+    with pytest.raises(BadSetting, match=r"WATER_API_KEY is not set\. In the portal"):
+        names["client"](Settings())
+
+    def answering(request: Request) -> Answer:
+        return as_json({"key": request.headers.get("x-key")})
+
+    with loopback(answering) as portal:
+        names["Client"] = lambda name, base, **more: Client(name, portal.base, **more)
+        with names["client"](Settings(WATER_API_KEY="w-1")) as client:
+            assert client.get_json("/") == {"key": "w-1"}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from personal_pipeline.cli import main
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 
 SPARKASSE = (
@@ -160,7 +160,7 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
     add(folder)
 
     def passed() -> tuple[Any, list[str]]:
-        done = refresh(House(Settings(), home, SOURCES))
+        done = refresh(House(load_settings(), home, SOURCES))
         assert not done.failures
         return done, sorted({each.name for each in done.work.built if each.changed})
 

@@ -30,7 +30,7 @@ from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, remember
 from personal_pipeline.outputs.board import share_unreadable
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import Setting, Settings
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 ORDERS = ApiStream(name="orders", description="One order.", key=lambda record: record["id"])
@@ -58,8 +58,7 @@ SHOP = Source(
     name="shop",
     title="Shop",
     description="",
-    credentials=("STRIPE_API_KEY",),
-    connect="Set STRIPE_API_KEY.",
+    settings=(Setting(name="SHOP_KEY", description="Set SHOP_KEY."),),
     api=(ORDERS, REFUNDS),
     drops=(
         Drop(
@@ -79,7 +78,7 @@ SHOP = Source(
 
 
 def house(home: Home, now: datetime = NOW, **settings: Any) -> House:
-    kept = Settings(_env_file=None, **{"STRIPE_API_KEY": "sk_test_1", **settings})
+    kept = Settings(**{"SHOP_KEY": "sk_test_1", **settings})
     return House(kept, home, (SHOP,), clock=lambda: now)
 
 
@@ -132,9 +131,9 @@ class TestFetched:
 
     def test_without_its_credential_it_is_no_trouble(self, home: Home) -> None:
         fetched(home, ORDERS, date(2026, 11, 20))
-        line = board(home, NOW + timedelta(days=90), STRIPE_API_KEY="")["orders"]
+        line = board(home, NOW + timedelta(days=90), SHOP_KEY="")["orders"]
         assert line.state is State.NOT_CONNECTED
-        assert line.detail == "No longer connected; its data stays. Set STRIPE_API_KEY."
+        assert line.detail == "No longer connected; its data stays. Set SHOP_KEY."
         assert (line.next_expected, line.cause, line.rows) == (None, None, 2)
 
     def test_a_refused_credential_fails_the_streams_that_had_no_turn(self, home: Home) -> None:

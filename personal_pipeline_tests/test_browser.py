@@ -23,7 +23,8 @@ import pytest
 from personal_pipeline import serve
 from personal_pipeline.doors.door import Door, opening_page
 from personal_pipeline.home import Home
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings_pages import all_settings
+from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.loopback import QuietHandler, listening, until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
@@ -188,7 +189,7 @@ class Elsewhere:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     home = Home(tmp_path_factory.mktemp("browser") / "home").ensure()
-    settings = {str(each.alias): "" for each in Settings.model_fields.values() if each.alias}
+    settings = {each.name: "" for each in all_settings(SOURCES)}
     environment = {**os.environ, **settings, "PERSONAL_PIPELINE_HOME": str(home.root)}
     with listening(QuietHandler) as port:
         pass

@@ -27,7 +27,8 @@ from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.doors.door import Door
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
-from personal_pipeline.settings import Settings, load_settings
+from personal_pipeline.settings import load_settings
+from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import (
     NOW,
@@ -52,9 +53,9 @@ COMMANDS = sorted(main.commands)
 API_SOURCES = [source for source in SOURCES if source.api]
 
 
-def call(*arguments: str, code: int = 0) -> Result:
+def call(*arguments: str, given: str = "", code: int = 0) -> Result:
     """The command in this process, on a terminal of 80 columns, with nothing connected."""
-    result = CliRunner().invoke(main, arguments, prog_name="personal-pipeline")
+    result = CliRunner().invoke(main, arguments, given, prog_name="personal-pipeline")
     if not isinstance(result.exception, SystemExit | None):
         raise result.exception
     assert result.exit_code == code, result.output
@@ -167,7 +168,6 @@ def test_a_demo_refuses_a_folder_that_holds_something_else(tmp_path: Path) -> No
         ("PERSONAL_PIPELINE_CURRENCY", "dollars"),
         ("PERSONAL_PIPELINE_REPORT_HOUR", "24"),
         ("PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS", "0"),
-        ("KIT_REQUESTS_PER_MINUTE", "many"),
     ],
 )
 @pytest.mark.parametrize("where", ["environment", ".env"])
@@ -189,18 +189,27 @@ def test_a_malformed_setting_is_a_sentence_that_names_it(
     assert not (tmp_path / "home").exists()
 
 
-def variables() -> dict[str, str]:
-    """Every setting by its environment variable, with the name of its field."""
-    return {str(field.alias): name for name, field in Settings.model_fields.items()}
+def test_a_malformed_setting_of_a_source_is_that_sources_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KIT_API_KEY", SECRET)
+    monkeypatch.setenv("KIT_REQUESTS_PER_MINUTE", "many")
+    found = call("doctor", "--json", code=1).stdout
+    (finding,) = (each for each in json.loads(found) if each["what"] == "KIT_REQUESTS_PER_MINUTE")
+    assert (finding["verdict"], finding["found"]) == ("problem", "malformed, in the environment")
+    refused = call("connect", "kit", given=f"{SECRET}\n", code=1).output
+    assert "KIT_REQUESTS_PER_MINUTE is malformed" in words(refused)
+    assert SECRET not in found + refused
+    # what the others need is in order
+    call("status", "--json")
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
 def test_blank_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
-    for variable in variables():
-        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.delenv("PERSONAL_PIPELINE_HOME")
     unset = load_settings()
-    for variable in variables():
-        monkeypatch.setenv(variable, blank)
+    for setting in all_settings(SOURCES):
+        monkeypatch.setenv(setting.name, blank)
     # of this one nothing is an answer: .env.example says "Empty: never quiet"
     assert load_settings() == unset.model_copy(update={"quiet_hours": None})
     for variable in (name for source in SOURCES for name in source.credentials):

@@ -32,14 +32,14 @@ from personal_pipeline.credentials import (
     NotForEnv,
     keep,
     names_file,
-    with_keyring,
     write_into_env,
 )
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.fetch import Pulled, pull_source
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
-from personal_pipeline.settings import load_settings
+from personal_pipeline.settings import load_settings, with_keyring
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.sources.stripe import API_KEY
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, as_json, loopback
 
@@ -126,9 +126,7 @@ def test_a_key_that_the_service_takes_is_kept_in_the_keyring_and_used(
     settings = load_settings()
     assert settings.is_set("STRIPE_API_KEY")
     assert in_memory.asked == 0, "to know that it is connected, nothing asks the keyring"
-    used = with_keyring(settings, ["STRIPE_API_KEY"]).stripe_api_key
-    assert used is not None
-    assert used.get_secret_value() == KEY
+    assert with_keyring(settings, ["STRIPE_API_KEY"]).text(API_KEY) == KEY
     assert KEY not in repr(with_keyring(settings, ["STRIPE_API_KEY"]))
 
     before = len(stripe.asked)
@@ -185,7 +183,7 @@ def test_without_a_keyring_it_says_so_and_how_to_use_the_file(
         keyring.set_keyring(before)
     assert f"{tmp_path / '.env'}, which only you can read" in said.replace("\n", "")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
-    assert load_settings().value_of("STRIPE_API_KEY").get_secret_value() == KEY
+    assert load_settings().text(API_KEY) == KEY
     assert origin() == "set, in .env"
 
 
@@ -237,9 +235,7 @@ def test_the_environment_wins_over_the_keyring(
     keep(home.root, "STRIPE_API_KEY", KEY)
     monkeypatch.setenv("STRIPE_API_KEY", "another")
     assert origin() == "set, in the environment"
-    used = with_keyring(load_settings(), ["STRIPE_API_KEY"]).stripe_api_key
-    assert used is not None
-    assert used.get_secret_value() == "another"
+    assert with_keyring(load_settings(), ["STRIPE_API_KEY"]).text(API_KEY) == "another"
 
 
 def test_another_home_has_credentials_of_its_own(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shutil
 import tomllib
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from personal_pipeline.ingest.contract import Source
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import load_settings
+from personal_pipeline.settings_pages import PAGES
 from personal_pipeline.sources import SOURCES
 
 CHECKOUT = Path(__file__).parents[1]
@@ -36,16 +38,35 @@ def locked() -> list[tuple[Requirement, str]]:
     return [(Requirement(line), rest) for line, rest in entries]
 
 
-def test_the_example_of_settings_holds_every_setting_with_its_default(
+@pytest.mark.parametrize("name", PAGES)
+def test_the_pages_of_settings_say_what_is_declared(name: str) -> None:
+    written = (CHECKOUT / name).read_text(encoding="utf-8").splitlines()
+    differing = [
+        f"{name}, line {number}: {found!r} should be {wanted!r}"
+        for number, (found, wanted) in enumerate(
+            zip_longest(written, PAGES[name](SOURCES).splitlines()), start=1
+        )
+        if found != wanted
+    ]
+    assert differing == [], "write it anew: python -m personal_pipeline.settings_pages"
+
+
+def test_the_example_of_settings_changes_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
-    aliases = {str(field.alias) for field in Settings.model_fields.values()}
-    assert set(re.findall(r"^([A-Z_]+)=", text, re.MULTILINE)) == aliases
     monkeypatch.delenv("PERSONAL_PIPELINE_HOME")
-    defaults = Settings()
+    defaults = load_settings()
     shutil.copy(CHECKOUT / ".env.example", tmp_path / ".env")
-    assert Settings() == defaults
+    (tmp_path / ".env").chmod(0o600)
+    copied = load_settings()
+    assert copied.model_copy(update={"of_sources": {}}) == defaults.model_copy(
+        update={"of_sources": {}}
+    )
+    for setting in (each for source in SOURCES for each in source.settings):
+        if setting.is_needed:
+            assert not copied.is_set(setting.name)
+        else:
+            assert copied.text(setting) == setting.default
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

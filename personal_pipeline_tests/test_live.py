@@ -30,7 +30,7 @@ from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import all_tables, read_lake
@@ -214,7 +214,7 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         )
         for name, text in environment.items():
             monkeypatch.setenv(name, text)
-        house = House(Settings(_env_file=None), home, SOURCES)
+        house = House(load_settings(), home, SOURCES)
         assert refresh(house).failures == []
         assert stale(house) == {}
 

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from packaging.requirements import Requirement
 
 from personal_pipeline.cli import main
-from personal_pipeline.settings import OpenToOthers, Settings, load_settings
+from personal_pipeline.settings import OpenToOthers, house_settings, load_settings
 
 CHECKOUT = Path(__file__).parents[1]
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -213,7 +213,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 
 
 def test_settings_that_the_readme_names_exist() -> None:
-    known = {field.alias for field in Settings.model_fields.values()}
+    known = {each.name for each in house_settings()}
     assert set(re.findall(r"`(PERSONAL_PIPELINE_[A-Z_]+)`", README)) <= known
 
 

@@ -281,7 +281,7 @@ def test_no_word_of_others_makes_a_header_of_a_mail(home: Home) -> None:
 
 
 def test_the_board_that_all_read_has_one_line_a_name(home: Home) -> None:
-    settings = Settings(_env_file=None, PERSONAL_PIPELINE_HOME=str(home.root))
+    settings = Settings(PERSONAL_PIPELINE_HOME=str(home.root))
     receipts = home.archive / "receipts"
     receipts.mkdir()
     now = datetime.now(UTC).isoformat()

@@ -13,8 +13,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr
-
 from personal_pipeline.alerts import events, memory, outbox
 from personal_pipeline.alerts.channels import channels_of
 from personal_pipeline.alerts.outbox import Delivered
@@ -98,28 +96,29 @@ def _round(
         worked={job: at for job, at in worked.items() if at is not None},
     )
     memory.remember(home, planned.memory)
-    _post(home, planned.memory, settings)
+    _post(house, planned.memory)
     events.forget(home, list(planned.consumed))
     delivered = outbox.deliver(home, channels, house.clock)
     return Round(delivered, tuple(_lines(delivered)))
 
 
-def _post(home: Home, known: memory.Memory, settings: Settings) -> None:
+def _post(house: House, known: memory.Memory) -> None:
     """Lay out what is committed, also what a planning that was killed has left."""
     if known.unposted:
         for message in known.unposted:
-            outbox.post(home, _censored(message, settings))
-        memory.remember(home, replace(known, unposted=()))
+            outbox.post(house.home, _censored(message, house))
+        memory.remember(house.home, replace(known, unposted=()))
 
 
-def _censored(message: memory.Message, settings: Settings) -> memory.Message:
-    """The message without any credential of the settings, and with nothing in it that steers: a
-    title is one line. None should be in it; this is the last door before it leaves the machine."""
+def _censored(message: memory.Message, house: House) -> memory.Message:
+    """The message without any secret of the settings, and with nothing in it that steers: a title
+    is one line. None should be in it; this is the last door before it leaves the machine."""
     title, body = shown(message.title, LONGEST_TITLE), shown_lines(message.body)
-    for value in (getattr(settings, name) for name in type(settings).model_fields):
-        for secret in value if isinstance(value, tuple) else (value,):
-            if isinstance(secret, SecretStr) and len(text := secret.get_secret_value()) > 5:
-                title, body = title.replace(text, "***"), body.replace(text, "***")
+    declared = {each.name for source in house.sources for each in source.settings if each.secret}
+    given = house.settings.of_sources
+    for secret in (*house.settings.alerts, *(given[name] for name in declared & given.keys())):
+        if len(text := secret.get_secret_value()) > 5:
+            title, body = title.replace(text, "***"), body.replace(text, "***")
     return replace(message, title=title, body=body)
 
 

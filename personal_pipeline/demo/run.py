@@ -26,10 +26,10 @@ MARKER = ".invented"
 
 
 def settings_for(services: Mapping[str, str], folder: Path) -> Settings:
-    """The settings of a person who has these settings of services. The person's own .env is not
-    read, so that a demo can never reach a real account."""
+    """The settings of a person who has these settings of services. The person's own .env and
+    environment are not read, so that a demo can never reach a real account."""
     values: dict[str, Any] = {**services, "PERSONAL_PIPELINE_HOME": folder.resolve()}
-    return Settings(_env_file=None, **values)
+    return Settings(**values)
 
 
 class NotADemo(Exception):
@@ -57,7 +57,7 @@ def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
     life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
     with serve(life) as served:
         settings = settings_for(served.settings, folder)
-        home = Home.of(settings).ensure()
+        home = Home.of(settings.home).ensure()
         (home.root / MARKER).touch()
         write_drops(life, home.inbox)
         yield House(settings, home, SOURCES)

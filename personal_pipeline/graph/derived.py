@@ -83,8 +83,8 @@ def _dbt_assets(
     @dbt_assets(
         manifest=dbt_project.manifest_path(house.home),
         project=DbtProject(
-            project_dir=dbt_project.folder(),
-            profiles_dir=dbt_project.folder(),
+            project_dir=dbt_project.working_copy(house.home),
+            profiles_dir=dbt_project.working_copy(house.home),
             target_path=house.home.dbt_target,
         ),
         select=" ".join(str(table.model) for table in group),

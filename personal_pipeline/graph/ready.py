@@ -26,7 +26,7 @@ def main() -> None:
     """Bring an older home up to date, write dagster.yaml and dbt's manifest, end the runs whose
     processes are gone, and tell a storage that was begun anew what there is."""
     settings = load_settings()
-    home = Home.of(settings)
+    home = Home.of(settings.home)
     notes = list(opened(home, SOURCES))
     environment = prepare(home)
     try:

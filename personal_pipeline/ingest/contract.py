@@ -20,8 +20,8 @@ from personal_pipeline.shown import shown_lines
 
 if TYPE_CHECKING:
     from personal_pipeline.ingest.http import Client
-    from personal_pipeline.ingest.tables import Spool
-    from personal_pipeline.settings import Settings
+    from personal_pipeline.ingest.spool import Spool
+    from personal_pipeline.settings import Setting, Settings
 
 Record: TypeAlias = dict[str, Any]
 """One record exactly as the service or the file gave it."""
@@ -339,10 +339,9 @@ class Source:
     """Short and lower case: folder in the lake, group in the UI, schema of the raw tables."""
     title: str
     description: str
-    credentials: tuple[str, ...] = ()
-    """Settings (names of environment variables) without which the API streams are not connected."""
-    connect: str = ""
-    """One or two sentences: where to get the credential and where to put it."""
+    settings: tuple[Setting, ...] = ()
+    """What the person can set for it. What has no default is needed: without it the API streams are
+    not connected."""
     client: Callable[[Settings], Client] | None = None
     beginning: Callable[[Client], date | None] | None = None
     """Asks the service for the first UTC day that it has anything of; None when it has nothing."""
@@ -353,6 +352,16 @@ class Source:
     """What of that a record of the lake tells."""
     api: tuple[ApiStream, ...] = ()
     drops: tuple[Drop, ...] = ()
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """The environment variables without which the API streams are not connected."""
+        return tuple(each.name for each in self.settings if each.is_needed)
+
+    @property
+    def connect(self) -> str:
+        """Where to get what it needs and where to put it, in sentences."""
+        return " ".join(each.description for each in self.settings if each.is_needed)
 
     @property
     def drop_streams(self) -> tuple[DropStream, ...]:

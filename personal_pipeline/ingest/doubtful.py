@@ -18,7 +18,8 @@ from personal_pipeline.ingest.contract import Coverage, Drop, Source, Unreadable
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import StreamLake, lake_of
 from personal_pipeline.ingest.sorting import SortedRow
-from personal_pipeline.ingest.tables import Spool, newest_capture, would_vanish
+from personal_pipeline.ingest.spool import Spool
+from personal_pipeline.ingest.tables import newest_capture, would_vanish
 from personal_pipeline.ingest.vanishing import (
     FEW_ROWS,
     TAKES_AWAY,

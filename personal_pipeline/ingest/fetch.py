@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
-from personal_pipeline.credentials import NoKeyring, with_keyring
+from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.accounts import check_account
 from personal_pipeline.ingest.clocks import (
@@ -68,7 +68,7 @@ from personal_pipeline.ingest.vanishing import (
     loss,
     what_would_vanish,
 )
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import BadSetting, Settings, with_keyring
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import sentence_of
 
@@ -731,8 +731,9 @@ def pull_source(
             known = with_keyring(settings, source.credentials)
             client = source.client(known)
         except Exception as error:
-            # a keyring that is locked needs a person, and is nobody's defect
-            kind = Failure.CREDENTIAL_REFUSED if isinstance(error, NoKeyring) else Failure.DEFECT
+            # neither a locked keyring nor a malformed setting is a defect: a person mends it
+            settable = isinstance(error, NoKeyring | BadSetting)
+            kind = Failure.CREDENTIAL_REFUSED if settable else Failure.DEFECT
             return _all_failed(home, source, wanted, clock(), _failed(home, source, error, kind))
         with client:
             client.deadline = time.monotonic() + settings.source_budget_seconds

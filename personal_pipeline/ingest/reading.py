@@ -43,7 +43,8 @@ from personal_pipeline.ingest.memory import recall, remember
 from personal_pipeline.ingest.merging import Capture, Tally, merge
 from personal_pipeline.ingest.quarantine import keep_lines, line_of_record
 from personal_pipeline.ingest.sorting import Sorter
-from personal_pipeline.ingest.tables import Spool, months_of, replace_months, spooling
+from personal_pipeline.ingest.spool import Spool, spooling
+from personal_pipeline.ingest.tables import months_of, replace_months
 
 MOST_ROWS = 1_000_000
 ROWS_A_BYTE = 10

@@ -10,24 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from personal_pipeline import duck
-from personal_pipeline.home import Home, scratch, write_atomically
+from personal_pipeline.home import write_atomically
 from personal_pipeline.ingest import parquet
 from personal_pipeline.ingest.contract import Table
 from personal_pipeline.ingest.lake import StreamLake, Version, Written
-
-MEMORY_MB = 80
-"""What DuckDB may hold while a file is loaded; what is more goes to disk, into the spool."""
+from personal_pipeline.ingest.spool import Spool
 
 ROWS_AT_ONCE = 200_000
-"""Rows whose keys are compared, or which are sorted, at once: they fit into that memory."""
+"""Rows whose keys are compared, or which are sorted, at once: a spool has memory for them."""
 
 ROWS_TOGETHER = 50_000
 """Small months are looked at together, up to so many rows: each look goes through all rows."""
@@ -35,36 +30,6 @@ ROWS_TOGETHER = 50_000
 WORKERS = 4
 """That write months side by side: what takes long is the disk as much as the processor. Each query
 has one thread: it is short, and one of many, so that sharing it out costs more than it brings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spool:
-    """A place for the rows of one file on their way into the lake, gone when the file is read.
-
-    ``folder`` is for scratch files. Every thread uses a ``connection.cursor()`` of its own.
-    """
-
-    connection: duckdb.DuckDBPyConnection
-    folder: Path
-
-
-@contextmanager
-def spooling(home: Home) -> Iterator[Spool]:
-    """A spool inside the home, because a folder for temporary files may be small."""
-    with (
-        scratch(home, "spool") as folder,
-        duckdb.connect(
-            config={
-                "memory_limit": f"{MEMORY_MB}MB",
-                "threads": 1,
-                "temp_directory": str(folder / "overflow"),
-                "preserve_insertion_order": False,
-                **duck.CONFIG,
-            }
-        ) as connection,
-    ):
-        connection.execute("set TimeZone = 'UTC'")
-        yield Spool(connection, folder)
 
 
 def replace_months(

@@ -22,7 +22,6 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
@@ -35,18 +34,21 @@ from personal_pipeline.ingest.delimited import (
     unique_names,
 )
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
-
-if TYPE_CHECKING:
-    from personal_pipeline.settings import Settings
+from personal_pipeline.settings import Setting, Settings
 
 ID_COLUMNS = ("story_id", "post_id")
 ADDRESS_COLUMNS = ("url", "link")
 TITLE_COLUMN = "title"
 KEY_COLUMNS = (*ID_COLUMNS, *ADDRESS_COLUMNS, TITLE_COLUMN)
 
-_SHARE = (
-    "Share the sheet: Share → General access → Anyone with the link: Viewer, then put the address "
-    "of the open sheet into STORY_SHEET_URL. A CSV file on this machine works too."
+SHEET_URL = Setting(
+    name="STORY_SHEET_URL",
+    description=(
+        "Share the sheet: Share → General access → Anyone with the link: Viewer, then put the "
+        "address of the open sheet into STORY_SHEET_URL. A CSV file on this machine works too."
+    ),
+    # whoever has the address can read the sheet
+    secret=True,
 )
 _STORY_ID = re.compile(r"(?:^|[-/])([0-9a-f]{10,12})(?=/|$)")
 
@@ -55,9 +57,9 @@ def client(settings: Settings) -> Client:
     """A client for the sheet; its ``base`` is the address that answers with CSV, or the file."""
     return Client(
         "google_sheets",
-        csv_address(settings.story_sheet_url or ""),
+        csv_address(settings.text(SHEET_URL)),
         per_second=5,
-        refused=f"Google does not hand out the sheet. {_SHARE}",
+        refused=f"Google does not hand out the sheet. {SHEET_URL.description}",
         refused_on=(401, 403, 404, 410),
     )
 
@@ -172,7 +174,8 @@ def _text_of(body: bytes) -> str:
 
 
 def _refused(what: str) -> ServiceError:
-    return ServiceError(Failure.CREDENTIAL_REFUSED, f"google_sheets: {what}. {_SHARE}")
+    sentence = f"google_sheets: {what}. {SHEET_URL.description}"
+    return ServiceError(Failure.CREDENTIAL_REFUSED, sentence)
 
 
 def _not_a_sheet(expected: str) -> ServiceError:
@@ -187,8 +190,7 @@ GOOGLE_SHEETS = Source(
     name="google_sheets",
     title="Google Sheets",
     description="The person's own sheet about stories: which were boosted, and other notes.",
-    credentials=("STORY_SHEET_URL",),
-    connect=_SHARE,
+    settings=(SHEET_URL,),
     client=client,
     api=(
         ApiStream(

@@ -39,7 +39,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from personal_pipeline.ingest.contract import (
     ApiStream,
@@ -63,9 +63,7 @@ from personal_pipeline.ingest.delimited import (
     unique_names,
 )
 from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of, whole_walk
-
-if TYPE_CHECKING:
-    from personal_pipeline.settings import Settings
+from personal_pipeline.settings import Setting, Settings
 
 MOST_ROWS = 1000
 """The largest page that Kit gives."""
@@ -73,9 +71,27 @@ OVERLAP = timedelta(days=1)
 _NOT_TOLD = (Failure.FORMAT_CHANGED, Failure.PERMISSION_MISSING)
 """What comes of asking for the account, where there is another way."""
 
-_CONNECT = (
-    "In Kit open Settings → Developer, add a V4 API key and put it into KIT_API_KEY; "
-    "a V3 key or secret does not work."
+API_KEY = Setting(
+    name="KIT_API_KEY",
+    description=(
+        "In Kit open Settings → Developer, add a V4 API key and put it into KIT_API_KEY; "
+        "a V3 key or secret does not work."
+    ),
+    secret=True,
+)
+API_BASE = Setting(
+    name="KIT_API_BASE",
+    description="Another server that speaks the same API, for tests.",
+    default="https://api.kit.com/v4",
+)
+REQUESTS_PER_MINUTE = Setting(
+    name="KIT_REQUESTS_PER_MINUTE",
+    description=(
+        "How many requests a minute. 120 are allowed for a key: lower this if something else uses "
+        "the account."
+    ),
+    default="120",
+    pattern="[1-9][0-9]*",
 )
 
 
@@ -84,13 +100,12 @@ _CONNECT = (
 
 def client(settings: Settings) -> Client:
     """A client with the person's key, at the pace of the person's plan."""
-    key = settings.kit_api_key
     return Client(
         "kit",
-        settings.kit_api_base,
-        headers={"X-Kit-Api-Key": key.get_secret_value() if key else ""},
-        per_second=settings.kit_requests_per_minute / 60,
-        refused=f"Kit refuses the key. {_CONNECT}",
+        settings.text(API_BASE),
+        headers={"X-Kit-Api-Key": settings.text(API_KEY)},
+        per_second=int(settings.text(REQUESTS_PER_MINUTE)) / 60,
+        refused=f"Kit refuses the key. {API_KEY.description}",
     )
 
 
@@ -545,8 +560,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
         name="kit",
         title="Kit",
         description="Subscribers, growth and broadcasts of a Kit (ConvertKit) newsletter.",
-        credentials=("KIT_API_KEY",),
-        connect=_CONNECT,
+        settings=(API_KEY, API_BASE, REQUESTS_PER_MINUTE),
         client=client,
         beginning=beginning,
         account=account,

@@ -28,7 +28,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.http import (
@@ -39,9 +39,7 @@ from personal_pipeline.ingest.http import (
     rows_of,
     whole_walk,
 )
-
-if TYPE_CHECKING:
-    from personal_pipeline.settings import Settings
+from personal_pipeline.settings import Setting, Settings
 
 API_VERSION = "2025-03-31.basil"
 MOST_ROWS = 100
@@ -53,10 +51,19 @@ AHEAD_SECONDS = 86_400
 REQUESTS_PER_SECOND = 25
 """The limit of one endpoint, and of a sandbox."""
 
-_CONNECT = (
-    "In the Stripe Dashboard open Developers → API keys and create a restricted key with read "
-    "access to Balance transactions, Charges and Refunds, Customers, Payouts and Subscriptions. "
-    "Put it into STRIPE_API_KEY."
+API_KEY = Setting(
+    name="STRIPE_API_KEY",
+    description=(
+        "In the Stripe Dashboard open Developers → API keys and create a restricted key with read "
+        "access to Balance transactions, Charges and Refunds, Customers, Payouts and "
+        "Subscriptions. Put it into STRIPE_API_KEY."
+    ),
+    secret=True,
+)
+API_BASE = Setting(
+    name="STRIPE_API_BASE",
+    description="Another server that speaks the same API, for tests.",
+    default="https://api.stripe.com",
 )
 
 
@@ -74,16 +81,15 @@ _PERMISSIONS = {
 
 def client(settings: Settings) -> Client:
     """A client with the person's key and the API version that this module understands."""
-    key = settings.stripe_api_key
     return Client(
         "stripe",
-        settings.stripe_api_base,
+        settings.text(API_BASE),
         headers={
-            "Authorization": f"Bearer {key.get_secret_value() if key else ''}",
+            "Authorization": f"Bearer {settings.text(API_KEY)}",
             "Stripe-Version": API_VERSION,
         },
         per_second=REQUESTS_PER_SECOND,
-        refused=f"Stripe refuses the key, or the key may not read this. {_CONNECT}",
+        refused=f"Stripe refuses the key, or the key may not read this. {API_KEY.description}",
         permission=_permission,
     )
 
@@ -102,8 +108,7 @@ def account(settings: Settings, client: Client) -> dict[str, str]:
     The key itself says its mode. One that may not read the account is told so in a sentence that
     names the account.
     """
-    key = settings.stripe_api_key
-    mode = re.match(r"[a-z]+_(live|test)_", key.get_secret_value() if key else "")
+    mode = re.match(r"[a-z]+_(live|test)_", settings.text(API_KEY))
     answer = client.get("/v1/account", also=(400, 403, 404))
     id_ = re.search(rb"\bacct_\w{1,64}\b", answer.content)
     return {
@@ -332,8 +337,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
         name="stripe",
         title="Stripe",
         description="Payments, refunds, payouts, customers and subscriptions of a Stripe account.",
-        credentials=("STRIPE_API_KEY",),
-        connect=_CONNECT,
+        settings=(API_KEY, API_BASE),
         client=client,
         beginning=beginning,
         account=account,

@@ -1,7 +1,8 @@
 """The dbt project: where it lies, its manifest, and calling dbt on parts of it.
 
-Importing this runs nothing. The manifest is built when the SQL changed and read otherwise: dbt
-takes seconds to parse, and every process of Dagster imports the definitions.
+Importing this runs nothing. The manifest is built when the SQL or what a source declares changed,
+and read otherwise: dbt takes seconds to parse, and every process of Dagster imports the
+definitions.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from typing import Any
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
+from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_host
+from personal_pipeline.warehouse.descriptions import dbt_sources, inherit_descriptions
 
 FOLDER = Path(__file__).parents[2] / "sql"
+SOURCES_FILE = "models/staging/_sources.yml"
 PARSE_WAIT_SECONDS = 300
 RESULTS = "results.json"
 
@@ -47,25 +51,6 @@ class NodeResult:
         return self.status in ("error", "fail", "runtime error")
 
 
-def folder() -> Path:
-    """The folder of the project. Raises ``DbtFailed`` where it is not."""
-    if not (FOLDER / "dbt_project.yml").exists():
-        raise DbtFailed(
-            f"{FOLDER} holds no dbt project. personal_pipeline runs from a checkout: install it "
-            "with `pip install --no-deps -e .` in the folder that you cloned."
-        )
-    return FOLDER
-
-
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".sql", ".yml") and "target" not in path.relative_to(folder).parts:
-            digest.update(str(path.relative_to(folder)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def changed_at(home: Home) -> int | None:
     """When the manifest was made, in nanoseconds; None when there is none."""
     with suppress(FileNotFoundError):
@@ -79,16 +64,18 @@ def _stamp(home: Home) -> Path:
 
 
 def manifest_path(home: Home) -> Path:
-    """The manifest of the SQL as it is now; parsed first if the SQL changed since, or if the copy
-    of it that dbt works in, or the manifest, is not as it was written."""
+    """The manifest of the project as it is now; parsed first if the SQL or what the sources declare
+    changed since, or if the copy that dbt works in, or the manifest, is not as it was written.
+    Raises ``DbtFailed``."""
     stamp = _stamp(home)
     path = home.dbt_target / "manifest.json"
-    fingerprint = _fingerprint(FOLDER)
+    files = _project_files()
+    fingerprint = _fingerprint(files)
 
     def is_good() -> bool:
         with suppress(OSError):
             whole = stamp.read_bytes() == f"{fingerprint} {digest_of(path)}".encode()
-            return whole and _fingerprint(_copied(home)) == fingerprint
+            return whole and _fingerprint(_read_files(working_copy(home))) == fingerprint
         return False
 
     if is_good():
@@ -96,37 +83,74 @@ def manifest_path(home: Home) -> Path:
     home.ensure()
     with home.lock("dbt-parse", wait_seconds=PARSE_WAIT_SECONDS):
         if not is_good():
-            _copy_project(_copied(home))
+            _write_files(working_copy(home), files)
             for damaged in (path, stamp):
                 if damaged.is_dir():
                     shutil.rmtree(damaged)
             output = _call(home, ["parse"], home.dbt_target, {})
             if output is not None:
                 raise DbtFailed(f"dbt cannot parse {FOLDER}: {output}")
+            manifest = json.loads(path.read_bytes())
+            inherit_descriptions(manifest)
+            write_atomically(path, json.dumps(manifest).encode())
             write_atomically(stamp, f"{fingerprint} {digest_of(path)}".encode())
     return path
 
 
-def _copied(home: Home) -> Path:
+def write_project(place: Path) -> None:
+    """Write the project into a folder: the SQL of the checkout, and the streams of the sources as
+    dbt's sources. Raises ``DbtFailed`` where there is no checkout."""
+    _write_files(place, _project_files())
+
+
+def _project_files() -> dict[str, bytes]:
+    files = _read_files(FOLDER)
+    if "dbt_project.yml" not in files:
+        raise DbtFailed(
+            f"{FOLDER} holds no dbt project. personal_pipeline runs from a checkout: install it "
+            "with `pip install --no-deps -e .` in the folder that you cloned."
+        )
+    return {**files, SOURCES_FILE: dbt_sources(SOURCES).encode()}
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    """What dbt reads of a project, by path in it."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".sql", ".yml")
+        and path.is_file()
+        and not {"target", "logs"} & set(path.relative_to(folder).parts)
+    }
+
+
+def _fingerprint(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(name.encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _write_files(place: Path, files: Mapping[str, bytes]) -> None:
+    # file by file: a dbt that is at work has this as its folder
+    for name, content in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)
+    for path in place.rglob("*"):
+        if path.is_file() and path.relative_to(place).as_posix() not in files:
+            path.unlink()
+
+
+def working_copy(home: Home) -> Path:
     """The copy of the project that dbt works in: it goes to the folder of its project, and from
     there the lake and the warehouse have the same relative paths in every home. Of other paths dbt
     would have to parse everything anew, six seconds at each call in a home that was moved."""
     return home.dbt_target / "project"
-
-
-def _copy_project(place: Path) -> None:
-    # file by file: a dbt that is at work has this as its folder
-    for path in FOLDER.rglob("*"):
-        within = path.relative_to(FOLDER)
-        if path.is_file() and not {"target", "logs"} & set(within.parts):
-            (place / within).parent.mkdir(parents=True, exist_ok=True)
-            if (place / within).is_dir():
-                shutil.rmtree(place / within)
-            # without its mode, which lets others read
-            shutil.copyfile(path, place / within)
-    for path in place.rglob("*"):
-        if path.is_file() and not (FOLDER / path.relative_to(place)).exists():
-            path.unlink()
 
 
 def load_manifest(home: Home) -> dict[str, Any]:
@@ -211,7 +235,7 @@ def _call(
     each call, three seconds that buy nothing here.
     """
     said = target / f"said-{os.getpid()}.txt"
-    project = str(_copied(home))
+    project = str(working_copy(home))
     try:
         code = dbt_host.call(
             dbt_host.Call(

@@ -12,6 +12,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Drop, Source
 from personal_pipeline.settings import Settings
+from personal_pipeline.sources.stripe import API_KEY
 
 NOON = datetime(2026, 11, 10, 12, 0, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ DROP = Drop(
 
 SOURCES = (
     Source(name="kit", title="Kit", description="", drops=(DROP,)),
-    Source(name="stripe", title="Stripe", description=""),
+    Source(name="stripe", title="Stripe", description="", settings=(API_KEY,)),
 )
 
 
@@ -84,4 +85,4 @@ def house_of(
         "PERSONAL_PIPELINE_QUIET_HOURS": "",
         **settings,
     }
-    return House(Settings(_env_file=None, **given), home, SOURCES, clock=now)
+    return House(Settings(**given), home, SOURCES, clock=now)

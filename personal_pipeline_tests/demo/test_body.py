@@ -20,7 +20,7 @@ from personal_pipeline.demo.chance import at
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow
-from personal_pipeline.ingest.tables import spooling
+from personal_pipeline.ingest.spool import spooling
 from personal_pipeline.sources.apple_health import EXPORT
 from personal_pipeline_tests.invented_house import Rows, Services, query
 

@@ -24,7 +24,8 @@ from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Served, serve
 from personal_pipeline.home import Home
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings_pages import all_settings
+from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import NOW, UNTIL
 from personal_pipeline_tests.loopback import QuietHandler, listening
 
@@ -91,7 +92,7 @@ class Services:
     def environment(self, home: Home, **more: object) -> dict[str, str]:
         """The person's settings; every one is named, so that nothing of the real person's comes
         through."""
-        blank = {each.alias: "" for each in Settings.model_fields.values() if each.alias}
+        blank = {each.name: "" for each in all_settings(SOURCES)}
         here = {
             name: value.replace(self.after.base, self.base)
             for name, value in self.after.settings.items()

@@ -40,9 +40,7 @@ CONNECTED = "stripe"
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """A house with an empty lake, of which one source is connected."""
     home = Home(tmp_path_factory.mktemp("graph") / "home").ensure()
-    settings = Settings(
-        _env_file=None, PERSONAL_PIPELINE_START=START.isoformat(), STRIPE_API_KEY="sk_test_graph"
-    )
+    settings = Settings(PERSONAL_PIPELINE_START=START.isoformat(), STRIPE_API_KEY="sk_test_graph")
     return House(settings, home, SOURCES, clock=lambda: NOW)
 
 
@@ -239,7 +237,7 @@ def test_only_connected_sources_are_scheduled(definitions: dg.Definitions) -> No
 
 
 def test_sources_become_scheduled_when_they_are_connected(house: House) -> None:
-    settings = house.settings.model_copy(update={"kit_api_key": house.settings.stripe_api_key})
+    settings = house.settings.with_values({"KIT_API_KEY": "kit_test_graph"})
     more = definitions_of(House(settings, house.home, SOURCES, clock=house.clock))
     jobs = {
         each.job_name for each in more.schedules or () if isinstance(each, dg.ScheduleDefinition)

@@ -87,7 +87,7 @@ def test_damage_that_shows_only_in_use_costs_one_more_try(used: Home) -> None:
         # the pages behind the first, which tells of the tables
         stream.seek(4096)
         stream.write(b"\xff" * (path.stat().st_size - 4096))
-    house = House(Settings(_env_file=None), used, ())
+    house = House(Settings(), used, ())
     tries = []
 
     def work(instance: dg.DagsterInstance) -> None:
@@ -102,7 +102,7 @@ def test_damage_that_shows_only_in_use_costs_one_more_try(used: Home) -> None:
 
 
 def test_an_error_that_is_not_the_storages_is_raised(used: Home) -> None:
-    house = House(Settings(_env_file=None), used, ())
+    house = House(Settings(), used, ())
 
     def work(instance: dg.DagsterInstance) -> None:
         raise ValueError("a defect")

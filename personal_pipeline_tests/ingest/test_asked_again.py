@@ -151,7 +151,7 @@ def test_a_stream_that_was_added_is_asked_for_everything_and_no_other_is(
     )
 
     def refresh(source: Source) -> list[Pulled]:
-        settings = Settings(_env_file=None)
+        settings = Settings()
         streams = {stream.name for stream in source.api}
         return pull_source(home, settings, source, streams, clock=lambda: NOW)
 

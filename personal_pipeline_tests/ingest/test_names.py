@@ -79,7 +79,7 @@ def test_a_run_that_names_files_elsewhere_fails_and_takes_nothing(named: str, ho
     (home.inbox / "linked").symlink_to(documents)
     (home.inbox / "waits.txt").write_text("nobody knows this")
     before = files(documents, home.inbox, home.quarantine, home.archive)
-    house = House(Settings(_env_file=None), home, SOURCES, clock=lambda: NOW)
+    house = House(Settings(), home, SOURCES, clock=lambda: NOW)
     asked = ["waits.txt", str(thesis) if named == "absolute" else named]
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(

@@ -29,7 +29,7 @@ from personal_pipeline.ingest.contract import (
 from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.parquet import digest_of_parquet
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 POINTS = Table({"seen_at": "timestamp", "value": "double", "address": "varchar"}, key=("seen_at",))

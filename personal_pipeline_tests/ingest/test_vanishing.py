@@ -30,7 +30,7 @@ from personal_pipeline.ingest.contract import (
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline_tests.ingest.test_fetch import Clocked, newest_rows
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)

@@ -23,7 +23,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Incomplete, Unreadable
 from personal_pipeline.ingest.inbox import Receipt, take
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.ingest.tables import Spool, spooling
+from personal_pipeline.ingest.spool import Spool, spooling
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.apple_health.elements import Element, parts
 from personal_pipeline.sources.apple_health.export import load_export, recognise_export

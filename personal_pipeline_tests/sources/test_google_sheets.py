@@ -32,7 +32,7 @@ CSV = (
 
 
 def fetched(address: str) -> list[Record]:
-    with client(Settings(STORY_SHEET_URL=address, _env_file=None)) as connection:
+    with client(Settings(STORY_SHEET_URL=address)) as connection:
         connection._sleep = lambda seconds: None
         return list(flags(connection))
 

@@ -62,7 +62,6 @@ def connected(base: str) -> Client:
             KIT_API_KEY=SecretStr(KEY),
             KIT_API_BASE=f"{base}/v4",
             KIT_REQUESTS_PER_MINUTE=60_000,
-            _env_file=None,
         )
     )
 
@@ -293,7 +292,6 @@ class Newsletter:
             KIT_API_KEY=SecretStr(KEY),
             KIT_API_BASE=f"{base}/v4",
             KIT_REQUESTS_PER_MINUTE=60_000,
-            _env_file=None,
         )
         self.asked.clear()
         now = datetime.now(UTC) + timedelta(hours=days * 23)

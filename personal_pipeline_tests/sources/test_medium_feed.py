@@ -15,7 +15,7 @@ from personal_pipeline.ingest.contract import Window
 from personal_pipeline.ingest.fetch import pull
 from personal_pipeline.ingest.http import Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.settings import Settings
+from personal_pipeline.settings import BadSetting, Settings
 from personal_pipeline.sources.medium import MEDIUM
 from personal_pipeline.sources.medium.feed import (
     FEED,
@@ -145,7 +145,7 @@ def test_an_address_without_scheme_is_completed() -> None:
 
 
 def test_without_an_address_there_is_no_client() -> None:
-    with pytest.raises(ValueError, match="MEDIUM_FEED_URL"):
+    with pytest.raises(BadSetting, match="MEDIUM_FEED_URL is not set"):
         feed_client(Settings())
 
 

@@ -51,7 +51,7 @@ def stream(name: str, page_size: int = 100) -> ApiStream:
 
 
 def connected(base: str, key: str = KEY) -> Client:
-    settings = Settings(STRIPE_API_KEY=SecretStr(key), STRIPE_API_BASE=base, _env_file=None)
+    settings = Settings(STRIPE_API_KEY=SecretStr(key), STRIPE_API_BASE=base)
     connection = client(settings)
     connection._sleep = lambda seconds: None
     return connection
@@ -420,7 +420,6 @@ def pulled(
         STRIPE_API_KEY=SecretStr(key),
         STRIPE_API_BASE=base,
         PERSONAL_PIPELINE_START=datetime.now(UTC).date() - timedelta(days=since),
-        _env_file=None,
     )
     looks = pull_source(
         home,
@@ -568,9 +567,7 @@ def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> 
         return as_json({"error": {}}, 403) if refused else known(request)
 
     def look() -> dict[str, Pulled]:
-        settings = Settings(
-            STRIPE_API_KEY=SecretStr("rk_live_1"), STRIPE_API_BASE=server.base, _env_file=None
-        )
+        settings = Settings(STRIPE_API_KEY=SecretStr("rk_live_1"), STRIPE_API_BASE=server.base)
         streams = {"refunds", "charges"}
         looks = pull_source(home, settings, STRIPE, streams, clock=lambda: datetime.now(UTC))
         return {each.stream: each for each in looks}

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,10 +17,9 @@ import duckdb
 import pytest
 
 from personal_pipeline.warehouse import dbt_host
-from personal_pipeline.warehouse.dbt_project import write_windows
+from personal_pipeline.warehouse.dbt_project import write_project, write_windows
+from personal_pipeline.warehouse.descriptions import inherit_descriptions
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
-
-PROJECT = Path(__file__).parents[2] / "sql"
 
 Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
 """The half-open spans of days that each model rebuilds."""
@@ -27,7 +27,8 @@ Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A lake, and the DuckDB file that dbt makes of it. ``target`` is shared: it saves parsing."""
+    """A lake, and the DuckDB file that dbt makes of it. ``target``, with the project in it, is
+    shared: it saves parsing."""
 
     root: Path
     target: Path
@@ -57,7 +58,8 @@ class Warehouse:
                 chosen, {m: [(f"{a}", f"{b}") for a, b in spans] for m, spans in windows.items()}
             )
             environment["PIPELINE_WINDOWS"] = str(chosen)
-        folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        project = str(self.target / "project")
+        folders = ["--project-dir", project, "--profiles-dir", project]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         command = ["--no-use-colors", *arguments, *folders, *places]
         said = self.root / f"said-{os.getpid()}.txt"
@@ -110,7 +112,9 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("target")
+    target = tmp_path_factory.mktemp("target")
+    write_project(target / "project")
+    return target
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +134,14 @@ def built(tmp_path_factory: pytest.TempPathFactory, target: Path) -> Warehouse:
 def manifest(built: Warehouse) -> dict[str, Any]:
     """dbt's own account of the project, with the SQL that built everything."""
     found: dict[str, Any] = json.loads((built.root / "manifest.json").read_text())
+    return found
+
+
+@pytest.fixture(scope="session")
+def described(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The same, as the pipeline keeps it: columns have inherited what their inputs say."""
+    found = deepcopy(manifest)
+    inherit_descriptions(found)
     return found
 
 

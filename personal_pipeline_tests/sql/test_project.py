@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse.descriptions import described_by_inputs
 from personal_pipeline_tests.sql.conftest import Warehouse
 
 Manifest = Mapping[str, Any]
@@ -44,7 +44,7 @@ def test_every_model_is_tested_for_its_key(manifest: Manifest) -> None:
     assert models(manifest).keys() - keyed == set()
 
 
-def test_every_column_is_described_and_has_the_type_that_the_table_has(
+def test_every_column_is_declared_with_the_type_that_the_table_has(
     manifest: Manifest, built: Warehouse
 ) -> None:
     real = {
@@ -58,9 +58,36 @@ def test_every_column_is_described_and_has_the_type_that_the_table_has(
         (node["schema"], name, column["name"]): column["data_type"].replace(" ", "")
         for name, node in models(manifest).items()
         for column in node["columns"].values()
-        if column["description"]
     }
     assert declared == real
+
+
+def test_every_column_is_described_by_its_model_or_by_all_inputs_alike(
+    described: Manifest,
+) -> None:
+    """What is listed needs a description in its ``_models.yml``: no input has a column of that
+    name, or they do not agree."""
+    lacking = [
+        f"{name}.{column['name']}"
+        for name, node in models(described).items()
+        for column in node["columns"].values()
+        if not column["description"]
+    ]
+    assert lacking == []
+
+
+def test_no_column_is_described_as_it_is_anyway(
+    manifest: Manifest, described: dict[str, Any]
+) -> None:
+    """What is listed says what its inputs say: take the description out of ``_models.yml``."""
+    repeated = [
+        f"{name}.{column['name']}"
+        for name, node in models(manifest).items()
+        for column in node["columns"].values()
+        if described_by_inputs(described, node["unique_id"], column["name"])
+        == {column["description"]}
+    ]
+    assert repeated == []
 
 
 def test_tables_are_cut_by_a_column_named_like_their_grain(manifest: Manifest) -> None:
@@ -87,19 +114,6 @@ def test_reads_names_real_inputs(manifest: Manifest) -> None:
         inputs = {each.rsplit(".", 1)[-1] for each in node["depends_on"]["nodes"]}
         assert reads.keys() <= inputs, name
         assert set(reads.values()) <= {"same", "through", "all"}, name
-
-
-def test_the_sources_are_the_streams_of_the_house(manifest: Manifest) -> None:
-    declared = {
-        (node["source_name"], node["name"]): node["config"]["meta"]["grain"]
-        for node in manifest["sources"].values()
-    }
-    assert all(node["description"] for node in manifest["sources"].values())
-    assert declared == {
-        (source.name, stream.name): str(stream.grain)
-        for source in SOURCES
-        for stream in source.streams
-    }
 
 
 def test_every_stream_has_a_staging_model(manifest: Manifest) -> None:

@@ -61,25 +61,50 @@ EXPORT = Drop(
             name="workout_route_points",
             description=(
                 "One row a point of a workout's route, about one a second. Metres, metres a "
-                "second, degrees, UTC."
+                "second, degrees, UTC. Filed under the UTC month in which it was measured."
             ),
             coverage=Coverage.PICTURE,
             code_version=_CODE,
             table=ROUTE_POINTS,
         ),
-        _stream("workouts", "One row a workout, with its statistics, events and routes."),
-        _stream("activity_summaries", "One row a day of the activity rings, already deduplicated."),
+        _stream(
+            "workouts",
+            "One row a workout, with its statistics, events and routes. Filed under the UTC month "
+            "of its start.",
+        ),
+        _stream(
+            "activity_summaries",
+            "One row a day of the activity rings, already deduplicated. Filed under its month.",
+        ),
         _stream(
             "correlations",
-            "One row a correlation: measurements that belong together, as a meal; times in UTC.",
+            "One row a correlation: measurements that belong together, as a meal; times in UTC. "
+            "Filed under the UTC month of its start.",
         ),
-        _stream("state_of_mind", "One row an entry of how one felt: valence from -1 to 1."),
         _stream(
-            "clinical_records", "One row a record of a clinic, with its FHIR resource as text."
+            "state_of_mind",
+            "One row an entry of how one felt: valence from -1 to 1. Filed under the UTC month of "
+            "its start.",
         ),
-        _stream("electrocardiograms", "One row an electrocardiogram: its header and voltages."),
-        _stream("characteristics", "One row an export: date of birth, sex, blood type, locale."),
-        _stream("other_elements", "One row an element that this version does not know, as JSON."),
+        _stream(
+            "clinical_records",
+            "One row a record of a clinic, with its FHIR resource as text. Filed under the UTC "
+            "month in which it came.",
+        ),
+        _stream(
+            "electrocardiograms",
+            "One row an electrocardiogram: its header and voltages. Filed under the UTC month of "
+            "its recording, or of the export where that cannot be read.",
+        ),
+        _stream(
+            "characteristics",
+            "One row an export: date of birth, sex, blood type, locale. Filed under its month.",
+        ),
+        _stream(
+            "other_elements",
+            "One row an element that this version does not know, as JSON. Filed under the UTC "
+            "month of its start, else of the export.",
+        ),
     ),
     monthly_on_day=1,
 )

@@ -18,7 +18,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.lake import canonical
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.apple_health.elements import Element, End, parts
 from personal_pipeline.sources.apple_health.members import Export, head_of_main, opened
 from personal_pipeline.sources.apple_health.records import (

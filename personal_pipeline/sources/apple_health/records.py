@@ -21,7 +21,7 @@ import numpy.typing as npt
 from personal_pipeline.ingest import arrow
 from personal_pipeline.ingest.arrow import ArrowTable, Columns
 from personal_pipeline.ingest.contract import Table, Unreadable
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.apple_health.bulk import OFFSETS, Batch, Cutter, offsets_of
 from personal_pipeline.sources.apple_health.elements import Element
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from personal_pipeline.ingest.contract import Table
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.apple_health.elements import Element, parse
 from personal_pipeline.sources.apple_health.records import time_of
 

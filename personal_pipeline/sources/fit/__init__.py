@@ -31,7 +31,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.fit.formats import SAMPLES, Member, format_of
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import pandas as pd
 from personal_pipeline import duck
 from personal_pipeline.ingest.archives import DAMAGED_ZIP
 from personal_pipeline.ingest.contract import DropFile, Record
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.fit.formats import (
     LARGEST_FILE_BYTES,
     MEASURES,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.sources.medium.export import ACCOUNT_EXPORT
-from personal_pipeline.sources.medium.feed import FEED, feed_client
+from personal_pipeline.sources.medium.feed import FEED, FEED_URL, feed_client
 from personal_pipeline.sources.medium.stats import STATS_CAPTURE
 
 MEDIUM = Source(
@@ -29,11 +29,7 @@ MEDIUM = Source(
         "Stories on Medium: the public feed every day, statistics captured by hand every month, "
         "and the account export whenever one is made."
     ),
-    credentials=("MEDIUM_FEED_URL",),
-    connect=(
-        "Set MEDIUM_FEED_URL to the address of your feed, https://medium.com/feed/@you. Statistics "
-        "and the account export need no setting: put their files into the inbox."
-    ),
+    settings=(FEED_URL,),
     client=feed_client,
     api=(FEED,),
     drops=(STATS_CAPTURE, ACCOUNT_EXPORT),

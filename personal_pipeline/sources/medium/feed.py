@@ -7,26 +7,30 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import BytesIO
 from time import struct_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Window
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
+from personal_pipeline.settings import Setting, Settings
 
-if TYPE_CHECKING:
-    from personal_pipeline.settings import Settings
+FEED_URL = Setting(
+    name="MEDIUM_FEED_URL",
+    description=(
+        "Set MEDIUM_FEED_URL to the address of your feed, https://medium.com/feed/@you. Statistics "
+        "and the account export need no setting: put their files into the inbox."
+    ),
+)
 
 _POST_ID = re.compile(r"(?:/p/|-)([0-9a-f]{8,16})/?$")
 
 
 def feed_client(settings: Settings) -> Client:
-    """A session whose base address is the feed itself. Raises ``ValueError`` when none is set."""
-    address = settings.medium_feed_url
-    if address is None:
-        raise ValueError("MEDIUM_FEED_URL is not set")
+    """A session whose base address is the feed itself. Raises ``BadSetting`` when none is set."""
+    address = settings.text(FEED_URL)
     return Client(
         "medium",
-        address.strip() if "://" in address else f"https://{address.strip()}",
+        address if "://" in address else f"https://{address}",
         headers={
             "Accept": "application/rss+xml, application/xml",
             "User-Agent": "personal-pipeline (feed reader)",

@@ -17,7 +17,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.tables import Spool
+from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.fit import ENDINGS, is_clutter, rows_of
 from personal_pipeline.sources.fit.formats import Member
 from personal_pipeline.sources.strava.table import Layout, layout_of, read_table

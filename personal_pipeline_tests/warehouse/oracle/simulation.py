@@ -129,9 +129,7 @@ class Life:
         self._minutes = 0
         self._today = START + HISTORY
         self._looked_on = START
-        self._house = House(
-            Settings(_env_file=None), Home(folder).ensure(), sources=(), clock=self._now
-        )
+        self._house = House(Settings(), Home(folder).ensure(), sources=(), clock=self._now)
         # what the services hold, what the lake holds, what the tables hold
         self._truth: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}}
         self._lake: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}, FILE: {}}

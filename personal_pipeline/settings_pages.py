@@ -1,0 +1,102 @@
+"""What can be set, as people read it: ``.env.example`` and ``docs/settings.md``.
+
+Both follow from what the house and its sources declare. Run this module
+(``python -m personal_pipeline.settings_pages``) to write them anew.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.settings import Setting, house_settings
+from personal_pipeline.sources import SOURCES
+
+WIDTH = 99
+CHECKOUT = Path(__file__).parents[1]
+
+_HEAD = """\
+# Copy this file to .env and fill in what you have. A service without its key is "not connected":
+# shown as such, never asked, never an error. Variables of the environment win over this file.
+# `personal-pipeline connect SOURCE` asks for a key and keeps it in the keyring of the system; then
+# leave it empty here.
+"""
+
+_TABLE = """\
+# Settings
+
+Each is an environment variable, or a line of `.env` in the folder where you start the pipeline:
+copy [.env.example](../.env.example). The environment wins. What a source needs may be in the
+keyring of the system instead: `personal-pipeline connect SOURCE` asks for it and puts it there. A
+source without it is not connected, which is no error.
+
+| variable | of | default | what it is |
+| --- | --- | --- | --- |
+"""
+
+
+def all_settings(sources: Iterable[Source]) -> tuple[Setting, ...]:
+    """Every setting of the house and of the sources."""
+    return (*house_settings(), *(each for source in sources for each in source.settings))
+
+
+def env_example(sources: Iterable[Source]) -> str:
+    """The content of ``.env.example``."""
+    of_sources = [
+        (f"{source.title}: {each.description}", f" docs/sources/{source.name}.md", each)
+        for source in sources
+        for each in source.settings
+    ]
+    sections = {
+        "services": [(text + page, each) for text, page, each in of_sources if each.is_needed],
+        "the house": [(each.description, each) for each in house_settings()],
+        "rarely needed": [(text, each) for text, _, each in of_sources if not each.is_needed],
+    }
+    lines = [_HEAD]
+    for title, settings in sections.items():
+        lines.append(f"# --- {title} ".ljust(WIDTH, "-") + "\n")
+        lines += [f"{_comment(text)}\n{s.name}={s.default or ''}\n" for text, s in settings]
+    return "\n".join(lines)
+
+
+def _comment(text: str) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def table(sources: Iterable[Source]) -> str:
+    """The content of ``docs/settings.md``."""
+    rows = [("the house", each) for each in house_settings()]
+    rows += [
+        (f"[{source.title}](sources/{source.name}.md)", each)
+        for source in sources
+        for each in source.settings
+    ]
+    return _TABLE + "".join(f"| {' | '.join(_row(of, each))} |\n" for of, each in rows)
+
+
+def _row(of: str, setting: Setting) -> tuple[str, ...]:
+    default = "needed" if setting.is_needed else f"`{setting.default}`" if setting.default else ""
+    secret = " Secret." if setting.secret else ""
+    return f"`{setting.name}`", of, default, setting.description.replace("|", "\\|") + secret
+
+
+PAGES = {".env.example": env_example, "docs/settings.md": table}
+
+
+def main() -> None:
+    """Write both pages into the checkout."""
+    for name, content in PAGES.items():
+        (CHECKOUT / name).write_text(content(SOURCES), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
