@@ -18,7 +18,7 @@ from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse import dbt_project, store
 from personal_pipeline.warehouse.build import Tested, Work, build, reconcile
 from personal_pipeline.warehouse.left_out import count_left_out
-from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Tables
+from personal_pipeline.warehouse.tables import WHOLE, Reads, Table, Tables
 
 
 class Translator(DagsterDbtTranslator):
@@ -26,6 +26,7 @@ class Translator(DagsterDbtTranslator):
 
     def __init__(self, tables: Tables, partitions: Partitions) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+        self._tables = tables
         self._by_model = {table.model: table for table in tables.values() if table.model}
         self._partitions = partitions
 
@@ -51,13 +52,13 @@ class Translator(DagsterDbtTranslator):
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> dg.PartitionMapping | None:
         child, parent = dbt_resource_props, dbt_parent_resource_props
-        reads = child["config"]["meta"].get("reads", {})
-        grains = [
-            Grain(((props.get("config") or {}).get("meta") or props.get("meta") or {})["grain"])
-            for props in (parent, child)
-        ]
-        edge = Input(parent["name"], Reads(reads.get(parent["name"], Reads.WINDOW)))
-        return mapping(edge, grains[0], grains[1])
+        upstream = self._tables[f"{parent.get('source_name', parent['schema'])}/{parent['name']}"]
+        table = self._by_model[child["name"]]
+        for edge in table.inputs:
+            if edge.table == upstream.name:
+                return mapping(edge, upstream.grain, table.grain)
+        # itself: dagster-dbt asks for that, too
+        return None
 
 
 def tell(

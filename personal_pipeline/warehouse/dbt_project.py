@@ -24,6 +24,7 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
 from personal_pipeline.warehouse import dbt_host
+from personal_pipeline.warehouse.contracts import unions
 
 FOLDER = Path(__file__).parents[2] / "sql"
 PARSE_WAIT_SECONDS = 300
@@ -58,12 +59,27 @@ def project(home: Home) -> DbtProject:
     return DbtProject(project_dir=FOLDER, profiles_dir=FOLDER, target_path=home.dbt_target)
 
 
-def _fingerprint(folder: Path) -> str:
+def _files_in(folder: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.suffix in (".sql", ".yml")
+        and not {"target", "logs"} & set(path.relative_to(folder).parts)
+        and path.is_file()
+    }
+
+
+def _project_files() -> dict[Path, bytes]:
+    """The project that dbt works with: what lies in ``FOLDER``, and what follows from it."""
+    files = _files_in(FOLDER)
+    return {**files, **unions(files)}
+
+
+def _fingerprint(files: Mapping[Path, bytes]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in (".sql", ".yml") and "target" not in path.relative_to(folder).parts:
-            digest.update(str(path.relative_to(folder)).encode())
-            digest.update(path.read_bytes())
+    for path, content in sorted(files.items()):
+        digest.update(path.as_posix().encode())
+        digest.update(content)
     return digest.hexdigest()
 
 
@@ -72,12 +88,13 @@ def manifest_path(home: Home) -> Path:
     of it that dbt works in, or the manifest, is not as it was written."""
     stamp = home.dbt_target / "manifest.stamp"
     path = home.dbt_target / "manifest.json"
-    fingerprint = _fingerprint(FOLDER)
+    files = _project_files()
+    fingerprint = _fingerprint(files)
 
     def is_good() -> bool:
         with suppress(OSError):
             whole = stamp.read_bytes() == f"{fingerprint} {digest_of(path)}".encode()
-            return whole and _fingerprint(_copied(home)) == fingerprint
+            return whole and _fingerprint(_files_in(_copied(home))) == fingerprint
         return False
 
     if is_good():
@@ -85,7 +102,7 @@ def manifest_path(home: Home) -> Path:
     home.ensure()
     with home.lock("dbt-parse", wait_seconds=PARSE_WAIT_SECONDS):
         if not is_good():
-            _copy_project(_copied(home))
+            _write_project(files, _copied(home))
             for damaged in (path, stamp):
                 if damaged.is_dir():
                     shutil.rmtree(damaged)
@@ -103,18 +120,20 @@ def _copied(home: Home) -> Path:
     return home.dbt_target / "project"
 
 
-def _copy_project(place: Path) -> None:
+def write_project(place: Path) -> None:
+    """Write the dbt project to a folder that holds nothing else."""
+    _write_project(_project_files(), place)
+
+
+def _write_project(files: Mapping[Path, bytes], place: Path) -> None:
     # file by file: a dbt that is at work has this as its folder
-    for path in FOLDER.rglob("*"):
-        within = path.relative_to(FOLDER)
-        if path.is_file() and not {"target", "logs"} & set(within.parts):
-            (place / within).parent.mkdir(parents=True, exist_ok=True)
-            if (place / within).is_dir():
-                shutil.rmtree(place / within)
-            # without its mode, which lets others read
-            shutil.copyfile(path, place / within)
+    for within, content in files.items():
+        (place / within).parent.mkdir(parents=True, exist_ok=True)
+        if (place / within).is_dir():
+            shutil.rmtree(place / within)
+        (place / within).write_bytes(content)
     for path in place.rglob("*"):
-        if path.is_file() and not (FOLDER / path.relative_to(place)).exists():
+        if path.is_file() and path.relative_to(place) not in files:
             path.unlink()
 
 

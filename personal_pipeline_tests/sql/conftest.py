@@ -16,10 +16,8 @@ import duckdb
 import pytest
 
 from personal_pipeline.warehouse import dbt_host
-from personal_pipeline.warehouse.dbt_project import write_windows
+from personal_pipeline.warehouse.dbt_project import write_project, write_windows
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
-
-PROJECT = Path(__file__).parents[2] / "sql"
 
 Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
 """The half-open spans of days that each model rebuilds."""
@@ -27,7 +25,8 @@ Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A lake, and the DuckDB file that dbt makes of it. ``target`` is shared: it saves parsing."""
+    """A lake, and the DuckDB file that dbt makes of it. ``target``, which holds the dbt project, is
+    shared: it saves parsing."""
 
     root: Path
     target: Path
@@ -57,7 +56,8 @@ class Warehouse:
                 chosen, {m: [(f"{a}", f"{b}") for a, b in spans] for m, spans in windows.items()}
             )
             environment["PIPELINE_WINDOWS"] = str(chosen)
-        folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        project = str(self.target / "project")
+        folders = ["--project-dir", project, "--profiles-dir", project]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         command = ["--no-use-colors", *arguments, *folders, *places]
         said = self.root / f"said-{os.getpid()}.txt"
@@ -99,7 +99,9 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("target")
+    target = tmp_path_factory.mktemp("target")
+    write_project(target / "project")
+    return target
 
 
 @pytest.fixture(scope="session")
