@@ -18,7 +18,7 @@ from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse import dbt_project, store
 from personal_pipeline.warehouse.build import Tested, Work, build, reconcile
 from personal_pipeline.warehouse.left_out import count_left_out
-from personal_pipeline.warehouse.tables import WHOLE, Reads, Table, Tables
+from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Tables
 
 
 class Translator(DagsterDbtTranslator):
@@ -51,14 +51,14 @@ class Translator(DagsterDbtTranslator):
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> dg.PartitionMapping | None:
-        child, parent = dbt_resource_props, dbt_parent_resource_props
-        upstream = self._tables[f"{parent.get('source_name', parent['schema'])}/{parent['name']}"]
-        table = self._by_model[child["name"]]
-        for edge in table.inputs:
-            if edge.table == upstream.name:
-                return mapping(edge, upstream.grain, table.grain)
-        # itself: dagster-dbt asks for that, too
-        return None
+        table, upstream = (
+            self._tables[f"{props.get('source_name', props['schema'])}/{props['name']}"]
+            for props in (dbt_resource_props, dbt_parent_resource_props)
+        )
+        # dagster-dbt also asks how a table maps to itself
+        edges = (edge for edge in table.inputs if edge.table == upstream.name)
+        edge = next(edges, Input(upstream.name))
+        return mapping(edge, upstream.grain, table.grain)
 
 
 def tell(
