@@ -24,6 +24,7 @@ class Translator(DagsterDbtTranslator):
 
     def __init__(self, tables: Tables, partitions: Partitions) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+        self._tables = tables
         self._by_model = {table.model: table for table in tables.values() if table.model}
         self._partitions = partitions
 
@@ -47,14 +48,14 @@ class Translator(DagsterDbtTranslator):
     def get_partition_mapping(
         self, dbt_resource_props: Mapping[str, Any], dbt_parent_resource_props: Mapping[str, Any]
     ) -> dg.PartitionMapping | None:
-        child, parent = dbt_resource_props, dbt_parent_resource_props
-        reads = child["config"]["meta"].get("reads", {})
-        grains = [
-            Grain(((props.get("config") or {}).get("meta") or props.get("meta") or {})["grain"])
-            for props in (parent, child)
-        ]
-        edge = Input(parent["name"], Reads(reads.get(parent["name"], Reads.WINDOW)))
-        return mapping(edge, grains[0], grains[1])
+        table, upstream = (
+            self._tables[f"{props.get('source_name', props['schema'])}/{props['name']}"]
+            for props in (dbt_resource_props, dbt_parent_resource_props)
+        )
+        # dagster-dbt also asks how a table maps to itself
+        edges = (edge for edge in table.inputs if edge.table == upstream.name)
+        edge = next(edges, Input(upstream.name))
+        return mapping(edge, upstream.grain, table.grain)
 
 
 def derived_assets(

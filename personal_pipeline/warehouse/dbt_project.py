@@ -24,6 +24,7 @@ from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_host
+from personal_pipeline.warehouse.contracts import unions
 from personal_pipeline.warehouse.descriptions import dbt_sources, inherit_descriptions
 
 FOLDER = Path(__file__).parents[2] / "sql"
@@ -98,8 +99,8 @@ def manifest_path(home: Home) -> Path:
 
 
 def write_project(place: Path) -> None:
-    """Write the project into a folder: the SQL of the checkout, and the streams of the sources as
-    dbt's sources. Raises ``DbtFailed`` where there is no checkout."""
+    """Write the project into a folder: the SQL of the checkout, the unions of the contracts, and
+    the streams of the sources as dbt's sources. Raises ``DbtFailed`` without a checkout."""
     _write_files(place, _project_files())
 
 
@@ -110,7 +111,7 @@ def _project_files() -> dict[str, bytes]:
             f"{FOLDER} holds no dbt project. personal_pipeline runs from a checkout: install it "
             "with `pip install --no-deps -e .` in the folder that you cloned."
         )
-    return {**files, SOURCES_FILE: dbt_sources(SOURCES).encode()}
+    return {**files, **unions(files), SOURCES_FILE: dbt_sources(SOURCES).encode()}
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:

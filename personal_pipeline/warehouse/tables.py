@@ -132,36 +132,60 @@ def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:
 
 
 def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]:
-    """A table for every dbt model, read from the manifest.
+    """A table for every dbt model that makes one, read from the manifest.
 
-    Its code version is a digest of its own SQL and of every macro of this project that it calls;
-    of the home currency too, where a model uses it.
+    An ephemeral model is no table but a part of each that reads it: its inputs and its SQL count as
+    theirs. The code version of a table is a digest of its SQL and of every macro of this project
+    that it calls; of the home currency too, where a model uses it.
     """
-    tables = {}
     names = {
-        **{uid: f"{s['source_name']}/{s['name']}" for uid, s in manifest["sources"].items()},
-        **{
-            uid: f"{node['schema']}/{node['name']}"
-            for uid, node in manifest["nodes"].items()
-            if node["resource_type"] == "model"
-        },
+        uid: f"{source['source_name']}/{source['name']}"
+        for uid, source in manifest["sources"].items()
+    } | {
+        uid: f"{node['schema']}/{node['name']}"
+        for uid, node in manifest["nodes"].items()
+        if _makes_a_table(node)
     }
-    for uid, node in manifest["nodes"].items():
-        if node["resource_type"] != "model":
-            continue
-        meta = node["config"]["meta"]
-        reads = meta.get("reads", {})
-        tables[names[uid]] = Table(
+    return {
+        names[uid]: Table(
             name=names[uid],
-            grain=Grain(meta["grain"]),
+            grain=Grain(node["config"]["meta"]["grain"]),
             inputs=tuple(
-                Input(names[each], Reads(reads.get(each.rsplit(".", 1)[-1], Reads.WINDOW)))
-                for each in sorted(set(node["depends_on"]["nodes"]))
+                Input(names[each], reads)
+                for each, reads in sorted(_inputs(manifest, node, names).items())
             ),
             model=node["name"],
             code_version=_code_version(manifest, node, currency),
         )
-    return tables
+        for uid, node in manifest["nodes"].items()
+        if _makes_a_table(node)
+    }
+
+
+def _makes_a_table(node: Mapping[str, Any]) -> bool:
+    is_model: bool = node["resource_type"] == "model"
+    return is_model and node["config"]["materialized"] != "ephemeral"
+
+
+def _inputs(
+    manifest: Mapping[str, Any], node: Mapping[str, Any], tables: Collection[str]
+) -> dict[str, Reads]:
+    """The tables that a node reads, itself and through ephemeral models, by unique id. Of several
+    ways to one table, and of several steps of a way, the one that reads most of it counts."""
+    reads = node["config"]["meta"].get("reads", {})
+    found: dict[str, Reads] = {}
+    for each in node["depends_on"]["nodes"]:
+        here = Reads(reads.get(each.rsplit(".", 1)[-1], Reads.WINDOW))
+        beyond = (
+            {each: here} if each in tables else _inputs(manifest, manifest["nodes"][each], tables)
+        )
+        for table, there in beyond.items():
+            found[table] = _widest(here, there, found.get(table, Reads.WINDOW))
+    return found
+
+
+def _widest(*reads: Reads) -> Reads:
+    return max(reads, key=list(Reads).index)
 
 
 def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -170,7 +194,9 @@ def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
         uid: f"{manifest['nodes'][node['attached_node']]['schema']}/"
         f"{manifest['nodes'][node['attached_node']]['name']}"
         for uid, node in manifest["nodes"].items()
-        if node["resource_type"] == "test" and node.get("attached_node")
+        if node["resource_type"] == "test"
+        and node.get("attached_node")
+        and _makes_a_table(manifest["nodes"][node["attached_node"]])
     }
 
 
@@ -194,9 +220,12 @@ def owed_tests(manifest: Mapping[str, Any], models: Collection[str]) -> dict[str
 
 
 def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency: str) -> str:
-    digest = hashlib.sha256(node["raw_code"].encode())
+    digest = hashlib.sha256()
+    pending: list[str] = []
+    for part in (node, *_ephemeral_parts(manifest, node)):
+        digest.update(part["raw_code"].encode())
+        pending += part["depends_on"]["macros"]
     seen: set[str] = set()
-    pending = sorted(node["depends_on"]["macros"])
     while pending:
         uid = pending.pop()
         macro = manifest["macros"].get(uid)
@@ -212,6 +241,22 @@ def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency
     digest.update(repr(sorted(node["config"].get("pre-hook", []), key=repr)).encode())
     digest.update(str(node["config"]["materialized"]).encode())
     return digest.hexdigest()[:16]
+
+
+def _ephemeral_parts(
+    manifest: Mapping[str, Any], node: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The ephemeral models that dbt puts into the SQL of a node, each once, in the order of their
+    names."""
+    parts: dict[str, Mapping[str, Any]] = {}
+    pending = list(node["depends_on"]["nodes"])
+    while pending:
+        part = manifest["nodes"].get(uid := pending.pop())
+        if part is None or uid in parts or _makes_a_table(part):
+            continue
+        parts[uid] = part
+        pending += part["depends_on"]["nodes"]
+    return [part for _, part in sorted(parts.items())]
 
 
 def downstream_of(tables: Tables, names: Iterable[str]) -> set[str]:

@@ -117,3 +117,64 @@
     grade,
     cast(more as json) as more
 {%- endmacro %}
+
+
+{# What the sessions of files (`recordings`, a table with the columns above) tell, as
+   int_activities has it. `file` is for sources that name their files in a row of their own. #}
+{% macro recorded_activities(source, feed, recordings) -%}
+select
+    month,
+    '{{ source }}' as source,
+    '{{ feed }}' as feed,
+    'recording' as role,
+    'file' as teller,
+    record_key,
+    lake_file,
+    {{ activity_kind("concat_ws(' ', sport, sub_sport)") }} as kind,
+    session ->> '$.name' as name,
+    start_at,
+    end_at,
+    moving_seconds,
+    distance_m,
+    elevation_gain_m,
+    heart_rate_average,
+    heart_rate_highest,
+    power_average,
+    power_highest,
+    power_normalized,
+    calories,
+    training_stress_score,
+    device,
+    utc_offset_seconds,
+    maximum_heart_rate_setting,
+    file,
+    serial_number || ' ' || made_at || ' ' || number as moment,
+    format,
+    samples
+from {{ recordings }}
+{%- endmacro %}
+
+
+{# Their samples (a table with the columns above), as int_activity_samples has them. #}
+{% macro recorded_samples(source, feed, samples) -%}
+select
+    month,
+    '{{ source }}' as source,
+    '{{ feed }}' as feed,
+    recording,
+    lake_file,
+    number,
+    measured_at,
+    latitude,
+    longitude,
+    altitude as altitude_m,
+    distance as distance_m,
+    speed as speed_m_s,
+    heart_rate,
+    cadence,
+    power,
+    temperature,
+    grade,
+    more
+from {{ samples }}
+{%- endmacro %}

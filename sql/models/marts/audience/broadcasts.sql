@@ -1,13 +1,12 @@
 with sent as (
     select broadcast_id, subject, sent_at
-    from {{ ref('stg_kit__broadcasts') }}
-    where sent_at is not null
+    from {{ ref('int_broadcasts') }}
     qualify row_number() over (partition by broadcast_id order by day desc) = 1
 ),
 
 stats as (
     select *
-    from {{ ref('stg_kit__broadcast_stats') }}
+    from {{ ref('int_broadcast_stats') }}
     qualify row_number() over (partition by broadcast_id order by day desc) = 1
 )
 

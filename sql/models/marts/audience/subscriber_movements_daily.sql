@@ -1,12 +1,6 @@
 with subscribers as (
-    select
-        day,
-        state,
-        cast(created_at as date) as joined_on,
-        case
-            when state <> 'active' then cast(coalesce(canceled_at, updated_at) as date)
-        end as left_on
-    from {{ ref('stg_kit__subscribers') }}
+    select day, state, joined_on, left_on
+    from {{ ref('int_subscribers') }}
     where {{ partition_window('day') }}
 )
 

@@ -1,6 +1,6 @@
 with growth as (
     select day, subscribers, new_subscribers, cancellations, net_new_subscribers
-    from {{ ref('stg_kit__growth_stats') }}
+    from {{ ref('int_subscriber_growth') }}
     where {{ partition_window('day') }}
 ),
 

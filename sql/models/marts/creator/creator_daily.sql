@@ -13,7 +13,7 @@ publications as (
 
 broadcasts as (
     select day, count(*) as broadcasts_sent
-    from {{ ref('stg_kit__broadcasts') }}
+    from {{ ref('int_broadcasts') }}
     where cast(sent_at as date) = day and {{ partition_window('day') }}
     group by day
 ),

@@ -38,9 +38,11 @@ nights as (
 rings as (
     select
         day,
-        stand_hours
-    from {{ ref('stg_apple_health__activity_summaries') }}
-    where {{ partition_window('month') }}
+        -- should several tell it, always the same one
+        arg_min(value, source) as stand_hours
+    from {{ ref('int_daily_measurements') }}
+    where {{ partition_window('month') }} and metric = 'stand_hours'
+    group by day
 )
 
 select

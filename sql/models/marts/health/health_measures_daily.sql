@@ -1,45 +1,44 @@
 -- Amounts are cut where a better source measured the same time: what is left of an interval counts.
 -- Readings are not amounts: of those the best source of the day counts, whole.
-with metrics (measure, metric, kind) as (
+with metrics (metric, kind) as (
     values
-    ('StepCount', 'steps', 'amount'),
-    ('DistanceWalkingRunning', 'distance_walking_running', 'amount'),
-    ('DistanceCycling', 'distance_cycling', 'amount'),
-    ('DistanceSwimming', 'distance_swimming', 'amount'),
-    ('FlightsClimbed', 'flights_climbed', 'amount'),
-    ('ActiveEnergyBurned', 'active_energy', 'amount'),
-    ('BasalEnergyBurned', 'basal_energy', 'amount'),
-    ('AppleExerciseTime', 'exercise', 'amount'),
-    ('HeartRate', 'heart_rate', 'reading'),
-    ('RestingHeartRate', 'resting_heart_rate', 'reading'),
-    ('HeartRateVariabilitySDNN', 'heart_rate_variability', 'reading'),
-    ('RespiratoryRate', 'respiratory_rate', 'reading'),
-    ('OxygenSaturation', 'oxygen_saturation', 'reading'),
-    ('VO2Max', 'vo2_max', 'reading'),
-    ('BodyMass', 'weight', 'reading'),
-    ('BodyFatPercentage', 'body_fat', 'reading')
+    ('steps', 'amount'),
+    ('distance_walking_running', 'amount'),
+    ('distance_cycling', 'amount'),
+    ('distance_swimming', 'amount'),
+    ('flights_climbed', 'amount'),
+    ('active_energy', 'amount'),
+    ('basal_energy', 'amount'),
+    ('exercise', 'amount'),
+    ('heart_rate', 'reading'),
+    ('resting_heart_rate', 'reading'),
+    ('heart_rate_variability', 'reading'),
+    ('respiratory_rate', 'reading'),
+    ('oxygen_saturation', 'reading'),
+    ('vo2_max', 'reading'),
+    ('weight', 'reading'),
+    ('body_fat', 'reading')
 ),
 
 measured as (
     select
-        records.month,
-        cast(records.start_at as date) as day,
-        metrics.metric,
+        told.month,
+        cast(told.start_at as date) as day,
+        told.metric,
         metrics.kind,
-        records.quantity_unit as unit,
-        coalesce(records.source_name, '') as source_name,
-        {{ health_priority('records.source_name', 'records.device', 'records.is_user_entered') }}
-            as priority,
-        records.record_key,
-        records.start_at,
-        records.end_at,
-        records.quantity
-    from {{ ref('stg_apple_health__records') }} as records
-    inner join metrics using (measure)
+        told.unit,
+        told.device as source_name,
+        told.priority,
+        told.source || '/' || told.record_key as record_key,
+        told.start_at,
+        told.end_at,
+        told.value as quantity
+    from {{ ref('int_measurements') }} as told
+    inner join metrics using (metric)
     where
-        {{ partition_window('records.month') }}
+        {{ partition_window('told.month') }}
         -- a reading of nothing is none: no pulse of a living person is 0
-        and (records.quantity > 0 or (metrics.kind = 'amount' and records.quantity is not null))
+        and (told.value > 0 or metrics.kind = 'amount')
 ),
 
 ranked as (

@@ -3,19 +3,16 @@
 -- belong into it, so the month before is read too.
 with stages as (
     select
-        coalesce(source_name, '') as source_name,
-        {{ health_priority('source_name', 'device', 'is_user_entered') }} as priority,
-        replace("value", 'HKCategoryValueSleepAnalysis', '') as stage,
+        device as source_name,
+        priority,
+        stage,
         start_at,
         end_at,
-        record_key
-    from {{ ref('stg_apple_health__records') }}
+        source || '/' || record_key as record_key
+    from {{ ref('int_sleep_stages') }}
     where
-        measure = 'SleepAnalysis'
-        and (
-            {{ partition_window('month') }}
-            or {{ partition_window("cast(month + interval 1 month as date)") }}
-        )
+        {{ partition_window('month') }}
+        or {{ partition_window("cast(month + interval 1 month as date)") }}
 ),
 
 flagged as (
@@ -55,17 +52,13 @@ nights as (
         priority,
         min(start_at) as start_at,
         max(end_at) as end_at,
-        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'InBed'), 0) / 60 as in_bed,
-        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'AsleepCore'), 0) / 60 as core,
-        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'AsleepDeep'), 0) / 60 as deep,
-        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'AsleepREM'), 0) / 60 as rem,
-        coalesce(
-            sum(epoch(end_at - start_at)) filter (
-                where stage in ('Asleep', 'AsleepUnspecified', '1')
-            ),
-            0
-        ) / 60 as unspecified,
-        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'Awake'), 0) / 60 as awake
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'in_bed'), 0) / 60 as in_bed,
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'core'), 0) / 60 as core,
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'deep'), 0) / 60 as deep,
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'rem'), 0) / 60 as rem,
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'asleep'), 0) / 60
+            as unspecified,
+        coalesce(sum(epoch(end_at - start_at)) filter (where stage = 'awake'), 0) / 60 as awake
     from placed
     group by day, source_name, priority
 )

@@ -12,7 +12,7 @@ with told as (
         end as vagueness,
         case when told_by = 'the folder' then folder end as told_folder,
         list(folder) over (partition by account_reference) as folders
-    from {{ ref('stg_bank__accounts') }}
+    from {{ ref('int_accounts') }}
     qualify
         row_number() over (partition by account_reference order by month desc, record_key) = 1
 ),
@@ -110,8 +110,7 @@ named as (
         account_id,
         account_name,
         min(account_id) over (partition by account_name) as one_id
-    from {{ ref('stg_bank__categories') }}
-    where kind = 'account'
+    from {{ ref('int_account_names') }}
 )
 
 select

@@ -1,6 +1,6 @@
 with told as (
     select links.account_id, links.account_name, accounts.*
-    from {{ ref('stg_bank__accounts') }} as accounts
+    from {{ ref('int_accounts') }} as accounts
     inner join {{ ref('account_links') }} as links using (account_reference)
 ),
 
@@ -26,7 +26,7 @@ spans as (
         links.account_id,
         min(statements.starts_on) as first_day,
         max(statements.ends_on) as last_day
-    from {{ ref('stg_bank__statements') }} as statements
+    from {{ ref('int_statements') }} as statements
     inner join {{ ref('account_links') }} as links using (account_reference)
     group by links.account_id
 )

@@ -11,10 +11,9 @@ stated as (
         coalesce(balances.currency, accounts.currency, 'unknown') as currency,
         balances.day,
         balances.balance
-    from {{ ref('stg_bank__balances') }} as balances
+    from {{ ref('int_balances') }} as balances
     inner join links using (account_reference)
     inner join {{ ref('accounts') }} as accounts on accounts.account_id = links.account_id
-    where balances.kind in ('ledger', 'running') and balances.balance is not null
     qualify row_number() over (
         partition by
             links.account_id,
@@ -44,7 +43,7 @@ covered as (
             unnest(generate_series(statements.starts_on, statements.ends_on, interval 1 day))
             as date
         ) as day
-    from {{ ref('stg_bank__statements') }} as statements
+    from {{ ref('int_statements') }} as statements
     inner join links using (account_reference)
     where statements.starts_on <= statements.ends_on
 ),

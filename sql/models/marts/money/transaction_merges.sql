@@ -23,7 +23,7 @@ with recursive lines as (
         transactions.is_pending,
         transactions.corrects_id,
         transactions.correction
-    from {{ ref('stg_bank__transactions') }} as transactions
+    from {{ ref('int_transactions') }} as transactions
     inner join {{ ref('account_links') }} as links using (account_reference)
 ),
 
@@ -37,7 +37,7 @@ statements as (
         if(
             exists (
                 select 1
-                from {{ ref('stg_bank__statements') }} as following
+                from {{ ref('int_statements') }} as following
                 where
                     following.account_reference = stated.account_reference
                     and following.starts_on = stated.ends_on + 1
@@ -50,7 +50,7 @@ statements as (
             partition by account_reference
             order by ends_on, coalesce(made_at, ''), len(transaction_keys), record_key
         ) as age
-    from {{ ref('stg_bank__statements') }} as stated
+    from {{ ref('int_statements') }} as stated
 ),
 
 listed as (

@@ -6,7 +6,7 @@ with recursive members as (
         merges.currency as account_currency,
         lines.*
     from {{ ref('transaction_merges') }} as merges
-    inner join {{ ref('stg_bank__transactions') }} as lines using (record_key)
+    inner join {{ ref('int_transactions') }} as lines using (record_key)
     where merges.transaction_id is not null
 ),
 
@@ -46,9 +46,8 @@ fitting as (
         arg_min(rules.category, rules.position) as category,
         arg_min(rules.is_transfer, rules.position) as is_transfer
     from known
-    inner join {{ ref('stg_bank__categories') }} as rules
-        on rules.kind = 'rule'
-        and len(list_filter(rules.words, lambda word: contains(known.text, word))) > 0
+    inner join {{ ref('int_category_rules') }} as rules
+        on len(list_filter(rules.words, lambda word: contains(known.text, word))) > 0
     group by known.transaction_id
 ),
 

@@ -1,47 +1,28 @@
--- a row lies under each day on which something happened to the subscription
 with states as (
-    select distinct
-        record_key,
-        subscription_id,
-        seen_at,
-        coalesce(currency, 'unknown') as currency,
-        -- of a pause the behavior is always told
-        coalesce(status in ('active', 'past_due') and pause_behavior is null, false) as pays,
-        greatest(started_at, trial_ends_at) as pays_from,
-        case when status = 'canceled' then coalesce(ended_at, canceled_at) end as pays_until
-    from {{ ref('stg_stripe__subscription_states') }}
-),
-
-mrr as (
-    select record_key, sum(mrr) as mrr
-    from (
-        select distinct record_key, item_id, mrr
-        from {{ ref('stg_stripe__subscription_state_items') }}
-    )
-    group by record_key
+    select * from {{ ref('int_subscription_states') }}
 ),
 
 looks as (
-    select seen_at, lag(seen_at) over (order by seen_at) as since
-    from (select distinct seen_at from states)
+    select source, seen_at, lag(seen_at) over (partition by source order by seen_at) as since
+    from (select distinct source, seen_at from states)
 ),
 
 -- each state beside the one before, and the look before that saw a change
 steps as (
     select
         states.*,
-        coalesce(mrr.mrr, 0) as mrr,
         looks.since,
         coalesce(lag(states.pays) over before, false) as paid,
         lag(states.currency) over before as currency_before,
-        coalesce(lag(mrr.mrr) over before, 0) as mrr_before
+        coalesce(lag(states.mrr) over before, 0) as mrr_before
     from states
-    inner join looks using (seen_at)
-    left join mrr using (record_key)
-    window before as (partition by states.subscription_id order by states.seen_at)
+    inner join looks using (source, seen_at)
+    window before as (
+        partition by states.source, states.subscription_id order by states.seen_at
+    )
 ),
 
--- what Stripe tells the time of happened then, when that lies between the two looks; anything else
+-- what the service tells the time of happened then, when that lies between the two looks; anything else
 -- happened when it was seen: the days before the look before do not change any more
 timed as (
     select

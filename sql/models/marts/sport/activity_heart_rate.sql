@@ -12,19 +12,20 @@ with readings as (
     select
         merges.month,
         merges.activity_id,
-        records.start_at as measured_at,
-        records.quantity as heart_rate
+        told.start_at as measured_at,
+        told.value as heart_rate
     from {{ ref('activity_merges') }} as merges
-    inner join {{ ref('stg_apple_health__records') }} as records
-        on records.month = merges.month
-        and records.start_at between merges.start_at and merges.end_at
+    -- what tells of a workout without samples, such as a watch, tells the pulse beside it
+    inner join {{ ref('int_measurements') }} as told
+        on told.source = merges.feed
+        and told.month = merges.month
+        and told.start_at between merges.start_at and merges.end_at
     where
         {{ partition_window('merges.month') }}
-        and {{ partition_window('records.month') }}
+        and {{ partition_window('told.month') }}
         and merges.gives_heart_rate
-        and merges.feed = 'apple_health'
-        and records.measure = 'HeartRate'
-        and records.quantity between 30 and 240
+        and told.metric = 'heart_rate'
+        and told.value between 30 and 240
 ),
 
 timed as (

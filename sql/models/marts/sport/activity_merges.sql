@@ -1,61 +1,26 @@
-{% set told = {'strava': 'stg_strava__activities', 'strava_api': 'stg_strava__activity_details'} %}
-{% set recorded = {'fit': 'stg_fit__recordings', 'strava_file': 'stg_strava__recordings'} -%}
 -- Everything that tells of an activity, and the activity that it is. A person does one thing at a
 -- time, so what overlaps in time is one. No rule looks at when a file was dropped, so the order of
 -- drops changes nothing.
 with recursive records as (
-    {%- for feed, table in told.items() %}
     select
-        '{{ feed }}/' || record_key as record,
-        '{{ feed }}' as feed,
-        1 as place,
-        month,
-        record_key,
-        lake_file,
-        start_at,
-        start_at
-        + to_seconds(least(coalesce(elapsed_seconds, moving_seconds, 0), 30 * 86400)) as end_at,
-        {{ activity_kind('activity') }} as kind,
-        {{ 'file' if feed == 'strava' else 'null' }} as file,
-        null as moment,
-        null as format,
-        0 as samples,
-        false as has_heart_rate,
-        false as has_power
-    from {{ ref(table) }}
-    union all by name
-    {%- endfor %}
-    {%- for feed, table in recorded.items() %}
-    select
-        '{{ feed }}/' || record_key as record,
-        '{{ feed }}' as feed,
-        {{ loop.index + 1 }} as place,
+        feed || '/' || record_key as record,
+        source,
+        feed,
+        role,
+        case role when 'diary' then 1 when 'recording' then 2 else 3 end as place,
         month,
         record_key,
         lake_file,
         start_at,
         end_at,
-        {{ activity_kind("concat_ws(' ', sport, sub_sport)") }} as kind,
+        kind,
         file,
-        serial_number || ' ' || made_at || ' ' || number as moment,
+        moment,
         format,
-        samples,
+        coalesce(samples, 0) as samples,
         heart_rate_average is not null or heart_rate_highest is not null as has_heart_rate,
         power_average is not null as has_power
-    from {{ ref(table) }}
-    union all by name
-    {%- endfor %}
-    select
-        'apple_health/' || record_key as record,
-        'apple_health' as feed,
-        4 as place,
-        month,
-        record_key,
-        lake_file,
-        start_at,
-        coalesce(end_at, start_at) as end_at,
-        {{ activity_kind('activity') }} as kind
-    from {{ ref('stg_apple_health__workouts') }}
+    from {{ ref('int_activities') }}
 ),
 
 by_day as (
@@ -82,28 +47,30 @@ overlapping as (
 ),
 
 sessions as (
-    select file, count(*) as sessions
+    select source, file, count(*) as sessions
     from records
-    where feed = 'strava_file'
-    group by file
+    where role = 'recording'
+    group by source, file
 ),
 
 pairs as (
     select a.record as one, b.record as other, 1 as rule
     from records as a
-    inner join records as b on a.feed = 'fit' and b.feed = 'strava_file'
-        and b.record_key = a.record_key
+    inner join records as b on a.role = 'recording' and b.role = 'recording'
+        and b.record_key = a.record_key and b.feed > a.feed
     union all
     select a.record, b.record, 4
     from records as a
-    inner join records as b on a.feed = 'strava' and b.feed = 'strava_api'
-        and b.record_key = a.record_key
+    inner join records as b on a.role = 'diary' and b.role = 'diary' and b.source = a.source
+        and b.record_key = a.record_key and b.feed > a.feed
     union all
-    -- Strava may cut a file of several sports into several activities
+    -- a service may cut a file of several sports into several activities
     select a.record, b.record, 2
     from records as a
-    inner join records as b on a.feed = 'strava' and b.feed = 'strava_file' and b.file = a.file
-    inner join sessions on sessions.file = a.file and sessions.sessions = 1
+    inner join records as b on a.role = 'diary' and b.role = 'recording'
+        and b.source = a.source and b.file = a.file
+    inner join sessions
+        on sessions.source = a.source and sessions.file = a.file and sessions.sessions = 1
     union all
     select a.record, b.record, 3
     from records as a
@@ -155,7 +122,10 @@ ranked as (
             as is_heart_rate_recorded,
         row_number() over (
             partition by placed.activity_id, feed order by end_at - start_at desc, records.record
-        ) as place_in_feed
+        ) as place_in_feed,
+        row_number() over (
+            partition by placed.activity_id, role order by end_at - start_at desc, records.record
+        ) as place_in_role
     from records
     inner join placed using (record)
     left join rules using (record)
@@ -177,7 +147,7 @@ select
         if(
             is_heart_rate_recorded,
             gives_samples and has_heart_rate,
-            feed = 'apple_health' and place_in_feed = 1
+            role = 'summary' and place_in_role = 1
         ),
         false
     ) as gives_heart_rate,

@@ -11,7 +11,7 @@ with stories as (
 
 account as (
     select day, viewers, readers
-    from {{ ref('stg_medium__account_stats_daily') }}
+    from {{ ref('int_reader_days') }}
     where {{ partition_window('month') }}
 )
 

@@ -20,15 +20,15 @@ publications as (
 ),
 
 responses as (
-    select post_id as story_id
-    from {{ ref('stg_medium__account_export') }}
+    select story_id
+    from {{ ref('int_writings') }}
     where kind = 'response'
 ),
 
 -- the last capture of each month that knows reads
 captures as (
     select month, story_id, reads, published_at
-    from {{ ref('stg_medium__story_stats') }}
+    from {{ ref('int_story_captures') }}
     anti join responses using (story_id)
     where reads is not null
     qualify row_number() over (
@@ -58,17 +58,10 @@ lifetime as (
     having sum(reads) is not null
 ),
 
--- of several answers that lie within the month, the one that covers most of it
 account as (
     select month, followers_gained, subscribers_gained
-    from {{ ref('stg_medium__account_stats') }}
-    where
-        shape = 'range'
-        and {{ month_of('ends_on') }} = month
-        and {{ partition_window('month') }}
-    qualify row_number() over (
-        partition by month order by ends_on - starts_on desc, ends_on desc
-    ) = 1
+    from {{ ref('int_reader_months') }}
+    where {{ partition_window('month') }}
 ),
 
 joined as (

@@ -1,15 +1,16 @@
 with captures as (
     select
         *,
-        -- of one day, the shape that knows most: posts_connection, post_stat, funnel
+        -- of one day, the shape that knows most
         row_number() over (partition by story_id order by captured_on desc, shape desc) as age
-    from {{ ref('stg_medium__story_stats') }}
+    from {{ ref('int_story_captures') }}
 ),
 
 lifetime as (
     select
         story_id,
         arg_min(title, age) as title,
+        arg_min(permanent_url, age) as permanent_url,
         arg_min(published_at, age) as published_at,
         arg_min(reading_time_minutes, age) as reading_time_minutes,
         arg_min(member_only, age) as member_only
@@ -18,14 +19,14 @@ lifetime as (
 ),
 
 exported as (
-    select post_id as story_id, kind, title, url, published_at
-    from {{ ref('stg_medium__account_export') }}
+    select story_id, kind, title, url, permanent_url, published_at
+    from {{ ref('int_writings') }}
 ),
 
 -- a story whose date moved is still filed under its old day, too
 feed as (
-    select story_id, kind, title, url, published_at
-    from {{ ref('stg_medium__feed') }}
+    select story_id, kind, title, url, permanent_url, published_at
+    from {{ ref('int_feed_items') }}
     qualify row_number() over (partition by story_id order by day desc) = 1
 ),
 
@@ -48,7 +49,11 @@ known as (
         stories.story_id,
         coalesce(lifetime.title, exported.title, feed.title) as title,
         coalesce(
-            exported.url, feed.url, 'https://medium.com/p/' || stories.story_id
+            exported.url,
+            feed.url,
+            lifetime.permanent_url,
+            exported.permanent_url,
+            feed.permanent_url
         ) as url,
         coalesce(
             lifetime.published_at, exported.published_at, feed.published_at

@@ -1,9 +1,9 @@
 with captures as (
     select
         *,
-        -- of one day, the shape that knows most: posts_connection, post_stat, funnel
+        -- of one day, the shape that knows most
         row_number() over (partition by story_id order by captured_on desc, shape desc) as age
-    from {{ ref('stg_medium__story_stats') }}
+    from {{ ref('int_story_captures') }}
 ),
 
 -- the newest figure of each kind: an older shape that is newer lacks some of them
@@ -11,6 +11,7 @@ lifetime as (
     select
         story_id,
         arg_min(title, age) as title,
+        arg_min(permanent_url, age) as permanent_url,
         arg_min(published_at, age) as published_at,
         arg_min(reading_time_minutes, age) as reading_time_minutes,
         arg_min(member_only, age) as member_only,
@@ -26,9 +27,9 @@ lifetime as (
 
 -- a draft of the export has become a story since when its statistics know a date
 not_stories as (
-    select exported.post_id as story_id
-    from {{ ref('stg_medium__account_export') }} as exported
-    left join lifetime on lifetime.story_id = exported.post_id
+    select exported.story_id
+    from {{ ref('int_writings') }} as exported
+    left join lifetime using (story_id)
     where
         exported.kind = 'response'
         or (exported.kind = 'draft' and lifetime.published_at is null)
@@ -38,7 +39,7 @@ stories as (
     select
         story_id,
         coalesce(publications.title, lifetime.title) as title,
-        coalesce(publications.url, 'https://medium.com/p/' || story_id) as url,
+        coalesce(publications.url, lifetime.permanent_url) as url,
         coalesce(publications.published_at, lifetime.published_at) as published_at,
         lifetime.reading_time_minutes,
         lifetime.member_only,

@@ -1,6 +1,6 @@
 with responses as (
-    select post_id as story_id
-    from {{ ref('stg_medium__account_export') }}
+    select story_id
+    from {{ ref('int_writings') }}
     where kind = 'response'
 )
 
@@ -13,6 +13,6 @@ select
     member_reading_seconds,
     earnings,
     earnings_final
-from {{ ref('stg_medium__story_stats_daily') }}
+from {{ ref('int_story_days') }}
 anti join responses using (story_id)
 where {{ partition_window('month') }}

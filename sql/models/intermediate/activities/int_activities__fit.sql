@@ -1,0 +1,1 @@
+{{ recorded_activities('fit', 'fit', ref('stg_fit__recordings')) }}

@@ -1,0 +1,1 @@
+{{ recorded_samples('fit', 'fit', ref('stg_fit__recording_samples')) }}

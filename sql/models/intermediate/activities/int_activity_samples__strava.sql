@@ -1,0 +1,1 @@
+{{ recorded_samples('strava', 'strava_file', ref('stg_strava__recording_samples')) }}

@@ -1,0 +1,12 @@
+select
+    month,
+    'medium' as source,
+    record_key,
+    lake_file,
+    post_id as story_id,
+    kind,
+    title,
+    url,
+    'https://medium.com/p/' || post_id as permanent_url,
+    published_at
+from {{ ref('stg_medium__account_export') }}

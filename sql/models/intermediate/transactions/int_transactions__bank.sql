@@ -1,0 +1,22 @@
+select
+    month,
+    'bank' as source,
+    record_key,
+    lake_file,
+    account_reference,
+    feed,
+    source_id,
+    posted_on,
+    transacted_on,
+    amount,
+    currency,
+    description,
+    memo,
+    kind,
+    bank_category,
+    check_number,
+    text,
+    is_pending,
+    corrects_id,
+    correction
+from {{ ref('stg_bank__transactions') }}
