@@ -26,8 +26,10 @@ import os, signal, sys
 from pathlib import Path
 from personal_pipeline.warehouse import store
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
+from personal_pipeline.settings import Settings
 home = Home(Path(sys.argv[1]))
-with store.writing(home), store.connection(bare_house(home)) as opened:
+with store.writing(home), store.connection(House(Settings(), home, ())) as opened:
     opened.execute("insert into marts.days select 1, 'after', range from range(50000)")
     os.kill(os.getpid(), signal.SIGKILL)
 """
