@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -244,7 +245,7 @@ def looks(home_folder: Path) -> None:
     lakes = [lake_of(home, source.name, each) for source in SOURCES for each in source.streams]
 
     def stale() -> None:
-        with store.reading(home) as opened:
+        with duckdb.connect(str(home.published), read_only=True) as opened:
             ledger = store.read_ledger(opened)
         tables = build.all_tables(house)
         reconcile.find_stale(tables, build.read_lake(house).versions, ledger, house.today)
