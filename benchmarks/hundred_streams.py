@@ -152,8 +152,9 @@ def write_models(sql: Path) -> None:
             text = STAGING.format(source=source, stream=stream, **words)
             (folder / f"{name}.sql").write_text(text)
         of = described(source, {"owner": "team:owner"}) | {"schema": "lake", "tables": tables}
-        # JSON is YAML
-        (folder / "_sources.yml").write_text(json.dumps({"sources": [of]}))
+        # JSON is YAML; a later version derives these from the sources
+        if not (sql.parent / "personal_pipeline" / "warehouse" / "descriptions.py").exists():
+            (folder / "_sources.yml").write_text(json.dumps({"sources": [of]}))
         (folder / "_models.yml").write_text(json.dumps({"models": models}))
     folder = sql / "models" / "marts" / "hundred"
     folder.mkdir()

@@ -9,13 +9,11 @@ from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from typing import Any
 
-from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.contract import ApiStream, Source
 
 _COLUMNS = {
-    "day": "The UTC day under which the record is filed in the lake: the partition.",
-    "month": (
-        "The first day of the month under which the record is filed in the lake: the partition."
-    ),
+    "day": "The UTC day under which the record is filed in the lake.",
+    "month": "The first day of the month under which the record is filed in the lake.",
     "record_key": "What identifies the record when it arrives again.",
     "lake_file": "The file that holds the raw record, relative to the lake.",
 }
@@ -38,7 +36,7 @@ def dbt_sources(sources: Iterable[Source]) -> str:
                     "columns": [
                         {"name": name, "description": description}
                         for name, description in _COLUMNS.items()
-                        if name not in ("day", "month") or name == stream.grain
+                        if name != "day" or isinstance(stream, ApiStream)
                     ],
                 }
                 for stream in source.streams

@@ -13,10 +13,12 @@ from personal_pipeline.freshness import (
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
+from personal_pipeline.ingest.damage import Kind, known_damage, verify
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import recall
+from personal_pipeline.ingest.repair import missing_still, repair
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -176,6 +178,42 @@ def test_a_month_that_is_lost_is_asked_for_again_and_no_other(home: Home) -> Non
         *Window(date(2026, 11, 18), date(2026, 11, 22)).days(),
     }
     assert rows(home, stream) == before
+
+
+def test_a_month_that_rotted_is_asked_for_again_and_an_earlier_day_is_put_back(home: Home) -> None:
+    service = Service()
+    for n in range(60):
+        service.put(f"r{n}", TODAY - timedelta(days=n))
+    stream = stream_of(service, grain=Grain.MONTH)
+    source = Source(name="test", title="Test", description="", api=(stream,))
+    look(home, stream)
+    before = rows(home, stream)
+    for amount in ({"amount": 2}, {}):
+        service.put("r1", TODAY - timedelta(days=1), **amount)
+        look(home, stream)
+    lake = lake_of(home, "test", stream)
+    # an earlier content that is that of now
+    ((_, kept), _) = lake.replaced(TODAY - timedelta(days=1))
+    whole = kept.read_bytes()
+    for path in (kept, lake.path(date(2026, 10, 1))):
+        path.chmod(0o600)
+        path.write_bytes(b"rotten")
+    damages = verify(home, [source], TODAY).damages
+    assert {each.kind for each in damages} == {Kind.SUPERSEDED, Kind.LAKE}
+    said = {each.damage.partition: each for each in repair(home, [source], damages, lambda _: None)}
+    assert kept.read_bytes() == whole
+    assert "fetched again" in said["2026-10-01"].said
+    service.asked.clear()
+    look(home, stream)
+    asked = {day for window in service.asked for day in window.days()}
+    assert asked >= {*Window(date(2026, 10, 1), date(2026, 11, 1)).days()}
+    assert rows(home, stream) == before
+    assert missing_still(home, [source], known_damage(home)) == []
+
+
+def test_a_snapshot_is_of_a_day() -> None:
+    with pytest.raises(ValueError, match="a snapshot is of a day"):
+        stream_of(Service(), coverage=Coverage.SNAPSHOT, grain=Grain.MONTH)
 
 
 def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) -> None:
