@@ -13,7 +13,9 @@ from personal_pipeline.ingest.contract import ApiStream, Source
 
 _COLUMNS = {
     "day": "The UTC day under which the record is filed in the lake.",
-    "month": "The first day of the month under which the record is filed in the lake.",
+    "month": (
+        "The first day of the month under which the record is filed in the lake: the partition."
+    ),
     "record_key": "What identifies the record when it arrives again.",
     "lake_file": "The file that holds the raw record, relative to the lake.",
 }
