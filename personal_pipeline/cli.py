@@ -297,7 +297,7 @@ def _print_read_again(read: Sequence[ReadAgain]) -> None:
 def _print_passed(passed: Passed) -> None:
     looks = [look for fetched in passed.fetched for look in fetched.looks]
     if looks:
-        grid = _grid("Fetched", "source", "stream", ">records", ">days changed", ">unreadable", "")
+        grid = _grid("Fetched", "source", "stream", ">records", ">files changed", ">unreadable", "")
         for pulled in looks:
             grid.add_row(
                 pulled.source,

@@ -31,8 +31,9 @@ _SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again|opening)-(?:(\d+)-
 _TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp(?:\.wal)?|\.(\d+)-.*\.part")
 
 
-VERSION = 2
-"""The layout of a home that this code reads and writes; 2 has a sidecar beside each original."""
+VERSION = 3
+"""The layout of a home that this code reads and writes. 2 has a sidecar beside each original; 3 has
+a file a month of most that is fetched, where there was one a day."""
 
 
 class NewerHome(Exception):

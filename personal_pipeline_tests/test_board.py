@@ -21,6 +21,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     DropStream,
+    Grain,
     Source,
     Unreadable,
     UnreadableFile,
@@ -33,8 +34,12 @@ from personal_pipeline.outputs.board import share_unreadable
 from personal_pipeline.settings import Setting, Settings
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
-ORDERS = ApiStream(name="orders", description="One order.", key=lambda record: record["id"])
-REFUNDS = ApiStream(name="refunds", description="One refund.", key=lambda record: record["id"])
+ORDERS = ApiStream(
+    name="orders", description="One order.", grain=Grain.DAY, key=lambda record: record["id"]
+)
+REFUNDS = ApiStream(
+    name="refunds", description="One refund.", grain=Grain.DAY, key=lambda record: record["id"]
+)
 
 
 def recognise(file: DropFile) -> Claim | None:

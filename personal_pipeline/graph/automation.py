@@ -158,11 +158,9 @@ def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.S
         end = first - timedelta(days=1)
         if end < begins:
             return dg.SkipReason(f"The house begins at {begins}: there is nothing of {end:%B}.")
+        window = {"first_day": end.replace(day=1).isoformat(), "last_day": end.isoformat()}
         return dg.RunRequest(
-            tags={
-                "dagster/asset_partition_range_start": end.replace(day=1).isoformat(),
-                "dagster/asset_partition_range_end": end.isoformat(),
-            }
+            run_config={"ops": {f"fetch_all_of_{source.name}": {"config": window}}}
         )
 
     return dg.ScheduleDefinition(

@@ -15,7 +15,7 @@ from personal_pipeline.graph.checks import checks_job, checks_schedule, files_ch
 from personal_pipeline.graph.derived import derived_assets
 from personal_pipeline.graph.outputs import board_asset, report_asset
 from personal_pipeline.graph.partitions import partitions_from
-from personal_pipeline.graph.raw import api_assets, inbox_assets, inbox_job
+from personal_pipeline.graph.raw import api_assets, fetch_job, inbox_assets, inbox_job
 from personal_pipeline.house import House
 from personal_pipeline.warehouse.build import all_tables
 
@@ -45,12 +45,7 @@ def definitions_of(house: House) -> dg.Definitions:
     board = board_asset()
     checks = [*stream_checks(house.sources), files_check()]
     # the checks of the streams judge all of them, in a job of their own
-    jobs = {
-        source.name: dg.define_asset_job(
-            f"fetch_{source.name}_job", dg.AssetSelection.assets(assets).without_checks()
-        )
-        for source, assets in zip(fetched, fetches, strict=True)
-    }
+    jobs = {source.name: fetch_job(source) for source in fetched}
     taking = inbox_job(taken)
     checking = checks_job(checks, board)
     assets = [*fetches, taken, *built, report_asset(tables), board]

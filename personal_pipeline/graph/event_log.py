@@ -21,6 +21,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
 
 BUSY_TIMEOUT_SECONDS = 60
+KEPT_IN_RUN = 10
+"""Of the materializations of an asset that a run tells together, so many of the last stand in the
+log of the run too; all of them are in the index, which is what the page of the asset shows."""
+
 INDEX = "index"
 """The shard that holds what is asked across runs; its connection is kept."""
 
@@ -67,16 +71,18 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store the materializations of one run in two transactions; anything else one by one."""
-        batch = [each for each in events if _is_materialization(each)]
+        batch = [_slim(each) for each in events if _is_materialization(each)]
         for each in events:
             if not _is_materialization(each):
                 super().store_event(each)
         if not batch:
             return
         statements = [self.prepare_insert_event(each) for each in batch]
+        in_run = _last_of_each(batch)
         with self.run_connection(batch[0].run_id) as connection:
-            for statement in statements:
-                connection.execute(statement)
+            for place, statement in enumerate(statements):
+                if place in in_run:
+                    connection.execute(statement)
         with self.index_transaction() as connection:
             newest: dict[dg.AssetKey, tuple[dg.EventLogEntry, int]] = {}
             ids: list[int] = []
@@ -119,6 +125,24 @@ def _relax_sync(connection: Any, _record: Any) -> None:
     # in WAL mode NORMAL cannot damage the file; a power cut may lose the last events, and the
     # reconcile repairs what Dagster then does not know
     connection.execute("pragma synchronous = normal")
+
+
+def _slim(entry: dg.EventLogEntry) -> dg.EventLogEntry:
+    """An entry without what only a debugger reads, and what stands in it elsewhere: SQLite fits so
+    two or three on a page where it fitted one."""
+    event = entry.dagster_event
+    assert event is not None
+    slim = event._replace(logging_tags=None, message=None, step_handle=None, node_handle=None)
+    return entry._replace(dagster_event=slim)
+
+
+def _last_of_each(batch: Sequence[dg.EventLogEntry]) -> set[int]:
+    """The places of the last few entries of each asset."""
+    places: dict[dg.AssetKey | None, list[int]] = {}
+    for place, each in enumerate(batch):
+        event = each.dagster_event
+        places.setdefault(event.asset_key if event else None, []).append(place)
+    return {place for of_asset in places.values() for place in of_asset[-KEPT_IN_RUN:]}
 
 
 def _is_materialization(entry: dg.EventLogEntry) -> bool:

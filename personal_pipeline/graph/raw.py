@@ -7,7 +7,7 @@ Nothing is yielded: every asset is skippable, and the body logs one materializat
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Win
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.passes import fetch_source, take_inbox
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse.tables import span
 
 OWNER = "team:owner"
 
@@ -102,31 +103,69 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
     )
     @told_without_values
     def fetch(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
-        if not house.connected(source):
-            missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
-            raise dg.Failure(
-                f"{source.title} is not connected: {missing} is not set. {source.connect}",
-                allow_retries=False,
-            )
+        streams = {key.path[-1] for key in context.selected_asset_keys}
         asked = asked_partitions(context)
-        fetched = fetch_source(
-            house,
-            source,
-            {key.path[-1] for key in context.selected_asset_keys},
-            window=_window_of(asked) if asked else None,
-        )
-        tell_fetched(context, house, fetched, asked or ())
-        raise_failures(fetched.failures)
+        # streams of one run that has partitions have one grain
+        grain = next(stream.grain for stream in source.api if stream.name in streams)
+        window = Window(span(grain, min(asked))[0], span(grain, max(asked))[1]) if asked else None
+        _fetch(context, house, source, streams, window, asked or ())
         return
         yield
 
     return fetch
 
 
-def _window_of(asked: Sequence[str]) -> Window:
-    return Window(
-        date.fromisoformat(min(asked)), date.fromisoformat(max(asked)) + timedelta(days=1)
+class FetchConfig(dg.Config):
+    """Which days to ask for again; without them those that are due."""
+
+    first_day: str | None = Field(default=None, description="The first UTC day, as 2026-11-01.")
+    last_day: str | None = Field(default=None, description="The last UTC day, as 2026-11-30.")
+
+
+def fetch_job(source: Source) -> dg.JobDefinition:
+    """Fetches all streams of a source. A job of an op: a job of assets has one grain, and the
+    streams of a source may have two."""
+
+    @dg.op(name=f"fetch_all_of_{source.name}")
+    @told_without_values
+    def fetch_all(
+        context: dg.OpExecutionContext, config: FetchConfig, house: dg.ResourceParam[House]
+    ) -> None:
+        window = None
+        if config.first_day and config.last_day:
+            first, last = map(date.fromisoformat, (config.first_day, config.last_day))
+            window = Window(first, last + timedelta(days=1))
+        _fetch(context, house, source, {stream.name for stream in source.api}, window)
+
+    @dg.job(
+        name=f"fetch_{source.name}_job",
+        description=f"Fetches {source.title}: the days that are missing, then those still revised.",
     )
+    def job() -> None:
+        fetch_all()
+
+    return job
+
+
+def _fetch(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    house: House,
+    source: Source,
+    streams: Collection[str],
+    window: Window | None,
+    asked: Collection[str] = (),
+) -> None:
+    """Look at streams of a source, and tell Dagster what the lake holds of it then; ``asked`` are
+    partitions to tell of in any case."""
+    if not house.connected(source):
+        missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
+        raise dg.Failure(
+            f"{source.title} is not connected: {missing} is not set. {source.connect}",
+            allow_retries=False,
+        )
+    fetched = fetch_source(house, source, streams, window=window)
+    tell_fetched(context, house, fetched, asked)
+    raise_failures(fetched.failures)
 
 
 class InboxConfig(dg.Config):

@@ -132,9 +132,9 @@ def tell_streams(
             "dagster/partition_row_count": dg.MetadataValue.int(found[name][partition].rows)
         }
         if each := done.get((name, partition)):
-            metadata["rows new"] = dg.MetadataValue.int(each.new)
-            metadata["rows changed"] = dg.MetadataValue.int(each.altered)
-            metadata["rows vanished"] = dg.MetadataValue.int(each.vanished)
+            counts = {"new": each.new, "changed": each.altered, "vanished": each.vanished}
+            said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+            metadata["rows"] = dg.MetadataValue.text(said or "none new, changed or vanished")
         if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
             metadata["receipts"] = dg.MetadataValue.table(rows_of)
         return metadata

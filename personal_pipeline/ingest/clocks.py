@@ -126,18 +126,25 @@ def take_back(
     Only called when a service has just agreed with this machine, or does not tell the time.
     """
     present = lake.partitions()
-    to_come = [day for day in present if day > today + APART]
+    last = today + APART
+    to_come = [partition for partition in present if partition > last]
+    # of a month that has begun only some days
+    begun = [partition for partition in present if lake.units_of(partition)[-1] > last >= partition]
+    days = sorted({day for partition in begun for day, _ in lake.filed(partition) if day > last})
     said = []
-    if to_come:
+    if to_come or days:
+        lake.write_units(dict.fromkeys(days, ()))
         lake.remove(to_come)
+        away = sorted({*days, *(day for each in to_come for day in lake.units_of(each))})
         said.append(
-            f"{len(to_come):,} days to come, until {to_come[-1]}, were there from a look under a "
-            "clock that was ahead: taken back, and asked for again."
+            f"{len(away):,} days to come, until {away[-1]}, were there from a look under a clock "
+            "that was ahead: taken back, and asked for again."
         )
     if stream.coverage is not Coverage.SNAPSHOT and (early := _too_early(lake, beginning, memory)):
         lake.remove(early)
+        count = sum(len(lake.units_of(each)) for each in early)
         said.append(
-            f"{len(early):,} empty days before the beginning, from {early[0]}, were there from a "
+            f"{count:,} empty days before the beginning, from {early[0]}, were there from a "
             "look under a clock that was behind: taken back."
         )
     return said
@@ -146,14 +153,19 @@ def take_back(
 def _too_early(lake: StreamLake, beginning: date | None, memory: StreamMemory) -> list[date]:
     present = lake.partitions()
     known = [day for day in (beginning, memory.beginning) if day is not None]
-    if not present or (known and present[0] >= min(known)):
+    if not present or (known and lake.units_of(present[0])[-1] >= min(known)):
         return []
     versions = lake.versions()
     first_row = min((day for day, version in versions.items() if version.rows), default=None)
     if first_row is None and not known:
         return []
     first = min([*known, *([first_row] if first_row else [])])
-    return [day for day in present if day < first and not _is_in(day, memory.settled)]
+    return [
+        partition
+        for partition in present
+        if lake.units_of(partition)[-1] < first
+        and not any(_is_in(day, memory.settled) for day in lake.units_of(partition))
+    ]
 
 
 def _is_in(day: date, windows: Sequence[Window]) -> bool:

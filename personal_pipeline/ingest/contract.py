@@ -2,7 +2,7 @@
 
 A source module declares one ``Source``. It holds API streams, which are fetched every day, and
 drops, which are files that the person exports by hand. Both end in *streams*: tables of verbatim
-records in the lake, cut into partitions by day (API) or by month (drops).
+records in the lake, cut into partitions by day or by month.
 
 All days and months are UTC. A day is written ``2026-11-21``; a month is written as its first day.
 """
@@ -110,7 +110,13 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiStream:
-    """A table that a service answers for, fetched every day; one lake partition a UTC day.
+    """A table that a service answers for, fetched every day; one lake partition a UTC day or month.
+
+    Whatever the grain, the service is asked for days, and days are replaced, restored and known to
+    be settled. ``grain`` only says how many of them share a file and an event of Dagster. DAY is
+    for streams of many records that the service revises day by day, so that a correction writes a
+    day again and not a month; and for SNAPSHOT, whose partition is the look of a day. All others
+    are cut by MONTH.
 
     At least one of ``fetch`` and ``fetch_all`` is given. With both, ``fetch`` runs daily and
     ``fetch_all`` every ``full_pass_days``. ``fetch_all`` alone runs every time.
@@ -119,6 +125,8 @@ class ApiStream:
     name: str
     description: str
     """What one row is, units and zone: the text that the UI shows."""
+    grain: Grain
+    """DAY or MONTH, see above."""
     key: Callable[[Record], str]
     """What identifies the record when it arrives again."""
     days: Callable[[Record], Iterable[date]] = lambda record: ()
@@ -152,9 +160,11 @@ class ApiStream:
     takes more, and more than some rows, is set aside until it is confirmed."""
     code_version: str = "1"
 
-    @property
-    def grain(self) -> Grain:
-        return Grain.DAY
+    def __post_init__(self) -> None:
+        if self.grain is Grain.WHOLE:
+            raise ValueError(f"stream {self.name}: grain is day or month")
+        if self.coverage is Coverage.SNAPSHOT and self.grain is not Grain.DAY:
+            raise ValueError(f"stream {self.name}: a snapshot is of a day, so its grain is day")
 
 
 @dataclass(frozen=True, slots=True)

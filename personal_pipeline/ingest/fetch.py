@@ -255,11 +255,29 @@ class _Look:
             self.pulled,
             records=self.pulled.records + answer.records,
             unreadable=self.pulled.unreadable + len(answer.bad),
-            written=(*self.pulled.written, *written),
+            written=_together([*self.pulled.written, *written]),
         )
 
     def remember(self) -> None:
         remember(self.home, self.pulled.source, self.pulled.stream, self.memory)
+
+
+def _together(written: Iterable[Written]) -> tuple[Written, ...]:
+    """What was done to each partition in all: the windows of a look may share a month."""
+    done: dict[date, Written] = {}
+    for each in written:
+        before = done.get(each.partition)
+        if before is not None:
+            each = replace(
+                each,
+                existed=before.existed,
+                changed=before.changed or each.changed,
+                new=before.new + each.new,
+                altered=before.altered + each.altered,
+                vanished=before.vanished + each.vanished,
+            )
+        done[each.partition] = each
+    return tuple(done.values())
 
 
 def pull(
@@ -328,7 +346,7 @@ def _look(
         if window is None:
             begin = _beginning(look, source, beginning)
             check_beginning(begin, look.now)
-            windows = windows_due(look.memory.settled, look.lake.partitions(), begin, look.today)
+            windows = windows_due(look.memory.settled, _days_with_a_file(look), begin, look.today)
         else:
             windows = list(spans([day for day in window.days() if day <= look.today]))
         _replace_windows(look, windows, progress)
@@ -374,7 +392,13 @@ def _present(look: _Look) -> tuple[Window, ...]:
     # what can be asked for by its days needs no second list of them; no snapshot comes again, and
     # no state that is over
     kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
-    return windows_of(look.lake.partitions()) if kept else ()
+    return windows_of(_days_with_a_file(look)) if kept else ()
+
+
+def _days_with_a_file(look: _Look) -> set[date]:
+    """The days whose partition is there; whether they were asked for is another question."""
+    lake = look.lake
+    return {day for partition in lake.partitions() for day in lake.units_of(partition)}
 
 
 def _full_pass_due(look: _Look) -> bool:
@@ -392,7 +416,7 @@ def _agrees(look: _Look) -> bool:
     if look.stream.agrees is None:
         return True
     lake = look.lake
-    records = {key: row.record for day in lake.partitions() for key, row in lake.read(day).items()}
+    records = {row.key: row.record for each in lake.partitions() for row in lake.rows(each)}
     return look.stream.agrees(look.client, records.values())
 
 
@@ -400,7 +424,7 @@ def _lost_a_file(look: _Look) -> bool:
     """Whether a partition is gone that the last look left. What was in it may have come with any
     look, so everything is asked for."""
     known = {day for window in look.memory.present for day in window.days()}
-    return not known <= set(look.lake.partitions())
+    return not known <= _days_with_a_file(look)
 
 
 def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
@@ -438,19 +462,18 @@ def _counted(records: Iterator[Record], stream: str, progress: Progress | None) 
         yield record
 
 
-def _with_kept(lake: StreamLake, day: date, answer: _Sorted) -> Iterable[Row]:
-    """The rows of a day, and the old rows of records that now arrived unreadable: a record that
-    the service breaks today must not take away what was known of it yesterday."""
-    rows = dict(answer.days.get(day, {}))
+def _with_kept(
+    lake: StreamLake, days: Iterable[date], answer: _Sorted
+) -> dict[date, Iterable[Row]]:
+    """The rows of these days, and the old rows of records that now arrived unreadable: a record
+    that the service breaks today must not take away what was known of it yesterday."""
+    rows = {day: dict(answer.days.get(day, {})) for day in days}
     if answer.bad:
-        for key, row in lake.read(day).items():
-            if answer.may_hold(key):
-                rows.setdefault(key, row)
-    return rows.values()
-
-
-def _keys(look: _Look, days: Iterable[date]) -> Iterator[str]:
-    return (key for day in days for key in look.lake.read(day))
+        for day, there in lake.read_units(rows).items():
+            for key, row in there.items():
+                if answer.may_hold(key):
+                    rows[day].setdefault(key, row)
+    return {day: each.values() for day, each in rows.items()}
 
 
 def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
@@ -494,11 +517,13 @@ def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
 
 
 def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
-    rows, volatile = _with_kept(look.lake, day, answer), look.stream.volatile
+    volatile = look.stream.volatile
     there = look.lake.read(day)
     if look.stream.coverage is Coverage.PART:
         kept = {key: row for key, row in there.items() if key not in answer.rows}
-        rows = {**kept, **answer.days.get(day, {})}.values()
+        rows: Iterable[Row] = {**kept, **answer.days.get(day, {})}.values()
+    else:
+        rows = _with_kept(look.lake, [day], answer)[day]
     return content_digest(rows, volatile) != content_digest(there.values(), volatile)
 
 
@@ -513,10 +538,7 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
     unsure: list[tuple[Window, datetime | None]] = []
 
     def replace_window(window: Window, answer: _Sorted, asked_at: datetime | None) -> None:
-        look.landed(
-            answer,
-            [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in window.days()],
-        )
+        look.landed(answer, look.lake.write_units(_with_kept(look.lake, window.days(), answer)))
         if answer.is_told:
             _settle(look, window, asked_at)
         elif not answer.is_format_changed:
@@ -534,7 +556,8 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
         answer.bad_keys |= {key for day in outside for key in day} - answer.rows.keys()
         _spare_restored(look, asked, answer)
-        gone = _loss(answer, _keys(look, asked))
+        there = look.lake.read_units(asked)
+        gone = _loss(answer, (key for rows in there.values() for key in rows))
         if gone.is_most(look.stream.may_vanish):
             held.append((window, answer, look.asked_at))
             lost += gone
@@ -560,34 +583,42 @@ def _settle(look: _Look, window: Window, asked_at: datetime | None) -> None:
 
 def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> None:
     answer = look.answer_of(records)
-    present = look.lake.partitions()
-    _spare_restored(look, present, answer)
-    _believe(look, _loss(answer, _keys(look, present)), lambda: answer.rows)
+    lake = look.lake
+    keys: set[str] = set()
     # empty days do not count: a clock that was behind may have left thousands
-    with_rows = [day for day, version in look.lake.versions().items() if version.rows]
+    with_rows: set[date] = set()
+    for partition in lake.partitions():
+        for day, row in lake.filed(partition):
+            keys.add(row.key)
+            with_rows.add(day)
+    present = {*lake.partitions(), *with_rows}
+    _spare_restored(look, present | answer.days.keys(), answer)
+    _believe(look, _loss(answer, keys), lambda: answer.rows)
     first = min([*answer.days, *with_rows, beginning or look.today, look.today])
     days = {*Window(first, look.today + timedelta(days=1)).days(), *present, *answer.days}
-    look.landed(
-        answer,
-        [look.lake.write(day, _with_kept(look.lake, day, answer)) for day in sorted(days)],
-    )
+    look.landed(answer, lake.write_units(_with_kept(lake, sorted(days), answer)))
 
 
 def _merge(look: _Look, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
     lake, came = look.lake, answer.rows.keys()
     # today is written even when nothing came: known to be empty is not the same as missing
-    merged = {day: lake.read(day) for day in (look.today, *answer.days)}
+    merged = lake.read_units([look.today, *answer.days])
     if came:
         # where it was filed before may be none of its days any more: who came back has not left
-        for day in lake.partitions():
-            there = lake.read(day)
-            if not came.isdisjoint(there):
-                merged[day] = {key: row for key, row in there.items() if key not in came}
+        for partition in lake.partitions():
+            of_partition: dict[date, dict[str, Row]] = defaultdict(dict)
+            for day, row in lake.filed(partition):
+                of_partition[day][row.key] = row
+            for day, there in of_partition.items():
+                if not came.isdisjoint(there):
+                    merged[day] = {key: row for key, row in there.items() if key not in came}
     for day, rows in answer.days.items():
         merged[day] |= rows
     _spare_restored(look, merged, answer)
-    look.landed(answer, [lake.write(day, rows.values()) for day, rows in sorted(merged.items())])
+    look.landed(
+        answer, lake.write_units({day: rows.values() for day, rows in sorted(merged.items())})
+    )
 
 
 def _snapshot(look: _Look, records: Iterable[Record]) -> None:
@@ -595,9 +626,10 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
     lake, today = look.lake, look.today
     until_today = [day for day in lake.partitions() if day <= today]
     _spare_restored(look, [today], answer)
-    _believe(look, _loss(answer, _keys(look, until_today[-1:])), lambda: answer.rows)
+    newest = lake.read_units(until_today[-1:]).values()
+    _believe(look, _loss(answer, (key for rows in newest for key in rows)), lambda: answer.rows)
     earlier = [day for day in until_today if day < today]
-    rows = list(_with_kept(lake, today, answer))
+    rows = list(_with_kept(lake, [today], answer)[today])
     if earlier and not lake.path(today).exists():
         previous = lake.read(earlier[-1])
         rows += [
@@ -641,7 +673,11 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     def told(record: Record) -> str:
         return canonical(look.stream.state(record) if look.stream.state else record)
 
-    present = {day: lake.read(day) for day in lake.partitions()}
+    present: dict[date, dict[str, Row]] = {}
+    for partition in lake.partitions():
+        present.setdefault(partition, {})
+        for day, row in lake.filed(partition):
+            present.setdefault(day, {})[row.key] = row
     # a row lies under several days, and any of its copies tells; one of a clock that was ahead does
     # not, and all its copies are taken back
     rows = {key: row for each in present.values() for key, row in each.items()}
@@ -679,16 +715,15 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     days = sorted(missing, key=lambda day: (day != at.date(), day))
     look.landed(
         answer,
-        [
-            lake.write(
-                day,
-                [
+        lake.write_units(
+            {
+                day: [
                     *(row for key, row in present.get(day, {}).items() if key not in untrue),
                     *missing[day].values(),
-                ],
-            )
-            for day in days
-        ],
+                ]
+                for day in days
+            }
+        ),
     )
 
 

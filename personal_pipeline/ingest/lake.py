@@ -1,9 +1,13 @@
 """The lake: verbatim records in files, one file a partition, each with a digest of its content.
 
-``lake/<source>/<stream>/day=2026-11-21/part.jsonl.gz``. A line is an envelope,
-``{"key": ..., "record": {...}}``; a row that came from a dropped file also has ``as_of`` (when the
-service gave it) and ``origin`` (the digest of the file in the archive). Lines are sorted by key and
-written with sorted names, so equal content is equal bytes.
+``lake/<source>/<stream>/month=2026-11-01/part.jsonl.gz``, or ``day=2026-11-21``. A line is an
+envelope, ``{"key": ..., "record": {...}}``; a row that came from a dropped file also has ``as_of``
+(when the service gave it) and ``origin`` (the digest of the file in the archive). Lines are sorted
+by key and written with sorted names, so equal content is equal bytes.
+
+What a service answers is filed, replaced and archived by days, whichever partitions its stream is
+cut into. In the file of a month each line therefore says its ``day``, and lines are sorted by day
+and key; a day that has no row is not in the file.
 
 A stream of very many rows lies in ``part.parquet`` instead, see ``tables``; here is what both kinds
 of partition have in common.
@@ -28,7 +32,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +44,8 @@ TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 WRITTEN = ".written"
 REPLACED = ".replaced.json"
-"""In the archive beside the folder of what a partition held: when it was replaced, and which file
-that is."""
+"""In the archive beside the folder of what a unit held: when it was replaced, and which file that
+is."""
 
 
 class DamagedPartition(Exception):
@@ -146,18 +150,26 @@ def line_of(key: str, text: str, as_of: str | None, origin: str | None) -> str:
 
 def content_digest(rows: Iterable[Row], volatile: tuple[str, ...] = ()) -> str:
     """SHA-256 over key and content of every row, in the order of the keys."""
+    return _digest([("", {row.key: row for row in rows})], volatile)
+
+
+def _digest(days: Iterable[tuple[str, Mapping[str, Row]]], volatile: tuple[str, ...]) -> str:
+    """SHA-256 of rows by key, by day; the day is empty where the file does not say it."""
     digest = hashlib.sha256()
-    for row in sorted(rows, key=lambda row: row.key):
-        digest.update(_digested(row, volatile))
+    for day, rows in sorted(days, key=lambda each: each[0]):
+        for _, row in sorted(rows.items()):
+            digest.update(_digested(day, row, volatile))
     return digest.hexdigest()
 
 
-def _digested(row: Row, volatile: tuple[str, ...]) -> bytes:
-    return f"{canonical(row.key)}{_content(row, volatile)}\n".encode()
+def _digested(day: str, row: Row, volatile: tuple[str, ...]) -> bytes:
+    return f"{day}{canonical(row.key)}{_content(row, volatile)}\n".encode()
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, day: str = "") -> str:
     envelope: dict[str, Any] = {"key": row.key, "record": row.record}
+    if day:
+        envelope["day"] = day
     if row.as_of is not None:
         envelope["as_of"] = row.as_of
     if row.origin is not None:
@@ -165,14 +177,46 @@ def _line(row: Row) -> str:
     return canonical(envelope)
 
 
-def _lines(rows: Mapping[str, Row]) -> str:
+def _lines(rows: Mapping[str, Row], day: str = "") -> str:
     # compared as text: to Python 1, 1.0 and True are equal, in a file they are not
-    return "".join(f"{_line(row)}\n" for _, row in sorted(rows.items()))
+    return "".join(f"{_line(row, day)}\n" for _, row in sorted(rows.items()))
+
+
+def _packed(lines: str) -> bytes:
+    # no time stamp in the header: equal content is equal bytes
+    return gzip.compress(lines.encode(), 6, mtime=0)
+
+
+def _filed_in(path: Path, *, by_day: bool) -> Iterator[tuple[str, Row]]:
+    """The rows of a file in its order, each with its day if the file says it. Raises what reading
+    a damaged file raises, see ``_DAMAGE``."""
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        line = None
+        for line in stream:
+            envelope = json.loads(line)
+            yield (
+                envelope["day"] if by_day else "",
+                Row(
+                    envelope["key"],
+                    envelope["record"],
+                    envelope.get("as_of"),
+                    envelope.get("origin"),
+                ),
+            )
+    if line is None and not path.stat().st_size:
+        raise EOFError("no rows are written as a file that has a length")
+
+
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLake:
-    """The partitions of one stream. Its caller holds the lock of the source while writing."""
+    """The partitions of one stream. Its caller holds the lock of the source while writing.
+
+    ``by_day`` says that a partition is a month of days, each of which is read, replaced, archived
+    and restored by itself. Everywhere else such a unit is the partition.
+    """
 
     lake: Path
     archive: Path
@@ -181,6 +225,7 @@ class StreamLake:
     grain: Grain
     volatile: tuple[str, ...] = ()
     table: Table | None = None
+    by_day: bool = False
 
     @property
     def folder(self) -> Path:
@@ -194,44 +239,69 @@ class StreamLake:
     def _part(self) -> str:
         return TABLE_PART if self.table else PART
 
+    def partition_of(self, unit: date) -> date:
+        """The partition whose file holds a unit."""
+        return unit.replace(day=1) if self.by_day else unit
+
+    def units_of(self, partition: date) -> list[date]:
+        """The units that a partition may hold: every day of a month, or itself."""
+        if not self.by_day:
+            return [partition]
+        days = (partition + timedelta(days=n) for n in range(31))
+        return [day for day in days if day.month == partition.month]
+
     def partitions(self) -> list[date]:
         """Partitions that exist, also the empty ones, oldest first."""
-        prefix = f"{self.grain}="
-        if not self.folder.is_dir():
+        return [date.fromisoformat(name) for name, _ in self._files()]
+
+    def _files(self) -> list[tuple[str, os.stat_result]]:
+        """Name and state of each partition that exists, oldest first: a home has tens of thousands,
+        and each look goes through all of them."""
+        prefix, part, folder = f"{self.grain}=", self._part, str(self.folder)
+        try:
+            names = sorted(e.name for e in os.scandir(folder) if e.name.startswith(prefix))
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(
-            date.fromisoformat(entry.name.removeprefix(prefix))
-            for entry in os.scandir(self.folder)
-            if entry.name.startswith(prefix) and Path(entry.path, self._part).exists()
-        )
+        found = []
+        for name in names:
+            try:
+                # a Path for each takes three times as long
+                stat = os.stat(f"{folder}/{name}/{part}")  # noqa: PTH116
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            found.append((name[len(prefix) :], stat))
+        return found
 
-    def read(self, partition: date) -> dict[str, Row]:
-        """The rows of a partition by key; nothing where there is no file."""
-        return {row.key: row for row in self.rows(partition)}
+    def read(self, unit: date) -> dict[str, Row]:
+        """The rows of a unit by key; nothing where there is no file."""
+        return self.read_units([unit])[unit]
 
-    def rows(self, partition: date) -> Iterator[Row]:
-        """The rows of a partition in the order of their keys, one at a time: a partition may be
-        larger than the memory. Raises ``DamagedPartition``."""
+    def read_units(self, units: Iterable[date]) -> dict[date, dict[str, Row]]:
+        """The rows of each of these units by key; every file is read once."""
+        found: dict[date, dict[str, Row]] = {unit: {} for unit in units}
+        for partition in dict.fromkeys(map(self.partition_of, found)):
+            for unit, row in self.filed(partition):
+                if unit in found:
+                    found[unit][row.key] = row
+        return found
+
+    def filed(self, partition: date) -> Iterator[tuple[date, Row]]:
+        """The rows of a partition in the order of its file, each with its unit, one at a time: a
+        partition may be larger than the memory. Raises ``DamagedPartition``."""
         path = self.path(partition)
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
         try:
-            with gzip.open(path, "rt", encoding="utf-8") as stream:
-                line = None
-                for line in stream:
-                    envelope = json.loads(line)
-                    yield Row(
-                        envelope["key"],
-                        envelope["record"],
-                        envelope.get("as_of"),
-                        envelope.get("origin"),
-                    )
-            if line is None and not path.stat().st_size:
-                raise EOFError("no rows are written as a file that has a length")
+            for day, row in _filed_in(path, by_day=self.by_day):
+                yield (date.fromisoformat(day) if day else partition), row
         except FileNotFoundError:
             return
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+        except _DAMAGE as error:
             raise self.damaged(partition, error) from error
+
+    def rows(self, partition: date) -> Iterator[Row]:
+        """The rows of a partition, one at a time. Raises ``DamagedPartition``."""
+        return (row for _, row in self.filed(partition))
 
     def has_rows(self, partition: date) -> bool:
         """Whether there is a row in a partition."""
@@ -245,35 +315,52 @@ class StreamLake:
             "can be had, and says what cannot."
         )
 
-    def write(self, partition: date, rows: Iterable[Row]) -> Written:
-        """Replace a partition whole, and keep what it held before in the archive.
+    def write(self, unit: date, rows: Iterable[Row]) -> Written:
+        """Replace a unit whole, and keep what it held before in the archive.
 
         Equal bytes are not written again, so an unchanged partition keeps its file untouched.
         """
-        new = {row.key: row for row in rows}
+        (written,) = self.write_units({unit: rows})
+        return written
+
+    def write_units(self, units: Mapping[date, Iterable[Row]]) -> list[Written]:
+        """Replace units whole, each file once, in the order in which they first appear. What is
+        returned is of the files."""
+        files: dict[date, dict[date, Iterable[Row]]] = {}
+        for unit, rows in units.items():
+            files.setdefault(self.partition_of(unit), {})[unit] = rows
+        return [self._write(partition, each) for partition, each in files.items()]
+
+    def _write(self, partition: date, units: Mapping[date, Iterable[Row]]) -> Written:
         path = self.path(partition)
         existed = path.exists()
-        old = self.read(partition)
-        version = Version(content_digest(new.values(), self.volatile), len(new))
-        changed = not existed or content_digest(old.values(), self.volatile) != version.digest
-        lines = _lines(new)
-        if not existed or lines != _lines(old):
-            if old and changed:
-                self.archive_partition(partition)
-            # no time stamp in the header: equal content is equal bytes
-            write_atomically(path, gzip.compress(lines.encode(), 6, mtime=0))
+        old: dict[date, dict[str, Row]] = {}
+        for unit, row in self.filed(partition):
+            old.setdefault(unit, {})[row.key] = row
+        new = old | {unit: {row.key: row for row in rows} for unit, rows in units.items()}
+        version = Version(self._digest_of(new), sum(map(len, new.values())))
+        changed = not existed or self._digest_of(old) != version.digest
+        lines = self._lines_of(new)
+        if not existed or lines != self._lines_of(old):
+            for unit in units:
+                there = old.get(unit, {})
+                if there and self._digest_of({unit: there}) != self._digest_of({unit: new[unit]}):
+                    self._archive_unit(unit, there)
+            write_atomically(path, _packed(lines))
+        both = [(old.get(unit, {}), new[unit]) for unit in units]
         return Written(
             partition=partition,
             version=version,
             existed=existed,
             changed=changed,
-            new=len(new.keys() - old.keys()),
+            new=sum(len(after.keys() - before.keys()) for before, after in both),
             altered=sum(
-                _content(row, self.volatile) != _content(old[key], self.volatile)
-                for key, row in new.items()
-                if key in old
+                _content(row, self.volatile) != _content(before[key], self.volatile)
+                for before, after in both
+                for key, row in after.items()
+                if key in before
             ),
-            vanished=len(old.keys() - new.keys()),
+            vanished=sum(len(before.keys() - after.keys()) for before, after in both),
         )
 
     def changed_at(self) -> tuple[int, ...]:
@@ -284,6 +371,16 @@ class StreamLake:
                 times.append(path.stat().st_mtime_ns)
         return tuple(times)
 
+    def _told(self, unit: date) -> str:
+        """The day as the lines of a file say it."""
+        return unit.isoformat() if self.by_day else ""
+
+    def _digest_of(self, units: Mapping[date, Mapping[str, Row]]) -> str:
+        return _digest([(self._told(unit), rows) for unit, rows in units.items()], self.volatile)
+
+    def _lines_of(self, units: Mapping[date, Mapping[str, Row]]) -> str:
+        return "".join(_lines(rows, self._told(unit)) for unit, rows in sorted(units.items()))
+
     def versions(self) -> dict[date, Version]:
         """Digest and row count of every partition that exists.
 
@@ -292,14 +389,16 @@ class StreamLake:
         """
         noted = self._noted()
         current: dict[str, list[Any]] = {}
-        for partition in self.partitions():
-            name = partition.isoformat()
-            stamp = self._stamp(partition)
+        volatile = canonical(list(self.volatile))
+        is_news = False
+        for name, stat in self._files():
             entry = noted.get(name)
+            stamp = [stat.st_size, stat.st_mtime_ns, volatile]
             if entry is None or entry[:3] != stamp:
-                entry = [*stamp, *self._looked_at(partition, entry or ())]
+                entry = [*stamp, *self._looked_at(date.fromisoformat(name), entry or ())]
+                is_news = True
             current[name] = entry
-        if current != noted:
+        if is_news or len(current) != len(noted):
             # it only saves reading, and a look at the board must not need to write
             with suppress(OSError):
                 write_atomically(self.folder / VERSIONS, canonical(current).encode())
@@ -402,9 +501,9 @@ class StreamLake:
         if self.table is None:
             count = 0
             content = hashlib.sha256()
-            for row in self.rows(partition):
+            for unit, row in self.filed(partition):
                 count += 1
-                content.update(_digested(row, self.volatile))
+                content.update(_digested(self._told(unit), row, self.volatile))
             return Version(content.hexdigest(), count)
         # heavy, and hardly any stream is a table
         import duckdb
@@ -424,63 +523,107 @@ class StreamLake:
             return {}
         return noted if isinstance(noted, dict) else {}
 
-    def superseded_folder(self, partition: date) -> Path:
-        """The folder of what a partition held before, each named by the hash of its bytes."""
-        return self.archive / "lake" / self.source / self.stream / partition.isoformat()
+    def superseded_folder(self, unit: date) -> Path:
+        """The folder of what a unit held before, each named by the hash of its bytes."""
+        return self.archive / "lake" / self.source / self.stream / unit.isoformat()
+
+    def unit_bytes(self, unit: date) -> bytes:
+        """What a unit holds as a file of its own, as the archive keeps it. Raises ``OSError`` where
+        there is none, and ``DamagedPartition``."""
+        if self.by_day:
+            return _packed(_lines(self.read(unit)))
+        return self.path(unit).read_bytes()
 
     def archive_partition(self, partition: date) -> None:
-        """Keep the file of a partition, which is about to be replaced."""
+        """Keep what a partition holds, which is about to be replaced."""
+        if self.by_day:
+            units: dict[date, dict[str, Row]] = {}
+            for unit, row in self.filed(partition):
+                units.setdefault(unit, {})[row.key] = row
+            for unit, rows in units.items():
+                self._archive_unit(unit, rows)
+            return
         path = self.path(partition)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        ending = self._part.removeprefix("part")
-        kept = self.superseded_folder(partition) / f"{digest[:16]}{ending}"
+        kept = self._kept(partition, digest_of(path))
         if not kept.exists():
             temporary = staged(kept, b"")
             # not in memory: it may be large
             shutil.copyfile(path, temporary)
             publish({temporary: kept}, mode=READ_ONLY)
+        self._note_replaced(partition, kept)
+
+    def _archive_unit(self, unit: date, rows: Mapping[str, Row]) -> None:
+        if not self.by_day:
+            self.archive_partition(unit)
+            return
+        content = _packed(_lines(rows))
+        kept = self._kept(unit, hashlib.sha256(content).hexdigest())
+        if not kept.exists():
+            publish({staged(kept, content): kept}, mode=READ_ONLY)
+        self._note_replaced(unit, kept)
+
+    def bring_back(self, units: Mapping[date, Path]) -> None:
+        """Let units hold again what files of the archive do; what they hold now is kept there."""
+        if self.by_day:
+            for unit, rows in self.read_units(units).items():
+                self._archive_unit(unit, rows)
+            self.write_units(
+                {
+                    unit: [row for _, row in _filed_in(kept, by_day=False)]
+                    for unit, kept in units.items()
+                }
+            )
+            return
+        for unit, kept in units.items():
+            content = kept.read_bytes()
+            if self.path(unit).exists():
+                self.archive_partition(unit)
+            write_atomically(self.path(unit), content)
+
+    def _kept(self, unit: date, digest: str) -> Path:
+        ending = self._part.removeprefix("part")
+        return self.superseded_folder(unit) / f"{digest[:16]}{ending}"
+
+    def _note_replaced(self, unit: date, kept: Path) -> None:
         # the time of the file is that of its first replacing, and copying loses it
-        noted = [*self._replaced(partition), [datetime.now(UTC).isoformat(), kept.name]]
-        write_atomically(self._noted_replaced(partition), canonical(noted).encode())
+        noted = [*self._replaced(unit), [datetime.now(UTC).isoformat(), kept.name]]
+        write_atomically(self._noted_replaced(unit), canonical(noted).encode())
 
     def superseded(self) -> list[date]:
-        """Partitions of which the archive has what they held before, oldest first."""
+        """Units of which the archive has what they held before, oldest first."""
         folder = self.archive / "lake" / self.source / self.stream
         if not folder.is_dir():
             return []
         return sorted(date.fromisoformat(each.name) for each in folder.iterdir() if each.is_dir())
 
-    def replaced(self, partition: date) -> list[tuple[datetime, Path]]:
-        """When the partition was replaced (UTC), and the file with what it held until then. Of one
+    def replaced(self, unit: date) -> list[tuple[datetime, Path]]:
+        """When the unit was replaced (UTC), and the file with what it held until then. Of one
         that was replaced before this was noted, the time of the file tells."""
-        folder = self.superseded_folder(partition)
-        noted = [
-            (datetime.fromisoformat(at), folder / name) for at, name in self._replaced(partition)
-        ]
+        folder = self.superseded_folder(unit)
+        noted = [(datetime.fromisoformat(at), folder / name) for at, name in self._replaced(unit)]
         known = {kept for _, kept in noted}
         ending = self._part.removeprefix("part")
         older = [each for each in folder.glob(f"*{ending}") if each not in known]
         times = [(datetime.fromtimestamp(each.stat().st_mtime, UTC), each) for each in older]
         return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
 
-    def replaced_and_gone(self, partition: date) -> list[Path]:
-        """Files with what the partition held earlier that were noted and are not there."""
-        folder = self.superseded_folder(partition)
-        names = dict.fromkeys(name for _, name in self._replaced(partition))
+    def replaced_and_gone(self, unit: date) -> list[Path]:
+        """Files with what the unit held earlier that were noted and are not there."""
+        folder = self.superseded_folder(unit)
+        names = dict.fromkeys(name for _, name in self._replaced(unit))
         return [folder / name for name in names if not (folder / name).is_file()]
 
-    def forget_replaced(self, partition: date, name: str) -> None:
-        """Let go of a file with what the partition held earlier: it is lost."""
-        left = [each for each in self._replaced(partition) if each[1] != name]
-        write_atomically(self._noted_replaced(partition), canonical(left).encode())
+    def forget_replaced(self, unit: date, name: str) -> None:
+        """Let go of a file with what the unit held earlier: it is lost."""
+        left = [each for each in self._replaced(unit) if each[1] != name]
+        write_atomically(self._noted_replaced(unit), canonical(left).encode())
 
-    def _noted_replaced(self, partition: date) -> Path:
-        return self.superseded_folder(partition).with_name(f"{partition}{REPLACED}")
+    def _noted_replaced(self, unit: date) -> Path:
+        return self.superseded_folder(unit).with_name(f"{unit}{REPLACED}")
 
-    def _replaced(self, partition: date) -> list[list[str]]:
+    def _replaced(self, unit: date) -> list[list[str]]:
         try:
-            noted = json.loads(self._noted_replaced(partition).read_bytes())
+            noted = json.loads(self._noted_replaced(unit).read_bytes())
         except (OSError, ValueError):
             return []
         are_pairs = isinstance(noted, list) and all(
@@ -505,7 +648,13 @@ class StreamLake:
 
 def lake_of(home: Home, source: str, stream: ApiStream | DropStream) -> StreamLake:
     """The partitions of a stream of a source."""
-    table = stream.table if isinstance(stream, DropStream) else None
     return StreamLake(
-        home.lake, home.archive, source, stream.name, stream.grain, stream.volatile, table
+        home.lake,
+        home.archive,
+        source,
+        stream.name,
+        stream.grain,
+        stream.volatile,
+        table=stream.table if isinstance(stream, DropStream) else None,
+        by_day=isinstance(stream, ApiStream) and stream.grain is Grain.MONTH,
     )

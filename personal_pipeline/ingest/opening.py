@@ -2,6 +2,9 @@
 
 Version 1 had no sidecars: what reading an original depended on is found in the receipts, and the
 folder that it lay in by trying those that the lake names: of the right one every row is there.
+
+Versions 1 and 2 had a file a day of all that is fetched. The days of a stream that is cut by month
+are put together, from these files alone; what was replaced lies in the archive by day, and stays.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import VERSION, Home, sweep
-from personal_pipeline.ingest.contract import Drop, DropRow, Source
+from personal_pipeline.home import DAMAGED, VERSION, Home, sweep
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Drop, DropRow, Grain, Source
+from personal_pipeline.ingest.coverage import forget_days
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
-from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.lake import VERSIONS, DamagedPartition, Row, lake_of
 from personal_pipeline.ingest.ledger import (
     Shown,
     code_of,
@@ -37,6 +42,7 @@ from personal_pipeline.ingest.originals import (
     without_sidecar,
     write_takings,
 )
+from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.recognition import claims_of
 
 
@@ -49,10 +55,59 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     if version == VERSION:
         return ()
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        said = give_sidecars(home, sources)
+        said = [*give_sidecars(home, sources)]
         _begin_ledgers(home, sources)
-        home.note_version()
-    return said
+    for source in sources:
+        with home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS):
+            for stream in source.api:
+                said += _put_days_together(home, source, stream)
+    with home.lock("warehouse", wait_seconds=LOCK_WAIT_SECONDS):
+        # its tables were cut otherwise: they are made again, and readers keep their copy meanwhile
+        for path in home.root.glob(f"{home.warehouse.name}*"):
+            path.unlink()
+    home.note_version()
+    return tuple(said)
+
+
+def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[str]:
+    """Make files of months of those of days, where the stream is cut by month. A day goes when its
+    month is durable, so whoever is killed goes on. Returns a sentence for what is damaged: those
+    days are asked for again."""
+    if stream.grain is not Grain.MONTH:
+        return []
+    lake = lake_of(home, source.name, stream)
+    of_days = lake_of(home, source.name, replace(stream, grain=Grain.DAY))
+    present = of_days.partitions()
+    if present:
+        # it knows days by names that are those of months, too
+        (lake.folder / VERSIONS).unlink(missing_ok=True)
+    damaged: list[date] = []
+    for _, days in groupby(present, key=lake.partition_of):
+        rows: dict[date, list[Row]] = {}
+        for day in days:
+            try:
+                rows[day] = list(of_days.rows(day))
+            except DamagedPartition:
+                damaged.append(day)
+        # also of days that are all empty: they were asked for
+        lake.write_units(rows)
+        for day in rows:
+            path = of_days.path(day)
+            path.unlink()
+            with suppress(OSError):  # somebody else's file lies beside it
+                path.parent.rmdir()
+    if not damaged:
+        return []
+    forget_days(home, source.name, stream.name, damaged)
+    for day in damaged:
+        name = "-".join(of_days.path(day).relative_to(home.root).parts)
+        Aside(home).move(of_days.path(day), name, DAMAGED, "a day of the lake that is damaged")
+    of_then = stream.coverage is Coverage.STATES
+    return [
+        f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]}, cannot be read. "
+        f"What is left of them lies in {home.quarantine / DAMAGED}. "
+        + ("A service does not tell them again." if of_then else "They are asked for again.")
+    ]
 
 
 def complete_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ again what it held.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import defaultdict
@@ -30,12 +31,20 @@ from personal_pipeline.ingest.contract import (
     Coverage,
     Drop,
     DropStream,
+    Grain,
     Source,
 )
 from personal_pipeline.ingest.coverage import forget_days
 from personal_pipeline.ingest.damage import LOCK_WAIT_SECONDS, Damage, Kind, note_damage
 from personal_pipeline.ingest.inbox import Receipt
-from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, Version, digest_of, lake_of
+from personal_pipeline.ingest.lake import (
+    DamagedPartition,
+    StreamLake,
+    Version,
+    content_digest,
+    digest_of,
+    lake_of,
+)
 from personal_pipeline.ingest.opening import give_sidecars
 from personal_pipeline.ingest.originals import all_takings, find_original, holds, takings_of
 from personal_pipeline.ingest.quarantine import Aside
@@ -181,10 +190,10 @@ def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended
     source, stream = _stream(sources, damage)
     lake = lake_of(home, source.name, stream)
     partition = date.fromisoformat(damage.partition)
-    now = lake.path(partition)
-    with suppress(OSError):
-        if digest_of(now).startswith(path.name.split(".")[0]):
-            _put_back(path, now.read_bytes())
+    with suppress(OSError, DamagedPartition):
+        now = lake.unit_bytes(partition)
+        if hashlib.sha256(now).hexdigest().startswith(path.name.split(".")[0]):
+            _put_back(path, now)
             return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
     left = _aside(home, path, "an earlier content of a partition; no other copy of it is known")
     # said once
@@ -305,7 +314,7 @@ def _put_back_or_aside(
         return Mended(damage, said, whole=True, lake=True), damage
     if isinstance(stream, ApiStream):
         # a window is asked for its days, any other stream for everything
-        forget_days(home, source.name, stream.name, [day])
+        forget_days(home, source.name, stream.name, lake.units_of(day))
     note_damage(home, [damage])
     return None, missing
 
@@ -349,9 +358,11 @@ def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
 def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
     """The bytes of a file that holds what the partition held: the archive may have it, or the
     damage is where it does not matter."""
+    # of a month of days the archive has the days
+    kept = () if lake.by_day else sorted(lake.superseded_folder(day).glob("*"))
     copies = [
         copy
-        for copy in sorted(lake.superseded_folder(day).glob("*"))
+        for copy in kept
         if copy.is_file() and digest_of(copy).startswith(copy.name.split(".")[0])
     ]
     # the digest of a table does not cover all of its columns
@@ -389,8 +400,12 @@ def _version_now(home: Home, sources: Sequence[Source], damage: Damage) -> Versi
     """None when the partition is not there, or cannot be read."""
     with suppress(StopIteration, DamagedPartition):
         source, stream = _stream(sources, damage)
-        found = lake_of(home, source.name, stream).versions()
-        return found.get(date.fromisoformat(damage.partition))
+        lake, partition = lake_of(home, source.name, stream), date.fromisoformat(damage.partition)
+        if lake.by_day and Path(damage.path).parent.name == f"{Grain.DAY}={partition}":
+            # found when a day had a file of its own
+            rows = lake.read(partition)
+            return Version(content_digest(rows.values(), lake.volatile), len(rows))
+        return lake.versions().get(partition)
     return None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Source
 from personal_pipeline.ingest.coverage import joined, windows_of
 from personal_pipeline.ingest.lake import StreamLake, lake_of
@@ -22,7 +22,8 @@ LOCK_WAIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a partition held until it was replaced (UTC): a file in the archive."""
+    """What a partition held until it was replaced (UTC): a file in the archive. Of what a service
+    answers it is that of a day, also where a month is a partition."""
 
     stream: str
     partition: date
@@ -51,8 +52,10 @@ def _of_stream(lake: StreamLake, moment: datetime) -> Iterator[Held]:
 
 
 def _is_there(lake: StreamLake, partition: date, kept: Path) -> bool:
-    path = lake.path(partition)
-    return path.exists() and path.read_bytes() == kept.read_bytes()
+    try:
+        return lake.unit_bytes(partition) == kept.read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def restore(home: Home, source: Source, moment: datetime) -> list[Held]:
@@ -77,9 +80,5 @@ def restore(home: Home, source: Source, moment: datetime) -> list[Held]:
                 days = windows_of(held.partition for held in mine)
                 memory = replace(memory, restored=joined([*memory.restored, *days]))
                 remember(home, source.name, stream.name, memory)
-            for held in mine:
-                content = held.kept.read_bytes()
-                if lake.path(held.partition).exists():
-                    lake.archive_partition(held.partition)
-                write_atomically(lake.path(held.partition), content)
+            lake.bring_back({held.partition: held.kept for held in mine})
     return found

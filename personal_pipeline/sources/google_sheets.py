@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source
 from personal_pipeline.ingest.delimited import (
     Row,
     delimiter_of,
@@ -199,6 +199,7 @@ GOOGLE_SHEETS = Source(
                 "One row a row of the sheet, keyed by story id (else title): every cell as the "
                 "text that the sheet displays."
             ),
+            grain=Grain.DAY,
             key=story_key,
             fetch_all=flags,
             coverage=Coverage.SNAPSHOT,

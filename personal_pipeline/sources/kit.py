@@ -49,6 +49,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     DropStream,
+    Grain,
     Record,
     Source,
     Unreadable,
@@ -571,6 +572,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a subscriber in any state; times ISO 8601 UTC; filed under the day "
                     "of joining and the day of leaving."
                 ),
+                grain=Grain.MONTH,
                 key=_id,
                 days=subscriber_days,
                 required={"id": (int, str), "created_at": str, "state": str},
@@ -586,6 +588,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a day of the account's own zone, requested_day: subscribers at its "
                     "end, new ones, cancellations (negative), net."
                 ),
+                grain=Grain.MONTH,
                 key=lambda record: str(record["requested_day"]),
                 days=lambda record: (date.fromisoformat(record["requested_day"]),),
                 required={
@@ -602,6 +605,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a broadcast, drafts and scheduled ones too; times ISO 8601 UTC; filed "
                     "under the days on which it was written, sent and published."
                 ),
+                grain=Grain.MONTH,
                 key=_id,
                 days=broadcast_days,
                 required={"id": (int, str), "created_at": str},
@@ -614,6 +618,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a broadcast and day on which its figures were looked at and any had "
                     "changed: recipients, opens and clicks (rates in percent), unsubscribes."
                 ),
+                grain=Grain.DAY,
                 key=_id,
                 required={"id": (int, str), "stats": dict},
                 fetch_all=all_broadcasts("/broadcasts/stats", page_size),

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
 from personal_pipeline.ingest.http import (
     NEEDS_A_PERSON,
     Client,
@@ -350,6 +350,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "(negative here). Integers in the currency's minor unit, net = amount - fee; "
                     "epoch seconds UTC; filed under the day of creation."
                 ),
+                grain=Grain.DAY,
                 key=object_id,
                 days=created_day,
                 required={**money, "fee": int, "net": int, "type": str},
@@ -362,6 +363,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a charge, also failed ones. Integers in the currency's minor unit; "
                     "epoch seconds UTC; filed under the day of creation."
                 ),
+                grain=Grain.DAY,
                 key=object_id,
                 days=created_day,
                 required={**money, "status": str},
@@ -375,6 +377,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a refund. Positive integers in the currency's minor unit; epoch "
                     "seconds UTC; filed under the day of creation."
                 ),
+                grain=Grain.MONTH,
                 key=object_id,
                 days=created_day,
                 required=money,
@@ -387,6 +390,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a payout to the bank. Integers in the currency's minor unit, positive "
                     "here; epoch seconds UTC; filed under the day of creation."
                 ),
+                grain=Grain.MONTH,
                 key=object_id,
                 days=created_day,
                 required={**money, "status": str},
@@ -399,6 +403,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "One row a customer that is not deleted. balance: minor unit, negative = "
                     "credit; epoch seconds UTC; filed under the day of creation."
                 ),
+                grain=Grain.MONTH,
                 key=object_id,
                 days=created_day,
                 required={"id": str, "created": int},
@@ -412,6 +417,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "currency's minor unit, before discounts; epoch seconds UTC; filed under the "
                     "days on which it was created, started, was cancelled and ended."
                 ),
+                grain=Grain.MONTH,
                 key=object_id,
                 days=subscription_days,
                 required={"id": str, "created": int, "status": str, "items": dict},
@@ -426,6 +432,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                     "an empty record: it was gone. Filed under the day of the look, and the days "
                     "since the look before on which anything happened. No row is ever replaced."
                 ),
+                grain=Grain.MONTH,
                 key=object_id,
                 days=state_days,
                 required={"id": str, "created": int, "status": str, "items": dict},

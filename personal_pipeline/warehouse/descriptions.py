@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from typing import Any
 
-from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.contract import ApiStream, Source
 
 _COLUMNS = {
-    "day": "The UTC day under which the record is filed in the lake: the partition.",
+    "day": "The UTC day under which the record is filed in the lake.",
     "month": (
         "The first day of the month under which the record is filed in the lake: the partition."
     ),
@@ -38,7 +38,7 @@ def dbt_sources(sources: Iterable[Source]) -> str:
                     "columns": [
                         {"name": name, "description": description}
                         for name, description in _COLUMNS.items()
-                        if name not in ("day", "month") or name == stream.grain
+                        if name != "day" or isinstance(stream, ApiStream)
                     ],
                 }
                 for stream in source.streams

@@ -262,7 +262,9 @@ def test_no_month_is_asked_for_before_the_first(house: House) -> None:
     following = (first + timedelta(days=32)).replace(day=2)
     asked = tick(following).run_requests
     assert asked
-    assert asked[0].tags["dagster/asset_partition_range_start"] == first.isoformat()
+    (config,) = asked[0].run_config["ops"].values()
+    last = following.replace(day=1) - timedelta(days=1)
+    assert config == {"config": {"first_day": f"{first}", "last_day": f"{last}"}}
 
 
 def test_everything_that_should_run_runs_by_itself(definitions: dg.Definitions) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from personal_pipeline.graph import event_log
 from personal_pipeline.graph.event_log import BatchingSqliteEventLogStorage, batched
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
@@ -88,6 +89,29 @@ def test_it_stores_what_the_stock_storage_stores(home: Home, stock: dg.DagsterIn
     # and another process, with connections of its own, reads the same
     with instance_of(home) as again:
         assert stored(again) == stored(stock)
+
+
+def test_a_run_shows_the_last_partitions_of_an_asset_and_the_asset_all_of_them(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "KEPT_IN_RUN", 2)
+    with instance_of(home) as ours:
+        run(ours)
+        (record,) = ours.get_run_records()
+        shown = [
+            (event.asset_key, event.step_materialization_data.materialization.partition)
+            for entry in ours.all_logs(record.dagster_run.run_id)
+            if (event := entry.dagster_event) and event.is_step_materialization
+        ]
+        assert shown == [(key, day) for key in KEYS for day in ("2026-11-09", "2026-11-10")]
+        for key in KEYS:
+            found = ours.fetch_materializations(key, limit=100).records
+            assert len(found) == 10
+            latest = ours.get_latest_materialization_event(key)
+            assert latest is not None
+            assert (latest.run_id, latest.step_key) == (record.dagster_run.run_id, "load")
+            assert latest.asset_materialization is not None
+            assert latest.asset_materialization.metadata["rows"] == dg.MetadataValue.int(3)
 
 
 def test_events_of_a_failed_batch_are_kept(home: Home) -> None:

@@ -14,12 +14,14 @@ from personal_pipeline.ingest.columns import (
     recall_columns,
     remember_columns,
 )
-from personal_pipeline.ingest.contract import ApiStream
+from personal_pipeline.ingest.contract import ApiStream, Grain
 from personal_pipeline.ingest.lake import Row, lake_of
 
 TODAY = date(2026, 11, 21)
 LATER = TODAY + timedelta(days=1)
-THINGS = ApiStream(name="things", description="One thing.", key=lambda record: record["id"])
+THINGS = ApiStream(
+    name="things", description="One thing.", grain=Grain.DAY, key=lambda record: record["id"]
+)
 
 
 def rows(names: str, count: int = 20) -> list[set[str]]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest import fetch, lake
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
 from personal_pipeline.ingest.coverage import (
     CHUNK_DAYS,
     forget_days,
@@ -86,10 +86,11 @@ class ClientOf(Client):
         return self.of.now if self.of.tells_time else None
 
 
-def stream_of(service: Service, kind: str, refetch: int) -> ApiStream:
+def stream_of(service: Service, kind: str, refetch: int, grain: Grain = Grain.DAY) -> ApiStream:
     stream = ApiStream(
         name="things",
         description="One thing.",
+        grain=grain,
         key=lambda record: str(record["id"]),
         days=lambda record: (date.fromisoformat(record["day"]),),
         required={"id": str, "day": str},
@@ -167,8 +168,9 @@ def killed_after(writes: int) -> mock._patch:  # type: ignore[type-arg]
     return mock.patch.object(lake, "write_atomically", write)
 
 
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 @pytest.mark.parametrize("kind", ["window", "part", "part with full pass", "picture"])
-def test_every_history_ends_in_the_truth(kind: str) -> None:
+def test_every_history_ends_in_the_truth(kind: str, grain: Grain) -> None:
     @settings(max_examples=30 if kind == "window" else 12, deadline=None, phases=[Phase.generate])
     @given(steps=STEPS, refetch=st.integers(0, 5), tells_time=st.booleans())
     def check(steps: list[Step], refetch: int, tells_time: bool) -> None:
@@ -176,16 +178,18 @@ def test_every_history_ends_in_the_truth(kind: str) -> None:
         # kills here are of the process, not of the power: waiting for the disk shows nothing
         with mock.patch.object(os, "fsync"):
             try:
-                run(Home(folder).ensure(), kind, steps, refetch, tells_time=tells_time)
+                run(Home(folder).ensure(), kind, grain, steps, refetch, tells_time=tells_time)
             finally:
                 shutil.rmtree(folder)
 
     check()
 
 
-def run(home: Home, kind: str, steps: list[Step], refetch: int, *, tells_time: bool) -> None:
+def run(
+    home: Home, kind: str, grain: Grain, steps: list[Step], refetch: int, *, tells_time: bool
+) -> None:
     service = Service(tells_time=tells_time)
-    stream = stream_of(service, kind, refetch)
+    stream = stream_of(service, kind, refetch, grain)
     source = Source(name="test", title="Test", description="", api=(stream,))
     client = ClientOf(service)
     beginning = BEGIN.date() - 10 * DAY
@@ -241,7 +245,7 @@ def run(home: Home, kind: str, steps: list[Step], refetch: int, *, tells_time: b
     today = service.now.date()
     kept = lake.lake_of(home, "test", stream)
     found = {
-        (day, key): row.record for day in kept.partitions() for key, row in kept.read(day).items()
+        (day, row.key): row.record for each in kept.partitions() for day, row in kept.filed(each)
     }
     truth = {
         (date.fromisoformat(record["day"]), key): record
@@ -251,8 +255,8 @@ def run(home: Home, kind: str, steps: list[Step], refetch: int, *, tells_time: b
     assert found == truth
     assert max(kept.partitions()) <= today + DAY
     if kind == "window":
-        assert kept.partitions()[0] == beginning
-        assert today in kept.partitions()
+        assert kept.partitions()[0] == kept.partition_of(beginning)
+        assert kept.partition_of(today) in kept.partitions()
 
 
 @given(days=st.sets(DAYS))

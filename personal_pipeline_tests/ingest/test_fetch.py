@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,11 +12,13 @@ from personal_pipeline.freshness import (
 )
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
+from personal_pipeline.ingest.damage import Kind, known_damage, verify
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import recall
+from personal_pipeline.ingest.repair import missing_still, repair
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -65,6 +67,7 @@ def stream_of(service: Service, **more: object) -> ApiStream:
     given: dict[str, object] = {
         "name": "things",
         "description": "One thing.",
+        "grain": Grain.DAY,
         "key": lambda record: record["id"],
         "days": days_of,
         "required": {"id": str, "day": str},
@@ -82,9 +85,13 @@ def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> 
 
 def rows(home: Home, stream: ApiStream) -> dict[date, dict[str, Record]]:
     lake = lake_of(home, "test", stream)
-    return {
-        day: {key: row.record for key, row in lake.read(day).items()} for day in lake.partitions()
-    }
+    found: dict[date, dict[str, Record]] = {}
+    for partition in lake.partitions():
+        if not lake.by_day:
+            found[partition] = {}
+        for day, row in lake.filed(partition):
+            found.setdefault(day, {})[row.key] = row.record
+    return found
 
 
 def test_years_are_one_pass_and_every_day_has_a_partition(home: Home) -> None:
@@ -118,6 +125,95 @@ def test_a_correction_changes_just_its_day_and_keeps_the_old_content(home: Home)
     pulled = look(home, stream)
     assert [written.partition for written in pulled.changed] == [TODAY - timedelta(days=2)]
     assert list((home.archive / "lake" / "test" / "things").rglob("*.jsonl.gz"))
+
+
+@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PART, Coverage.PICTURE])
+def test_a_month_holds_the_rows_of_its_days_and_an_answer_replaces_its_own_days(
+    home: Home, coverage: Coverage
+) -> None:
+    service = Service()
+    for n in range(50):
+        # a window holds its own days only
+        ended = "" if coverage is Coverage.WINDOW else f"{TODAY - timedelta(days=n // 2)}"
+        service.put(f"r{n}", TODAY - timedelta(days=n), ended=ended)
+    whole = {} if coverage is Coverage.WINDOW else {"fetch_all": service.fetch_all}
+    if coverage is Coverage.PICTURE:
+        whole["fetch"] = None  # type: ignore[assignment]
+    by_day, by_month = (
+        stream_of(service, name=f"by_{grain}", grain=grain, coverage=coverage, **whole)
+        for grain in (Grain.DAY, Grain.MONTH)
+    )
+    for each in (by_day, by_month):
+        look(home, each)
+    lake = lake_of(home, "test", by_month)
+    assert set(lake.partitions()) >= {date(2026, 10, 1), date(2026, 11, 1)}
+    settled = lake.path(date(2026, 10, 1)).read_bytes()
+    service.put("r1", TODAY - timedelta(days=1), amount=2)
+    del service.records["r2"]
+    pulled = [look(home, each, NOW + timedelta(days=8)) for each in (by_day, by_month)]
+    told = {key: day for day, each in rows(home, by_day).items() for key in each if each}
+    assert {day: each for day, each in rows(home, by_day).items() if each} == rows(home, by_month)
+    assert told
+    assert lake.path(date(2026, 10, 1)).read_bytes() == settled
+    assert [each.partition for each in pulled[1].changed] == [date(2026, 11, 1)]
+    # the counts are those of the days, and the archive has just the days that were replaced
+    for count in ("new", "altered", "vanished"):
+        assert len({sum(getattr(w, count) for w in each.written) for each in pulled}) == 1, count
+    assert lake.superseded() == lake_of(home, "test", by_day).superseded()
+
+
+def test_a_month_that_is_lost_is_asked_for_again_and_no_other(home: Home) -> None:
+    service = Service()
+    for n in range(99):
+        service.put(f"r{n}", TODAY - timedelta(days=n))
+    stream = stream_of(service, grain=Grain.MONTH)
+    look(home, stream)
+    before = rows(home, stream)
+    lake_of(home, "test", stream).path(date(2026, 9, 1)).unlink()
+    service.asked.clear()
+    look(home, stream)
+    asked = {day for window in service.asked for day in window.days()}
+    assert asked == {
+        *Window(date(2026, 9, 1), date(2026, 10, 1)).days(),
+        *Window(date(2026, 11, 18), date(2026, 11, 22)).days(),
+    }
+    assert rows(home, stream) == before
+
+
+def test_a_month_that_rotted_is_asked_for_again_and_an_earlier_day_is_put_back(home: Home) -> None:
+    service = Service()
+    for n in range(60):
+        service.put(f"r{n}", TODAY - timedelta(days=n))
+    stream = stream_of(service, grain=Grain.MONTH)
+    source = Source(name="test", title="Test", description="", api=(stream,))
+    look(home, stream)
+    before = rows(home, stream)
+    for amount in ({"amount": 2}, {}):
+        service.put("r1", TODAY - timedelta(days=1), **amount)
+        look(home, stream)
+    lake = lake_of(home, "test", stream)
+    # an earlier content that is that of now
+    ((_, kept), _) = lake.replaced(TODAY - timedelta(days=1))
+    whole = kept.read_bytes()
+    for path in (kept, lake.path(date(2026, 10, 1))):
+        path.chmod(0o600)
+        path.write_bytes(b"rotten")
+    damages = verify(home, [source], TODAY).damages
+    assert {each.kind for each in damages} == {Kind.SUPERSEDED, Kind.LAKE}
+    said = {each.damage.partition: each for each in repair(home, [source], damages, lambda _: None)}
+    assert kept.read_bytes() == whole
+    assert "fetched again" in said["2026-10-01"].said
+    service.asked.clear()
+    look(home, stream)
+    asked = {day for window in service.asked for day in window.days()}
+    assert asked >= {*Window(date(2026, 10, 1), date(2026, 11, 1)).days()}
+    assert rows(home, stream) == before
+    assert missing_still(home, [source], known_damage(home)) == []
+
+
+def test_a_snapshot_is_of_a_day() -> None:
+    with pytest.raises(ValueError, match="a snapshot is of a day"):
+        stream_of(Service(), coverage=Coverage.SNAPSHOT, grain=Grain.MONTH)
 
 
 def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) -> None:
@@ -195,6 +291,8 @@ def changed_stream(service: ChangedMeaning, coverage: Coverage) -> ApiStream:
 
 def newest_rows(home: Home, stream: ApiStream) -> set[str]:
     found = rows(home, stream)
+    if not found:
+        return set()
     if stream.coverage is Coverage.SNAPSHOT:
         return set(found[max(found)])
     if stream.coverage is Coverage.STATES:
@@ -207,11 +305,14 @@ def newest_rows(home: Home, stream: ApiStream) -> set[str]:
 @pytest.mark.parametrize("changed", ["day", "id"])
 @pytest.mark.parametrize("coverage", list(Coverage))
 @pytest.mark.parametrize("full_pass_is_due", [False, True])
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
-    home: Home, coverage: Coverage, changed: str, full_pass_is_due: bool
+    home: Home, coverage: Coverage, changed: str, full_pass_is_due: bool, grain: Grain
 ) -> None:
     service = ChangedMeaning()
-    stream = changed_stream(service, coverage)
+    if coverage is Coverage.SNAPSHOT:
+        grain = Grain.DAY
+    stream = replace(changed_stream(service, coverage), grain=grain)
     for n in range(30):
         service.put(f"old{n}", TODAY - timedelta(days=n))
     look(home, stream)

@@ -21,6 +21,7 @@ from personal_pipeline.ingest.lake import (
 )
 
 DAY = date(2026, 11, 21)
+NEXT = date(2026, 11, 22)
 
 VALUES = st.recursive(
     st.none()
@@ -145,6 +146,37 @@ def test_a_kill_while_writing_leaves_the_old_content(
             stream.write(DAY, [Row("a", {"v": 2})])
     assert stream.read(DAY)["a"].record == {"v": 1}
     assert [path.name for path in stream.path(DAY).parent.iterdir()] == ["part.jsonl.gz"]
+
+
+def months(home: Home) -> StreamLake:
+    return StreamLake(home.lake, home.archive, "stripe", "refunds", Grain.MONTH, by_day=True)
+
+
+def test_a_day_of_a_month_is_replaced_and_archived_by_itself(home: Home) -> None:
+    stream = months(home)
+    stream.write_units({DAY: [Row("a", {"v": 1})], NEXT: [Row("a", {"v": 1}), Row("b", {"v": 1})]})
+    assert stream.partitions() == [DAY.replace(day=1)]
+    (added,) = stream.write_units({DAY: [Row("a", {"v": 1}), Row("c", {"v": 1})]})
+    assert (added.new, added.altered, added.vanished, added.version.rows) == (1, 0, 0, 4)
+    (kept,) = (home.archive / "lake" / "stripe" / "refunds" / f"{DAY}").iterdir()
+    # as a file of the day would have it
+    assert gzip.decompress(kept.read_bytes()) == b'{"key":"a","record":{"v":1}}\n'
+    assert stream.superseded() == [DAY]
+    assert stream.read(NEXT).keys() == {"a", "b"}
+    stream.write(NEXT, [])
+    assert stream.read_units([DAY, NEXT]) == {DAY: stream.read(DAY), NEXT: {}}
+    assert stream.superseded() == [DAY, NEXT]
+
+
+def test_the_digest_of_a_month_tells_its_days_apart(home: Home) -> None:
+    stream = months(home)
+    written = stream.write(DAY, [Row("a", {"v": 1})])
+    assert stream.versions() == {DAY.replace(day=1): written.version}
+    (moved,) = stream.write_units({DAY: [], NEXT: [Row("a", {"v": 1})]})
+    assert moved.changed
+    assert moved.version.digest != written.version.digest
+    (back,) = stream.write_units({DAY: [Row("a", {"v": 1})], NEXT: []})
+    assert back.version == written.version
 
 
 def test_half_of_a_surrogate_pair_is_mended_and_the_rest_kept() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +18,16 @@ from personal_pipeline.cli import main
 from personal_pipeline.home import VERSION, Home, NewerHome
 from personal_pipeline.ingest import adding, inbox, opening
 from personal_pipeline.ingest.again import outdated, read_again, read_outdated_again
+from personal_pipeline.ingest.contract import Coverage, Grain, Source, Window
+from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.ingest.originals import SIDECAR, Taking, all_takings
+from personal_pipeline.ingest.restoring import held_before, restore
 from personal_pipeline.ingest.seals import sealed
 from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.ingest.kills import Killed, killed_at
 from personal_pipeline_tests.ingest.test_again import (
     CSV,
     NOW,
@@ -28,7 +36,8 @@ from personal_pipeline_tests.ingest.test_again import (
     files_of,
     life,
 )
-from personal_pipeline_tests.old_homes import make_version_1
+from personal_pipeline_tests.ingest.test_fetch import TODAY, Clocked, Service, stream_of
+from personal_pipeline_tests.old_homes import make_version_1, make_version_2
 
 
 def contents(home: Home) -> dict[str, bytes]:
@@ -203,3 +212,107 @@ def test_a_taking_of_a_later_version_can_be_read(home: Home) -> None:
     found = [taking for _, taking in all_takings(home)]
     assert len(found) == 5
     assert all(isinstance(replace(each, accepted=True), Taking) for each in found)
+
+
+def fetched(home: Home) -> dict[Coverage, tuple[Source, Service]]:
+    """A source of each coverage whose stream is cut by month; some days were replaced since."""
+    sources = {}
+    for coverage in (Coverage.WINDOW, Coverage.PART, Coverage.PICTURE, Coverage.STATES):
+        service = Service()
+        for n in range(6, 70):
+            # a window holds its own days only
+            ended = "" if coverage is Coverage.WINDOW else f"{TODAY - timedelta(days=n // 2 + 3)}"
+            service.put(f"r{n}", TODAY - timedelta(days=n), ended=ended)
+        alone = coverage in (Coverage.PICTURE, Coverage.STATES)
+        stream = stream_of(
+            service,
+            grain=Grain.MONTH,
+            coverage=coverage,
+            fetch=None if alone else service.fetch,
+            fetch_all=None if coverage is Coverage.WINDOW else service.fetch_all,
+        )
+        source = Source(name=str(coverage), title="Test", description="", api=(stream,))
+        sources[coverage] = source, service
+        ask(home, source, NOW - timedelta(days=5))
+        service.put("r7", TODAY - timedelta(days=7), amount=2)
+        ask(home, source, NOW)
+    return sources
+
+
+def ask(home: Home, source: Source, now: datetime) -> Pulled:
+    beginning = TODAY - timedelta(days=80)
+    client = Clocked(now)
+    pulled = pull(home, source, source.api[0], client, now=now, beginning=beginning)
+    assert pulled.failure is None
+    return pulled
+
+
+def lakes(home: Home, sources: Iterable[Source]) -> dict[str, bytes]:
+    """The files of the lake but for its notes, which are made again."""
+    return {
+        str(path.relative_to(home.lake)): path.read_bytes()
+        for source in sources
+        for path in (home.lake / source.name).rglob("part.jsonl.gz")
+    }
+
+
+@pytest.mark.parametrize("killed", [None, *range(9)])
+def test_days_of_an_older_home_become_months_and_nothing_is_asked_for_again(
+    home: Home, killed: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = fetched(home)
+    sources = [source for source, _ in of.values()]
+    moment = NOW - timedelta(days=30)
+    before, held = lakes(home, sources), [held_before(home, each, moment) for each in sources]
+    assert any(held)
+    make_version_2(home, sources)
+    assert not lakes(home, sources).keys() & before.keys()
+    if killed is not None:
+        # before a month is written, and in the middle of taking its days away
+        real, left = Path.unlink, [killed * 7]
+
+        def unlink(path: Path, missing_ok: bool = False) -> None:
+            if path.name == "part.jsonl.gz":
+                left[0] -= 1
+                if left[0] < 0:
+                    raise Killed
+            real(path, missing_ok=missing_ok)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", unlink)
+            with pytest.raises(Killed):
+                opened(home, sources)
+        with killed_at(killed // 3), suppress(Killed):
+            opened(home, sources)
+        assert home.version() < VERSION
+    assert opened(home, sources) == ()
+    assert home.version() == VERSION
+    assert lakes(home, sources) == before
+    assert not list(home.lake.rglob("day=*"))
+    # what was replaced is still there to be brought back
+    assert [held_before(home, each, moment) for each in sources] == held
+    for source, service in of.values():
+        service.asked.clear()
+        assert ask(home, source, NOW + timedelta(hours=1)).changed == ()
+        asked = {day for window in service.asked for day in window.days()}
+        assert min(asked, default=TODAY) >= TODAY - timedelta(days=4)
+    window, _ = of[Coverage.WINDOW]
+    restore(home, window, moment)
+    row = lake_of(home, window.name, window.api[0]).read(TODAY - timedelta(days=7))["r7"]
+    assert "amount" not in row.record
+
+
+def test_a_damaged_day_of_an_older_home_is_said_and_asked_for_again(home: Home) -> None:
+    window, service = fetched(home)[Coverage.WINDOW]
+    before = lakes(home, [window])
+    make_version_2(home, [window])
+    bad = next((home.lake / window.name).glob("*/day=2026-10-05/part.jsonl.gz"))
+    bad.write_bytes(b"rotten")
+    (said,) = opened(home, [window])
+    assert "1 days, from 2026-10-05, cannot be read" in said
+    assert [path.read_bytes() for path in (home.quarantine / "damaged").glob("*.gz")] == [b"rotten"]
+    assert lakes(home, [window]) != before
+    service.asked.clear()
+    ask(home, window, NOW + timedelta(hours=1))
+    assert Window(date(2026, 10, 5), date(2026, 10, 6)) in service.asked
+    assert lakes(home, [window]) == before

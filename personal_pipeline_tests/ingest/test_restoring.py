@@ -9,7 +9,7 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
@@ -29,7 +29,7 @@ class Clock(datetime):
         return cls.moment
 
 
-def source_of(amounts: dict[str, int], coverage: Coverage) -> Source:
+def source_of(amounts: dict[str, int], coverage: Coverage, grain: Grain) -> Source:
     def fetch(_client: Client, window: Window) -> Iterator[Record]:
         if window.start <= DAY < window.end:
             yield from every(_client)
@@ -40,6 +40,7 @@ def source_of(amounts: dict[str, int], coverage: Coverage) -> Source:
     stream = ApiStream(
         name="things",
         description="One thing.",
+        grain=grain,
         key=lambda record: str(record["id"]),
         days=lambda record: (DAY,),
         fetch=None if coverage is Coverage.PICTURE else fetch,
@@ -60,12 +61,18 @@ def amount(home: Home, source: Source) -> int:
 
 @pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PICTURE, Coverage.PART])
 @pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 def test_what_was_there_at_a_moment_comes_back(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coverage: Coverage, copied: bool
+    home: Home,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    coverage: Coverage,
+    copied: bool,
+    grain: Grain,
 ) -> None:
     monkeypatch.setattr(lakes, "datetime", Clock)
     amounts = {"a": 1}
-    source = source_of(amounts, coverage)
+    source = source_of(amounts, coverage, grain)
     for day, value in ((20, 1), (21, 2), (22, 1), (23, 1000)):
         Clock.moment = datetime(2026, 11, day, 6, 0, tzinfo=UTC)
         amounts["a"] = value

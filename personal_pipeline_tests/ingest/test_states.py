@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
-from personal_pipeline.ingest.contract import HALF, ApiStream, Coverage, Record, Source
+from personal_pipeline.ingest.contract import HALF, ApiStream, Coverage, Grain, Record, Source
 from personal_pipeline.ingest.fetch import Pulled, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
@@ -32,6 +32,7 @@ class Service:
     """Things by id, as they are now."""
 
     things: dict[str, object] = field(default_factory=dict)
+    grain: Grain = Grain.DAY
     may_vanish: float = HALF
 
     def put(
@@ -47,6 +48,7 @@ def stream_of(service: Service) -> ApiStream:
     return ApiStream(
         name="states",
         description="One state.",
+        grain=service.grain,
         key=lambda record: str(record["id"]),
         days=lambda record: [
             date.fromisoformat(record[each]) for each in ("began", "ended") if record.get(each)
@@ -68,18 +70,22 @@ def look(home: Home, service: Service, now: datetime = NOW, *, accept: bool = Fa
     return pull(home, source, source.api[0], Clocked(now), now=now, accept=accept)
 
 
-def rows(home: Home) -> dict[date, dict[str, Record]]:
-    lake = lake_of(home, "test", stream_of(Service()))
-    return {
-        day: {key: row.record for key, row in lake.read(day).items()} for day in lake.partitions()
-    }
+def rows(home: Home, grain: Grain = Grain.DAY) -> dict[date, dict[str, Record]]:
+    lake = lake_of(home, "test", stream_of(Service(grain=grain)))
+    found: dict[date, dict[str, Record]] = {}
+    for partition in lake.partitions():
+        if not lake.by_day:
+            found[partition] = {}
+        for day, row in lake.filed(partition):
+            found.setdefault(day, {})[row.key] = row.record
+    return found
 
 
-def states(home: Home, key: str) -> list[str]:
+def states(home: Home, key: str, grain: Grain = Grain.DAY) -> list[str]:
     """What was seen of a thing, in order."""
     seen = {
         each: record
-        for of_day in rows(home).values()
+        for of_day in rows(home, grain).values()
         for each, record in of_day.items()
         if each.rpartition(" ")[0] == key
     }
@@ -188,8 +194,11 @@ def test_a_clock_that_was_set_back_keeps_the_order(home: Home) -> None:
     assert states(home, "a") == ["active", "unpaid", "active"]
 
 
-def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(home: Home) -> None:
-    service = Service()
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
+def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(
+    home: Home, grain: Grain
+) -> None:
+    service = Service(grain=grain)
     for key in "abc":
         service.put(key, "active", "2026-11-01")
     look(home, service)
@@ -199,17 +208,17 @@ def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(hom
     service.put("b", "active", "2026-11-01")
     now = NOW + 6 * DAY
     look(home, service, now)
-    seen = {key.rpartition(" ")[2] for of_day in rows(home).values() for key in of_day}
+    after = rows(home, grain)
+    seen = {key.rpartition(" ")[2] for of_day in after.values() for key in of_day}
     assert {datetime.fromisoformat(each) for each in seen} == {NOW, now}
-    assert states(home, "a") == ["active", "ended"]
-    assert states(home, "b") == states(home, "c") == ["active"]
-    after = rows(home)
+    assert states(home, "a", grain) == ["active", "ended"]
+    assert states(home, "b", grain) == states(home, "c", grain) == ["active"]
     assert [key.partition(" ")[0] for key in after[date(2026, 11, 23)]] == ["a"]
-    assert after[date(2026, 11, 24)] == {}
+    assert after.get(date(2026, 11, 24), {}) == {}
     lake = lake_of(home, "test", stream_of(service))
     assert set(lake.superseded()) >= {date(2026, 11, 23), date(2026, 11, 24)}
     assert look(home, service, now + DAY).changed == ()
-    assert rows(home) == after
+    assert rows(home, grain) == after
 
 
 def test_a_restoring_takes_no_state_away(home: Home) -> None:
@@ -254,14 +263,18 @@ def test_of_a_damaged_day_other_days_hold_copies(home: Home) -> None:
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2, 3])
-def test_a_first_look_that_was_killed_is_still_the_first(home: Home, writes: int) -> None:
-    service = Service()
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
+def test_a_first_look_that_was_killed_is_still_the_first(
+    home: Home, writes: int, grain: Grain
+) -> None:
+    service = Service(grain=grain)
     service.put("old", "ended", "2025-03-04", "2025-08-01")
     service.put("older", "active", "2024-06-01")
     with killed_at(writes), pytest.raises(Killed):
         look(home, service)
     assert look(home, service, NOW + timedelta(hours=1)).failure is None
-    assert {day: {key.split(" ")[0] for key in each} for day, each in rows(home).items()} == {
+    found = rows(home, grain)
+    assert {day: {key.split(" ")[0] for key in each} for day, each in found.items()} == {
         date(2024, 6, 1): {"older"},
         date(2025, 3, 4): {"old"},
         date(2025, 8, 1): {"old"},
@@ -272,18 +285,20 @@ def test_a_first_look_that_was_killed_is_still_the_first(home: Home, writes: int
 STATUSES = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["on", "off", "late"]))
 
 
+@pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 @settings(deadline=None)
 @given(
-    st.lists(
+    history=st.lists(
         st.tuples(STATUSES, st.integers(0, 50), st.one_of(st.none(), st.integers(0, 3))), max_size=7
     )
 )
 def test_every_state_that_a_look_saw_is_kept_in_its_order(
-    history: list[tuple[dict[str, str], int, int | None]],
+    grain: Grain, history: list[tuple[dict[str, str], int, int | None]]
 ) -> None:
     """Whatever came between, also a kill in the middle of writing."""
     with tempfile.TemporaryDirectory() as folder:
-        home, service, now = Home(Path(folder)).ensure(), Service(may_vanish=1), NOW
+        home, now = Home(Path(folder)).ensure(), NOW
+        service = Service(may_vanish=1, grain=grain)
         seen: dict[str, list[str]] = {}
         held: dict[date, dict[str, Record]] = {}
         for things, hours, dies_at in history:
@@ -303,8 +318,8 @@ def test_every_state_that_a_look_saw_is_kept_in_its_order(
                 status = things.get(key, "gone")
                 if seen.get(key, ["gone"])[-1:] != [status]:
                     seen.setdefault(key, []).append(status)
-            assert {key: collapsed(states(home, key)) for key in seen} == seen
-            found = rows(home)
+            assert {key: collapsed(states(home, key, grain)) for key in seen} == seen
+            found = rows(home, grain)
             moments = [key.rpartition(" ")[2] for of_day in held.values() for key in of_day]
             for day, of_day in held.items():
                 assert of_day.items() <= found[day].items()

@@ -22,6 +22,7 @@ from personal_pipeline.ingest.contract import (
     DropFile,
     DropRow,
     DropStream,
+    Grain,
     Record,
     Source,
     Table,
@@ -49,6 +50,7 @@ def stream_of(kind: Coverage, records: dict[str, date], share: float = 0.5) -> A
     return ApiStream(
         name="things",
         description="One thing.",
+        grain=Grain.DAY if kind is Coverage.SNAPSHOT else Grain.MONTH,
         key=lambda record: str(record["id"]),
         days=lambda record: (date.fromisoformat(record["day"]),),
         fetch=fetch if kind in (Coverage.WINDOW, Coverage.PART) else None,

@@ -311,11 +311,11 @@ class Newsletter:
 
 def known(home: Home) -> dict[date, dict[str, str]]:
     lake = lake_of(home, "kit", stream("subscribers"))
-    return {
-        day: {key: row.record["state"] for key, row in lake.read(day).items()}
-        for day in lake.partitions()
-        if lake.has_rows(day)
-    }
+    found: dict[date, dict[str, str]] = {}
+    for partition in lake.partitions():
+        for day, row in lake.filed(partition):
+            found.setdefault(day, {})[row.key] = row.record["state"]
+    return found
 
 
 @pytest.mark.parametrize("updated", [True, False])

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import ApiStream, Grain, Record, Source
+from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source
 from personal_pipeline.ingest.fetch import Pulled, pull
-from personal_pipeline.ingest.lake import Row, StreamLake
-from personal_pipeline.sources.google_sheets import GOOGLE_SHEETS
-from personal_pipeline.sources.kit import KIT
-from personal_pipeline.sources.medium import MEDIUM
-from personal_pipeline.sources.stripe import STRIPE
+from personal_pipeline.ingest.lake import Row, StreamLake, lake_of
+from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_fetch import Clocked
 
 HOME_CURRENCY = "jpy"
@@ -27,9 +24,10 @@ FEBRUARY = date(2025, 2, 1)
 MARCH = date(2025, 3, 1)
 
 API_STREAMS: dict[tuple[str, str], ApiStream] = {
-    (source.name, stream.name): stream
-    for source in (STRIPE, KIT, MEDIUM, GOOGLE_SHEETS)
-    for stream in source.api
+    (source.name, stream.name): stream for source in SOURCES for stream in source.api
+}
+STREAMS: dict[tuple[str, str], ApiStream | DropStream] = {
+    (source.name, stream.name): stream for source in SOURCES for stream in source.streams
 }
 
 
@@ -53,8 +51,8 @@ class Lake:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def stream(self, source: str, stream: str, grain: Grain) -> StreamLake:
-        return StreamLake(self.root, self.root.parent / "archive", source, stream, grain)
+    def stream(self, source: str, stream: str) -> StreamLake:
+        return lake_of(Home(self.root.parent), source, STREAMS[source, stream])
 
     def file(self, source: str, stream: str, records: Iterable[Record]) -> None:
         """File an API stream's records under the days that its source says."""
@@ -63,13 +61,12 @@ class Lake:
         for record in records:
             for day in declared.days(record):
                 days[day][declared.key(record)] = Row(declared.key(record), record)
-        for day, rows in days.items():
-            self.stream(source, stream, Grain.DAY).write(day, rows.values())
+        self.stream(source, stream).write_units({day: rows.values() for day, rows in days.items()})
 
     def look(self, source: str, stream: str, day: str, records: Iterable[Record]) -> None:
         """Write a snapshot that was taken on a day."""
         declared = API_STREAMS[source, stream]
-        self.stream(source, stream, Grain.DAY).write(
+        self.stream(source, stream).write(
             date.fromisoformat(day), [Row(declared.key(each), each) for each in records]
         )
 
@@ -85,7 +82,7 @@ class Lake:
         self, stream: str, month: date, rows: dict[str, Record], source: str = "medium"
     ) -> None:
         """Write a month of a drop."""
-        self.stream(source, stream, Grain.MONTH).write(
+        self.stream(source, stream).write(
             month,
             [
                 Row(key, record, as_of="2025-03-03T08:00:00Z", origin="0" * 64)

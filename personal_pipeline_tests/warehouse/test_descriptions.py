@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.contract import ApiStream, Drop, DropStream, Source
+from personal_pipeline.ingest.contract import ApiStream, Drop, DropStream, Grain, Source
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.descriptions import inherit_descriptions
 
-VISITS = ApiStream(name="visits", description="A visit: {not jinja}.", key=lambda record: "")
+VISITS = ApiStream(
+    name="visits", description="A visit: {not jinja}.", grain=Grain.DAY, key=lambda record: ""
+)
 MORE = Source(
     name="shop",
     title="Shop",

@@ -1,15 +1,26 @@
-{# The records of one stream as the lake holds them: key, record (JSON, verbatim), as_of and
-   origin (drops only), the partition (`day` or `month`), and lake_file, which is relative to the
-   lake so that moving the home changes no row. A stream of which nothing has ever come is an
-   empty relation. PIPELINE_LAKE is the folder. #}
+{# The records of a stream of drops as the lake holds them: key, record (JSON, verbatim), as_of,
+   origin, month, and lake_file, which is relative to the lake so that moving the home changes no
+   row. A stream of which nothing has ever come is an empty relation. PIPELINE_LAKE is the folder. #}
 {% macro lake(source_name, stream) -%}
     {%- set columns = {'key': 'varchar', 'record': 'json', 'as_of': 'varchar', 'origin': 'varchar'} -%}
+    {{ lake_rows(source_name, stream, 'month', 'part.jsonl.gz', 'read_ndjson', columns) }}
+{%- endmacro %}
+
+
+{# The records of a stream that a service answers for, likewise, each under every day on which it is
+   filed: key, record, as_of, day, month and lake_file, whether a file holds a day or a month. #}
+{% macro lake_days(source_name, stream) -%}
+    {%- set columns = {'key': 'varchar', 'record': 'json', 'as_of': 'varchar'} -%}
+    {%- set grain = 'day' -%}
     {%- if execute -%}
         {%- set node = graph.sources.values()
             | selectattr('source_name', 'equalto', source_name)
             | selectattr('name', 'equalto', stream)
             | first -%}
         {%- set grain = node.config.meta.grain -%}
+    {%- endif -%}
+    {%- if grain == 'month' -%}
+        {%- do columns.update({'day': 'date'}) -%}
     {%- endif -%}
     {{ lake_rows(source_name, stream, grain, 'part.jsonl.gz', 'read_ndjson', columns) }}
 {%- endmacro %}
@@ -23,6 +34,10 @@
 
 
 {% macro lake_rows(source_name, stream, grain, part, reader, columns) -%}
+    {#- files are pruned by this, too: it is a function of their folder -#}
+    {%- set partition = {
+        'day': "day, cast(date_trunc('month', day) as date) as month", 'month': 'month'
+    }[grain] -%}
     {%- set relation = source(source_name, stream) -%}
     {%- if execute -%}
         {%- set files = lake_files(source_name, stream, grain, part) -%}
@@ -33,7 +48,7 @@
             {%- for name in columns %}
             "{{ name }}",
             {%- endfor %}
-            {{ grain }},
+            {{ partition }},
             -- a path on Windows has backslashes
             regexp_extract(
                 replace(filename, '\', '/'), '[^/]+/[^/]+/[^/]+/{{ part.replace('.', '\\.') }}$'
@@ -58,8 +73,9 @@
             {%- for name, type in columns.items() %}
             null::{{ type }} as "{{ name }}",
             {%- endfor %}
-            null::date as {{ grain }},
+            {{ partition }},
             null::varchar as lake_file
+        from (select null::date as {{ grain }})
         where false
     )
         {%- endif -%}

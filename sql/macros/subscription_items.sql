@@ -3,6 +3,7 @@
 {% macro subscription_items(records) -%}
 with items as (
     select
+        month,
         day,
         key as record_key,
         lake_file,
@@ -15,6 +16,7 @@ with items as (
 -- a price since 2020, a plan before; some servers send both, the price is the newer truth
 priced as (
     select
+        month,
         day,
         record_key,
         lake_file,
@@ -95,6 +97,7 @@ reductions as (
 
 typed as (
     select
+        priced.month,
         priced.day,
         priced.record_key,
         priced.lake_file,

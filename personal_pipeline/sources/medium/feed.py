@@ -10,7 +10,7 @@ from time import struct_time
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Window
+from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Window
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.settings import Setting, Settings
 
@@ -147,6 +147,7 @@ FEED = ApiStream(
         "categories). Filed under the UTC day of publication. The content of a member-only story "
         "is a teaser."
     ),
+    grain=Grain.MONTH,
     key=lambda record: record["story_id"],
     days=lambda record: (published_day(record),),
     required={"story_id": str, "published": str},

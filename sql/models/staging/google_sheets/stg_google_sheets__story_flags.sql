@@ -1,9 +1,10 @@
 with records as (
-    select * from {{ lake('google_sheets', 'story_flags') }}
-    where {{ partition_window('day') }}
+    select * from {{ lake_days('google_sheets', 'story_flags') }}
+    where {{ partition_window('month') }}
 )
 
 select
+    month,
     day,
     key as record_key,
     lake_file,

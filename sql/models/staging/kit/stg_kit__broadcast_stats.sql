@@ -1,9 +1,10 @@
 with records as (
-    select * from {{ lake('kit', 'broadcast_stats') }}
-    where {{ partition_window('day') }}
+    select * from {{ lake_days('kit', 'broadcast_stats') }}
+    where {{ partition_window('month') }}
 )
 
 select
+    month,
     day,
     key as record_key,
     lake_file,

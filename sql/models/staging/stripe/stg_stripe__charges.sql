@@ -1,10 +1,11 @@
 with records as (
-    select * from {{ lake('stripe', 'charges') }}
-    where {{ partition_window('day') }}
+    select * from {{ lake_days('stripe', 'charges') }}
+    where {{ partition_window('month') }}
 ),
 
 typed as (
     select
+        month,
         day,
         key as record_key,
         lake_file,

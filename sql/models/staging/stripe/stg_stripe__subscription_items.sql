@@ -1,6 +1,6 @@
 with records as (
-    select * from {{ lake('stripe', 'subscriptions') }}
-    where {{ partition_window('day') }}
+    select * from {{ lake_days('stripe', 'subscriptions') }}
+    where {{ partition_window('month') }}
 )
 
 select * from (

@@ -1,6 +1,6 @@
 with records as (
-    select * from {{ lake('stripe', 'subscription_states') }}
-    where {{ partition_window('day') }}
+    select * from {{ lake_days('stripe', 'subscription_states') }}
+    where {{ partition_window('month') }}
 )
 
 select * from (

@@ -1,10 +1,11 @@
 with records as (
     select *, record ->> 'id' is null as vanished
-    from {{ lake('stripe', 'subscription_states') }}
-    where {{ partition_window('day') }}
+    from {{ lake_days('stripe', 'subscription_states') }}
+    where {{ partition_window('month') }}
 )
 
 select
+    month,
     day,
     key as record_key,
     lake_file,

@@ -8,11 +8,12 @@ with records as (
         coalesce(
             record ->> 'current_period_end', record ->> '$.items.data[0].current_period_end'
         ) as current_period_end
-    from {{ lake('stripe', 'subscriptions') }}
-    where {{ partition_window('day') }}
+    from {{ lake_days('stripe', 'subscriptions') }}
+    where {{ partition_window('month') }}
 )
 
 select
+    month,
     day,
     key as record_key,
     lake_file,
