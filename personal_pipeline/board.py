@@ -6,7 +6,7 @@ moment, and two looks at it may differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal
@@ -80,6 +80,23 @@ class StreamState:
     """Rows in the lake that its staging table leaves out, though it says that it has them all."""
     detail: str
     """What is wrong and what to do about it, in sentences; empty when all is well."""
+
+
+def in_use(line: StreamState) -> bool:
+    """Whether the person uses a stream: drops need no connecting, so the first file tells."""
+    never_dropped = line.route == "drop" and line.state is State.WAITING
+    return line.state is not State.NOT_CONNECTED and not never_dropped
+
+
+def is_connected(board: Sequence[StreamState], source: str) -> bool:
+    """Whether a source gives anything, should, or once did: a setting that was lost must not make
+    figures vanish without a word. An export that was never made is no source."""
+    return any(line.source == source and has_part(line) for line in board)
+
+
+def has_part(line: StreamState) -> bool:
+    """Whether a stream is in use, or has data from when it was."""
+    return in_use(line) or line.newest_data is not None
 
 
 def board_of(house: House) -> list[StreamState]:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
+from personal_pipeline import duck
 from personal_pipeline.alerts.events import RunFailure, record
 from personal_pipeline.board import board_of
 from personal_pipeline.freshness import State
@@ -228,7 +229,12 @@ def test_the_report_runs_nothing_of_what_others_wrote(tmp_path: Path) -> None:
     ]
     database = write_marts(tmp_path / "w.duckdb", transactions=spending, **tables)
     board = with_state(fresh_board(), State.FAILING, "kit", detail=hostile)
-    text = build_report(database, day, board, built_at=datetime(2026, 11, 20, 6, tzinfo=UTC))
+    text = build_report(
+        duck.File(database, read_only=True),
+        day,
+        board,
+        built_at=datetime(2026, 11, 20, 6, tzinfo=UTC),
+    )
     assert hostile[:20] not in text
     page = html.fromstring(text.encode())
     assert not page.xpath("//script | //img | //iframe | //object | //embed")

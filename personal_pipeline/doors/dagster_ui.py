@@ -13,10 +13,9 @@ from pathlib import Path
 
 import click
 import dagster as dg
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
+from personal_pipeline.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext
 from personal_pipeline.doors.door import Door, door_of
 from personal_pipeline.doors.guard import App, Guard
 from personal_pipeline.doors.server import PortTaken, other_loopback_taken, server_of

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import dagster as dg
-from dagster._core.events import DagsterEventType
 
 from personal_pipeline.graph.event_log import batched
 from personal_pipeline.house import House
@@ -71,7 +70,7 @@ def log_contents(
 def known_contents(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
     """The digest of each partition as Dagster last heard it."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
-        key, DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
     )
     known = {partition: each[DATA_VERSION] for partition, each in tags.items()}
     event = instance.get_latest_materialization_event(key)

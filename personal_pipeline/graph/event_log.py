@@ -2,8 +2,8 @@
 
 The stock storage opens a new engine for every write and commits every event twice: 9 ms a
 materialization, so that two years of daily partitions took minutes of bookkeeping. The reasons,
-figures and risks stand in docs/decisions/0006. This is the one module that builds on Dagster's
-internals; it stands on the exact pin, and a test compares what it stores with the stock storage.
+figures and risks stand in docs/decisions/0006; a test compares what it stores with the stock
+storage.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
+
+from personal_pipeline.dagster_private import ConfigurableClassData, SqliteEventLogStorage
 
 BUSY_TIMEOUT_SECONDS = 60
 KEPT_IN_RUN = 10

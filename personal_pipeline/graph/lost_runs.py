@@ -7,9 +7,15 @@ processes cannot be asked about them, and each holds a place in the queue and in
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from personal_pipeline.home import is_alive
+
+BEGUN = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+"""A run in one of these has a process."""
 
 # clocks are read at different moments
 _SLACK_SECONDS = 2.0
@@ -21,7 +27,7 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     Such a run can be started again as it is: what it finished is there, and the rest is missing.
     """
     lost = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=BEGUN)):
         process = _process_of(instance, run)
         if process is None or is_alive(*process, _SLACK_SECONDS):
             continue

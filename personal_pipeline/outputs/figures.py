@@ -14,14 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from personal_pipeline import duck
-from personal_pipeline.board import StreamState
-from personal_pipeline.outputs.standing import is_connected
+from personal_pipeline.board import StreamState, is_connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +66,15 @@ class Figures:
 
 
 @contextmanager
-def published_figures(database: Path, day: date, board: Sequence[StreamState]) -> Iterator[Figures]:
-    """The figures of a published DuckDB file, which need not be there; it is opened read-only, and
-    closed again. Raises ``duckdb.Error`` when it is no DuckDB file."""
-    if not database.exists():
+def published_figures(
+    published: duck.Database | None, day: date, board: Sequence[StreamState]
+) -> Iterator[Figures]:
+    """The figures of the published tables; None when nothing was published yet. Raises
+    ``duckdb.Error`` when they cannot be opened."""
+    if published is None:
         yield Figures(day=day, board=board, connection=None, marts=frozenset())
         return
-    with duckdb.connect(str(database), read_only=True, config=duck.CONFIG) as connection:
+    with duck.opened(published) as connection:
         # else a timestamp becomes the date of the machine's own zone
         connection.execute("set TimeZone = 'UTC'")
         found = connection.execute(

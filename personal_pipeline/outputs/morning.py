@@ -55,7 +55,8 @@ def write_morning_report(
 
     day = day or house.today
     digest = inputs_digest(house, day, board)
-    html = build_report(house.home.published, day, board, built_at=house.clock())
+    published = house.published if house.home.published.exists() else None
+    html = build_report(published, day, board, built_at=house.clock())
     path = write_report(html, house.home.reports, day)
     write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
     return WrittenReport(path, day, len(html.encode()), digest)

@@ -16,13 +16,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from personal_pipeline.board import StreamState
+from personal_pipeline.board import StreamState, in_use
+from personal_pipeline.duck import Database
 from personal_pipeline.freshness import State
 from personal_pipeline.home import write_atomically
 from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
 from personal_pipeline.outputs.page import Block, Note
-from personal_pipeline.outputs.standing import in_use, notes_about, words
+from personal_pipeline.outputs.standing import notes_about, words
 from personal_pipeline.shown import shown_lines
 
 LATEST = "latest.html"
@@ -65,20 +66,20 @@ class _Shown:
 
 
 def build_report(
-    database: Path, day: date, board: Sequence[StreamState], *, built_at: datetime
+    published: Database | None, day: date, board: Sequence[StreamState], *, built_at: datetime
 ) -> str:
     """The report of ``day`` as HTML text.
 
-    ``database`` is the published DuckDB file; it is opened read-only and closed again. It may be
-    missing, and so may any mart in it. ``board`` says which sources there are: figures of a source
-    that is not connected are left out. ``built_at`` needs a time zone.
+    ``published`` are the published tables; None before the first build. Any mart may be missing.
+    ``board`` says which sources there are: figures of a source that is not connected are left out.
+    ``built_at`` needs a time zone.
     """
     # Altair and its renderer take a second to import: only who writes a report waits for them
     from personal_pipeline.outputs.figures import published_figures
     from personal_pipeline.outputs.overview import overview
     from personal_pipeline.outputs.sections import SECTIONS
 
-    with published_figures(database, day, board) as figures:
+    with published_figures(published, day, board) as figures:
         top = overview(figures)
         sections = [
             _Shown(

@@ -7,7 +7,7 @@ from datetime import UTC, date, timedelta
 from itertools import groupby
 from typing import Literal
 
-from personal_pipeline.board import StreamState
+from personal_pipeline.board import StreamState, has_part
 from personal_pipeline.freshness import SEVERITY, State
 from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.formats import plain_day
@@ -21,22 +21,6 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
     State.WAITING: ("waiting", "Waiting for the first"),
     State.NOT_CONNECTED: ("waiting", "No longer connected"),
 }
-
-
-def is_connected(board: Sequence[StreamState], source: str) -> bool:
-    """Whether a source gives anything, should, or once did: a setting that was lost must not make
-    figures vanish without a word. An export that was never made is no source."""
-    return any(line.source == source and _has_part(line) for line in board)
-
-
-def _has_part(line: StreamState) -> bool:
-    return in_use(line) or line.newest_data is not None
-
-
-def in_use(line: StreamState) -> bool:
-    """Whether the person uses a stream: drops need no connecting, so the first file tells."""
-    never_dropped = line.route == "drop" and line.state is State.WAITING
-    return line.state is not State.NOT_CONNECTED and not never_dropped
 
 
 def looked_until(
@@ -65,9 +49,7 @@ def words(stream: str) -> str:
 def notes_about(board: Sequence[StreamState], *sources: str) -> tuple[Note, ...]:
     """One note for all streams of a source that have the same trouble, the worst first."""
     troubled = [
-        line
-        for line in board
-        if line.source in sources and line.state in _KINDS and _has_part(line)
+        line for line in board if line.source in sources and line.state in _KINDS and has_part(line)
     ]
 
     def trouble(line: StreamState) -> tuple[int, str, str, date]:

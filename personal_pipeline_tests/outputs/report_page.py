@@ -9,6 +9,7 @@ from pathlib import Path
 from lxml import html as lxml_html
 from lxml.html import HtmlElement
 
+from personal_pipeline import duck
 from personal_pipeline.board import StreamState
 from personal_pipeline.outputs.report import build_report
 from personal_pipeline_tests.outputs.invented_marts import fresh_board
@@ -20,7 +21,10 @@ BLOCKS = {"caption", "div", "h1", "h2", "h3", "li", "p", "section", "td", "th", 
 
 
 def build(database: Path, board: Sequence[StreamState] | None = None, day: date = DAY) -> str:
-    return build_report(database, day, fresh_board() if board is None else board, built_at=BUILT_AT)
+    published = duck.File(database, read_only=True) if database.exists() else None
+    return build_report(
+        published, day, fresh_board() if board is None else board, built_at=BUILT_AT
+    )
 
 
 def page_of(text: str) -> HtmlElement:

@@ -1,0 +1,22 @@
+"""The private parts of Dagster that this house uses; no other module imports any.
+
+Each has a reason. They hold for the pinned version only (docs/decisions/0002); the tests of the
+modules that use them fail when they change.
+
+- ``SqliteEventLogStorage`` and ``ConfigurableClassData``: the event log writes materializations in
+  batches (docs/decisions/0006). Dagster loads a storage by its class, and has no public base class.
+- ``WorkspaceProcessContext`` and ``WorkspaceFileTarget``: the web server is started behind a guard
+  (docs/decisions/0019). Its own command puts nothing in front of it.
+"""
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import WorkspaceFileTarget
+from dagster._serdes import ConfigurableClassData
+
+__all__ = [
+    "ConfigurableClassData",
+    "SqliteEventLogStorage",
+    "WorkspaceFileTarget",
+    "WorkspaceProcessContext",
+]
