@@ -148,7 +148,7 @@ def test_the_queries_read_marts_only() -> None:
 
 IMPORTED = """
 import sys
-import personal_pipeline.outputs.morning
+import personal_pipeline.outputs.morning, personal_pipeline.outputs.report
 print(*{name.partition(".")[0] for name in sys.modules})
 """
 
