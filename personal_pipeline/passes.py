@@ -262,15 +262,17 @@ class Passed:
 
     @property
     def failures(self) -> list[str]:
-        """Everything that went wrong, a sentence each."""
-        found: list[str] = []
-        for each in self.fetched:
-            # whoever runs this by hand wants to hear of what needs a person, too
-            found += [*each.failures, *each.needs_a_person]
-        found += self.taken.failures
-        found += self.restored.failures
-        found += self.table_failures
-        return list(dict.fromkeys(found))
+        """Everything that went wrong, a sentence each, for whoever ran this by hand."""
+        needs = [said for each in self.fetched for said in each.needs_a_person]
+        return list(dict.fromkeys([*needs, *self.failures_to_mend]))
+
+    @property
+    def failures_to_mend(self) -> list[str]:
+        """The same without what a service refuses until the person has done something there: that
+        is told once and stays on the board, and no run needs to fail for it every day."""
+        fetched = [said for each in self.fetched for said in each.failures]
+        steps = (fetched, self.taken.failures, self.restored.failures, self.table_failures)
+        return list(dict.fromkeys(said for failures in steps for said in failures))
 
     @property
     def table_failures(self) -> list[str]:
@@ -339,7 +341,9 @@ enough for the freshness of a source in the UI, which is counted in days."""
 def is_news(house: House, passed: Passed) -> bool:
     """Whether a pass found, did or failed at anything that Dagster was not told."""
     known = told.recall(house.home)
-    if passed.report or passed.taken.receipts or passed.restored.read or passed.failures:
+    if passed.report or passed.taken.receipts or passed.restored.read:
+        return True
+    if passed.failures_to_mend:
         return True
     if known.failed or known.published != integrity.stamp_of(house.home.published):
         return True

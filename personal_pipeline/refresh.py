@@ -44,9 +44,12 @@ def refresh(
 def _record(house: House, passed: Passed) -> None:
     # what is damaged in Dagster's storage is found when there is something to tell it
     if passes.is_news(house, passed):
-        from personal_pipeline.graph.recording import record_pass
+        from personal_pipeline.graph.recording import NotTold, record_pass
 
-        passed.notes += record_pass(house, passed)
+        try:
+            passed.notes += record_pass(house, passed)
+        except NotTold as error:
+            passed.notes.append(str(error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
         if passed.board:
             telling.tell_board(context, passed.board)
         complete = True
-        telling.raise_failures(passed.failures)
+        telling.raise_failures(passed.failures_to_mend)
 
     @dg.job(name=JOB)
     def refresh() -> None:
@@ -101,7 +101,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
             f"Dagster could not be told what was done ({(error.cause or error).cls_name})"
         )
     known = told.recall(house.home)
-    told.remember(house.home, replace(known, failed=bool(passed.failures)))
+    told.remember(house.home, replace(known, failed=bool(passed.failures_to_mend)))
     for what, cause in _failures(passed):
         events.record(
             house.home,
