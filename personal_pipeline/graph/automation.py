@@ -19,7 +19,7 @@ ASK_AGAIN_AFTER = timedelta(minutes=15)
 """A file that is still in the inbox this long after it was asked for is asked for again: its run
 was killed, or never started."""
 
-INBOX_INTERVAL_SECONDS = 5
+INBOX_INTERVAL_SECONDS = 10
 
 PAUSE_SECONDS = 20
 """A file is asked for when nothing happened to it for so long."""

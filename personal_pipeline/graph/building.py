@@ -26,7 +26,7 @@ from personal_pipeline.troubles import sentence_of, told_without_values
 from personal_pipeline.warehouse.build import signature_of, what_is_stale
 
 JOB = "build_what_is_stale"
-INTERVAL_SECONDS = 5
+INTERVAL_SECONDS = 30
 
 ASK_AGAIN_AFTER = timedelta(minutes=15)
 """What is stale this long after it was asked for is asked for again: its run was killed, or never
