@@ -58,8 +58,10 @@ class Warehouse:
                 chosen, {m: [(f"{a}", f"{b}") for a, b in spans] for m, spans in windows.items()}
             )
             environment["PIPELINE_WINDOWS"] = str(chosen)
-        project = str(self.target / "project")
-        folders = ["--project-dir", project, "--profiles-dir", project]
+        project = self.target / "project"
+        if not project.exists():
+            write_project(project)
+        folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
         places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
         command = ["--no-use-colors", *arguments, *folders, *places]
         said = self.root / f"said-{os.getpid()}.txt"
@@ -112,9 +114,7 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("target")
-    write_project(target / "project")
-    return target
+    return tmp_path_factory.mktemp("target")
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,6 @@ def test_a_source_joins_a_contract_by_one_file(
     (sql / "models/intermediate/revenue/int_revenue__kit.sql").write_text(JOINS)
     monkeypatch.setattr(dbt_project, "FOLDER", sql)
     warehouse = Warehouse(shutil.copytree(built.root, tmp_path / "home"), tmp_path / "target")
-    dbt_project.write_project(warehouse.target / "project")
     total = "select sum(gross) from marts.revenue_daily where currency = 'usd'"
     ((before,),) = warehouse.query(total)
     ((broadcasts,),) = warehouse.query("select count(*) from staging.stg_kit__broadcasts")
