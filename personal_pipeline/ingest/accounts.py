@@ -23,8 +23,8 @@ from personal_pipeline.settings import Settings
 def check_account(
     home: Home, settings: Settings, source: Source, client: Client, *, accept: bool
 ) -> None:
-    """Note which account the service reports, or compare it with the noted one. If another account
-    is accepted, or there is no data yet for the noted one, everything is fetched again.
+    """Note which account the service reports, or compare it with the noted one. If it differs, and
+    is accepted or the home has no rows of this source yet, everything is fetched again.
 
     Raises ``ServiceError``: OTHER_ACCOUNT when the account differs; otherwise whatever the request
     raised.

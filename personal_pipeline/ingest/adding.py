@@ -34,8 +34,7 @@ from personal_pipeline.shown import shown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
 """A larger folder is ingested file by file: checking whether it is a single export means zipping
-it.
-"""
+it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +50,7 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class Explained:
     """What a file is. The first opinion wins; ``unknown`` is the explanation, in lines, when there
-    is none.
-    """
+    is none."""
 
     file: str
     opinions: tuple[Opinion, ...] = ()
@@ -101,8 +99,7 @@ def taken(
 ) -> Iterator[Taken | Left]:
     """Ingest everything in the inbox, or only the entries with these names, as ``shown`` prints
     them; a name cannot point outside the inbox. Files still being written are yielded as ``Left``,
-    and a folder is skipped entirely while one of its files is.
-    """
+    and a folder is skipped entirely while one of its files is."""
     for path, what in inbox.oddities(home).items():
         if names is None or shown(path.relative_to(home.inbox).parts[0]) in names:
             yield _set_aside_odd(home, path, what, clock())
@@ -131,8 +128,7 @@ def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> Taken | 
 
 def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
     """The files in these inbox entries. A folder that is one unpacked export is replaced with a zip
-    of it.
-    """
+    of it."""
     files: list[Path] = []
     for entry in entries:
         if entry.is_file():
@@ -170,8 +166,7 @@ def count(paths: Sequence[Path]) -> int:
 
 def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[Explained]:
     """What each file is. For an archive or folder that no source claims as a whole, each file in
-    it.
-    """
+    it."""
     for path in paths:
         if path.is_file():
             yield from _explained(home, sources, path, path.name)

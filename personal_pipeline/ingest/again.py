@@ -66,8 +66,7 @@ _KNOWN_BEFORE = Claim(0, "it was read so before")
 @dataclass(frozen=True, slots=True)
 class ReadAgain:
     """The result of re-reading the originals of one kind: the number of files read, and the
-    partitions whose content changed, by stream. ``problems`` are sentences.
-    """
+    partitions whose content changed, by stream. ``problems`` are sentences."""
 
     source: str
     drop: str
@@ -97,8 +96,7 @@ def read_outdated_again(
     now: datetime | None = None,
 ) -> list[ReadAgain]:
     """Re-read every kind whose lake differs from what the archive and the readers say it should
-    hold. ``now`` defaults to this machine's clock.
-    """
+    hold. ``now`` defaults to this machine's clock."""
     now = now or datetime.now(UTC)
     done: list[ReadAgain] = []
     # a file now claimed by a different drop is read in the second round
@@ -287,8 +285,7 @@ def _read_all(
     now: datetime,
 ) -> tuple[set[str], dict[str, str], list[str]]:
     """Read the originals into the scratch home. Returns the ids that were read, those that could
-    not be (with the fingerprints of their files), and a sentence for each of the latter.
-    """
+    not be (with the fingerprints of their files), and a sentence for each of the latter."""
     read: set[str] = set()
     unread: dict[str, str] = {}
     problems: list[str] = []
@@ -325,8 +322,7 @@ def _read_all(
 
 def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
     """The archived files in arrival order. A file that arrived twice is repeated where that may
-    matter: of two PICTURE files with the same capture time, the later one wins.
-    """
+    matter: of two PICTURE files with the same capture time, the later one wins."""
     events = []
     for each in kept:
         taking = each.taking
@@ -344,8 +340,7 @@ def _staged(
     home: Home, inner: Home, original: Path, taking: Taking, dialects: Collection[str]
 ) -> Iterator[DropFile]:
     """The original as it was in the inbox, with its name, folder and modification time. A dialect
-    the user has since deleted is restored from the archived copy.
-    """
+    the user has since deleted is restored from the archived copy."""
     place = inner.inbox / taking.folder / taking.name
     place.parent.mkdir(parents=True, exist_ok=True)
     if original.stat().st_mtime_ns == taking.modified_ns:
@@ -371,8 +366,7 @@ def _staged(
 
 def _owner(sources: Sequence[Source], source: Source, drop: Drop, file: DropFile) -> Claimed:
     """Who reads a file: its original owner if that still claims it; otherwise whoever claims it
-    now.
-    """
+    now."""
     claims = claims_of(sources, file)
     for each in claims:
         if each.source.name == source.name and each.drop.name == drop.name:
@@ -431,8 +425,7 @@ def _read(
 
 def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list[date]:
     """Make one lake hold what another does; returns the partitions whose content changed. With
-    ``careful``, readable partitions are left alone.
-    """
+    ``careful``, readable partitions are left alone."""
     before, after = mine.sound_versions(), fresh.versions()
     changed = []
     noted = {}
@@ -466,8 +459,7 @@ def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list
 
 def _replace_unreadable(home: Home, inner: Home, source: Source, drop: Drop) -> None:
     """Keep the rows that are unreadable now, and delete those that no longer are: they are still in
-    the originals.
-    """
+    the originals."""
     mine = home.quarantine / source.name / drop.name
     fresh = inner.quarantine / source.name / drop.name
     offered = {path.name: path for path in fresh.glob("unreadable-*.jsonl")}

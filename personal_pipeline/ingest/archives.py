@@ -111,8 +111,7 @@ def kind_of(path: Path) -> str | None:
 
 def refuse_hostile(path: Path) -> None:
     """Raises ``UnreadableFile`` for a zip whose directory shows malicious intent. A truncated zip
-    without a directory passes, as does anything that is not a zip.
-    """
+    without a directory passes, as does anything that is not a zip."""
     if kind_of(path) != "zip":
         return
     with suppress(*_DAMAGED):
@@ -330,8 +329,7 @@ def _stored(stream: IO[bytes], size: int, budget: Budget) -> Iterator[bytes]:
 
 def _inflated(stream: IO[bytes], budget: Budget) -> Iterator[bytes]:
     """Whatever can be read, up to the end of the data or of the file; leaves the stream positioned
-    there.
-    """
+    there."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     while not inflater.eof and (block := inflater.unconsumed_tail or stream.read(BLOCK_BYTES)):
         try:
@@ -348,8 +346,7 @@ def _inflated(stream: IO[bytes], budget: Budget) -> Iterator[bytes]:
 
 def _skip_description(stream: IO[bytes]) -> None:
     """Skip the checksum and sizes, of 4 or 8 bytes each, with or without a signature before
-    them.
-    """
+    them."""
     start = stream.tell()
     behind = stream.read(64)
     at = behind.find(_ZIP[0], 12)
@@ -358,8 +355,7 @@ def _skip_description(stream: IO[bytes]) -> None:
 
 def mend_zip(path: Path, place: Path) -> None:
     """Write what can be recovered from a zip without a directory into a new one. Raises
-    ``UnreadableFile`` when it is hostile.
-    """
+    ``UnreadableFile`` when it is hostile."""
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members_of_cut_zip(path):
             if name in archive.NameToInfo or name.endswith("/"):
@@ -372,8 +368,7 @@ def mend_zip(path: Path, place: Path) -> None:
 def zip_folder(folder: Path, place: Path, within: str = "") -> None:
     """Zip the files of a folder, placing them in the folder ``within``. Deterministic: the same
     files give the same bytes, and the zip gets the time of the newest file. Hidden files and links
-    are skipped.
-    """
+    are skipped."""
     newest = 0.0
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files_below(folder):
@@ -390,8 +385,7 @@ def zip_folder(folder: Path, place: Path, within: str = "") -> None:
 
 def files_below(folder: Path) -> list[Path]:
     """The files in a folder, recursively, without hidden files and links. Files that another
-    process removes in the meantime are skipped.
-    """
+    process removes in the meantime are skipped."""
     found = []
     # not rglob, which raises if a folder disappears while it walks
     for place, folders, names in os.walk(folder):

@@ -43,8 +43,7 @@ class Arrival:
 @dataclass(frozen=True, slots=True)
 class Exports:
     """The files of one kind of export. ``records`` and ``unreadable`` count the rows of the file
-    with the latest capture time: all of them, and those that could not be read.
-    """
+    with the latest capture time: all of them, and those that could not be read."""
 
     arrivals: tuple[Arrival, ...] = ()
     received_at: datetime | None = None

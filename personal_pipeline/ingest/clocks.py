@@ -2,7 +2,7 @@
 
 A clock that is ahead makes days look complete before they are; one that is behind creates thousands
 of empty days. So nothing is written while this machine and the service are more than a day apart,
-and what an earlier fetch wrote under a wrong clock is taken back.
+and what an earlier fetch wrote under a wrong clock is removed.
 
 The latest instant at which a service agreed with this machine is kept in ``state/clock.json``. It
 is a lower bound on the time, also for services that do not report one.
@@ -46,8 +46,7 @@ def last_agreed(home: Home) -> datetime | None:
 
 def check_clock(home: Home, client: Client, now: datetime) -> None:
     """Raises ``ServiceError(CLOCK_WRONG)`` when this machine is more than a day from the time of
-    the service's latest response, or more than a day before the last agreed time.
-    """
+    the service's latest response, or more than a day before the last agreed time."""
     told = client.service_time()
     if told is not None and abs(now - told) > APART:
         raise _wrong(now, f"{client.service} says that it is {_text(told)}")
@@ -81,8 +80,7 @@ def asked_at(
 ) -> datetime | None:
     """The instant up to which an answer, requested now and received after ``took``, is complete:
     never later than the service's own time, or the day of its most recent record if it reports no
-    time.
-    """
+    time."""
     told = client.service_time()
     if told is not None:
         return min(now, told - took)
@@ -93,8 +91,7 @@ def asked_at(
 
 def jumped(memory: StreamMemory, now: datetime) -> datetime | None:
     """The instant of an earlier fetch that is in the future, if any: one of the two clocks was
-    wrong.
-    """
+    wrong."""
     noted = [memory.looked_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
     latest = max((each for each in noted if each is not None), default=None)
     return latest if latest is not None and latest - now > APART else None

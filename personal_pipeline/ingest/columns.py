@@ -40,8 +40,7 @@ LOOKED_AT = {Grain.DAY: 30, Grain.MONTH: 12}
 @dataclass(frozen=True, slots=True)
 class Column:
     """What is remembered about a field. ``last_seen`` is the last day on which the newest partition
-    had it; ``usual`` means that nearly all rows had it then.
-    """
+    had it; ``usual`` means that nearly all rows had it then."""
 
     first_seen: date
     last_seen: date
@@ -52,8 +51,8 @@ class Column:
 class Columns:
     """The fields of a stream. ``since`` is the day they were first looked at: fields present on
     that day are not new. ``newest`` holds the fields of the newest partition with rows; None when
-    there is none. ``content`` identifies what was looked at: equal content need not be read again.
-    """
+    there is none. ``content`` identifies what was looked at: equal content need not be read
+    again."""
 
     since: date | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -72,8 +71,7 @@ class Columns:
 
     def gone(self, today: date) -> list[str]:
         """The usual fields that no row of the newest partition has and that were seen in the last
-        two weeks.
-        """
+        two weeks."""
         if self.newest is None:
             return []
         return sorted(
@@ -146,8 +144,7 @@ class Difference:
 def difference(known: Layouts, offered: Layouts) -> Difference:
     """Columns of a file that no known row has, and columns that every known row has but the file
     does not. Layouts are compared with their own kind; a new layout has nothing to be compared
-    with.
-    """
+    with."""
     unknown: set[str] = set()
     gone: set[str] = set()
     had, has = known.by_layout(), offered.by_layout()
@@ -164,8 +161,7 @@ def difference(known: Layouts, offered: Layouts) -> Difference:
 
 def layouts_in(lake: StreamLake, stream: DropStream) -> Layouts:
     """The columns in the newest partitions of a stream; none for a table, whose columns are
-    declared. Raises ``DamagedPartition``.
-    """
+    declared. Raises ``DamagedPartition``."""
     found = Layouts()
     if lake.table is None:
         with_rows = sorted(each for each, version in lake.versions().items() if version.rows)
@@ -183,8 +179,7 @@ class _Layout:
 
 class Layouts:
     """The columns of rows, by layout. Most rows have the same columns, so distinct column lists are
-    counted.
-    """
+    counted."""
 
     def __init__(self) -> None:
         self._lists: Counter[tuple[str, tuple[str, ...]]] = Counter()
@@ -213,8 +208,7 @@ class Layouts:
 
 def recall_columns(home: Home) -> dict[str, Columns]:
     """What is remembered, by ``source/stream``; empty when it cannot be read, and the fields are
-    then learned afresh.
-    """
+    then learned afresh."""
     try:
         kept: dict[str, Any] = json.loads((home.state / "columns.json").read_bytes())
         return {

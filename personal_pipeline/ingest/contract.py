@@ -28,13 +28,11 @@ Record: TypeAlias = dict[str, Any]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is being read (a stream, a file), how much of it is done, and the total; a total
-of 0 is unknown.
-"""
+of 0 is unknown."""
 
 EARLIEST = date(1990, 1, 1)
 """An earlier record is quarantined: its date is a zero or a typo, and filing it would extend every
-table back to that day.
-"""
+table back to that day."""
 
 HALF = 0.5
 """A loss of more than half is assumed to be an error until the user confirms it."""
@@ -42,8 +40,7 @@ HALF = 0.5
 
 LARGEST_HELD_BYTES = 20_000_000
 """Size limit for a file read whole rather than row by row: as Python objects it takes twenty times
-the memory.
-"""
+the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +89,11 @@ class Coverage(StrEnum):
     """The answer holds some of the records: they are merged by key, the latest fetch wins."""
     SNAPSHOT = "snapshot"
     """The answer is the current state. It becomes the partition of the day it was taken, but only
-    if it differs from the previous snapshot.
-    """
+    if it differs from the previous snapshot."""
     STATES = "states"
     """The answer is the current state of things that change and keep no history. For each thing
     whose state differs from the last one seen, a row is added with the time of the fetch; no row is
-    ever replaced or removed.
-    """
+    ever replaced or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +131,15 @@ class ApiStream:
     """Returns the record's primary key."""
     days: Callable[[Record], Iterable[date]] = lambda record: ()
     """The UTC days the record is filed under: every day on which something happened to it (created,
-    cancelled, ended), so that a day's tables need only that day's partition. Not used by snapshots.
-    """
+    cancelled, ended), so that a day's tables need only that day's partition. Not used by
+    snapshots."""
     required: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
     """Fields without which a record is unreadable, with their JSON types."""
     fetch: Callable[[Client, Window], Iterator[Record]] | None = None
     fetch_all: Callable[[Client], Iterator[Record]] | None = None
     coverage: Coverage = Coverage.WINDOW
     """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, unless this is SNAPSHOT
-    or STATES.
-    """
+    or STATES."""
     state: Callable[[Record], Any] | None = None
     """For STATES: the part of a record that is its state, as JSON. A row is added when it differs.
 
@@ -157,18 +151,15 @@ class ApiStream:
     full_pass_days: int = 7
     agrees: Callable[[Client, Iterable[Record]], bool] | None = None
     """With both: whether the lake's current records are complete, as far as the service's own
-    counts tell. Called after each ``fetch``; if not, ``fetch_all`` runs at once.
-    """
+    counts tell. Called after each ``fetch``; if not, ``fetch_all`` runs at once."""
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""
     volatile: tuple[str, ...] = ()
     """Top-level fields that differ in every answer but carry no information; left out of the
-    digest.
-    """
+    digest."""
     may_vanish: float = HALF
     """The share of rows, 0 to 1, that one answer may remove from what it was asked for. An answer
-    that removes more, and more than a few rows, is set aside until confirmed.
-    """
+    that removes more, and more than a few rows, is set aside until confirmed."""
     code_version: str = "1"
 
     def __post_init__(self) -> None:
@@ -200,8 +191,7 @@ class DropFile:
 
     def content(self, most: int = LARGEST_HELD_BYTES) -> bytes:
         """The whole content, for a reader that cannot stream. Raises ``UnreadableFile`` for a file
-        that is too large to hold in memory.
-        """
+        that is too large to hold in memory."""
         content = self.head(most + 1)
         if len(content) > most:
             raise UnreadableFile(
@@ -240,8 +230,7 @@ class DropRow:
 class Incomplete:
     """Yielded once by a reader whose file is truncated: its rows are added to the existing ones,
     and nothing counts as vanished, even if the file should have been the full picture. ``reason``
-    is a sentence.
-    """
+    is a sentence."""
 
     reason: str
 
@@ -250,8 +239,7 @@ class Incomplete:
 class Doubt:
     """Yielded by a reader that accepts a file despite some uncertainty: what was uncertain, and
     what the user can do. ``reason`` is a sentence without a value; it becomes the receipt's
-    warning.
-    """
+    warning."""
 
     reason: str
 
@@ -288,8 +276,8 @@ class DropStream:
     table: Table | None = None
     """Set for a stream of very many rows; its rows come from ``Drop.load``."""
     columns: Callable[[Record], Iterable[str]] = lambda record: record
-    """The columns a record had in its file. The receipt reports which are new and which are gone.
-    """
+    """The columns a record had in its file. The receipt reports which are new and which are
+    gone."""
     layout: Callable[[Record], str] = lambda record: ""
     """Files of one layout should have the same columns."""
 
@@ -333,14 +321,12 @@ class Drop:
     streams: tuple[DropStream, ...]
     explain: Callable[[DropFile], str | None] = lambda file: None
     """What can be said about an unclaimed file that is nearly of this kind: for people, in lines,
-    with column names but no values.
-    """
+    with column names but no values."""
     monthly_on_day: int | None = None
     """The day of the month on which a new export is due; None when there is no schedule."""
     dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
     """The declarations of how files of this kind are read, built in and from the home's
-    ``dialects/``: texts by name. When one changes, all files of this kind are re-read.
-    """
+    ``dialects/``: texts by name. When one changes, all files of this kind are re-read."""
 
     problems: Callable[[Path | None], Sequence[str]] = _no_problems
     """What is wrong with the user's declarations in a home, in sentences with file and line."""
@@ -352,8 +338,7 @@ class Drop:
 
 class UnreadableFile(Exception):
     """A dropped file of a known kind that cannot be read at all. The message is a sentence that
-    says what was expected and what to do; it contains no row of the file.
-    """
+    says what was expected and what to do; it contains no row of the file."""
 
     cause = "file unreadable"
 
@@ -366,22 +351,20 @@ class Source:
     """A service or a kind of export, with everything the house knows about it."""
 
     name: str
-    """Short, lower case: the folder in the lake, the group in the UI, the schema of the raw tables.
-    """
+    """Short, lower case: the folder in the lake, the group in the UI, the schema of the raw
+    tables."""
     title: str
     description: str
     settings: tuple[Setting, ...] = ()
     """Its settings. One without a default is required: without it the API streams are not
-    connected.
-    """
+    connected."""
     client: Callable[[Settings], Client] | None = None
     beginning: Callable[[Client], date | None] | None = None
     """Asks the service for the first UTC day with data; None when it has none."""
     account: Callable[[Settings, Client], Mapping[str, str]] | None = None
     """What tells one account from another, by name: ``account`` (an id) and ``mode``; what the
     service does not report is left out. Noted on the first fetch; data of another account is
-    refused.
-    """
+    refused."""
     account_in: Callable[[Record], Mapping[str, str]] = lambda record: {}
     """The part of that which a record in the lake reveals."""
     api: tuple[ApiStream, ...] = ()

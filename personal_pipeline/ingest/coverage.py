@@ -19,8 +19,7 @@ from personal_pipeline.ingest.memory import recall, remember
 
 CHUNK_DAYS = 31
 """How many days of a long history form one durable piece: small enough that a kill costs a minute,
-large enough that ten years take a hundred-odd requests.
-"""
+large enough that ten years take a hundred-odd requests."""
 
 _DAY = timedelta(days=1)
 
@@ -82,8 +81,7 @@ def windows_of(days: Iterable[date]) -> tuple[Window, ...]:
 
 def settles_before(asked_at: datetime, refetch_days: int) -> date:
     """The first day that an answer from this instant does not settle. A day is never settled until
-    a full day after its end, even if nothing is revised: services lag by hours.
-    """
+    a full day after its end, even if nothing is revised: services lag by hours."""
     return (asked_at - timedelta(days=max(refetch_days, 1))).date()
 
 
@@ -113,8 +111,7 @@ def _cut(window: Window, days: Sequence[date]) -> Iterator[Window]:
 
 def forget_days(home: Home, source: str, stream: str, days: Collection[date]) -> None:
     """Make the next fetch request these days again, whatever was requested before. A stream without
-    windows is fetched whole. The caller holds the source's lock.
-    """
+    windows is fetched whole. The caller holds the source's lock."""
     memory = recall(home, source, stream)
     remember(
         home,

@@ -123,8 +123,7 @@ def verify(
 
 def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | None:
     """Read the slice that was checked longest ago, and as many overdue ones as time allows. None
-    when there was a check today already.
-    """
+    when there was a check today already."""
     looks, known = _kept(home)
     if today.isoformat() in looks.values():
         return None

@@ -19,8 +19,7 @@ MOST_LINES_OF_A_ROW = 200
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row. ``cells`` is None when it cannot be parsed; ``text`` is the row as it is in the
-    file.
-    """
+    file."""
 
     line: int
     """The number of its first line in the file."""
@@ -35,8 +34,7 @@ def plain_name(header: str) -> str:
 
 def unique_names(headers: Sequence[str]) -> list[str]:
     """Headers as unique keys: a blank one is named by its position, ``column_3``, and a repeated
-    one gets a number, ``notes_2``.
-    """
+    one gets a number, ``notes_2``."""
     names: list[str] = []
     for place, header in enumerate(headers, start=1):
         name = wanted = header.strip() or f"column_{place}"
@@ -66,8 +64,7 @@ def header_cells(header_line: str, delimiter: str) -> list[str]:
 
 def lines_in(text: str) -> list[str]:
     """The lines of a text with their line ends. Only file line ends count: a cell may contain
-    U+2028, a form feed or another character that ``str.splitlines`` splits on.
-    """
+    U+2028, a form feed or another character that ``str.splitlines`` splits on."""
     return list(io.StringIO(text, newline=""))
 
 

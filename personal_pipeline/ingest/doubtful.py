@@ -62,8 +62,7 @@ def believe_export(
 ) -> None:
     """Raises ``LosesMost`` when a PICTURE file removes too much to be trusted at once. ``rows`` are
     its rows and may be iterated more than once; those of tables are spooled. ``confirmed`` is the
-    capture time of the last full picture.
-    """
+    capture time of the last full picture."""
     if is_accepted(home, digest):
         return
     for stream in drop.streams:

@@ -82,8 +82,7 @@ LONGEST_NAME = 60
 
 MOST_REPEATED = 10_000
 """With more than this many repeated records, when they are most of an answer, pagination never
-ends.
-"""
+ends."""
 
 AHEAD = timedelta(days=1)
 """A state seen further in the future than this was seen by a clock that was ahead."""
@@ -116,8 +115,7 @@ class Pulled:
 @dataclass(slots=True)
 class _Sorted:
     """An answer sorted into days: good rows, bad rows, and the keys of the bad rows that have
-    one.
-    """
+    one."""
 
     days: dict[date, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     bad: list[Unreadable] = field(default_factory=list)
@@ -131,8 +129,7 @@ class _Sorted:
 
     def may_hold(self, key: str) -> bool:
         """Whether a record with this key may be among those that could not be read: if there are
-        many, it may be any of them, because the key itself may have changed.
-        """
+        many, it may be any of them, because the key itself may have changed."""
         return key in self.bad_keys or not self.is_told
 
     @property
@@ -427,8 +424,7 @@ def _agrees(look: _Look) -> bool:
 
 def _lost_a_file(look: _Look) -> bool:
     """Whether a partition left by the last fetch has disappeared. Its rows may have come with any
-    fetch, so everything is requested.
-    """
+    fetch, so everything is requested."""
     known = {day for window in look.memory.present for day in window.days()}
     return not known <= _days_with_a_file(look)
 
@@ -472,8 +468,7 @@ def _with_kept(
     lake: StreamLake, days: Iterable[date], answer: _Sorted
 ) -> dict[date, Iterable[Row]]:
     """The rows of these days, plus the old rows of records that have now arrived unreadable: a
-    record that the service breaks today must not erase what was known about it yesterday.
-    """
+    record that the service breaks today must not erase what was known about it yesterday."""
     rows = {day: dict(answer.days.get(day, {})) for day in days}
     if answer.bad:
         for day, there in lake.read_units(rows).items():
@@ -493,8 +488,7 @@ def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
 
 def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when the loss is too large to be trusted yet; the answer
-    is kept.
-    """
+    is kept."""
     source, name = look.pulled.source, look.stream.name
     # states are never taken back, so even a few rows matter
     is_state = look.stream.coverage is Coverage.STATES
@@ -559,7 +553,7 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
     for window in windows:
         answer = look.answer_of(look.stream.fetch(look.client, window))
         asked = set(window.days())
-        # written, they would make days look complete that were not requested
+        # days that were not requested would look complete if these were written
         outside = [answer.days.pop(day) for day in answer.days.keys() - asked]
         reason = "its day lies outside the days that were asked for"
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
@@ -675,8 +669,7 @@ def _seen(row: Row) -> _Seen:
 def _states(look: _Look, records: Iterable[Record]) -> None:
     """Add a row for each thing whose state differs from the last one seen. Rows are only added: a
     service does not report a past state again. Rows written by a clock that was ahead are removed
-    from all days; the archive keeps them.
-    """
+    from all days; the archive keeps them."""
     answer = look.answer_of(records)
     lake = look.lake
 
@@ -739,8 +732,7 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
 
 def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, _Seen]]:
     """Everything that was seen, in order, with each of its days: that of the fetch, and those since
-    the previous fetch that saw a change on which something happened.
-    """
+    the previous fetch that saw a change on which something happened."""
     first = EARLIEST
     for at, of_look in groupby(history, key=lambda each: each.at):
         looked = at.date()

@@ -46,8 +46,7 @@ LONGEST_PAUSE_SECONDS = 300.0
 """The longest ``Retry-After`` that a client without a deadline waits for."""
 MOST_BYTES = 64 * 1024**2
 """Size limit for one response, decompressed. The largest pages requested have some megabytes;
-decoded, JSON takes five to ten times its size in memory.
-"""
+decoded, JSON takes five to ten times its size in memory."""
 MOST_BYTES_A_FETCH = 16 * MOST_BYTES
 """Size limit for all pages of one fetch, decompressed: they are sorted in memory."""
 
@@ -74,8 +73,7 @@ class Failure(StrEnum):
     """The credential is valid, but may not read this: other streams of the source may work."""
     OTHER_ACCOUNT = "another account"
     """The credential is valid, but belongs to a different account from the one whose data is
-    here.
-    """
+    here."""
     SERVICE_DOWN = "service down"
     FORMAT_CHANGED = "format changed"
     OUT_OF_TIME = "out of time"
@@ -109,8 +107,7 @@ class ServiceError(Exception):
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A service's response. ``headers`` are case-insensitive, ``content`` is decompressed, and
-    ``url`` is the final URL after redirects.
-    """
+    ``url`` is the final URL after redirects."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -181,8 +178,7 @@ class Client:
 
     def service_time(self) -> datetime | None:
         """The current time (UTC) at the service, from its latest response plus the time elapsed
-        since; None when it reported none.
-        """
+        since; None when it reported none."""
         if self._told_time is None:
             return None
         told, at = self._told_time
@@ -266,8 +262,7 @@ class Client:
 
     def changed(self, path: str, expected: str) -> ServiceError:
         """The error to raise when a response does not have the shape ``expected``, a noun
-        phrase.
-        """
+        phrase."""
         return ServiceError(
             Failure.FORMAT_CHANGED,
             f"{self._place(path)}: expected {expected}. Nothing was lost; see docs/sources/ for "
@@ -364,8 +359,7 @@ def whole_walk(
     """The rows from walking through the pages of a list, each once by its key. If the row that
     marks the next page was deleted in the meantime, the service rejects the request, and the walk
     starts again. Raises ``ServiceError`` when the first page is rejected, or when this happens
-    repeatedly.
-    """
+    repeatedly."""
     given: set[str] = set()
     for walks_left in reversed(range(MOST_WALKS)):
         read = False

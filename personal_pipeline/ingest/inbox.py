@@ -77,8 +77,7 @@ LOCK_WAIT_SECONDS = 600
 MOST_TOGETHER = 500
 BYTES_TOGETHER = 100_000_000
 """Upper bounds on the files, and on their bytes, that are ingested together: each has a private
-copy.
-"""
+copy."""
 
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 """Errors for which no file is to blame."""
@@ -101,8 +100,7 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of one file. ``drop`` is None when no source recognized it; ``problem`` says, in
-    a sentence, why it was set aside or what was odd about it.
-    """
+    a sentence, why it was set aside or what was odd about it."""
 
     file: str
     received_at: str
@@ -119,8 +117,7 @@ class Receipt:
     """Why a file of a known kind was set aside, in two words."""
     warning: str | None = None
     """What is odd about a file that was ingested all the same: it is truncated, or something was
-    uncertain.
-    """
+    uncertain."""
     unreadable_why: tuple[str, ...] = ()
     """The first reasons why rows could not be read, as sentences without values."""
     unreadable_in: str | None = None
@@ -169,8 +166,7 @@ def waiting(home: Home) -> list[Path]:
 
 def entries(home: Home) -> dict[Path, list[Path]]:
     """The files and folders at the top of the inbox, each with the files in it that are ready to be
-    ingested, oldest first.
-    """
+    ingested, oldest first."""
     found: dict[Path, list[Path]] = {}
     for path in waiting(home):
         entry = home.inbox / path.relative_to(home.inbox).parts[0]
@@ -180,8 +176,7 @@ def entries(home: Home) -> dict[Path, list[Path]]:
 
 def oddities(home: Home) -> dict[Path, str]:
     """Entries in the inbox that are neither file nor folder, and folders that cannot be read, each
-    with a description.
-    """
+    with a description."""
     found: dict[Path, str] = {}
     barred: list[OSError] = []
     for folder, folders, files in os.walk(home.inbox, onerror=barred.append):
@@ -199,8 +194,7 @@ def oddities(home: Home) -> dict[Path, str]:
 
 def complete_files(folder: Path) -> list[Path]:
     """The files below a folder that are not still being written; hidden files and links are
-    skipped.
-    """
+    skipped."""
     return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
 
 
@@ -333,8 +327,7 @@ class _Claimed:
 class _Batch:
     """Files that are ingested together. The order of writes makes a kill at any point recoverable
     by ingesting them again: originals, rows, receipts, each durable before the next; then the files
-    leave the inbox.
-    """
+    leave the inbox."""
 
     home: Home
     sources: Sequence[Source]
@@ -431,9 +424,7 @@ class _Batch:
             folder: str = "unknown",
             cause: str | None = None,
         ) -> None:
-            """``problem`` is written in full beside the file, and its first line into the
-            receipt.
-            """
+            """``problem`` is written in full beside the file; the receipt gets its first line."""
             copy = copies[place]
             if not copy.unchanged:
                 found[place] = copy.left
@@ -495,8 +486,7 @@ class _Batch:
 
     def _asked(self, copy: _Copy) -> _Claimed | Taken | Left | str:
         """Who reads a file; or what became of it, when it is an archive of files; or why nobody
-        takes it.
-        """
+        reads it."""
         home, sources, receipt = self.home, self.sources, copy.receipt
         try:
             refuse_hostile(copy.path)
@@ -532,8 +522,7 @@ class _Batch:
 
     def _read(self, claimed: Sequence[_Claimed]) -> list[InLake | Left]:
         """Read files of one kind. If that fails, retry them one by one, so that a bad file affects
-        only itself.
-        """
+        only itself."""
         try:
             return [*_read_into_lake(self.home, claimed, self.now, self._folder())]
         except Exception as error:
@@ -616,8 +605,7 @@ def _read_into_lake(
     home: Home, claimed: Sequence[_Claimed], now: datetime, folder: Path
 ) -> list[InLake]:
     """Read files of one kind. Their originals, and what reading them depends on, are archived
-    before any of their rows reach the lake; a file that changed in the meantime gets neither.
-    """
+    before any of their rows reach the lake; a file that changed in the meantime gets neither."""
     source, drop = claimed[0].source, claimed[0].drop
     replaced: set[str] = set()
     takings: list[str] = []
@@ -699,8 +687,7 @@ def _members(
     home: Home, sources: Sequence[Source], path: Path, folder: Path, budget: Budget, depth: int = 1
 ) -> tuple[list[Path] | Path, int]:
     """The files of an archive that a source claims, and the number of others; or a single zip of
-    all of them, when that is what a source claims. Raises ``UnreadableFile``.
-    """
+    all of them, when that is what a source claims. Raises ``UnreadableFile``."""
     files = unpack(path, folder, budget)
     if kind_of(path) != "zip" and len(files) > 1:
         whole = folder.with_name(f"{path.name.split('.')[0]}.zip")

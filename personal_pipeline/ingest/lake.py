@@ -46,8 +46,7 @@ VERSIONS = ".versions.json"
 WRITTEN = ".written"
 REPLACED = ".replaced.json"
 """In the archive, beside the folder of a unit's earlier content: when it was replaced, and which
-file holds the content.
-"""
+file holds the content."""
 
 
 class DamagedPartition(Exception):
@@ -191,8 +190,7 @@ def _packed(lines: str) -> bytes:
 
 def _filed_in(path: Path, *, by_day: bool) -> Iterator[tuple[str, Row]]:
     """The rows of a file in file order, each with its day if the line has one. Raises what reading
-    a damaged file raises, see ``_DAMAGE``.
-    """
+    a damaged file raises, see ``_DAMAGE``."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         line = None
         for line in stream:
@@ -259,8 +257,7 @@ class StreamLake:
 
     def _files(self) -> list[tuple[str, os.stat_result]]:
         """Name and stat of each existing partition, oldest first: a home has tens of thousands, and
-        each pass scans them all.
-        """
+        each pass scans them all."""
         prefix, part, folder = f"{self.grain}=", self._part, str(self.folder)
         try:
             names = sorted(e.name for e in os.scandir(folder) if e.name.startswith(prefix))
@@ -291,8 +288,7 @@ class StreamLake:
 
     def filed(self, partition: date) -> Iterator[tuple[date, Row]]:
         """The rows of a partition in file order, each with its unit, one at a time: a partition may
-        not fit into memory. Raises ``DamagedPartition``.
-        """
+        not fit into memory. Raises ``DamagedPartition``."""
         path = self.path(partition)
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
@@ -330,8 +326,7 @@ class StreamLake:
 
     def write_units(self, units: Mapping[date, Iterable[Row]]) -> list[Written]:
         """Replace units, writing each file once, in order of first appearance. Returns one result
-        per file.
-        """
+        per file."""
         files: dict[date, dict[date, Iterable[Row]]] = {}
         for unit, rows in units.items():
             files.setdefault(self.partition_of(unit), {})[unit] = rows
@@ -437,8 +432,7 @@ class StreamLake:
 
     def verify(self, partitions: Iterable[date]) -> dict[date, DamagedPartition]:
         """Read these files in full, even if their modification time is unchanged, and compare them
-        with what was noted when they were written. Returns what is damaged.
-        """
+        with what was noted when they were written. Returns what is damaged."""
         noted = dict(self._noted())
         damaged: dict[date, DamagedPartition] = {}
         learned: dict[str, list[Any]] = {}
@@ -536,8 +530,7 @@ class StreamLake:
 
     def unit_bytes(self, unit: date) -> bytes:
         """The content of a unit as a separate file, in the archive's format. Raises ``OSError`` if
-        there is none, and ``DamagedPartition``.
-        """
+        there is none, and ``DamagedPartition``."""
         if self.by_day:
             return _packed(_lines(self.read(unit)))
         return self.path(unit).read_bytes()
@@ -606,8 +599,7 @@ class StreamLake:
 
     def replaced(self, unit: date) -> list[tuple[datetime, Path]]:
         """When the unit was replaced (UTC), and the file with its content until then. For
-        replacements that predate these notes, the file's modification time is used.
-        """
+        replacements that predate these notes, the file's modification time is used."""
         folder = self.superseded_folder(unit)
         noted = [(datetime.fromisoformat(at), folder / name) for at, name in self._replaced(unit)]
         known = {kept for _, kept in noted}

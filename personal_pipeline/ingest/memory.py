@@ -39,18 +39,15 @@ class StreamMemory:
     failure_message: str | None = None
     asked_until: datetime | None = None
     """Everything up to this instant has been requested. Never later than the service's own time,
-    nor than the start of the last fetch.
-    """
+    nor than the start of the last fetch."""
     settled: tuple[Window, ...] = ()
     """For a stream with windows, the days that need not be requested again: they were requested
-    after the service stopped revising them. In order and disjoint.
-    """
+    after the service stopped revising them. In order and disjoint."""
     newest: date | None = None
     """The latest day of any record: stands in for the service's time if it reports none."""
     present: tuple[Window, ...] = ()
     """The partitions in the lake after the last fetch: one that has disappeared must be fetched
-    again. Not set for streams with windows, or for snapshots.
-    """
+    again. Not set for streams with windows, or for snapshots."""
 
     restored: tuple[Window, ...] = ()
     """Days the user restored: no answer replaces them until it is accepted."""

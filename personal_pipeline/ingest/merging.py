@@ -278,8 +278,7 @@ def _present(lake: StreamLake, month: date) -> Iterator[_Line]:
 
 def _rank(line: _Line) -> tuple[str, str]:
     """Of two rows with a key the greater one wins: the one captured later, and at equal times by
-    content, so that the order in which files are dropped does not matter.
-    """
+    content, so that the order in which files are dropped does not matter."""
     return line.as_of or "", line.text
 
 

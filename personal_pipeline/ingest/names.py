@@ -1,6 +1,5 @@
 """Names from configuration or a file, resolved to paths inside a folder of the home and nowhere
-else.
-"""
+else."""
 
 from __future__ import annotations
 

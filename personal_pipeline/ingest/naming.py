@@ -10,8 +10,7 @@ LONGEST_BYTES = 230
 
 def whole_name(name: str) -> str:
     """The name itself if it is valid text, else its printable form: for readers, which look at
-    names.
-    """
+    names."""
     try:
         name.encode()
     except UnicodeEncodeError:

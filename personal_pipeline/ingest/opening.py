@@ -48,8 +48,7 @@ from personal_pipeline.ingest.recognition import claims_of
 
 def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     """Prepare a home for this version, and sweep up after killed processes. Returns sentences about
-    what a migration could not determine. Raises ``NewerHome``. May be killed and called again.
-    """
+    what a migration could not determine. Raises ``NewerHome``. May be killed and called again."""
     version = home.version()
     sweep(home.ensure())
     if version == VERSION:
@@ -73,8 +72,7 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
 def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[str]:
     """Combine day files into month files, where the stream is partitioned by month. A day's file is
     deleted once its month is durable, so a killed migration can resume. Returns a sentence about
-    damaged days, which are requested again.
-    """
+    damaged days, which are requested again."""
     if stream.grain is not Grain.MONTH:
         return []
     lake = lake_of(home, source.name, stream)
@@ -143,8 +141,7 @@ class _Row:
 
 def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     """Write a sidecar for each original without one, from the receipts and the lake. The caller
-    holds the inbox lock. Returns sentences about what could not be determined.
-    """
+    holds the inbox lock. Returns sentences about what could not be determined."""
     originals = without_sidecar(home)
     if not originals:
         return ()
@@ -254,8 +251,7 @@ def _placed(
     rows: Sequence[_Row],
 ) -> tuple[list[Taking], bool]:
     """The ingests with their folders: those that yield the rows the lake has from this original;
-    and whether these are all of its rows.
-    """
+    and whether these are all of its rows."""
     there = {(row.stream, row.key) for row in rows}
     own = {(row.stream, row.key) for row in rows if row.origin == digest}
     folders = sorted({row.folder for row in rows} | {""})
@@ -301,8 +297,7 @@ def _with_claim(
 
 def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
     """Record that the lake reflects the whole archive: an older home is trusted, and re-read only
-    where a lake file is damaged.
-    """
+    where a lake file is damaged."""
     shown: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in (home.archive / "originals").glob("*/*.takings.json"):
         digest = path.name.partition(".")[0]

@@ -53,8 +53,7 @@ class Taking:
     reason: str = ""
     dialect: str | None = None
     """The name of the dialect it was read with, whose text is in ``archive/dialects/`` under
-    ``dialect_digest``.
-    """
+    ``dialect_digest``."""
     dialect_digest: str | None = None
     inside: str | None = None
     came_again_at: str | None = None
@@ -143,8 +142,7 @@ def _staged_copy(copy: Path, original: Path) -> Path:
 def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> None:
     """Write ingests into the sidecars of their originals, durably, before any row is read; an
     existing entry is updated. Each comes with the digest of its original, and with the text of the
-    dialect it is read with, if any.
-    """
+    dialect it is read with, if any."""
     sidecars: dict[str, list[Taking]] = {}
     for digest, taking, dialect in new:
         if dialect is not None:
@@ -223,8 +221,7 @@ def without_sidecar(home: Home) -> list[Path]:
 
 def folder_in_inbox(home: Home, path: Path) -> str:
     """A file's folder below the inbox, or below the folder an archive was unpacked into; "" if it
-    is at the top.
-    """
+    is at the top."""
     unpacked = [
         each for each in path.parents if each.name == "inbox" and each.is_relative_to(home.state)
     ]
@@ -251,8 +248,7 @@ def _dialect_path(home: Home, digest: str) -> Path:
 
 def kept_dialect(home: Home, taking: Taking) -> bytes | None:
     """The dialect an original was read with when it arrived; None when there was none, or it is
-    gone.
-    """
+    gone."""
     try:
         return _dialect_path(home, taking.dialect_digest or "").read_bytes()
     except OSError:

@@ -29,8 +29,7 @@ def names(columns: Iterable[str]) -> str:
 
 def text(columns: Iterable[str]) -> str:
     """Columns as one text, which differs when any of them does. U+001F separates them and U+001E
-    stands for null; no text export contains either.
-    """
+    stands for null; no text export contains either."""
     each = (f"coalesce(cast({names([column])} as varchar), chr(30))" for column in columns)
     return f"concat_ws(chr(31), {', '.join(each)})"
 

@@ -64,8 +64,7 @@ def _text_of(raw: object) -> object:
 
 class Aside:
     """Files being moved into ``quarantine/<folder>/``, each with its reason beside it. They are
-    durable when ``publish`` returns.
-    """
+    durable when ``publish`` returns."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -76,8 +75,7 @@ class Aside:
 
     def put(self, file: Path, name: str, folder: str, reason: str, digest: str) -> None:
         """Set a copy of a file aside. ``name`` is its original name. The same content is kept once,
-        with the name and reason of its first arrival.
-        """
+        with the name and reason of its first arrival."""
         target = self._home.quarantine / folder
         if digest in map(self._digest_of, self._same_size(folder, file.stat().st_size)):
             return

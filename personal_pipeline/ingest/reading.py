@@ -49,8 +49,7 @@ from personal_pipeline.ingest.tables import months_of, replace_months
 MOST_ROWS = 1_000_000
 ROWS_A_BYTE = 10
 """A file may yield at most this many rows, plus this many per byte (it may be a zip): a reader
-stuck in a loop ends there.
-"""
+stuck in a loop ends there."""
 
 REASONS_TOLD = 3
 """The number of reasons for unreadable rows in a receipt; all are in quarantine."""
@@ -60,8 +59,7 @@ AHEAD = timedelta(days=31)
 
 _UNREADABLE = "\0unreadable"
 """Unreadable rows are sorted with the others, under this stream name and with their file's number
-as the month.
-"""
+as the month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,7 @@ class _Found:
 
 BeforeRows: TypeAlias = Callable[[Sequence[int]], Collection[int]]
 """Called with the indices of files that were read, before any of their rows is written: returns
-those to leave out.
-"""
+those to leave out."""
 
 
 def read_into_lake(
@@ -254,8 +251,7 @@ def _sorted_out(
     drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, clock: datetime
 ) -> _Found:
     """Put the rows of a file into the sorter. A reader's failure affects this file only; disk
-    errors are raised.
-    """
+    errors are raised."""
     found = _Found(layouts={stream.name: Layouts() for stream in drop.streams})
     try:
         items = drop.load(file.file, spool) if spool and drop.load else drop.read(file.file)
@@ -366,8 +362,7 @@ def _merged(
     spool: Spool | None,
 ) -> tuple[dict[int, tuple[StreamReceipt, ...]], dict[str, Sequence[Written]]]:
     """Merge what was sorted, without the files in ``bad``. Returns receipts by index, partitions by
-    stream.
-    """
+    stream."""
     good = [place for place in range(len(files)) if place not in bad]
     if not good:
         return {}, {}
@@ -436,8 +431,7 @@ def _merged(
 
 def _confirmed(home: Home, source: Source, drop: Drop) -> str:
     """The capture time, ISO 8601 UTC, of the last full picture that the lake reflects; empty when
-    there is none, or when files of this kind are not PICTURE.
-    """
+    there is none, or when files of this kind are not PICTURE."""
     if any(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
         return ""
     noted = read_shown(home, source, drop)
@@ -539,8 +533,7 @@ def _date_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> None:
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> bool:
     """Whether reading the file would change nothing: the lake already reflects this export, or a
-    newer full picture, as read by this version of the code.
-    """
+    newer full picture, as read by this version of the code."""
     noted = read_shown(home, source, drop)
     if noted is None or noted.picture is None or noted.code != code_of(home, drop):
         return False

@@ -53,8 +53,7 @@ class Claimed:
 
 def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
     """All claims to a file, most confident first. Equally confident claims keep the order of the
-    sources.
-    """
+    sources."""
     claims = [
         Claimed(source, drop, claim)
         for source in sources
@@ -86,8 +85,7 @@ def accepted(sources: Sequence[Source]) -> str:
 
 def unknown(sources: Sequence[Source], file: DropFile) -> str:
     """What to report about an unclaimed file: a sentence, then what it looks like, what the drops
-    can say about it, and what is accepted.
-    """
+    can say about it, and what is accepted."""
     explained = [
         text for source in sources for drop in source.drops if (text := _asked(drop.explain, file))
     ]

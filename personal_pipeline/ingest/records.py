@@ -28,8 +28,7 @@ _HEAD = 65_536
 
 def opened(file: DropFile) -> TextIOWrapper:
     """The file as text: UTF-8, UTF-16 with a byte order mark, or else cp1252. Line ends are
-    preserved, and so are undecodable bytes.
-    """
+    preserved, and so are undecodable bytes."""
     head = file.head(_HEAD)
     encoding = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -135,8 +134,7 @@ def as_utc(moment: datetime) -> datetime:
 
 def content_key(record: Record, seen: Counter[str]) -> str:
     """A key for a record without one: the digest of its content. Equal records in one file, which
-    ``seen`` counts, get distinct keys.
-    """
+    ``seen`` counts, get distinct keys."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     seen[digest] += 1

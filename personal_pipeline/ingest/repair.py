@@ -55,8 +55,7 @@ from personal_pipeline.ingest.seals import sealed
 class Mended:
     """The outcome for a damaged file, in a sentence. ``whole`` means that it holds its previous
     content again; ``lake`` that a partition was written or moved, so that tables built in the
-    meantime are not to be trusted.
-    """
+    meantime are not to be trusted."""
 
     damage: Damage
     said: str
@@ -71,8 +70,7 @@ def repair(
     receipt_rows: Callable[[str], dict[str, Any] | None],
 ) -> Iterator[Mended]:
     """Repair what can be repaired. ``receipt_rows`` returns what the tables know about a receipt,
-    by its name.
-    """
+    by its name."""
     groups: dict[tuple[str, str], list[Damage]] = defaultdict(list)
     # read once for everything that is missing, and not at all when nothing is
     lost = any(each.kind is Kind.ORIGINAL for each in damages)
@@ -100,9 +98,8 @@ def repair(
 
 
 def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Mended]:
-    """Repair what needs no user: partitions of dropped files, from the originals, if those are all
-    intact. Includes unreadable partitions that no check has reported.
-    """
+    """Repair what needs no user action: partitions of dropped files, from the originals, if those
+    are all intact. Includes unreadable partitions that no check has reported."""
     known = {(each.source, each.stream, each.partition) for each in damages}
     wanted = [each for each in damages if each.kind in (Kind.LAKE, Kind.MISSING)]
     for source in sources:
@@ -252,8 +249,7 @@ def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
 
 def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) -> list[Mended]:
     """Repair the partitions of one service, or of one kind of drop: together, because re-reading an
-    original requires all months to be readable.
-    """
+    original requires all months to be readable."""
     source, first = _stream(sources, group[0])
     done: list[Mended] = []
     left: list[Damage] = []
@@ -362,8 +358,7 @@ def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
 
 def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
     """The bytes of a file with the partition's previous content: the archive may have it, or the
-    damage is where it does not matter.
-    """
+    damage is where it does not matter."""
     # for a month of days the archive has the days
     kept = () if lake.by_day else sorted(lake.superseded_folder(day).glob("*"))
     copies = [
@@ -387,8 +382,7 @@ def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | N
 
 def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Damage]:
     """The known damage that has not been repaired since: a partition that was moved aside is
-    repaired when it exists again with at least as many rows.
-    """
+    repaired when it exists again with at least as many rows."""
     damaged = {each.path for each in damages if each.kind is Kind.LAKE}
     left = []
     for damage in damages:
@@ -434,8 +428,7 @@ def _folder(home: Home) -> Path:
 
 def _aside(home: Home, path: Path, reason: str) -> str:
     """Move a damaged file into quarantine, named by its whole path; returns a sentence saying where
-    its remains are, if there were any.
-    """
+    its remains are, if there were any."""
     if not path.exists():
         return ""
     Aside(home).move(path, "-".join(path.relative_to(home.root).parts), DAMAGED, reason)

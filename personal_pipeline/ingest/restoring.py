@@ -23,8 +23,7 @@ LOCK_WAIT_SECONDS = 60
 @dataclass(frozen=True, slots=True)
 class Held:
     """What a partition held until it was replaced (UTC): a file in the archive. For fetched streams
-    it is always the content of a day, even if partitions are months.
-    """
+    it is always the content of a day, even if partitions are months."""
 
     stream: str
     partition: date

@@ -27,8 +27,7 @@ Entry: TypeAlias = tuple[str, int, str, int, str]
 
 class SortedRow(NamedTuple):
     """A row of a file: its stream, its month (the ordinal of its first day), its key, the number of
-    its file and its record as canonical JSON. Rows sort by these, in this order.
-    """
+    its file and its record as canonical JSON. Rows sort by these, in this order."""
 
     stream: str
     month: int

@@ -1,6 +1,5 @@
 """Where the rows of one dropped file are buffered on their way into the lake: a temporary DuckDB
-database that spills to disk what does not fit into memory.
-"""
+database that spills to disk what does not fit into memory."""
 
 from __future__ import annotations
 

@@ -29,8 +29,7 @@ ROWS_TOGETHER = 50_000
 
 WORKERS = 4
 """Threads that write months in parallel: it is bound by disk as much as by CPU. Each query runs on
-one thread: queries are short and many, so parallelism within one costs more than it gains.
-"""
+one thread: queries are short and many, so parallelism within one costs more than it gains."""
 
 
 def replace_months(
@@ -87,8 +86,7 @@ def replace_months(
 
 def newest_capture(spool: Spool, lake: StreamLake, confirmed: str = "") -> str:
     """The latest capture time in a lake, ISO 8601 UTC: the latest ``as_of`` of its rows, or when a
-    picture ``confirmed`` them. Empty when there are none.
-    """
+    picture ``confirmed`` them. Empty when there are none."""
     newest = confirmed
     for month in lake.partitions():
         try:
@@ -107,8 +105,7 @@ SAMPLED = 200_000
 
 def would_vanish(spool: Spool, lake: StreamLake) -> tuple[int, int]:
     """How many of the lake's keys are missing from the spooled rows, and out of how many; estimated
-    from a sample for very many keys.
-    """
+    from a sample for very many keys."""
     table = _table(lake)
     present = sum(version.rows for version in lake.versions().values())
     every = present // SAMPLED + 1
@@ -173,8 +170,7 @@ def _offer(
     merged: bool,
 ) -> None:
     """Create the table ``offered``: the spooled rows of the months, plus the lake's rows if they
-    are to be merged.
-    """
+    are to be merged."""
     columns = _table(lake).columns
     if merged:
         selected = ", ".join(
@@ -231,8 +227,7 @@ def _keep_one_of_a_key(
     cursor: duckdb.DuckDBPyConnection, table: Table, volatile: tuple[str, ...]
 ) -> None:
     """Of offered rows with the same key, keep the one captured last; ties are settled by content,
-    not by order. Few keys occur twice, so few rows need a closer look.
-    """
+    not by order. Few keys occur twice, so few rows need a closer look."""
     key = parquet.names(("month", *table.key))
     cursor.execute(
         "create temp table doubled as"

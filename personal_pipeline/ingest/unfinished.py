@@ -33,8 +33,7 @@ _PROC = Path("/proc")
 class Left(Exception):
     """A file that stays in place, untouched, for a later pass: ``file`` is its printable name, and
     ``reason`` a sentence. ``trouble`` marks a problem for the user to look at; a file that is still
-    being written is none.
-    """
+    being written is none."""
 
     def __init__(self, file: str, reason: str, *, trouble: bool = False) -> None:
         super().__init__(f"{file}: {reason}")
@@ -70,8 +69,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 def told_by_system(path: Path) -> bool:
     """Whether the system reports who writes a file: Linux does, for processes of the same user, and
-    for all processes if we are root.
-    """
+    for all processes if we are root."""
     with suppress(OSError):
         mine = os.geteuid() in (0, path.lstat().st_uid)
         return mine and (_PROC / "self" / "fdinfo").is_dir()

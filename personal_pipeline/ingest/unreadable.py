@@ -1,6 +1,5 @@
 """When unreadable records mean a changed format rather than a few odd records, and what is
-reported.
-"""
+reported."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ MOST = 0.25
 
 def is_told(unreadable: int, records: int) -> bool:
     """Whether an answer covers what was requested, however few its records are. Otherwise the
-    request is repeated, together with what comes next.
-    """
+    request is repeated, together with what comes next."""
     return unreadable <= MOST * records
 
 

@@ -37,8 +37,7 @@ MOST_KEPT = 3
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Keys that are in the lake but not in an answer, and the number of keys that were
-    requested.
-    """
+    requested."""
 
     gone: frozenset[str]
     of: int

@@ -66,8 +66,7 @@ def client(settings: Settings) -> Client:
 
 def csv_address(wanted: str) -> str:
     """The URL that returns CSV, derived from what the user has: the URL of the open sheet, an
-    export, the chart endpoint or a published sheet, or a file path.
-    """
+    export, the chart endpoint or a published sheet, or a file path."""
     wanted = wanted.strip()
     if wanted.startswith("docs.google.com/"):
         wanted = f"https://{wanted}"
@@ -126,8 +125,7 @@ def _filled_rows(text: str, delimiter: str, width: int | None = None) -> Iterato
 
 def story_key(record: Record) -> str:
     """The story's hex id, from its own column or extracted from the URL; else the title, else the
-    content of the id column. Raises ``ValueError`` when there is none of these.
-    """
+    content of the id column. Raises ``ValueError`` when there is none of these."""
     ids = [_cell(record, column) for column in ID_COLUMNS]
     for text in (*ids, *(_cell(record, column) for column in ADDRESS_COLUMNS)):
         if found := _STORY_ID.findall(re.split(r"[?#]", text.lower())[0]):

@@ -184,8 +184,7 @@ def _walk(
 
 def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[Record]]:
     """A fetch of the subscribers, in every state, updated in a window; or created in it, if the
-    account does not report updates.
-    """
+    account does not report updates."""
 
     def fetch(client: Client, window: Window) -> Iterator[Record]:
         path, name = "/subscribers", "subscribers"
@@ -203,8 +202,7 @@ def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[R
 def counts_agree(client: Client, records: Iterable[Record]) -> bool:
     """Whether Kit counts as many subscribers, in total and active, as these records. Deletions, and
     people who rejoin an account that does not report updates, show up in nothing else. True when
-    Kit returns no counts.
-    """
+    Kit returns no counts."""
     states = [record.get("state") for record in records]
     for status, mine in (("all", len(states)), ("active", states.count("active"))):
         query: Query = {"status": status, "per_page": 1, "include_total_count": "true"}
@@ -254,8 +252,7 @@ def subscriber_days(record: Record) -> list[date]:
 
 def broadcast_days(record: Record) -> list[date]:
     """The UTC days on which a broadcast was written, sent and published; for a scheduled one, the
-    sending day is in the future.
-    """
+    sending day is in the future."""
     later = (record.get(name) for name in ("send_at", "published_at"))
     return sorted({_day_of(record["created_at"]), *(_day_of(time) for time in later if time)})
 
@@ -475,8 +472,7 @@ def _keepable(record: Record) -> Record | Unreadable:
 
 def _json_values(text: str) -> Iterator[Any]:
     """The JSON values in a text, one after the other; from a damaged one, the intact subscribers
-    and pages, with anything between them as ``Unreadable``.
-    """
+    and pages, with anything between them as ``Unreadable``."""
     decoder = json.JSONDecoder(parse_constant=_not_json)
     place = _after_space(text, 0)
     while place < len(text):

@@ -282,8 +282,7 @@ def state_days(record: Record) -> list[date]:
 
 def subscription_state(record: Record) -> Record:
     """The part of a subscription that determines its monthly revenue, and since when. Everything
-    else (its period each month, its card) may change without making a new state.
-    """
+    else (its period each month, its card) may change without making a new state."""
     items = [_item_state(item) for item in record["items"]["data"]]
     return {
         **{name: record.get(name) for name in _STATE},

@@ -43,8 +43,7 @@ _BETWEEN = re.compile(
     rb"(?:/>|>(" + _METADATA + rb")(?:" + _BEATS + rb")?\s*</Record>)\s*(?:" + _HEAD + rb")?"
 )
 """From the end of one record's value to the first time of the next. Groups: the first record's
-metadata, its heartbeats, and who measured the next.
-"""
+metadata, its heartbeats, and who measured the next."""
 
 _VALUE = bytes({*range(0x20, 0x7F)} - {*b'"&<'})
 """Bytes allowed in a value: printable ASCII that needs no unescaping."""
@@ -73,8 +72,7 @@ _MOST_DIFFERENT = np.array(
 _LETTER_BEFORE = len(b'nDate="') - 1
 _LETTER = ord("n")
 """Of all attribute and entry names, only that of the first time has this letter at this distance
-before its quote.
-"""
+before its quote."""
 _BETWEEN_QUOTES = len(_TIME) + 1
 """From the quote before a time to the one after it."""
 
@@ -105,8 +103,7 @@ class Texts(NamedTuple):
 class Batch:
     """Records as columns. Heads, metadata and heartbeats are what the ``Cutter``'s functions return
     for them; empty where there are none. Times are seconds since 1970 in UTC; ``offsets_of``
-    decodes the offsets they are written with.
-    """
+    decodes the offsets they are written with."""
 
     heads: Integers
     values: Texts

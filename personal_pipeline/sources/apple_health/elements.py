@@ -56,8 +56,7 @@ class End:
 
 class _NotWhole(Exception):
     """Something that no element of an export may contain; ``behind`` is where to look for the next
-    element.
-    """
+    element."""
 
     def __init__(self, behind: int) -> None:
         self.behind = behind
@@ -65,8 +64,7 @@ class _NotWhole(Exception):
 
 def clean(content: bytes) -> bytes:
     """Replace control characters that XML forbids, and old exports contain, with spaces. Positions
-    are preserved.
-    """
+    are preserved."""
     content = content.translate(_CONTROL)
     if b"&#" in content:
         content = _REFERENCE.sub(lambda match: b" " * len(match[0]), content)
@@ -79,8 +77,7 @@ class _Parser:
     def __init__(self) -> None:
         self.may_be_bulk = True
         """Whether what looks like a record is one. Inside a comment it is not, so from the first
-        comment on everything goes through the parser; phones write none below the root.
-        """
+        comment on everything goes through the parser; phones write none below the root."""
         self._found: list[Element | Unreadable | End] = []
         self._begin()
 
@@ -232,8 +229,7 @@ def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable 
 
 def _without_prolog(buffer: bytes) -> bytes:
     """The content from the root on. The document type is never parsed: that of iOS 16.0 is not
-    well-formed, and contains nothing of use.
-    """
+    well-formed, and contains nothing of use."""
     root = ROOT.search(_COMMENT.sub(lambda comment: b" " * len(comment[0]), buffer))
     if root is None:
         raise UnreadableFile(

@@ -40,8 +40,7 @@ _EXPORT_DATE = re.compile(rb'<ExportDate\s+value="([^"<&]{10,40})"')
 
 WRITTEN = "written"
 """The field with an element as the phone wrote it, including the offsets of its times and the
-device. Both differ in every export without meaning anything, so it is left out of the digest.
-"""
+device. Both differ in every export without meaning anything, so it is left out of the digest."""
 
 _WORKOUT_PARTS = {
     "WorkoutEvent": "events",
@@ -195,8 +194,7 @@ def _measured(value: Any) -> Any:
 def _record(element: Element) -> Record:
     """An element as JSON: its attributes and metadata, a list for each kind of child element, and
     its original form. Times are in UTC, and the device is left out: its text contains an address
-    that differs in every export.
-    """
+    that differs in every export."""
     record = _in_utc(element)
     record["metadata"] = metadata_of(element)
     for tag, name in _PARTS.items():

@@ -1,6 +1,5 @@
 """The files of an export: in the zip made by the phone, in any other, or the XML alone. Names are
-in the phone's language, so the main file is recognized by its root element.
-"""
+in the phone's language, so the main file is recognized by its root element."""
 
 from __future__ import annotations
 
@@ -124,8 +123,7 @@ def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
 @contextmanager
 def opened(path: Path, scratch: Path) -> Iterator[Export]:
     """Open an export, or what is left of a truncated zip. Raises ``UnreadableFile`` when it is
-    hostile or has no main file.
-    """
+    hostile or has no main file."""
     if kind_of(path) != "zip":
         with path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")

@@ -45,8 +45,7 @@ RECORDS = Table(
 """When a row was created says nothing about what was measured, and a phone may create it again
 (from a backup, from a watch), so it is not part of the key. Text is verbatim, times are in UTC with
 their offsets in a separate column. ``metadata`` is a JSON object of the metadata entries; ``more``
-holds unknown attributes and elements, as JSON.
-"""
+holds unknown attributes and elements, as JSON."""
 
 VOLATILE = ("offsets",)
 """The offset is that of the phone when the export was made, and may differ in the next one."""
@@ -276,8 +275,7 @@ def time_of(text: str) -> datetime | None:
 
 def _offsets(written: list[str]) -> str:
     """The offsets of the times as written, only once if all are equal; times in an old format are
-    kept whole.
-    """
+    kept whole."""
     each = [text[20:] if _USUAL_TIME.fullmatch(text) else text for text in written]
     return each[0] if len(set(each)) == 1 else " ".join(each)
 

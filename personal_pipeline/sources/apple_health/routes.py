@@ -31,13 +31,11 @@ ROUTE_POINTS = Table(
     key=("route", "number"),
 )
 """Metres, metres per second, degrees; times in UTC. ``route`` is the path named by the workout, or
-``workout/`` and the workout's key if the points are inside it, as in old exports.
-"""
+``workout/`` and the workout's key if the points are inside it, as in old exports."""
 
 Point = tuple[str, ...]
 """Time, latitude, longitude, altitude, speed, course and both accuracies, as text; each may be
-empty.
-"""
+empty."""
 
 _OWN = ("route", "number", "measured_at")
 _POINT = re.compile(

@@ -38,8 +38,7 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 class Rule(BaseModel):
     """A transaction belongs to this category if its description, memo or the bank's category
-    contains one of ``words``.
-    """
+    contains one of ``words``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -91,8 +90,7 @@ def recognise_categories(file: DropFile) -> Claim | None:
 
 def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
     """One row per rule and named account. Raises ``UnreadableFile`` when anything in the file is
-    not understood: applying half of the rules would be wrong.
-    """
+    not understood: applying half of the rules would be wrong."""
     text = decoded(file.head(LARGEST_DECLARATION_BYTES + 1))
     try:
         found = Categories.model_validate(declared(file.path, text) or {})

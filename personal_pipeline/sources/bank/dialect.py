@@ -34,8 +34,7 @@ LARGEST_DECLARATION_BYTES = 1024 * 1024
 
 class BadDeclaration(Exception):
     """A YAML file of the user cannot be used. The message names the file, the field and what was
-    expected.
-    """
+    expected."""
 
 
 def _checked(pattern: str) -> str:
@@ -85,8 +84,7 @@ class _Declared(BaseModel):
 
 class Condition(_Declared):
     """Rows in which a column matches a pattern, case-insensitively. Without that column, no row
-    matches.
-    """
+    matches."""
 
     column: str
     pattern: Pattern
@@ -143,8 +141,7 @@ class Columns(_Declared):
 
 class AccountColumns(_Declared):
     """Where the account is given: columns, the lines above the table, or the file name (patterns
-    with one group).
-    """
+    with one group)."""
 
     number: str | None = None
     name: str | None = None
@@ -187,8 +184,7 @@ class Dialect(_Declared):
     sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
     money_out_sign: ColumnSign = "auto"
     """How outgoing money is signed in its own column, or where ``direction`` says so; ``auto``
-    follows most of the file. The opposite sign is money that came back.
-    """
+    follows most of the file. The opposite sign is money that came back."""
     money_in_sign: ColumnSign = "auto"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     columns: Columns
@@ -266,8 +262,7 @@ def declared(path: Path, text: str) -> Any:
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
     """The line of a YAML text that contains a field; for a missing one, the line where it should
-    be.
-    """
+    be."""
     node = yaml.compose(text, _Loader)
     line = 1
     for part in place:
@@ -355,8 +350,7 @@ def dialects_for(home: Path | None) -> tuple[tuple[Dialect, ...], tuple[str, ...
 
 def texts_for(home: Path | None) -> dict[str, str]:
     """The text of every dialect used for a home's files: by the dialect's name, or by its file name
-    if it is not valid yet.
-    """
+    if it is not valid yet."""
     texts = {dialect.name: text for dialect, text in _our_texts()}
     folder = home / "dialects" if home else None
     for path in sorted(folder.glob("*.y*ml")) if folder else ():

@@ -85,8 +85,7 @@ SEVERAL_TABLES = (
 @dataclass(frozen=True, slots=True)
 class Explained:
     """What was understood of an unknown CSV. ``dialect`` is YAML; if there are ``questions``, it
-    lacks the answers.
-    """
+    lacks the answers."""
 
     columns: Mapping[str, str]
     """Dialect field, and the column that seems to match it."""
@@ -132,8 +131,7 @@ class Explained:
 
 def explain_csv(file: DropFile) -> Explained | None:
     """What is understood of a CSV that no dialect knows; None when it does not look like a bank's:
-    a header, and below it a column of dates and one of amounts.
-    """
+    a header, and below it a column of dates and one of amounts."""
     try:
         content = file.content(LARGEST_FILE_BYTES)
     except (OSError, UnreadableFile):
@@ -417,8 +415,7 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
 def _signs_of_columns(best: _Attempt, result: _Result | None) -> dict[str, str]:
     """The signs of the outgoing and incoming columns, where the reader had too few amounts to tell.
     A minus throughout in one and nowhere in the other is the bank's convention; otherwise it is
-    asked.
-    """
+    asked."""
     found = {}
     guess = best.guess
     for name, column, other in (
@@ -485,8 +482,7 @@ _MONEY = ("amount", "money_out", "money_in", "balance")
 
 def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None) -> _Result | None:
     """What the reader makes of the file with this guess, or of its first and last lines; None when
-    it rejects the dialect.
-    """
+    it rejects the dialect."""
     try:
         dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
     except BadDeclaration:
@@ -537,8 +533,7 @@ def _steps(
     reader: Reader, dialect: Dialect, booked: Sequence[tuple[Line, Booking]]
 ) -> tuple[int, int]:
     """How many steps there are from one balance of an account to the next, and how many of them the
-    amounts explain, in the row order that explains more.
-    """
+    amounts explain, in the row order that explains more."""
     told: dict[tuple[str, str | None], list[tuple[Decimal, Decimal]]] = defaultdict(list)
     for line, booking in booked:
         if booking.pending or not line.get(dialect.columns.balance):

@@ -158,8 +158,7 @@ class Column:
 @dataclass(slots=True)
 class Guess:
     """What each column seems to be. ``questions`` are what only the user can answer: the dialect
-    field, and a sentence. ``notes`` are worth a look.
-    """
+    field, and a sentence. ``notes`` are worth a look."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     description: list[Column] = field(default_factory=list)
@@ -181,8 +180,7 @@ class Guess:
 def columns_of(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[Column]:
     """The columns of a table by the names that a dialect uses for them: a repeated name gets a
     number. A column with no name, or one that a dialect cannot express, is left out unless it is
-    filled.
-    """
+    filled."""
     plain = unique_names([plain_column(cell) for cell in header])
     found = []
     for place, (cell, name) in enumerate(zip(header, plain, strict=True)):
@@ -338,8 +336,7 @@ def _money(
 
 def _says_otherwise(amount: Column, out: Column, into: Column) -> bool:
     """Whether two columns that fill each row between them contain other amounts, such as those in
-    another currency.
-    """
+    another currency."""
     sides = [one + other for one, other in zip(out.cells, into.cells, strict=True)]
     return all(sides) and any(
         re.sub(r"\D", "", side) != re.sub(r"\D", "", cell)

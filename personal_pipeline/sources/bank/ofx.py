@@ -128,8 +128,7 @@ class Tag:
 
     def below(self, without: Container[str] = ()) -> Iterator[Tag]:
         """Every element below this one, in order, except those named in ``without`` and what is
-        below them.
-        """
+        below them."""
         for child in self.children:
             if child.name not in without:
                 yield child
@@ -295,8 +294,7 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
 
 def _transactions(tag: Tag, without: Container[str] = ()) -> Iterator[Tag]:
     """The transactions below a tag, at any depth: lines, a broker's cash movements, and amounts
-    whose own line is lost.
-    """
+    whose own line is lost."""
     for child in tag.children:
         if child.name in without:
             continue
@@ -328,8 +326,7 @@ def _is_of_a_card(root: Tag) -> bool:
 
 def _accounts_told(tag: Tag, without: Iterable[str] = ()) -> set[str | None]:
     """The numbers of the accounts below a tag that are its own; None for one without a number.
-    Those within transactions belong to the counterparty.
-    """
+    Those within transactions belong to the counterparty."""
     within = {*_LINES, *_OUT, *_IN, *_NO_CASH, *without}
     places = (each for each in tag.below(within) if each.name in _PLACES)
     return {place.leaf("ACCTID") for place in places}
@@ -346,8 +343,7 @@ def _answers(root: Tag) -> list[Tag]:
 
 def _answers_differ(root: Tag) -> bool:
     """Whether transactions without a statement may be from several accounts: the bank sends one
-    response for each.
-    """
+    response for each."""
     told = _accounts_told(root)
     if len(told - {None}) > 1:
         return True
@@ -357,8 +353,7 @@ def _answers_differ(root: Tag) -> bool:
 
 def _is_of_the_statement(root: Tag, statement: Tag) -> bool:
     """Whether content outside of the only statement must belong to it: no other account is named
-    there, and no other response contains it.
-    """
+    there, and no other response contains it."""
     others = _accounts_told(root, without=_STATEMENTS) - _accounts_told(statement)
     apart = [each for each in _answers(root) if all(tag is not statement for tag in each.below())]
     return not others and not apart
@@ -380,8 +375,7 @@ def _errors(root: Tag) -> list[str]:
 
 def _declared_sign(dialects: Sequence[Dialect], kind: str, signon: Tag) -> OfxSign:
     """The bank's sign convention, as a dialect declares it; a dialect for the same kind of account
-    is preferred.
-    """
+    is preferred."""
     said = {
         plain_column(each)
         for each in (signon.leaf("FI", "ORG"), signon.leaf("FI", "FID"), signon.leaf("INTU.BID"))
@@ -489,8 +483,7 @@ def _number_or_none(amount: str, mark: str | None) -> Decimal | None:
 class _Signs:
     """How the amounts of a statement are signed. In OFX the sign is that of the amount; but some
     banks write none, or that of the card's debt, and then TRNTYPE decides. It is not trusted where
-    amounts have signs that it does not contradict throughout: banks write DEBIT for anything.
-    """
+    amounts have signs that it does not contradict throughout: banks write DEBIT for anything."""
 
     kind: str
     rule: OfxSign
@@ -499,8 +492,7 @@ class _Signs:
     @classmethod
     def of(cls, kind: str, declared: OfxSign, told: Sequence[tuple[str, Decimal]]) -> _Signs:
         """Decide from all lines of a statement, given as types with amounts. Any decision against
-        the types, or by them alone, comes with a doubt.
-        """
+        the types, or by them alone, comes with a doubt."""
         if declared != "auto":
             return cls(kind, declared)
         # on a card, a payment is incoming

@@ -110,8 +110,7 @@ class Statement:
     balances: Sequence[Balance] = ()
     made_at: str | None = None
     """When the bank made it, as sortable digits: as the file says, else the file's own time. It
-    tells which of two lists that end on the same day is later.
-    """
+    tells which of two lists that end on the same day is later."""
 
 
 def folder_of(path: Path) -> str | None:
@@ -123,8 +122,7 @@ def folder_of(path: Path) -> str | None:
 
 def number_at_end(name: str) -> str | None:
     """The last digits of an account number in the name of a folder or file: four digits at its end
-    that are not a year.
-    """
+    that are not a year."""
     match = re.search(r"(?<!\d)(\d{4})$", name)
     return match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
 

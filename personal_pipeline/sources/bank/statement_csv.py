@@ -133,8 +133,7 @@ def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
 
 def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str]] | None:
     """The table in a file and the lines of the file, in the encoding that its dialect declares or
-    its content shows. None when no dialect knows it.
-    """
+    its content shows. None when no dialect knows it."""
     found: list[tuple[Table, list[str]]] = []
     for encoding in {dialect.encoding: None for dialect in dialects}:
         lines = lines_in(decoded(content, encoding))
@@ -217,8 +216,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
 
 def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
     """Whether any row can be read, or could be if the user answered; also true if there is none to
-    read.
-    """
+    read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
     marks: list[str | None] = [reader.mark] if reader.mark else [None, *MARKS]
     for each in (replace(reader, mark=mark) for mark in marks):
@@ -366,8 +364,7 @@ class Reader:
     """The date formats between which nothing decides; none of the dates may then be used."""
     out_sign: int = 1
     """1 if outgoing money is written as a positive number, in its own column or beside a word; -1
-    if it is negative. The opposite sign is money that came back.
-    """
+    if it is negative. The opposite sign is money that came back."""
     in_sign: int = 1
     owner: str | None = None
     """The account, from the lines above the table."""
@@ -426,8 +423,7 @@ class Reader:
     def _with_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> Reader:
         """The reader with the sign that most amounts of one direction have. A few negative ones may
         be money that came back, or a column that includes the minus sign: the balances decide;
-        without them the first is assumed, as it is usual, and reported.
-        """
+        without them the first is assumed, as it is usual, and reported."""
         positive, negative = (
             replace(self, out_sign=sign) if out else replace(self, in_sign=sign) for sign in (1, -1)
         )
@@ -564,8 +560,7 @@ class Reader:
 
     def _signed(self, line: Line, column: str | None, sign: int) -> Decimal:
         """The number in a cell with our sign: from CR or DR in the cell, which no rule overrides,
-        else its own sign times ``sign``.
-        """
+        else its own sign times ``sign``."""
         number = self.number(line, column)
         return number if sign > 0 or says_direction(line.get(column)) else number.copy_negate()
 
@@ -646,8 +641,7 @@ def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints
 
 def steps_explained(told: Sequence[tuple[Decimal, Decimal]]) -> tuple[int, int]:
     """For rows with an amount and the balance after it, how many steps from one balance to the next
-    the amounts explain: if the oldest row is first, and if the newest is.
-    """
+    the amounts explain: if the oldest row is first, and if the newest is."""
     return (
         sum(after - before == amount for (_, before), (amount, after) in pairwise(told)),
         sum(after - before == amount for (amount, after), (_, before) in pairwise(told)),

@@ -77,8 +77,7 @@ _ARABIC_MARK = "\u066b"
 
 def _number_pattern(mark: Mark) -> re.Pattern[str]:
     """A number whose decimal mark is known. The group separator is the same throughout; groups have
-    three digits, or in India two before the last; and no group of thousands begins with 0.
-    """
+    three digits, or in India two before the last; and no group of thousands begins with 0."""
     between = "[.,' ]".replace(mark, "")
     other = re.escape(between[1])
     return re.compile(
@@ -193,8 +192,7 @@ def _cell(text: str) -> _Cell:
 
 ENOUGH_FOR_THOUSANDTHS = 5
 """Among this many amounts, one is less than a thousand, or not round: if all look like ``1.250``,
-they may have three decimals.
-"""
+they may have three decimals."""
 
 MOST_OTHERS = 0.2
 """The share of amounts that may contradict a file's decimal mark. They are not read."""
@@ -305,8 +303,7 @@ def amount_of(text: str, mark: str | None = None) -> Decimal:
 
 def says_direction(text: str) -> bool:
     """Whether an amount has CR or DR beside it: it then says itself whether it came in or went out,
-    and its number has our sign.
-    """
+    and its number has our sign."""
     return bool(_CREDIT_OR_DEBIT.search(_plain(text))) and is_amount(text)
 
 
@@ -359,15 +356,13 @@ _MONTHS = {
     for name in names.split()
 }
 """Month name prefixes, without accents: English, German, French, Spanish, Italian, Dutch,
-Portuguese and Nordic languages.
-"""
+Portuguese and Nordic languages."""
 
 
 @cache
 def date_pattern(format_: str) -> re.Pattern[str]:
     """A regular expression for a format of ``%Y %y %m %d %b`` at the start of a cell; a time of
-    day, or ``as of`` another date, may follow. Raises ``ValueError`` for any other code.
-    """
+    day, or ``as of`` another date, may follow. Raises ``ValueError`` for any other code."""
     pattern = ""
     # without separators, as in 20260901, a day cannot have one digit
     tight = bool(re.search(r"%[Yymd]%[md]", format_))
@@ -388,8 +383,7 @@ def date_pattern(format_: str) -> re.Pattern[str]:
 
 def date_of(text: str, pattern: re.Pattern[str]) -> date:
     """The date at the start of a cell, without any time zone shift. Raises ``ValueError``, without
-    the text.
-    """
+    the text."""
     match = pattern.match(text.strip().removeprefix("'"))
     if match is None:
         raise ValueError("expected a date")
@@ -462,8 +456,7 @@ _BOTH_ARE_USUAL = ("CA", "PH", "CAD", "PHP")
 
 def day_first_in(place: str | None) -> bool | None:
     """Whether the day is written before the month in a country (two letters), where a currency (ISO
-    code) is used, or in a time zone. None when that is unknown, or both are usual.
-    """
+    code) is used, or in a time zone. None when that is unknown, or both are usual."""
     if not place or place in _BOTH_ARE_USUAL:
         return None
     if place in ("US", "USD") or _UNITED_STATES.match(place):
@@ -666,8 +659,7 @@ def decoded(content: bytes, encoding: str | None = None) -> str:
 def encoding_of(content: bytes, declared: str | None = None) -> str:
     """The encoding of a whole file: from its byte order mark; UTF-8 if its multi-byte characters
     are, even if one is cut off; else ``declared``, or the legacy encoding in which the text looks
-    most like words.
-    """
+    most like words."""
     for mark, encoding in _MARKS_OF_ORDER.items():
         if content.startswith(mark):
             return encoding

@@ -49,8 +49,7 @@ def no_columns(_: Record) -> tuple[str, ...]:
 
 CODE = "2"
 """Version of the recording reader. Since 2 it computes figures from samples and laps, reads zeros
-without a sensor as no measurement, and bounds a session by its samples.
-"""
+without a sensor as no measurement, and bounds a session by its samples."""
 
 RECORDINGS = (
     "One row is what a device recorded of one activity: the session as its file tells it, laps, "
@@ -115,8 +114,7 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
 
 def rows_of(files: Iterable[ReadFile]) -> Iterator[DropRow | Unreadable]:
     """Rows of ``recordings``; a file that could not be read completely adds one unreadable row, and
-    all files that are not activities share one.
-    """
+    all files that are not activities share one."""
     others: Counter[str] = Counter()
     for each in files:
         for key, month, record in each.rows:

@@ -1,6 +1,5 @@
 """Reading one file or very many: each is parsed independently, so many are distributed over
-processes. Samples go straight into Parquet; only what is small is returned.
-"""
+processes. Samples go straight into Parquet; only what is small is returned."""
 
 from __future__ import annotations
 
@@ -54,8 +53,7 @@ MOST_PROCESSES = 4
 @dataclass(frozen=True, slots=True)
 class ReadFile:
     """The contents of a file without its samples: rows of ``recordings`` by key and month, what
-    could not be read, and what the file is if it contains no activity.
-    """
+    could not be read, and what the file is if it contains no activity."""
 
     name: str
     rows: tuple[tuple[str, date, Record], ...]
@@ -81,8 +79,7 @@ def recordings_of(name: str, content: bytes) -> Contents:
 
 def read_members(file: DropFile, members: Sequence[Member], spool: Spool) -> Iterator[ReadFile]:
     """Read files of a zip, in order; their samples are in the spool once the last one is
-    yielded.
-    """
+    yielded."""
     batches = _batches(members)
     sizes = {each.name: each.size for each in members}
     total = sum(sizes.values())

@@ -1,6 +1,5 @@
 """The format of a file, by its first bytes; and the fields of a sample. Lightweight: it is asked
-about every dropped file.
-"""
+about every dropped file."""
 
 from __future__ import annotations
 
@@ -23,8 +22,7 @@ MEASURES = (
     "grade",
 )
 """Degrees, metres, metres from the start, metres per second, beats per minute, revolutions (of one
-leg) per minute, watts, degrees Celsius, percent.
-"""
+leg) per minute, watts, degrees Celsius, percent."""
 
 SAMPLES = Table(
     columns={
@@ -37,8 +35,7 @@ SAMPLES = Table(
     key=("recording", "number"),
 )
 """One row per sample, about one per second; units as in ``MEASURES``, times in UTC. ``more`` is a
-JSON object of all other fields, with developer fields under ``developer``.
-"""
+JSON object of all other fields, with developer fields under ``developer``."""
 
 LARGEST_FILE_BYTES = 100_000_000
 """Decompressed. A day at one record per second with fifty fields is a tenth of that."""
@@ -77,8 +74,7 @@ def format_of(head: bytes) -> str | None:
 
 def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
     """The content of a gzip, up to a size limit, and what is wrong with it; any other content as it
-    is.
-    """
+    is."""
     if not content.startswith(_GZIP):
         return content, None
     unpacker = zlib.decompressobj(wbits=31)

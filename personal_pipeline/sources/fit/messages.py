@@ -44,8 +44,7 @@ _TIMESTAMP = 253
 _LONGEST_PAUSE = 24 * 3600
 _LONGEST_DISORDER = 60
 """In a damaged file, the maximum number of seconds by which a record may come after or before the
-previous one.
-"""
+previous one."""
 _MOST_MESSAGES = 5_000_000
 """Per definition; two months at one per second."""
 
@@ -89,8 +88,7 @@ _BASE_TYPES = {
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field in a definition. ``base`` is the number of its base type; a developer field has none,
-    and ``developer`` is its developer data index.
-    """
+    and ``developer`` is its developer data index."""
 
     number: int
     size: int
@@ -145,8 +143,7 @@ class Part:
 
 def parts(content: bytes) -> list[Part]:
     """Split a file into its parts. Whatever is broken is reported in ``problems``, and affects
-    nothing else.
-    """
+    nothing else."""
     found: list[Part] = []
     start = 0
     while is_fit(content[start : start + 14]):
@@ -176,8 +173,7 @@ def parts(content: bytes) -> list[Part]:
 
 def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool = False) -> None:
     """Find the messages between two positions. In a damaged file every message is checked, because
-    after a fault anything may look like one.
-    """
+    after a fault anything may look like one."""
     content = part.content
     local: list[Group | None] = [None] * 16
     last = lost = faults = 0
@@ -229,8 +225,7 @@ def _define(
     part: Part, local: list[Group | None], position: int, end: int, *, is_strict: bool
 ) -> int | None:
     """Read a definition; returns the position of the next message, or None when this is not a
-    definition.
-    """
+    definition."""
     content = part.content
     header, at = content[position], position + 6
     if at > end:
@@ -276,8 +271,7 @@ def _behind_break(
     part: Part, local: list[Group | None], position: int, end: int, last: int
 ) -> int | None:
     """Where reading can resume: at the next three records whose times follow each other and the
-    last one read.
-    """
+    last one read."""
     known = {
         number: group
         for number, group in enumerate(local)
@@ -361,8 +355,7 @@ def _crc_table() -> npt.NDArray[np.uint16]:
 @dataclass(frozen=True, slots=True)
 class Developer:
     """The definition of a developer field in a file. ``native`` is the number of the record field
-    it stands for, if any.
-    """
+    it stands for, if any."""
 
     name: str
     base: int
@@ -431,8 +424,7 @@ def _raw(
     part: Part, group: Group, developers: Developers
 ) -> Iterator[tuple[Field, Developer | None, int, npt.NDArray[Any], npt.NDArray[np.bool_]]]:
     """Every field of the messages: its type, its values and whether they are valid, with one row
-    per message and one column per value of an array field.
-    """
+    per message and one column per value of an array field."""
     definition = group.definition
     taken = np.frombuffer(part.content, np.uint8)
     places = np.array(group.positions, np.int64)
@@ -508,8 +500,7 @@ def columns(
 
 def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[str, Any]]:
     """The messages of a group, one by one, without missing fields. Times are ISO 8601, enums are
-    given by name, positions in degrees; scales are applied.
-    """
+    given by name, positions in degrees; scales are applied."""
     fields = _profile(group.definition.message)
     raw = [
         (each, developer, base, values.tolist(), there.tolist())
@@ -544,8 +535,7 @@ def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[
 
 def _resolved(known: Any, given: dict[int, Any]) -> Any:
     """The definition of a field in this message: a subfield may apply, depending on other
-    fields.
-    """
+    fields."""
     for sub in (known.subfields or ()) if known is not None else ():
         for reference in sub.ref_fields:
             if given.get(reference.def_num) == reference.raw_value:
@@ -588,8 +578,7 @@ def _text(row: npt.NDArray[Any]) -> str | None:
 
 def times(part: Part, group: Group) -> Number:
     """When each message of a group was written, in FIT seconds: by its own timestamp, or by the
-    last one before it and the five bits in its header. NaN where unknown.
-    """
+    last one before it and the five bits in its header. NaN where unknown."""
     if group.time_at is not None:
         places = np.add.outer(np.array(group.positions) + group.time_at, np.arange(4))
         found = np.frombuffer(part.content, np.uint8)[places].view(f"{group.definition.order}u4")

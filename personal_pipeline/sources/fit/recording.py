@@ -75,8 +75,8 @@ _PULSE = (30, 240)
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Samples as columns. ``time`` is in seconds since 1970; ``measures`` are named as in
-    ``formats.MEASURES``; ``more`` holds all other fields, and ``developer`` the developer fields.
-    """
+    ``formats.MEASURES``; ``more`` holds all other fields, and ``developer`` the developer
+    fields."""
 
     time: Number
     measures: dict[str, Number] = field(default_factory=dict)
@@ -119,8 +119,7 @@ class Recording:
 @dataclass(frozen=True, slots=True)
 class Contents:
     """The contents of a file. ``problems`` are sentences about what could not be read; ``other``
-    says what the file is if it contains no activity.
-    """
+    says what the file is if it contains no activity."""
 
     recordings: tuple[Recording, ...] = ()
     problems: tuple[str, ...] = ()
@@ -232,8 +231,7 @@ def recording(
     name: str, content: bytes, number: int, start: float, record: Record, samples: Samples
 ) -> Recording | None:
     """A recording that begins at ``start``, in seconds since 1970, unless its samples contradict
-    that; None when the start is impossible.
-    """
+    that; None when the start is impossible."""
     elapsed = record["session"].get("total_elapsed_time")
     told = start, float(elapsed) if isinstance(elapsed, int | float) else None
     start, end = _span(*told, samples.time)
@@ -255,8 +253,7 @@ def recording(
 
 def _span(start: float, elapsed: float | None, times: Number) -> tuple[float, float]:
     """When a session began and ended, in seconds since 1970. If the device's clock was wrong at the
-    start, the summary is impossible, and the samples are used instead.
-    """
+    start, the summary is impossible, and the samples are used instead."""
     is_told = elapsed is not None and 0 <= elapsed < _LONGEST_ELAPSED
     end = start + elapsed if elapsed is not None and is_told else None
     if not len(times):
@@ -285,8 +282,7 @@ def iso(seconds: float) -> str:
 
 def seconds_of(text: object) -> float | None:
     """Seconds since 1970 for a UTC time given as text; None when it is not a time, or before
-    1990.
-    """
+    1990."""
     if not isinstance(text, str):
         return None
     try:
@@ -355,8 +351,7 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
 
 def near_in_time(samples: Samples) -> tuple[Samples, int]:
     """The samples within a month of most others, and how many are not: a clock that is set during
-    recording gives some the wrong year.
-    """
+    recording gives some the wrong year."""
     if not len(samples):
         return samples, 0
     near = np.abs(samples.time - np.median(samples.time)) < _LONGEST_ELAPSED
@@ -366,8 +361,7 @@ def near_in_time(samples: Samples) -> tuple[Samples, int]:
 
 def _unpacked(packed: list[Any]) -> dict[str, Number]:
     """Speed and distance that old devices packed into three bytes: twelve bits each; the distance
-    wraps around every 256 metres.
-    """
+    wraps around every 256 metres."""
     raw = np.array(
         [
             np.nan if each is None or None in each else each[0] + each[1] * 2**8 + each[2] * 2**16
@@ -438,8 +432,7 @@ def _plausible(samples: Samples) -> Samples:
 
 def measured(samples: Samples) -> Samples:
     """The samples without what devices write in place of a missing sensor: a heart rate of 0, and a
-    power that is 0 throughout. (A power of 0 among others means coasting.)
-    """
+    power that is 0 throughout. (A power of 0 among others means coasting.)"""
     measures = {**samples.measures}
     if (pulse := measures.get("heart_rate")) is not None:
         measures["heart_rate"] = np.where(pulse > 0, pulse, np.nan)
@@ -454,8 +447,7 @@ def _known(column: Number | None) -> Number:
 
 def summary(samples: Samples) -> Record:
     """The session summary a device would have written, computed from samples, with FIT field
-    names.
-    """
+    names."""
     told: Record = {
         "start_time": iso(float(samples.time.min())),
         "total_elapsed_time": round(float(samples.time.max() - samples.time.min()), 3),
@@ -470,8 +462,7 @@ def summary(samples: Samples) -> Record:
 def computed(samples: Samples, laps: Sequence[Record] = (), metres_before: float = 0.0) -> Record:
     """The figures of a session computed from its samples, with FIT field names, plus those from its
     laps that samples do not provide. ``metres_before`` is the distance of earlier sessions in the
-    file: some devices keep counting.
-    """
+    file: some devices keep counting."""
     own, theirs = _figures(samples, metres_before), _figures_of_laps(laps)
     # the highest from either: some devices write one sample in five seconds, and the laps of some
     # lose what was before a pause
@@ -508,8 +499,7 @@ def _figures(samples: Samples, metres_before: float = 0.0) -> Record:
 
 def _figures_of_laps(laps: Sequence[Record]) -> Record:
     """Combined figures of laps: sums, time-weighted averages, and maxima. Zeros carry no
-    information.
-    """
+    information."""
     told: Record = {}
     for name in ("total_distance", *_AVERAGES, *_HIGHEST):
         known = [
@@ -528,8 +518,7 @@ def _figures_of_laps(laps: Sequence[Record]) -> Record:
 
 def _seconds(time: Number) -> Number:
     """How long each sample counts: until the next one, but the usual interval before a pause and at
-    the end.
-    """
+    the end."""
     steps = np.clip(np.diff(time), 0, None)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
     return np.append(np.where(steps > _PAUSE * usual, usual, steps), usual)

@@ -31,8 +31,7 @@ class Answer:
 
 def decoded(content: bytes) -> str:
     """The text of a JSON file in any encoding that JSON allows, with or without a byte order
-    mark.
-    """
+    mark."""
     return content.decode(json.detect_encoding(content), errors="replace").lstrip("\ufeff")
 
 

@@ -50,8 +50,7 @@ _HEADINGS = {"h1", "h2", "h3", "h4"}
 
 class _BrokenPage(Exception):
     """A page of the export that cannot be read. The message says what was expected, without
-    values.
-    """
+    values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,8 +360,7 @@ def _profile(
 
 def read_profile(content: bytes) -> Record:
     """The labelled values of the profile page. ``created_at`` is text as Medium shows it, such as
-    ``2014-01-20 5:19 pm``, in an unspecified time zone. Raises ``_BrokenPage``.
-    """
+    ``2014-01-20 5:19 pm``, in an unspecified time zone. Raises ``_BrokenPage``."""
     cards = _parsed(content).xpath("//section[contains(@class, 'h-card')]")
     if not cards:
         raise _BrokenPage('expected a <section class="h-card">')

@@ -30,8 +30,7 @@ class _Impossible(Exception):
 @dataclass(frozen=True, slots=True)
 class Capture:
     """What is known about a response besides its content: its UTC day, and whether it is
-    complete.
-    """
+    complete."""
 
     day: date
     complete: bool

@@ -77,7 +77,6 @@ def _is_half_day(text: str) -> bool:
 
 def _month(word: str) -> int | None:
     """By the longest prefix of the word that identifies one: June and July begin alike in
-    French.
-    """
+    French."""
     word = _without_accents(word)
     return next((_BY_NAME[word[:n]] for n in (4, 3, 5) if word[:n] in _BY_NAME), None)

@@ -85,8 +85,7 @@ def _is_in_order(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> bool
     """Whether the columns are Strava's in their order, whatever they are called: rows begin with a
     number and name a file below ``activities/``. Activities entered by hand have no file, which may
     apply to the first hundred of thousands: then headers must repeat where Strava's do, and seconds
-    must be numbers.
-    """
+    must be numbers."""
     at = _ENGLISH.index(FILE)
     numbered = [cells for cells in lines if cells[0].strip().isdigit()]
     if len(headers) <= at or not numbered:
@@ -165,8 +164,7 @@ def number_of(text: str | None) -> float | None:
 
 def _units_of(records: Sequence[Record]) -> dict[str | None, float]:
     """Metres per unit in which a kind of activity is shown, derived from rows with both values;
-    under None, that of most kinds, for kinds without such rows.
-    """
+    under None, that of most kinds, for kinds without such rows."""
     ratios: dict[str | None, list[float]] = defaultdict(list)
     for record in records:
         shown = number_of(record["columns"].get("Distance"))
