@@ -1,4 +1,4 @@
--- The records of one export, to be loaded into the lake. Who measured what repeats, and is stored once.
+-- The records of one export, bound for the lake. Who measured what repeats, and is stored once.
 create table lines (
     month date,
     head integer,
