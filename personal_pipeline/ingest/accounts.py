@@ -1,8 +1,9 @@
-"""Whose account a credential opens: noted at the first look, so that the key of another account, or
-of the same one's test mode, is refused before anything of it stands beside what is there.
+"""Which account a credential belongs to. Noted on the first fetch, so that the key of another
+account, or of the same account's test mode, is refused before any of its data is mixed with what is
+there.
 
-Noted in ``state/accounts/``. Where nothing is noted, or the note was deleted, the newest records of
-the lake tell what they can.
+Noted in ``state/accounts/``. If nothing is noted, or the note was deleted, the account is inferred
+from the most recent records in the lake as far as they identify it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from personal_pipeline.settings import Settings
 def check_account(
     home: Home, settings: Settings, source: Source, client: Client, *, accept: bool
 ) -> None:
-    """Note what the service tells of the account, or compare it with what was noted. Of another
-    account that is accepted, or beside which there is nothing yet, everything is asked for.
+    """Note which account the service reports, or compare it with the noted one. If it differs, and
+    is accepted or the home has no rows of this source yet, everything is fetched again.
 
-    Raises ``ServiceError``: OTHER_ACCOUNT when it is another; else whatever came of asking.
+    Raises ``ServiceError``: OTHER_ACCOUNT when the account differs; otherwise whatever the request
+    raised.
     """
     if source.account is None:
         return
@@ -81,7 +83,7 @@ def _told_by_lake(home: Home, source: Source) -> dict[str, str]:
 
 
 def _told_by(source: Source, lake: StreamLake) -> Mapping[str, str]:
-    """What the newest records of a stream tell of the account."""
+    """What the most recent records of a stream reveal about the account."""
     versions = lake.sound_versions()
     for day in sorted(versions, reverse=True):
         if versions[day].rows:

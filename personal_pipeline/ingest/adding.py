@@ -1,4 +1,4 @@
-"""Bringing files and folders into the inbox, and telling what they are without taking them."""
+"""Adding files and folders to the inbox, and identifying files without ingesting them."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ from personal_pipeline.ingest.unfinished import STILL_WRITTEN, Left, being_writt
 from personal_pipeline.shown import shown
 
 LARGEST_UNPACKED_BYTES = 5_000_000_000
-"""A larger folder is taken file by file: to see whether it is one export, it has to be zipped."""
+"""A larger folder is ingested file by file: checking whether it is a single export means zipping
+it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """Who says that a file is of its kind. ``confidence`` is 0 to 1."""
+    """A drop that claims a file. ``confidence`` is between 0 and 1."""
 
     source: str
     drop: str
@@ -48,8 +49,8 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What a file is. The first opinion is the one that counts; ``unknown`` is what to tell when
-    there is none, in lines."""
+    """What a file is. The first opinion wins; ``unknown`` is the explanation, in lines, when there
+    is none."""
 
     file: str
     opinions: tuple[Opinion, ...] = ()
@@ -60,12 +61,12 @@ class Explained:
 def brought(
     home: Home, sources: Sequence[Source], paths: Sequence[Path]
 ) -> Iterator[Sequence[Left]]:
-    """Within it, copies of the files lie in the inbox, to be taken; folders that were made for them
-    are gone afterwards, if they are empty. What is still being written is not brought; it is what
-    this gives.
+    """Copy files into the inbox for the duration of the context; folders created for them are
+    removed afterwards if empty. Yields the files that were skipped because they are still being
+    written.
 
-    Of a folder that is one export, unpacked, a zip is made; of any other every file is copied, in
-    its folders, which may name an account.
+    A folder that is one unpacked export becomes a zip. From any other folder every file is copied,
+    with its subfolders, which may name an account.
     """
     before = {path for path in home.inbox.rglob("*") if path.is_dir()}
     try:
@@ -96,9 +97,9 @@ def taken(
     names: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Taken | Left]:
-    """Take what lies in the inbox, or what lies there under these names, as ``shown`` gives them;
-    no name leads out of the inbox. What is still being written comes as ``Left``, and a folder is
-    left whole while one of its files is."""
+    """Ingest everything in the inbox, or only the entries with these names, as ``shown`` prints
+    them; a name cannot point outside the inbox. Files still being written are yielded as ``Left``,
+    and a folder is skipped entirely while one of its files is."""
     for path, what in inbox.oddities(home).items():
         if names is None or shown(path.relative_to(home.inbox).parts[0]) in names:
             yield _set_aside_odd(home, path, what, clock())
@@ -126,20 +127,20 @@ def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> Taken | 
 
 
 def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
-    """The files of these entries of the inbox. A zip takes the place of a folder that is one
-    export, unpacked."""
+    """The files in these inbox entries. A folder that is one unpacked export is replaced with a zip
+    of it."""
     files: list[Path] = []
     for entry in entries:
         if entry.is_file():
             files.append(entry)
             continue
-        # another process may be packing it, or taking its files
+        # another process may be packing it, or ingesting its files
         with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
             inside = complete_files(entry)
             stamps = {path: stamp_of(path) for path in inside}
             whole = _packed(home, sources, entry) if inside == files_below(entry) else None
             if whole and {path: stamp_of(path) for path in complete_files(entry)} != stamps:
-                # it grew meanwhile
+                # it grew in the meantime
                 whole.unlink()
                 continue
             if whole:
@@ -151,7 +152,7 @@ def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> li
 
 
 def _packed(home: Home, sources: Sequence[Source], folder: Path) -> Path | None:
-    """A zip of the folder, in the inbox, if somebody claims that."""
+    """Zip the folder into the inbox if a source claims the result."""
     with _zipped(home, folder) as whole:
         if whole and claims_of(sources, drop_file(home, whole)):
             return _copy(whole, home.inbox / whole.name)
@@ -159,12 +160,13 @@ def _packed(home: Home, sources: Sequence[Source], folder: Path) -> Path | None:
 
 
 def count(paths: Sequence[Path]) -> int:
-    """How many files there are to bring."""
+    """The number of files to add."""
     return sum(1 if path.is_file() else len(complete_files(path)) for path in paths)
 
 
 def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iterator[Explained]:
-    """What each file is; of an archive or folder that nobody claims whole, each file in it."""
+    """What each file is. For an archive or folder that no source claims as a whole, each file in
+    it."""
     for path in paths:
         if path.is_file():
             yield from _explained(home, sources, path, path.name)
@@ -221,10 +223,10 @@ def _remove_empty(paths: Iterable[Path]) -> None:
 
 
 def _copy(file: Path, place: Path) -> Path | None:
-    """Copy a file; None when it changes meanwhile, and then there is no copy."""
+    """Copy a file. If it changes in the meantime, remove the copy and return None."""
     place = free_name(place)
     place.parent.mkdir(parents=True, exist_ok=True)
-    # under a name that the sensor leaves alone until the copy is whole
+    # under a name that the sensor ignores until the copy is complete
     partial = staged(place, b"")
     stamp = stamp_of(file)
     try:

@@ -1,10 +1,10 @@
-"""Reading originals again: the one way in which the lake of dropped files is rebuilt, repaired, and
-brought up to date with a reader that changed.
+"""Re-reading originals: the only way the lake of dropped files is rebuilt, repaired, or updated
+after a reader changes.
 
-All originals of a kind are read in the order in which they came, into a lake of their own beside
-the one that there is. Then the two are compared, partition by partition, and only what came out
-differently is replaced. So it may be killed at any point, and what came out equal costs nothing
-downstream. Receipts are history: none is written.
+All originals of a kind are read in arrival order into a separate scratch lake. The two lakes are
+then compared partition by partition, and only partitions that differ are replaced. It can be killed
+at any point, and unchanged partitions cost nothing downstream. Receipts are history: none are
+written.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ _KNOWN_BEFORE = Claim(0, "it was read so before")
 
 @dataclass(frozen=True, slots=True)
 class ReadAgain:
-    """What reading the originals of a kind again did: how many files were read, and by stream the
-    partitions whose content is another now. ``problems`` are sentences."""
+    """The result of re-reading the originals of one kind: the number of files read, and the
+    partitions whose content changed, by stream. ``problems`` are sentences."""
 
     source: str
     drop: str
@@ -78,7 +78,7 @@ class ReadAgain:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A taking in the archive."""
+    """One ingest of a file, as recorded in the archive."""
 
     digest: str
     taking: Taking
@@ -95,11 +95,11 @@ def read_outdated_again(
     *,
     now: datetime | None = None,
 ) -> list[ReadAgain]:
-    """Read again what the lake does not show as the archive and the readers say it should, by a
-    clock that says ``now``; without it, by that of this machine."""
+    """Re-read every kind whose lake differs from what the archive and the readers say it should
+    hold. ``now`` defaults to this machine's clock."""
     now = now or datetime.now(UTC)
     done: list[ReadAgain] = []
-    # a file that another drop claims now is read in the second round
+    # a file now claimed by a different drop is read in the second round
     for rounds in range(2):
         if rounds and not done:
             break
@@ -113,7 +113,7 @@ def read_outdated_again(
 
 
 def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
-    """Whether the archive has originals of this kind, and each holds what it held when it came."""
+    """Whether the archive has originals of this kind and all of them match their digests."""
     kept = _takings(home).get((source.name, drop.name), [])
     originals = [find_original(home, each.digest, each.taking.name) for each in kept]
     return bool(kept) and all(
@@ -125,7 +125,7 @@ def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
 def outdated(
     home: Home, sources: Sequence[Source], now: datetime | None = None
 ) -> dict[tuple[str, str], str]:
-    """The kinds of files that have to be read again, by source and drop, each with the reason."""
+    """The kinds of files that must be re-read, by source and drop, with the reason for each."""
     now = now or datetime.now(UTC)
     takings = _takings(home)
     return {
@@ -170,7 +170,7 @@ def _is_lacking(home: Home, shown: Shown, kept: _Kept) -> bool:
 
 
 def _seen(home: Home, kept: _Kept) -> str:
-    """What is seen of an original without reading it."""
+    """A fingerprint of an original, taken without reading it."""
     original = find_original(home, kept.digest, kept.taking.name)
     if original is None:
         return "missing"
@@ -188,11 +188,11 @@ def read_again(
     *,
     now: datetime | None = None,
 ) -> ReadAgain:
-    """Read all originals of a kind again, and let the lake show them.
+    """Re-read all originals of a kind and update the lake from them.
 
-    Where an original is missing or damaged, partitions that can be read stay as they are, because
-    they may hold rows of it. Of a kind of which the archive has nothing the lake is left alone.
-    What lies in the future is judged by ``now``, or the clock of this machine.
+    If an original is missing or damaged, readable partitions are left as they are, because they may
+    hold rows from it. If the archive has no originals of a kind, its lake is left alone. Rows in
+    the future are judged by ``now``, or by this machine's clock.
     """
     now = now or datetime.now(UTC)
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
@@ -238,7 +238,7 @@ def read_again(
 
 
 def _takings(home: Home) -> dict[tuple[str, str], list[_Kept]]:
-    """What the archive has of each kind, by source and drop."""
+    """Everything recorded in the archive, by source and drop."""
     found: dict[tuple[str, str], list[_Kept]] = {}
     for digest, taking in all_takings(home):
         found.setdefault((taking.source, taking.drop), []).append(_Kept(digest, taking))
@@ -246,7 +246,7 @@ def _takings(home: Home) -> dict[tuple[str, str], list[_Kept]]:
 
 
 def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
-    """Ask whose the originals of kinds are that exist no longer; says how many found an owner."""
+    """Find new owners for originals whose kind no longer exists; returns how many found one."""
     kinds = {(source.name, drop.name) for source in sources for drop in source.drops}
     found = 0
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), _inner_home(home) as inner:
@@ -265,7 +265,7 @@ def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
 
 @contextmanager
 def _inner_home(home: Home) -> Iterator[Home]:
-    """A home inside the home, on the same disk, with the dialects of the person."""
+    """A scratch home inside the home, on the same disk, with the user's dialects."""
     with scratch(home, "again") as folder:
         inner = Home(folder)
         inner.dialects.mkdir()
@@ -284,8 +284,8 @@ def _read_all(
     progress: Progress | None,
     now: datetime,
 ) -> tuple[set[str], dict[str, str], list[str]]:
-    """Read the originals into the scratch home. Returns the takings that were read, those that
-    could not be with what was seen of their files, and a sentence for each of these."""
+    """Read the originals into the scratch home. Returns the ids that were read, those that could
+    not be (with the fingerprints of their files), and a sentence for each of the latter."""
     read: set[str] = set()
     unread: dict[str, str] = {}
     problems: list[str] = []
@@ -321,8 +321,8 @@ def _read_all(
 
 
 def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
-    """The takings as they came; one that came again once more, where it may count: of two pictures
-    of the same time the later one shows."""
+    """The archived files in arrival order. A file that arrived twice is repeated where that may
+    matter: of two PICTURE files with the same capture time, the later one wins."""
     events = []
     for each in kept:
         taking = each.taking
@@ -330,7 +330,7 @@ def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
         for at in {taking.received_at, again or taking.received_at}:
             received = datetime.fromisoformat(at)
             now = replace(taking, received_at=at)
-            # files of one archive came at once, in the order of their names
+            # files from one archive arrived together: order them by name
             events.append(((received, taking.folder, taking.name), _Kept(each.digest, now)))
     return [each for _, each in sorted(events, key=lambda event: event[0])]
 
@@ -339,8 +339,8 @@ def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
 def _staged(
     home: Home, inner: Home, original: Path, taking: Taking, dialects: Collection[str]
 ) -> Iterator[DropFile]:
-    """The original as it lay in the inbox, by its name, folder and time. A dialect that the person
-    no longer has is there as it was kept."""
+    """The original as it was in the inbox, with its name, folder and modification time. A dialect
+    the user has since deleted is restored from the archived copy."""
     place = inner.inbox / taking.folder / taking.name
     place.parent.mkdir(parents=True, exist_ok=True)
     if original.stat().st_mtime_ns == taking.modified_ns:
@@ -365,19 +365,20 @@ def _staged(
 
 
 def _owner(sources: Sequence[Source], source: Source, drop: Drop, file: DropFile) -> Claimed:
-    """Who reads a file: who did at first, if it still says that it is its; else who says so now."""
+    """Who reads a file: its original owner if that still claims it; otherwise whoever claims it
+    now."""
     claims = claims_of(sources, file)
     for each in claims:
         if each.source.name == source.name and each.drop.name == drop.name:
             return each
     if claims:
         return claims[0]
-    # nobody knows it any more: it is not let go for that
+    # nobody recognizes it any more, which is no reason to drop it
     return Claimed(source, drop, _KNOWN_BEFORE)
 
 
 def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
-    """Note that an original is of another kind now."""
+    """Note that an original now belongs to another kind."""
     takings = [
         replace(
             each,
@@ -397,7 +398,7 @@ def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
 def _read(
     home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept, now: datetime
 ) -> None:
-    """Read one file into the scratch home ``inner``, as if it came now."""
+    """Read one file into the scratch home ``inner`` as if it arrived now."""
     taking = kept.taking
     received_at = datetime.fromisoformat(taking.received_at)
     captured_at = owner.claim.captured_at or datetime.fromisoformat(taking.captured_at)
@@ -405,7 +406,7 @@ def _read(
     if taking.accepted or is_accepted(home, kept.digest):
         accept(inner, kept.digest)
     with scratch(inner, "spool") as folder:
-        # one of which nothing can be read was set aside when it came, with its reason
+        # a file that yielded nothing was set aside when it arrived, with the reason
         (result,) = read_into_lake(
             inner,
             owner.source,
@@ -413,7 +414,7 @@ def _read(
             [to_read],
             received_at,
             folder,
-            # it may have come by a clock that was behind
+            # it may have arrived while the clock was slow
             clock=max(received_at, now),
         )
     if not result.problem:
@@ -423,8 +424,8 @@ def _read(
 
 
 def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list[date]:
-    """Let a lake hold what another does; returns the partitions whose content is another now.
-    ``careful`` leaves alone what can be read."""
+    """Make one lake hold what another does; returns the partitions whose content changed. With
+    ``careful``, readable partitions are left alone."""
     before, after = mine.sound_versions(), fresh.versions()
     changed = []
     noted = {}
@@ -436,7 +437,7 @@ def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list
         if old and new and filecmp.cmp(place, offered, shallow=False):
             continue
         if place.exists() and (old is None or new is None or old.digest != new.digest):
-            # of what cannot even be copied there is nothing to keep
+            # if it cannot even be copied, there is nothing worth keeping
             with suppress(OSError):
                 mine.archive_partition(partition)
         if new is None:
@@ -457,8 +458,8 @@ def _replace_lake(mine: StreamLake, fresh: StreamLake, *, careful: bool) -> list
 
 
 def _replace_unreadable(home: Home, inner: Home, source: Source, drop: Drop) -> None:
-    """Of rows that could not be read, keep what comes out now, and let go of what no longer does:
-    they are in the originals."""
+    """Keep the rows that are unreadable now, and delete those that no longer are: they are still in
+    the originals."""
     mine = home.quarantine / source.name / drop.name
     fresh = inner.quarantine / source.name / drop.name
     offered = {path.name: path for path in fresh.glob("unreadable-*.jsonl")}
@@ -466,7 +467,7 @@ def _replace_unreadable(home: Home, inner: Home, source: Source, drop: Drop) -> 
         if not (mine / name).exists():
             write_atomically(mine / name, path.read_bytes())
     if any(stream.name == drop.name for stream in source.api):
-        return  # what was fetched lies there too
+        return  # fetched records are quarantined here too
     for path in mine.glob("unreadable-*.jsonl"):
         if path.name not in offered:
             path.unlink()

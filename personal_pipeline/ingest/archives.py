@@ -1,7 +1,7 @@
-"""Zip, tar and gzip files from outside: opened only when they can do no harm.
+"""Zip, tar and gzip files from outside, opened defensively.
 
-What is in them is written below one folder of ours and nowhere else. A name that leads out of its
-folder is refused and not mended: a file that holds one was made to hurt somebody.
+Contents are written below one folder of ours and nowhere else. A path that escapes its folder is
+refused, not sanitized: a file containing one was built to do harm.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ MOST_ENTRIES = 200_000
 LARGEST_DIRECTORY_BYTES = 32_000_000
 LONGEST_NAME = 1_000
 LONGEST_PART_BYTES = 250
-"""Of a folder's or file's name: what file systems take is 255."""
+"""For one path component; file systems allow 255."""
 LARGEST_TOTAL_BYTES = 50_000_000_000
 HIGHEST_RATIO = 300
-"""How many bytes may come out of one. XML gives 10 to 50; what is made to fill a disk, 1,000."""
+"""Maximum expansion ratio. XML reaches 10 to 50; a zip bomb, 1,000."""
 RATIO_MATTERS_FROM_BYTES = 50_000_000
 
 BLOCK_BYTES = 1 << 20
@@ -57,14 +57,14 @@ _NONSENSE = (
     ValueError,
 )
 DAMAGED_ZIP = (*_NONSENSE, RuntimeError)
-"""What zipfile raises for bytes that are nonsense or not all there, or for want of a password."""
+"""What zipfile raises for garbage, truncated data, or a missing password."""
 
 _DAMAGED = (
     *_NONSENSE,
     tarfile.TarError,
     gzip.BadGzipFile,
     OverflowError,
-    # tarfile and the decompressors, of bytes that are nonsense
+    # from tarfile and the decompressors, for garbage
     TypeError,
     IndexError,
 )
@@ -72,7 +72,7 @@ _DAMAGED = (
 
 @dataclass(slots=True)
 class Budget:
-    """What may still come out of a file, and of the files inside of it."""
+    """How much a file, including files nested in it, may still unpack to."""
 
     entries: int
     bytes: int
@@ -99,7 +99,7 @@ class Budget:
 
 
 def kind_of(path: Path) -> str | None:
-    """``zip``, ``tar`` or ``compressed`` by the first bytes; None for everything else."""
+    """``zip``, ``tar`` or ``compressed``, by magic bytes; None for anything else."""
     with path.open("rb") as stream:
         head = stream.read(512)
     if head.startswith(_ZIP):
@@ -110,8 +110,8 @@ def kind_of(path: Path) -> str | None:
 
 
 def refuse_hostile(path: Path) -> None:
-    """Raises ``UnreadableFile`` for a zip whose directory shows that it was made to do harm; what
-    has no directory, because it was cut off, passes, and so does what is no zip."""
+    """Raises ``UnreadableFile`` for a zip whose directory shows malicious intent. A truncated zip
+    without a directory passes, as does anything that is not a zip."""
     if kind_of(path) != "zip":
         return
     with suppress(*_DAMAGED):
@@ -125,7 +125,7 @@ def refuse_hostile(path: Path) -> None:
 
 
 def _check_directory_size(path: Path) -> None:
-    """Look at the size of the directory before it is read: it is held in memory whole."""
+    """Check the size of the directory before reading it: it is held in memory as a whole."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         stream.seek(max(size - 70_000, 0))
@@ -168,7 +168,7 @@ def _check_name(name: str) -> None:
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
-    """The name in a zip. Without the mark of UTF-8 it is said to be CP437, and hardly ever is."""
+    """The member's name. Without the UTF-8 flag a name is nominally CP437, and hardly ever is."""
     if member.flag_bits & 0x800:
         return member.filename
     raw = member.filename.encode("cp437", "replace")
@@ -179,10 +179,11 @@ def _zip_name(member: zipfile.ZipInfo) -> str:
 
 
 def unpack(path: Path, into: Path, budget: Budget) -> list[Path]:
-    """Write the files of an archive below a folder, which is made; returns them in order of name.
+    """Extract an archive into a new folder; returns the files in name order.
 
-    Files get the time that the archive has for them, but none later than that of the archive.
-    What macOS adds to a zip is left out. Raises ``UnreadableFile`` when it is hostile or damaged.
+    Files get the modification time recorded in the archive, capped at that of the archive itself.
+    Entries that macOS adds to zips are skipped. Raises ``UnreadableFile`` when the archive is
+    hostile or damaged.
     """
     into.mkdir(parents=True)
     newest = path.stat().st_mtime
@@ -209,10 +210,10 @@ def unpack(path: Path, into: Path, budget: Budget) -> list[Path]:
         raise _damaged(error) from None
     except OSError as error:
         if error.errno is not None:
-            raise  # the disk's, not the archive's
+            raise  # a disk error, not a damaged archive
         raise _damaged(error) from None
     except RuntimeError:
-        # what zipfile says of a member with a password
+        # raised by zipfile for an encrypted member
         raise UnreadableFile(
             "it is locked with a password: unpack it, and add the files themselves."
         ) from None
@@ -231,7 +232,7 @@ def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
             if member.is_dir() or name.startswith("__MACOSX/"):
                 continue
             try:
-                # a zip has no zone: taken as UTC it is at most a day off
+                # zip times have no zone: read as UTC, they are at most a day off
                 modified = datetime(*member.date_time, tzinfo=UTC).timestamp()
             except ValueError:
                 modified = path.stat().st_mtime
@@ -242,14 +243,14 @@ def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
 def _is_tar(path: Path) -> bool:
     try:
         with tarfile.open(path, "r|*") as archive:
-            # zeros are a tar without files, too
+            # a tar without files is all zeros, too
             return archive.next() is not None
     except (*_DAMAGED, OSError):
         return False
 
 
 def _tar_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
-    # as a stream: a table of contents is only in front of each file, so none is held whole
+    # streamed: tar headers precede each file, so no table of contents is held in memory
     with tarfile.open(path, "r|*") as archive:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # which would keep every header in memory
@@ -287,8 +288,8 @@ def _write(content: IO[bytes], place: Path, budget: Budget) -> None:
 
 
 def members_of_cut_zip(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """The files of a zip without a directory, because its end is missing: names and contents, from
-    the head that each has before it. The last one may end early.
+    """The files of a zip without a directory because its end is missing: names and contents, from
+    the header before each. The last one may be truncated.
 
     Raises ``UnreadableFile`` when it is hostile.
     """
@@ -327,7 +328,8 @@ def _stored(stream: IO[bytes], size: int, budget: Budget) -> Iterator[bytes]:
 
 
 def _inflated(stream: IO[bytes], budget: Budget) -> Iterator[bytes]:
-    """What is readable up to the end of the data, or of the file; the stream then stands there."""
+    """Whatever can be read, up to the end of the data or of the file; leaves the stream positioned
+    there."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     while not inflater.eof and (block := inflater.unconsumed_tail or stream.read(BLOCK_BYTES)):
         try:
@@ -343,7 +345,8 @@ def _inflated(stream: IO[bytes], budget: Budget) -> Iterator[bytes]:
 
 
 def _skip_description(stream: IO[bytes]) -> None:
-    """Skip checksum and sizes, which have 4 bytes each or 8, with or without a mark before them."""
+    """Skip the checksum and sizes, of 4 or 8 bytes each, with or without a signature before
+    them."""
     start = stream.tell()
     behind = stream.read(64)
     at = behind.find(_ZIP[0], 12)
@@ -351,7 +354,7 @@ def _skip_description(stream: IO[bytes]) -> None:
 
 
 def mend_zip(path: Path, place: Path) -> None:
-    """Write what can be read of a zip without a directory into a new one. Raises
+    """Write what can be recovered from a zip without a directory into a new one. Raises
     ``UnreadableFile`` when it is hostile."""
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members_of_cut_zip(path):
@@ -363,8 +366,9 @@ def mend_zip(path: Path, place: Path) -> None:
 
 
 def zip_folder(folder: Path, place: Path, within: str = "") -> None:
-    """Put the files of a folder into a new zip, there in the folder ``within``; the same files give
-    the same bytes, and the newest of them the time. Hidden files and links are left out."""
+    """Zip the files of a folder, placing them in the folder ``within``. Deterministic: the same
+    files give the same bytes, and the zip gets the time of the newest file. Hidden files and links
+    are skipped."""
     newest = 0.0
     with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files_below(folder):
@@ -380,10 +384,10 @@ def zip_folder(folder: Path, place: Path, within: str = "") -> None:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The files of a folder and the folders in it, without hidden ones and links. What another
-    process takes away meanwhile is left out."""
+    """The files in a folder, recursively, without hidden files and links. Files that another
+    process removes in the meantime are skipped."""
     found = []
-    # not by rglob, which raises when a folder goes while it looks
+    # not rglob, which raises if a folder disappears while it walks
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(place, name) for name in names if not name.startswith("."))

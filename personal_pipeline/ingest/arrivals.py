@@ -1,7 +1,7 @@
-"""What came through the inbox, read from the receipts in ``archive/receipts/``.
+"""What arrived through the inbox, read from the receipts in ``archive/receipts/``.
 
-The receipts are the only record of when a file was made and when it came: the lake keeps the
-newest capture of each row, and an export of which nothing could be read leaves no row at all.
+The receipts are the only record of when a file was made and when it arrived: the lake keeps only
+the most recent capture of each row, and an unreadable export leaves no row at all.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FORMAT_CHANGED = "format changed"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One file of one kind of export that came in. Instants are UTC.
+    """One file of one kind of export. Instants are UTC.
 
-    ``digest`` identifies the file: the same one counts once, however often it is dropped.
-    ``cause`` is set when nothing of it could be read, and ``problem`` then says what to do.
+    ``digest`` identifies the file: the same file counts once, however often it is dropped.
+    ``cause`` is set when nothing in it could be read; ``problem`` then says what to do.
     """
 
     digest: str
@@ -42,12 +42,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """The files of one kind of export. ``records`` and ``unreadable`` count the rows of the newest
-    one, by its capture: all of them, and those that could not be read."""
+    """The files of one kind of export. ``records`` and ``unreadable`` count the rows of the file
+    with the latest capture time: all of them, and those that could not be read."""
 
     arrivals: tuple[Arrival, ...] = ()
     received_at: datetime | None = None
-    """When the last one came."""
+    """When the last one arrived."""
     records: int | None = None
     unreadable: int = 0
 
@@ -58,17 +58,16 @@ def receipt_files(home: Home) -> list[Path]:
 
 
 def receipt_path(home: Home, digest: str, received_at: str) -> Path:
-    """Where the receipt of a file belongs; of files that came in the same second others have a
-    number as well."""
+    """The path of a file's receipt. Receipts from the same second are told apart by a number."""
     stamp = re.sub(r"[^0-9T]", "", received_at)[:15]
     return home.archive / "receipts" / f"{stamp}-{digest[:16]}.json"
 
 
 def exports_of(home: Home) -> Mapping[tuple[str, str], Exports]:
-    """Everything that was ever received, by source and drop.
+    """Everything ever received, by source and drop.
 
-    Files that nobody knew are in no drop. A receipt that cannot be read is left out: a copy of
-    what it says is in the lake, and the next export mends the verdict.
+    Files that no source recognized belong to no drop. An unreadable receipt is skipped: its
+    information is also in the lake, and the next export corrects the verdict.
     """
     read: dict[tuple[str, str], list[_Read]] = defaultdict(list)
     for path in receipt_files(home):
@@ -102,7 +101,7 @@ def _exports(read: Sequence[_Read]) -> Exports:
 
 
 def _has_come(home: Home, receipt: Mapping[str, Any]) -> bool:
-    """Whether its rows that lay in the future have been read since."""
+    """Whether its rows that were in the future have been read since."""
     months = [each["to_come"] for each in receipt["streams"] if each.get("to_come")]
     if not months:
         return False
@@ -113,7 +112,7 @@ def _has_come(home: Home, receipt: Mapping[str, Any]) -> bool:
 
 def _read(receipt: Mapping[str, Any], has_come: bool) -> _Read:
     received_at = _instant(receipt["received_at"])
-    # a file is older than its arrival, whatever the clock says that stamped it
+    # a file predates its arrival, whatever the clock that stamped it says
     captured_at = min(_instant(receipt["captured_at"]), received_at)
     rows = sum(each["new"] + each["altered"] + each["unchanged"] for each in receipt["streams"])
     unreadable = int(receipt["unreadable"])

@@ -1,6 +1,6 @@
-"""Columns that DuckDB reads where they are, as Arrow tables: no value becomes an object of Python.
+"""Columns as Arrow tables, which DuckDB reads in place: no value becomes a Python object.
 
-The layout of each kind of column is that of the Arrow Columnar Format, version 1.
+Column layouts follow the Arrow Columnar Format, version 1.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ import numpy.typing as npt
 from nanoarrow.c_array_stream import CArrayStream
 
 Column: TypeAlias = Any
-"""An array of nanoarrow, which ships no types."""
+"""A nanoarrow array; nanoarrow ships no types."""
 
 Columns: TypeAlias = dict[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
 class ArrowTable:
-    """Rows in batches, which have columns of the same names and kinds. DuckDB may read it as often
-    as it likes."""
+    """Rows in batches, all with the same column names and types. DuckDB may read it repeatedly."""
 
     batches: Sequence[Columns]
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """What the Arrow PyCapsule interface asks for: all rows, from the first on."""
+        """The Arrow PyCapsule interface: all rows, from the beginning."""
         kinds = {name: each.schema for name, each in self.batches[0].items()}
         schema = nanoarrow.struct(kinds)
         arrays = [
@@ -42,12 +41,12 @@ class ArrowTable:
 
 
 def integers(values: npt.NDArray[np.integer[Any]]) -> Column:
-    """A column of 64 bits."""
+    """A 64-bit integer column."""
     return _plain(nanoarrow.int64(), values, np.int64)
 
 
 def timestamps(seconds: npt.NDArray[np.int64]) -> Column:
-    """A column of times, from seconds since 1970."""
+    """A timestamp column, from seconds since 1970."""
     return _plain(nanoarrow.timestamp("us"), seconds * 1_000_000, np.int64)
 
 
@@ -58,7 +57,7 @@ def _plain(schema: object, values: npt.NDArray[Any], kind: type[np.integer[Any]]
 
 
 def texts(content: bytes, sizes: npt.NDArray[np.int64], *, empty_is_null: bool = False) -> Column:
-    """A column of texts that stand in UTF-8 one behind the other; sizes are octets."""
+    """A string column from concatenated UTF-8; sizes are in bytes."""
     ends = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=ends[1:])
     valid = np.packbits(sizes > 0, bitorder="little") if empty_is_null else None
@@ -66,11 +65,11 @@ def texts(content: bytes, sizes: npt.NDArray[np.int64], *, empty_is_null: bool =
 
 
 def timestamps_of(seconds: Sequence[int | None]) -> Column:
-    """As ``timestamps``; None is null."""
+    """Like ``timestamps``; None is null."""
     values = [None if each is None else each * 1_000_000 for each in seconds]
     return nanoarrow.c_array(values, nanoarrow.timestamp("us"))
 
 
 def texts_of(values: Sequence[str | None]) -> Column:
-    """A column of texts; None is null."""
+    """A string column; None is null."""
     return nanoarrow.c_array(values, nanoarrow.string())

@@ -1,11 +1,11 @@
-"""Whose clock is right: this machine's, or that of a service.
+"""Whose clock is right: this machine's, or a service's.
 
-A clock that is ahead makes days look complete that have not been; one that is behind makes
-thousands of empty days. So nothing is written while this machine and the service are more than a
-day apart, and what an earlier look under a wrong clock left is taken back.
+A clock that is ahead makes days look complete before they are; one that is behind creates thousands
+of empty days. So nothing is written while this machine and the service are more than a day apart,
+and what an earlier fetch wrote under a wrong clock is removed.
 
-The newest instant at which some service agreed with this machine is kept in ``state/clock.json``:
-time does not go back behind it, also where a service does not tell the time.
+The latest instant at which a service agreed with this machine is kept in ``state/clock.json``. It
+is a lower bound on the time, also for services that do not report one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from personal_pipeline.ingest.lake import StreamLake
 from personal_pipeline.ingest.memory import StreamMemory
 
 APART = timedelta(days=1)
-"""So far two clocks may be apart: whoever sets a zone wrong is off by hours."""
+"""Maximum difference between two clocks: a wrong time zone is off by hours."""
 
 _WHAT_TO_DO = (
     "Nothing was written. Set the clock of this machine (automatic time in the system's settings), "
@@ -37,7 +37,7 @@ def _path(home: Home) -> Path:
 
 
 def last_agreed(home: Home) -> datetime | None:
-    """The newest instant (UTC) at which a service agreed with this machine."""
+    """The latest instant (UTC) at which a service agreed with this machine."""
     try:
         return datetime.fromisoformat(json.loads(_path(home).read_bytes())["agreed"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -46,7 +46,7 @@ def last_agreed(home: Home) -> datetime | None:
 
 def check_clock(home: Home, client: Client, now: datetime) -> None:
     """Raises ``ServiceError(CLOCK_WRONG)`` when this machine is more than a day from the time of
-    the service's newest answer, or from what is known of the time."""
+    the service's latest response, or more than a day before the last agreed time."""
     told = client.service_time()
     if told is not None and abs(now - told) > APART:
         raise _wrong(now, f"{client.service} says that it is {_text(told)}")
@@ -58,7 +58,7 @@ def check_clock(home: Home, client: Client, now: datetime) -> None:
 
 
 def check_beginning(beginning: date, now: datetime) -> None:
-    """Raises ``ServiceError(CLOCK_WRONG)`` when the first day that is wanted has not come yet."""
+    """Raises ``ServiceError(CLOCK_WRONG)`` when the first wanted day is in the future."""
     if beginning > (now + APART).date():
         raise _wrong(now, f"the first day that is wanted is {beginning}")
 
@@ -71,16 +71,16 @@ def _wrong(now: datetime, other: str) -> ServiceError:
 
 
 def _text(instant: datetime) -> str:
-    # no seconds, and no minutes: the same message for as long as it lasts
+    # day only: the message stays the same for as long as the problem lasts
     return f"{instant.astimezone(UTC):%Y-%m-%d}"
 
 
 def asked_at(
     client: Client, now: datetime, newest: date | None, took: timedelta
 ) -> datetime | None:
-    """Until when an answer that was asked for now, and took so long, tells everything: never beyond
-    the service's own time, which is the day of its newest record where it does not tell the hour.
-    """
+    """The instant up to which an answer, requested now and received after ``took``, is complete:
+    never later than the service's own time, or the day of its most recent record if it reports no
+    time."""
     told = client.service_time()
     if told is not None:
         return min(now, told - took)
@@ -90,15 +90,15 @@ def asked_at(
 
 
 def jumped(memory: StreamMemory, now: datetime) -> datetime | None:
-    """The instant of an earlier look that lies in the future, if there is one: one of the two
-    clocks was wrong."""
+    """The instant of an earlier fetch that is in the future, if any: one of the two clocks was
+    wrong."""
     noted = [memory.looked_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
     latest = max((each for each in noted if each is not None), default=None)
     return latest if latest is not None and latest - now > APART else None
 
 
 def believable(memory: StreamMemory, stream: ApiStream, now: datetime) -> StreamMemory:
-    """The memory without what cannot be true: looks and days to come."""
+    """The memory without what cannot be true: fetches and days in the future."""
 
     def past(instant: datetime | None) -> datetime | None:
         return None if instant is not None and instant - now > APART else instant
@@ -120,15 +120,15 @@ def believable(memory: StreamMemory, stream: ApiStream, now: datetime) -> Stream
 def take_back(
     lake: StreamLake, stream: ApiStream, today: date, beginning: date | None, memory: StreamMemory
 ) -> Sequence[str]:
-    """Remove what looks under a wrong clock left in a lake, and say so: partitions of days to come
-    (with rows they go to the archive), and empty days before the beginning that nobody asked for.
+    """Remove what fetches under a wrong clock left in a lake, and report it: partitions in the
+    future (archived if they hold rows), and empty days before the beginning that nobody asked for.
 
-    Only called when a service has just agreed with this machine, or does not tell the time.
+    Only called when a service has just agreed with this machine, or does not report the time.
     """
     present = lake.partitions()
     last = today + APART
     to_come = [partition for partition in present if partition > last]
-    # of a month that has begun only some days
+    # only some days of a month that has begun
     begun = [partition for partition in present if lake.units_of(partition)[-1] > last >= partition]
     days = sorted({day for partition in begun for day, _ in lake.filed(partition) if day > last})
     said = []

@@ -1,11 +1,11 @@
-"""Which fields the records of a stream have: what is new among them, and what is gone.
+"""The fields of a stream's records: which are new, and which have disappeared.
 
 Records are kept verbatim, so a field that a service adds or drops breaks nothing here; but a figure
-that is made of it changes without a word. So the names of all top-level fields are remembered, and
-a difference is told for some weeks. Only names are kept and told, never a value.
+derived from it changes silently. So the names of all top-level fields are remembered, and a
+difference is reported for some weeks. Only names are kept and reported, never a value.
 
-Comparing partitions alone would not do: a service that drops a field drops it from all records at
-once, and the next full look rewrites every partition.
+Comparing partitions alone is not enough: a service that drops a field drops it from all records at
+once, and the next full fetch rewrites every partition.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from personal_pipeline.ingest.contract import DropStream, Grain, Record
 from personal_pipeline.ingest.lake import StreamLake
 
 TOLD_FOR = timedelta(days=14)
-"""A change is told for two weeks: long enough for somebody who looks once a week."""
+"""A change is reported for two weeks: long enough for somebody who looks once a week."""
 
 NEARLY_ALL = 0.99
-"""A field that fewer rows had may be missing in a whole day by chance."""
+"""A field that fewer rows had may be missing from a whole day by chance."""
 
 ENOUGH_ROWS = 20
-"""With fewer rows nothing can be said about nearly all of them."""
+"""With fewer rows, "nearly all of them" means nothing."""
 
 _MOST_LISTS = 10_000
 
 LOOKED_AT = {Grain.DAY: 30, Grain.MONTH: 12}
-"""So many of the newest partitions with rows are compared."""
+"""The number of most recent partitions with rows to compare."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What is remembered of a field. ``last_seen`` is the last day on which it was in the newest
-    partition; ``usual`` says that nearly all rows had it then."""
+    """What is remembered about a field. ``last_seen`` is the last day on which the newest partition
+    had it; ``usual`` means that nearly all rows had it then."""
 
     first_seen: date
     last_seen: date
@@ -49,10 +49,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The fields of a stream. ``since`` is the day on which they were first looked at: what was
-    there on that day is not new. ``newest`` are those of the newest partition with rows; None when
-    there is none. ``content`` identifies what was looked at: equal content need not be read again.
-    """
+    """The fields of a stream. ``since`` is the day they were first looked at: fields present on
+    that day are not new. ``newest`` holds the fields of the newest partition with rows; None when
+    there is none. ``content`` identifies what was looked at: equal content need not be read
+    again."""
 
     since: date | None = None
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Columns:
     content: str = ""
 
     def unknown(self, today: date) -> list[str]:
-        """The fields that turned up in the last two weeks."""
+        """The fields first seen in the last two weeks."""
         return sorted(
             name
             for name, column in self.columns.items()
@@ -70,8 +70,8 @@ class Columns:
         )
 
     def gone(self, today: date) -> list[str]:
-        """The usual fields that no row of the newest partition has, and that were there in the
-        last two weeks."""
+        """The usual fields that no row of the newest partition has and that were seen in the last
+        two weeks."""
         if self.newest is None:
             return []
         return sorted(
@@ -82,11 +82,11 @@ class Columns:
 
 
 Names = Sequence[Collection[str]]
-"""The names of the fields of each row of a partition."""
+"""The field names of each row of a partition."""
 
 
 def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns:
-    """What to remember after a look at the newest partitions with rows, oldest first."""
+    """What to remember after looking at the newest partitions with rows, oldest first."""
     if not partitions:
         return replace(before, newest=None)
     *earlier, newest = partitions
@@ -96,10 +96,10 @@ def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns
     columns = dict(before.columns)
     for name in had.keys() | now:
         known = columns.get(name)
-        # a first look knows what is gone already by the rows that still have it
+        # on the first look, rows that still have a field show that it has disappeared
         seen = today if name in now or known is None else known.last_seen
         usual = known.usual if known else False
-        # once it is missed, the rows without it grow, and must not make it unusual
+        # once missing, rows without it pile up, and must not make it unusual
         missed = usual and name not in now
         if rows >= ENOUGH_ROWS and not missed:
             usual = had[name] / rows >= NEARLY_ALL
@@ -108,9 +108,9 @@ def looked(before: Columns, partitions: Sequence[Names], today: date) -> Columns
 
 
 def look_at(before: Columns, lake: StreamLake, today: date) -> Columns:
-    """Look at the newest partitions with rows of a stream. Raises ``DamagedPartition``.
+    """Look at the newest partitions of a stream that have rows. Raises ``DamagedPartition``.
 
-    Nothing is remembered of a table: its columns are declared, and no file can add or drop one.
+    Tables are not tracked: their columns are declared, and no file can add or drop one.
     """
     if lake.table is not None:
         return before
@@ -118,13 +118,13 @@ def look_at(before: Columns, lake: StreamLake, today: date) -> Columns:
     chosen = with_rows[-LOOKED_AT[lake.grain] :]
     content = hashlib.sha256(repr(chosen).encode()).hexdigest()[:16]
     if content == before.content:
-        # the same rows: what they have was seen today, too
+        # the same rows: their fields were seen today, too
         seen = {
             name: replace(each, last_seen=today) if name in (before.newest or ()) else each
             for name, each in before.columns.items()
         }
         return replace(before, columns=seen)
-    # most rows have the same names: one set for all of them
+    # most rows have the same names: share one set among them
     sets: dict[tuple[str, ...], frozenset[str]] = {}
     names = [
         [sets.setdefault(tuple(row.record), frozenset(row.record)) for row in lake.rows(partition)]
@@ -142,9 +142,9 @@ class Difference:
 
 
 def difference(known: Layouts, offered: Layouts) -> Difference:
-    """Which columns of a file the rows that are known have nowhere, and which they have everywhere
-    and the file not at all. Layouts are compared with their own kind; of one that is new there is
-    nothing to say."""
+    """Columns of a file that no known row has, and columns that every known row has but the file
+    does not. Layouts are compared with their own kind; a new layout has nothing to be compared
+    with."""
     unknown: set[str] = set()
     gone: set[str] = set()
     had, has = known.by_layout(), offered.by_layout()
@@ -160,7 +160,7 @@ def difference(known: Layouts, offered: Layouts) -> Difference:
 
 
 def layouts_in(lake: StreamLake, stream: DropStream) -> Layouts:
-    """The columns in the newest partitions of a stream; none of a table, whose columns are
+    """The columns in the newest partitions of a stream; none for a table, whose columns are
     declared. Raises ``DamagedPartition``."""
     found = Layouts()
     if lake.table is None:
@@ -178,7 +178,7 @@ class _Layout:
 
 
 class Layouts:
-    """The columns of rows, by layout. Rows mostly have the same ones, so it is their lists that are
+    """The columns of rows, by layout. Most rows have the same columns, so distinct column lists are
     counted."""
 
     def __init__(self) -> None:
@@ -189,7 +189,7 @@ class Layouts:
 
     def add(self, stream: DropStream, record: Record) -> None:
         columns = stream.layout(record), tuple(stream.columns(record))
-        # a file in which every row has columns of its own must not fill the memory
+        # a file whose every row has its own columns must not exhaust memory
         if columns in self._lists or len(self._lists) < _MOST_LISTS:
             self._lists[columns] += 1
 
@@ -207,8 +207,8 @@ class Layouts:
 
 
 def recall_columns(home: Home) -> dict[str, Columns]:
-    """What is remembered, by ``source/stream``; nothing when it cannot be read, and then the
-    fields that are there are learnt anew."""
+    """What is remembered, by ``source/stream``; empty when it cannot be read, and the fields are
+    then learned afresh."""
     try:
         kept: dict[str, Any] = json.loads((home.state / "columns.json").read_bytes())
         return {
@@ -232,7 +232,7 @@ def recall_columns(home: Home) -> dict[str, Columns]:
 
 
 def remember_columns(home: Home, columns: Mapping[str, Columns]) -> None:
-    """Replace what is remembered of all streams."""
+    """Replace what is remembered for all streams."""
     known = {stream: asdict(each) for stream, each in sorted(columns.items()) if each.since}
     content = json.dumps(known, default=lambda value: value.isoformat(), indent=1, sort_keys=True)
     write_atomically(home.state / "columns.json", content.encode())

@@ -1,8 +1,8 @@
 """What a source is: plain data and plain functions, callable without Dagster.
 
 A source module declares one ``Source``. It holds API streams, which are fetched every day, and
-drops, which are files that the person exports by hand. Both end in *streams*: tables of verbatim
-records in the lake, cut into partitions by day or by month.
+drops, which are files the user exports by hand. Both feed *streams*: tables of verbatim records in
+the lake, partitioned by day or by month.
 
 All days and months are UTC. A day is written ``2026-11-21``; a month is written as its first day.
 """
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from personal_pipeline.settings import Setting, Settings
 
 Record: TypeAlias = dict[str, Any]
-"""One record exactly as the service or the file gave it."""
+"""One record, exactly as the service or file provided it."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with what is read (a stream, a file), and how much of it is done of how much; 0 is
-unknown."""
+"""Called with what is being read (a stream, a file), how much of it is done, and the total; a total
+of 0 is unknown."""
 
 EARLIEST = date(1990, 1, 1)
-"""A record of an earlier day is kept aside: the day is a zero or a slip, and filed under it, it
-would make every table reach back to it."""
+"""An earlier record is quarantined: its date is a zero or a typo, and filing it would extend every
+table back to that day."""
 
 HALF = 0.5
-"""A loss of more than half was made by no person, until one says so."""
+"""A loss of more than half is assumed to be an error until the user confirms it."""
 
 
 LARGEST_HELD_BYTES = 20_000_000
-"""A file that is read whole, not row by row, may have so many bytes: as objects of Python they take
-twenty times as much."""
+"""Size limit for a file read whole rather than row by row: as Python objects it takes twenty times
+the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A half-open span of UTC days: ``start`` is in it, ``end`` is not."""
+    """A half-open span of UTC days: ``start`` is included, ``end`` is not."""
 
     start: date
     end: date
@@ -71,7 +71,7 @@ class Window:
 
 
 class Grain(StrEnum):
-    """How a table is cut into partitions."""
+    """How a table is partitioned."""
 
     DAY = "day"
     MONTH = "month"
@@ -79,29 +79,29 @@ class Grain(StrEnum):
 
 
 class Coverage(StrEnum):
-    """What the absence of a record from an answer means."""
+    """What it means when a record is absent from an answer."""
 
     WINDOW = "window"
-    """The answer holds everything that is filed within the window: its days are replaced."""
+    """The answer holds everything filed within the window: its days are replaced."""
     PICTURE = "picture"
     """The answer holds every record there is: all partitions are replaced."""
     PART = "part"
-    """The answer holds some of the records: they are merged by key, the newest look wins."""
+    """The answer holds some of the records: they are merged by key, the latest fetch wins."""
     SNAPSHOT = "snapshot"
-    """The answer is the state of now. It becomes the partition of the day on which it was taken,
-    but only when it differs from the snapshot before."""
+    """The answer is the current state. It becomes the partition of the day it was taken, but only
+    if it differs from the previous snapshot."""
     STATES = "states"
-    """The answer is the state of now, of things that change and keep no history. Of each thing that
-    differs from what was seen of it last a row is added, with the time of the look; no row is ever
-    replaced or taken away."""
+    """The answer is the current state of things that change and keep no history. For each thing
+    whose state differs from the last one seen, a row is added with the time of the fetch; no row is
+    ever replaced or removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record or row that could not be read: kept in quarantine and counted, never lost.
+    """A record or row that could not be read: quarantined and counted, never lost.
 
-    ``reason`` is a sentence that names the field and what was expected, and never holds a value.
-    ``raw`` is what was there, for the quarantine file only.
+    ``reason`` is a sentence that names the field and what was expected, and never contains a value.
+    ``raw`` is the original content, for the quarantine file only.
     """
 
     reason: str
@@ -110,13 +110,13 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiStream:
-    """A table that a service answers for, fetched every day; one lake partition a UTC day or month.
+    """A table fetched from a service every day; one lake partition per UTC day or month.
 
-    Whatever the grain, the service is asked for days, and days are replaced, restored and known to
-    be settled. ``grain`` only says how many of them share a file and an event of Dagster. DAY is
-    for streams of many records that the service revises day by day, so that a correction writes a
-    day again and not a month; and for SNAPSHOT, whose partition is the look of a day. All others
-    are cut by MONTH.
+    Whatever the grain, the service is asked for days, and days are what is replaced, restored and
+    settled. ``grain`` only decides how many of them share a file and a Dagster event. DAY is for
+    streams of many records that the service revises day by day, so that a correction rewrites a day
+    and not a month; and for SNAPSHOT, where a partition is one day's fetch. All others are
+    partitioned by MONTH.
 
     At least one of ``fetch`` and ``fetch_all`` is given. With both, ``fetch`` runs daily and
     ``fetch_all`` every ``full_pass_days``. ``fetch_all`` alone runs every time.
@@ -124,40 +124,42 @@ class ApiStream:
 
     name: str
     description: str
-    """What one row is, units and zone: the text that the UI shows."""
+    """What one row is, with units and time zone: shown in the UI."""
     grain: Grain
     """DAY or MONTH, see above."""
     key: Callable[[Record], str]
-    """What identifies the record when it arrives again."""
+    """Returns the record's primary key."""
     days: Callable[[Record], Iterable[date]] = lambda record: ()
-    """The UTC days under which the record is filed: every day on which something happened to it
-    (created, cancelled, ended). So each day's tables need that day's partition only. Not used
-    by snapshots."""
+    """The UTC days the record is filed under: every day on which something happened to it (created,
+    cancelled, ended), so that a day's tables need only that day's partition. Not used by
+    snapshots."""
     required: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
     """Fields without which a record is unreadable, with their JSON types."""
     fetch: Callable[[Client, Window], Iterator[Record]] | None = None
     fetch_all: Callable[[Client], Iterator[Record]] | None = None
     coverage: Coverage = Coverage.WINDOW
-    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, or SNAPSHOT or STATES if
-    said."""
+    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, unless this is SNAPSHOT
+    or STATES."""
     state: Callable[[Record], Any] | None = None
-    """Of STATES: what of a record is its state, as JSON. A row is added when it differs.
+    """For STATES: the part of a record that is its state, as JSON. A row is added when it differs.
 
-    ``key`` is that of the thing; the key of its row has the time of the look behind it, after a
-    blank. A row is filed under the day of the look, and under those of ``days`` that are no earlier
-    than the look before that saw a change: what happens today changes no day before. Of a thing
-    that is gone from the answer the row says so: its record is empty."""
+    ``key`` identifies the thing; the key of its row has the time of the fetch appended, after a
+    space. A row is filed under the day of the fetch and under those of ``days`` that are no earlier
+    than the previous fetch that saw a change, so that what happens today changes no earlier day.
+    When a thing disappears from the answer, its row has an empty record.
+    """
     full_pass_days: int = 7
     agrees: Callable[[Client, Iterable[Record]], bool] | None = None
-    """With both: whether all records that are there now are those of the service, as far as its own
-    counts tell. Asked after each ``fetch``; if not, ``fetch_all`` comes at once."""
+    """With both: whether the lake's current records are complete, as far as the service's own
+    counts tell. Called after each ``fetch``; if not, ``fetch_all`` runs at once."""
     refetch_days: int = 3
     """How many days back the service still revises; the daily run fetches them again."""
     volatile: tuple[str, ...] = ()
-    """Top-level fields that differ in every answer and say nothing; left out of the digest."""
+    """Top-level fields that differ in every answer but carry no information; left out of the
+    digest."""
     may_vanish: float = HALF
-    """The share of rows, 0 to 1, that one answer may take away of what it was asked for. One that
-    takes more, and more than some rows, is set aside until it is confirmed."""
+    """The share of rows, 0 to 1, that one answer may remove from what it was asked for. An answer
+    that removes more, and more than a few rows, is set aside until confirmed."""
     code_version: str = "1"
 
     def __post_init__(self) -> None:
@@ -169,27 +171,27 @@ class ApiStream:
 
 @dataclass(frozen=True, slots=True)
 class DropFile:
-    """A file that the person dropped, as a reader sees it.
+    """A file the user dropped, as a reader sees it.
 
-    ``captured_at`` (UTC) says when the service gave it: a date in its name, else the file's time.
+    ``captured_at`` (UTC) is when the service produced it: a date in its name, else the file's time.
     """
 
     path: Path
     name: str
     captured_at: datetime
     home: Path | None = None
-    """The home folder, for what the person declared there; None when there is none."""
+    """The home folder, for the user's declarations there; None when there is none."""
     progress: Callable[[int, int], None] = lambda done, total: None
-    """Told by the reader of a huge file as it goes on: how many bytes are read, and of how many."""
+    """Called by the reader of a huge file as it proceeds: bytes read, and total bytes."""
 
     def head(self, size: int = 65_536) -> bytes:
-        """The first bytes, for recognising."""
+        """The first bytes, for recognition."""
         with self.path.open("rb") as stream:
             return stream.read(size)
 
     def content(self, most: int = LARGEST_HELD_BYTES) -> bytes:
-        """All of it, for a reader that has to see the whole. Raises ``UnreadableFile`` for one that
-        would fill the memory."""
+        """The whole content, for a reader that cannot stream. Raises ``UnreadableFile`` for a file
+        that is too large to hold in memory."""
         content = self.head(most + 1)
         if len(content) > most:
             raise UnreadableFile(
@@ -202,10 +204,10 @@ class DropFile:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A drop says that a file is of its kind: how sure it is (0 to 1), and why, in a sentence.
+    """A drop's claim that a file is of its kind: confidence (0 to 1) and the reason, a sentence.
 
-    ``captured_at`` (UTC) is when the export was made, where the file itself says so; ``dialect``
-    the name of the one among ``Drop.dialects`` that reads it.
+    ``captured_at`` (UTC) is when the export was made, if the file itself says so; ``dialect`` is
+    the name of the entry in ``Drop.dialects`` that reads it.
     """
 
     confidence: float
@@ -226,8 +228,8 @@ class DropRow:
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """Said once by a reader whose file breaks off: what it holds is added to what there is, and
-    nothing counts as vanished, even where the file should have been the whole picture. ``reason``
+    """Yielded once by a reader whose file is truncated: its rows are added to the existing ones,
+    and nothing counts as vanished, even if the file should have been the full picture. ``reason``
     is a sentence."""
 
     reason: str
@@ -235,18 +237,20 @@ class Incomplete:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Said by a reader of a file that it takes all the same: what was not certain about it, and
-    what the person can do. ``reason`` is a sentence without a value, the receipt's warning."""
+    """Yielded by a reader that accepts a file despite some uncertainty: what was uncertain, and
+    what the user can do. ``reason`` is a sentence without a value; it becomes the receipt's
+    warning."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How a stream of very many rows lies in the lake: in Parquet, by DuckDB from end to end.
+    """How a stream of very many rows is stored in the lake: in Parquet, handled by DuckDB end to
+    end.
 
-    ``columns`` are names and DuckDB types. ``key`` names those that identify a row, most telling
-    first; a partition is sorted by them. The stream's volatile fields are columns too.
+    ``columns`` maps names to DuckDB types. ``key`` is the primary key, most selective column first;
+    partitions are sorted by it. The stream's volatile fields are columns too.
     """
 
     columns: Mapping[str, str]
@@ -254,25 +258,26 @@ class Table:
 
 
 Item: TypeAlias = DropRow | Unreadable | Incomplete | Doubt
-"""What a reader of files gives."""
+"""What a reader yields."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DropStream:
-    """A table that dropped files feed; one lake partition a month."""
+    """A table fed by dropped files; one lake partition per month."""
 
     name: str
     description: str
     coverage: Coverage = Coverage.PART
-    """PART: files add to each other. PICTURE: the newest file is the whole truth."""
+    """PART: files add to each other. PICTURE: the most recent file is the full truth."""
     volatile: tuple[str, ...] = ()
     may_vanish: float = HALF
-    """Of a PICTURE: the share of rows, 0 to 1, that one file may take away."""
+    """For a PICTURE: the share of rows, 0 to 1, that one file may remove."""
     code_version: str = "1"
     table: Table | None = None
-    """Given for a stream of very many rows; its rows come by ``Drop.load``."""
+    """Set for a stream of very many rows; its rows come from ``Drop.load``."""
     columns: Callable[[Record], Iterable[str]] = lambda record: record
-    """The columns that a record had in its file. The receipt says which are new and which gone."""
+    """The columns a record had in its file. The receipt reports which are new and which are
+    gone."""
     layout: Callable[[Record], str] = lambda record: ""
     """Files of one layout should have the same columns."""
 
@@ -295,36 +300,36 @@ def _reads_nothing(_: DropFile) -> Iterator[Item]:
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """A kind of file that the person exports by hand.
+    """A kind of file that the user exports by hand.
 
-    ``recognise`` looks at content, never at the name alone; it must not raise. ``read`` yields
-    rows and what could not be read; it may raise ``UnreadableFile`` when nothing at all can be.
+    ``recognise`` looks at content, never at the name alone; it must not raise. ``read`` yields rows
+    and what could not be read; it may raise ``UnreadableFile`` when nothing at all can be read.
 
-    A drop that feeds a table of very many rows has ``load`` in place of ``read``. It puts those
-    rows into its spool, and yields everything else like ``read``. When it ends, the spool's
-    connection holds for every stream with a ``table`` a table or view of the stream's name: a
-    column ``month`` (the first day of one), then the declared columns.
+    A drop that feeds a table of very many rows has ``load`` instead of ``read``. It puts those rows
+    into its spool and yields everything else like ``read``. When it ends, the spool's connection
+    must hold, for every stream with a ``table``, a table or view with the stream's name: a column
+    ``month`` (the first day of one), then the declared columns.
     """
 
     name: str
     description: str
     how_to: str
-    """The steps of making this export, for a reminder: where to click, what to download."""
+    """How to make this export, step by step, for a reminder: where to click, what to download."""
     recognise: Callable[[DropFile], Claim | None]
     read: Callable[[DropFile], Iterator[Item]] = _reads_nothing
     load: Callable[[DropFile, Spool], Iterator[Item]] | None = None
     streams: tuple[DropStream, ...]
     explain: Callable[[DropFile], str | None] = lambda file: None
-    """What can be said of a file that nobody claims, when it is nearly of this kind: for people, in
-    lines, with names of columns and no values."""
+    """What can be said about an unclaimed file that is nearly of this kind: for people, in lines,
+    with column names but no values."""
     monthly_on_day: int | None = None
-    """The day of the month on which a new export is due; None when there is no calendar."""
+    """The day of the month on which a new export is due; None when there is no schedule."""
     dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
-    """What is declared of how files of this kind are read, ours and in ``dialects/`` of a home:
-    texts by name. When one changes, all files of this kind are read again."""
+    """The declarations of how files of this kind are read, built in and from the home's
+    ``dialects/``: texts by name. When one changes, all files of this kind are re-read."""
 
     problems: Callable[[Path | None], Sequence[str]] = _no_problems
-    """What is wrong with what the person declared in a home, in sentences with file and line."""
+    """What is wrong with the user's declarations in a home, in sentences with file and line."""
 
     def __post_init__(self) -> None:
         if (self.read is _reads_nothing) == (self.load is None):
@@ -332,8 +337,8 @@ class Drop:
 
 
 class UnreadableFile(Exception):
-    """A dropped file of a known kind of which nothing can be read. The message is a sentence
-    that says what was expected and what to do; it holds no row of the file."""
+    """A dropped file of a known kind that cannot be read at all. The message is a sentence that
+    says what was expected and what to do; it contains no row of the file."""
 
     cause = "file unreadable"
 
@@ -343,34 +348,36 @@ class UnreadableFile(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A service or a kind of export, with everything that the house knows about it."""
+    """A service or a kind of export, with everything the house knows about it."""
 
     name: str
-    """Short and lower case: folder in the lake, group in the UI, schema of the raw tables."""
+    """Short, lower case: the folder in the lake, the group in the UI, the schema of the raw
+    tables."""
     title: str
     description: str
     settings: tuple[Setting, ...] = ()
-    """What the person can set for it. What has no default is needed: without it the API streams are
-    not connected."""
+    """Its settings. One without a default is required: without it the API streams are not
+    connected."""
     client: Callable[[Settings], Client] | None = None
     beginning: Callable[[Client], date | None] | None = None
-    """Asks the service for the first UTC day that it has anything of; None when it has nothing."""
+    """Asks the service for the first UTC day with data; None when it has none."""
     account: Callable[[Settings, Client], Mapping[str, str]] | None = None
-    """What tells one account from another, by name: its ``account`` (an id), its ``mode``; what the
-    service does not tell is left out. Noted at the first look, and other data is refused."""
+    """What tells one account from another, by name: ``account`` (an id) and ``mode``; what the
+    service does not report is left out. Noted on the first fetch; data of another account is
+    refused."""
     account_in: Callable[[Record], Mapping[str, str]] = lambda record: {}
-    """What of that a record of the lake tells."""
+    """The part of that which a record in the lake reveals."""
     api: tuple[ApiStream, ...] = ()
     drops: tuple[Drop, ...] = ()
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """The environment variables without which the API streams are not connected."""
+        """The environment variables required to connect the API streams."""
         return tuple(each.name for each in self.settings if each.is_needed)
 
     @property
     def connect(self) -> str:
-        """Where to get what it needs and where to put it, in sentences."""
+        """Where to get the required settings and where to put them, in sentences."""
         return " ".join(each.description for each in self.settings if each.is_needed)
 
     @property

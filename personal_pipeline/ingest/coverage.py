@@ -1,9 +1,10 @@
-"""Which days a service was asked for, and which are due: stated in the memory of a stream, and
-never inferred from files alone.
+"""Which days have been requested from a service, and which are due: recorded in the stream's
+memory, never inferred from files alone.
 
-A day is *settled* when it was asked for after the service had ceased to revise it: ``refetch_days``
+A day is *settled* when it was requested after the service stopped revising it: ``refetch_days``
 after its end. Every other day from the beginning to today is due, so a week in which the machine
-was off leaves no half day. Without memory nothing is settled, and everything is asked for again.
+was off leaves no partial day behind. Without memory nothing is settled, and everything is requested
+again.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from personal_pipeline.ingest.contract import Window
 from personal_pipeline.ingest.memory import recall, remember
 
 CHUNK_DAYS = 31
-"""How much of a long history is one durable piece: small enough that a kill costs a minute,
-large enough that ten years are some hundred requests."""
+"""How many days of a long history form one durable piece: small enough that a kill costs a minute,
+large enough that ten years take a hundred-odd requests."""
 
 _DAY = timedelta(days=1)
 
@@ -26,10 +27,10 @@ _DAY = timedelta(days=1)
 def windows_due(
     settled: Iterable[Window], present: Collection[date], beginning: date, today: date
 ) -> list[Window]:
-    """The windows to ask for: days without a file first, then those that are not settled; the
-    oldest first. A settled day without a file lost it, and is due too.
+    """The windows to request: days without a file first, then unsettled days; oldest first. A
+    settled day without a file has lost it, and is due too.
 
-    ``today`` is included: its partition is partial, and asked for again tomorrow. Nothing is due
+    ``today`` is included: its partition is partial, and requested again tomorrow. Nothing is due
     before the beginning, whatever the clock says.
     """
     everything = Window(beginning, max(beginning, today + _DAY))
@@ -41,7 +42,7 @@ def windows_due(
 
 
 def spans(days: Sequence[date]) -> Iterator[Window]:
-    """Days in order as windows, none longer than ``CHUNK_DAYS``."""
+    """Sorted days as windows, none longer than ``CHUNK_DAYS``."""
     start = previous = None
     for day in days:
         if start is None or previous is None:
@@ -57,13 +58,13 @@ def spans(days: Sequence[date]) -> Iterator[Window]:
 def settled_with(
     settled: Iterable[Window], asked: Window, asked_at: datetime, refetch_days: int
 ) -> tuple[Window, ...]:
-    """The settled days after a window was asked for at an instant, and its rows are durable."""
+    """The settled days once a window was requested at ``asked_at`` and its rows are durable."""
     end = min(asked.end, settles_before(asked_at, refetch_days))
     return joined([*settled, *([Window(asked.start, end)] if asked.start < end else [])])
 
 
 def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """The same days in as few windows as can be."""
+    """The same days in as few windows as possible."""
     found: list[Window] = []
     for window in sorted(windows, key=lambda window: window.start):
         if found and window.start <= found[-1].end:
@@ -74,25 +75,25 @@ def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
 
 
 def windows_of(days: Iterable[date]) -> tuple[Window, ...]:
-    """Days as windows, as few as can be."""
+    """Days as windows, as few as possible."""
     return joined(Window(day, day + _DAY) for day in days)
 
 
 def settles_before(asked_at: datetime, refetch_days: int) -> date:
-    """The first day that an answer of this instant does not settle. A day is not settled on the
-    day after it even where nothing is revised: services are late by hours."""
+    """The first day that an answer from this instant does not settle. A day is never settled until
+    a full day after its end, even if nothing is revised: services lag by hours."""
     return (asked_at - timedelta(days=max(refetch_days, 1))).date()
 
 
 def settled_before(settled: Iterable[Window], end: date) -> tuple[Window, ...]:
-    """Of settled days those before ``end``."""
+    """The settled days before ``end``."""
     return tuple(
         Window(window.start, min(window.end, end)) for window in settled if window.start < end
     )
 
 
 def without_days(settled: Iterable[Window], days: Collection[date]) -> tuple[Window, ...]:
-    """Settled days but for these."""
+    """The settled days except these."""
     kept = [w for window in settled for w in _cut(window, sorted(days))]
     return tuple(kept)
 
@@ -109,8 +110,8 @@ def _cut(window: Window, days: Sequence[date]) -> Iterator[Window]:
 
 
 def forget_days(home: Home, source: str, stream: str, days: Collection[date]) -> None:
-    """Let the next look ask for these days again, whatever was asked before. Of a stream that has
-    no windows, it asks for everything. The caller holds the lock of the source."""
+    """Make the next fetch request these days again, whatever was requested before. A stream without
+    windows is fetched whole. The caller holds the source's lock."""
     memory = recall(home, source, stream)
     remember(
         home,

@@ -1,13 +1,13 @@
-"""Bit rot: whether the files of archive and lake still hold what was written into them.
+"""Bit rot: whether the files of archive and lake still hold what was written to them.
 
-An original is named by its SHA-256, what was replaced in the lake by the first digits of it, and
-the lake notes the hash of each partition. ``verify`` reads them all; ``verify_some`` a thirtieth,
-so that each night costs seconds and each month looks at everything. What was found is kept in
-``state/damage.json`` for the board, until the file is another one.
+An original is named by its SHA-256, a superseded lake file by the first digits of its own, and the
+lake notes the hash of each partition. ``verify`` reads everything; ``verify_some`` reads one slice
+in thirty, so that each night costs seconds and every file is read once a month. Findings are kept
+in ``state/damage.json`` for the board, until the file changes.
 
-What should be there and is not is known from what tells of it: sidecars and receipts of originals,
-originals of their sidecars, sidecars of receipts, and the notes of when a partition was replaced.
-These are small, and each look reads them all.
+Missing files are detected through what refers to them: sidecars and receipts refer to originals,
+originals to their sidecars, sidecars to receipts, and the lake notes when a partition was replaced.
+These are small, and every check reads them all.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ SLICES = 30
 LOOK_EVERY_DAYS = 30
 LOCK_WAIT_SECONDS = 600
 NIGHTLY_SECONDS = 120
-"""After so long a night's look begins no further slice."""
+"""A nightly check starts no further slice after this long."""
 
 THREADS = max(2, os.cpu_count() or 1)
 _TOGETHER = 4
-"""Files a thread takes at once: few, because some originals are very large."""
+"""Files per task for a thread: few, because some originals are very large."""
 
 _SUPERSEDED = re.compile(r"([0-9a-f]{16})\..+")
 
 
 class Kind(StrEnum):
-    """What a damaged file is."""
+    """What kind of file is damaged."""
 
     ORIGINAL = "original"
     SIDECAR = "sidecar"
@@ -62,7 +62,7 @@ class Kind(StrEnum):
     LAKE = "lake"
     SUPERSEDED = "superseded"
     MISSING = "missing"
-    """A damaged partition that was moved aside, and that nobody could give whole again yet."""
+    """A damaged partition that was moved aside and could not be restored yet."""
 
 
 _OF_AN_ORIGINAL = (Kind.ORIGINAL, Kind.SIDECAR)
@@ -72,8 +72,9 @@ _OF_AN_ORIGINAL = (Kind.ORIGINAL, Kind.SIDECAR)
 class Damage:
     """A damaged file. ``path`` is relative to the home, ``found`` a sentence without advice.
 
-    ``source`` with ``stream`` or ``drop`` says where it shows on the board; ``rows`` and ``digest``
-    are those of a partition when it was whole. ``stamp`` is the file as it was found.
+    ``source`` with ``stream`` or ``drop`` says where it appears on the board; ``rows`` and
+    ``digest`` are those of a partition when it was intact. ``stamp`` is the state of the file when
+    it was found.
     """
 
     kind: Kind
@@ -87,12 +88,12 @@ class Damage:
     digest: str = ""
     stamp: tuple[int, ...] = ()
     is_gone: bool = False
-    """Others tell of it, and it is not there, or what is there says nothing."""
+    """Other files refer to it, but it is missing or unusable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look read, and what of it is damaged."""
+    """What a check read, and the damage it found."""
 
     files: int
     bytes: int
@@ -111,7 +112,7 @@ class _Unit:
 def verify(
     home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
 ) -> Looked:
-    """Read every file of archive and lake, and remember what is damaged. Raises ``Busy``."""
+    """Read every file of archive and lake, and record what is damaged. Raises ``Busy``."""
     looked = _look(home, list(_units(home, sources)), progress)
     looked = replace(looked, damages=(*looked.damages, *_gone(home, sources)))
     missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
@@ -121,8 +122,8 @@ def verify(
 
 
 def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | None:
-    """Read the slice that was not looked at for longest, and as many as are overdue while there is
-    time. None when there was a look today already."""
+    """Read the slice that was checked longest ago, and as many overdue ones as time allows. None
+    when there was a check today already."""
     looks, known = _kept(home)
     if today.isoformat() in looks.values():
         return None
@@ -174,7 +175,7 @@ def sentence(damage: Damage) -> str:
 
 
 def note_damage(home: Home, gone: Iterable[Damage], come: Iterable[Damage] = ()) -> None:
-    """Take damage off the list, and put some on it."""
+    """Remove damage from the list, and add new entries."""
     looks, known = _kept(home)
     left = set(gone)
     new = [replace(each, stamp=_stamp(home.root / each.path)) for each in come]
@@ -218,7 +219,7 @@ def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) 
             by_lake[unit.lake.source, unit.lake.stream].append(unit)
     files = [unit for unit in units if not unit.lake]
     work: list[list[_Unit]] = [files[at : at + _TOGETHER] for at in range(0, len(files), _TOGETHER)]
-    # a stream whole by one thread, which notes what it learned
+    # a stream is checked by a single thread, which notes what it learned
     work += by_lake.values()
     done = 0
     with ThreadPoolExecutor(THREADS) as pool:
@@ -233,7 +234,7 @@ def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) 
 
 
 def _check(units: Sequence[_Unit]) -> list[Damage]:
-    """``path`` of what is returned is absolute yet."""
+    """In the result, ``path`` is still absolute."""
     lake = units[0].lake
     if lake:
         damages = []
@@ -284,7 +285,7 @@ def _described(home: Home, damage: Damage) -> Damage:
 
 
 def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
-    """Of originals, whose they are, and the name and day by which a person knows them."""
+    """Add to damaged originals their source and the name and day by which the user knows them."""
     receipts = {}
     if any(each.kind in _OF_AN_ORIGINAL for each in damages):
         receipts = {r["digest"]: r for _, r in receipts_of(home) if r and r["drop"]}
@@ -303,11 +304,11 @@ def _named(home: Home, damages: Sequence[Damage]) -> Iterator[Damage]:
 
 
 def _gone(home: Home, sources: Sequence[Source]) -> list[Damage]:
-    """What is told of in the archive and is not there. Raises ``Busy``."""
+    """Files that the archive refers to but does not have. Raises ``Busy``."""
     if not any(_told_of(home, sources)):
         return []
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        # else a file that is just taken has this and lacks that
+        # without the lock, a file being ingested may have one part and not yet the other
         found = [
             replace(each, path=str(Path(each.path).relative_to(home.root)), is_gone=True,
                     stamp=_stamp(Path(each.path)))
@@ -317,7 +318,7 @@ def _gone(home: Home, sources: Sequence[Source]) -> list[Damage]:
 
 
 def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
-    """The same, with whole paths."""
+    """Like ``_gone``, with absolute paths and without the lock."""
     takings: dict[str, Taking] = {}
     for digest, taking in all_takings(home):
         takings.setdefault(digest, taking)
@@ -384,7 +385,7 @@ def _kept(home: Home) -> tuple[dict[str, str], list[Damage]]:
         ]
         looks = {str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        # then everything is looked at again
+        # everything is then checked again
         return {}, []
     return looks, damages
 

@@ -1,4 +1,4 @@
-"""Delimited text as people's tools really write it: odd delimiters, odd headers, odd quotes."""
+"""Delimited text as real tools write it: odd delimiters, odd headers, odd quotes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 DELIMITERS = (",", ";", "\t", "|")
-"""What separates cells, likeliest first: spreadsheets of some countries write semicolons."""
+"""Cell delimiters, most likely first: spreadsheets in some locales write semicolons."""
 
 
 MOST_LINES_OF_A_ROW = 200
@@ -18,7 +18,8 @@ MOST_LINES_OF_A_ROW = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. ``cells`` is None when it cannot be read; ``text`` is what stands in the file."""
+    """One row. ``cells`` is None when it cannot be parsed; ``text`` is the row as it is in the
+    file."""
 
     line: int
     """The number of its first line in the file."""
@@ -27,12 +28,12 @@ class Row:
 
 
 def plain_name(header: str) -> str:
-    """A header in lower case, with one underscore for every run of other characters."""
+    """A header in lower case, with runs of other characters collapsed to one underscore."""
     return re.sub(r"[^\w]+", "_", header.strip().lower()).strip("_")
 
 
 def unique_names(headers: Sequence[str]) -> list[str]:
-    """Headers made fit for keys: a blank one is named by its place, ``column_3``, and a repeated
+    """Headers as unique keys: a blank one is named by its position, ``column_3``, and a repeated
     one gets a number, ``notes_2``."""
     names: list[str] = []
     for place, header in enumerate(headers, start=1):
@@ -46,7 +47,7 @@ def unique_names(headers: Sequence[str]) -> list[str]:
 
 
 def delimiter_of(header_line: str, known: Collection[str]) -> str:
-    """The delimiter under which a header line holds most of the ``known`` plain names."""
+    """The delimiter under which a header line contains most of the ``known`` plain names."""
 
     def names_found(delimiter: str) -> int:
         return len(set(header_cells(header_line, delimiter)) & set(known))
@@ -62,8 +63,8 @@ def header_cells(header_line: str, delimiter: str) -> list[str]:
 
 
 def lines_in(text: str) -> list[str]:
-    """The lines of a text with their ends, which are those of files only: a cell may hold U+2028, a
-    form feed or another sign that ``str.splitlines`` takes for an end."""
+    """The lines of a text with their line ends. Only file line ends count: a cell may contain
+    U+2028, a form feed or another character that ``str.splitlines`` splits on."""
     return list(io.StringIO(text, newline=""))
 
 
@@ -72,10 +73,10 @@ def rows(
 ) -> Iterator[Row]:
     """The rows of delimited text, without blank lines; ``lines`` keep their line ends.
 
-    A quoted cell may span lines, so a quote too many swallows the rows after it: when a row of
-    several lines is malformed or has not ``width`` cells, its first line alone is given as
-    unreadable, and the others are read again. So it is where it has more than
-    ``MOST_LINES_OF_A_ROW``, or a file whose every line opens a quote takes for ever.
+    A quoted cell may span lines, so a stray quote swallows the rows after it: when a row of several
+    lines is malformed or does not have ``width`` cells, only its first line is yielded as
+    unreadable, and the rest are parsed again. The same applies beyond ``MOST_LINES_OF_A_ROW``;
+    otherwise a file whose every line opens a quote would take forever.
     """
     source = iter(lines)
     waiting: deque[str] = deque()
@@ -83,7 +84,7 @@ def rows(
     while True:
         taken: list[str] = []
         try:
-            # Strict, or an open quote takes all lines to the end of the file for one cell.
+            # Otherwise an open quote turns everything up to the end of the file into one cell.
             reader = csv.reader(_feed(waiting, source, taken), delimiter=delimiter, strict=True)
             cells = next(reader)
         except StopIteration:

@@ -1,8 +1,8 @@
-"""A dropped export that would make most of what is there vanish: set aside until it is confirmed.
+"""A dropped export that would make most existing rows vanish: set aside until it is confirmed.
 
-It is confirmed by dropping the same file again after most of a day, or by ``refresh --accept``,
-which puts it back into the inbox. What was accepted is noted by digest in ``state/accepted/``, so
-that whoever reads originals again takes it again: ``is_accepted`` and ``accept`` are for that too.
+It is confirmed by dropping the same file again most of a day later, or by ``refresh --accept``,
+which puts it back into the inbox. Accepted files are noted by digest in ``state/accepted/``, so
+that re-reading originals accepts them again; ``is_accepted`` and ``accept`` serve that too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from personal_pipeline.ingest.vanishing import (
 
 
 class LosesMost(UnreadableFile):
-    """An export would make most rows vanish. Nothing of it was taken."""
+    """An export would make most rows vanish. None of it was ingested."""
 
     cause = str(Failure.LOST_ROWS)
 
@@ -40,12 +40,12 @@ def _accepted(home: Home, digest: str) -> Path:
 
 
 def is_accepted(home: Home, digest: str) -> bool:
-    """Whether the person has said that this file is right, whatever it takes away."""
+    """Whether the user has confirmed this file, whatever it removes."""
     return _accepted(home, digest).exists()
 
 
 def accept(home: Home, digest: str) -> None:
-    """Let this file take away what it takes away, now and whenever it is read again."""
+    """Allow this file to remove rows, now and whenever it is read again."""
     write_atomically(_accepted(home, digest), b"")
 
 
@@ -60,9 +60,9 @@ def believe_export(
     now: datetime,
     confirmed: str = "",
 ) -> None:
-    """Raises ``LosesMost`` when a file that is the whole picture takes too much away to be believed
-    at once. ``rows`` are those that it holds, and may be gone through again; those of tables are
-    spooled. ``confirmed`` is when the last whole picture was captured."""
+    """Raises ``LosesMost`` when a PICTURE file removes too much to be trusted at once. ``rows`` are
+    its rows and may be iterated more than once; those of tables are spooled. ``confirmed`` is the
+    capture time of the last full picture."""
     if is_accepted(home, digest):
         return
     for stream in drop.streams:
@@ -86,7 +86,7 @@ def believe_export(
 
 
 def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str, confirmed: str) -> tuple[int, int]:
-    # an older picture takes nothing away
+    # an older picture removes nothing
     is_older = as_of < newest_capture(spool, lake, confirmed)
     return (0, 0) if is_older else would_vanish(spool, lake)
 
@@ -105,14 +105,14 @@ def _lost_of_rows(
     for key in offered:
         nothing = False
         gone.discard(key)
-    # an older picture takes nothing away, nor does a file without a row of the stream
+    # an older picture removes nothing, nor does a file without a row of the stream
     if nothing or as_of < newest:
         return 0, 0, frozenset()
     return len(gone), len(there), frozenset(gone)
 
 
 def bring_back(home: Home, source: str) -> list[Path]:
-    """Accept what was set aside of a source, and put it back into the inbox."""
+    """Accept what was set aside for a source, and put it back into the inbox."""
     brought = []
     for aside in sorted((home.quarantine / source).glob("*")):
         reason = aside.with_name(f"{aside.name}.reason.txt")

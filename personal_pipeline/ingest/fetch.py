@@ -1,9 +1,9 @@
-"""Fetching an API stream into the lake: which days to ask for, in which pieces, and what to keep.
+"""Fetching an API stream into the lake: which days to request, in which pieces, and what to keep.
 
 Plain functions; Dagster and the command line both call ``pull``. Every finished piece is durable,
-remembered and reported, so a pull that is killed goes on where it stopped. What is due follows from
-what was asked for (``coverage``); what would take most rows away is set aside (``vanishing``), and
-nothing is written by a clock that is wrong (``clocks``).
+recorded and reported, so a killed pull resumes where it stopped. What is due follows from what was
+requested before (``coverage``); an answer that would remove most rows is set aside (``vanishing``),
+and nothing is written while a clock is wrong (``clocks``).
 """
 
 from __future__ import annotations
@@ -75,26 +75,27 @@ from personal_pipeline.troubles import sentence_of
 __all__ = ["CHUNK_DAYS", "Pulled", "check_record", "pull", "pull_source", "sort_into_days"]
 
 LOCK_WAIT_SECONDS = 60
-"""Beyond the time budget that the run which holds the lock has itself."""
+"""Added to the time budget of the run that holds the lock."""
 
 LONGEST_NAME = 60
-"""So much of a field's name stands in a reason."""
+"""Longest field name quoted in a reason; the rest is cut off."""
 
 MOST_REPEATED = 10_000
-"""So many records that came before, when they are most of an answer, are pages without an end."""
+"""With more than this many repeated records, when they are most of an answer, pagination never
+ends."""
 
 AHEAD = timedelta(days=1)
-"""A state that was seen later than this from now was seen under a clock that was ahead."""
+"""A state seen further in the future than this was seen by a clock that was ahead."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What the disk says when nothing can be written, and so nothing be remembered either."""
+"""Disk errors after which nothing can be written, and therefore nothing remembered."""
 
 _FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What one look at a stream brought. ``failure`` is set when it ended early."""
+    """The result of fetching one stream. ``failure`` is set when it ended early."""
 
     source: str
     stream: str
@@ -104,7 +105,7 @@ class Pulled:
     written: tuple[Written, ...] = ()
     failure: ServiceError | None = None
     notes: tuple[str, ...] = ()
-    """What a person should know of it besides, a sentence each."""
+    """Further information for the user, one sentence each."""
 
     @property
     def changed(self) -> tuple[Written, ...]:
@@ -113,7 +114,8 @@ class Pulled:
 
 @dataclass(slots=True)
 class _Sorted:
-    """An answer, sorted into days: good rows, bad rows, and the keys of bad rows that have one."""
+    """An answer sorted into days: good rows, bad rows, and the keys of the bad rows that have
+    one."""
 
     days: dict[date, dict[str, Row]] = field(default_factory=lambda: defaultdict(dict))
     bad: list[Unreadable] = field(default_factory=list)
@@ -126,23 +128,23 @@ class _Sorted:
         return {key: row for rows in self.days.values() for key, row in rows.items()}
 
     def may_hold(self, key: str) -> bool:
-        """Whether a record of this key may be among what could not be read: where that is much, it
-        may be any, because the key may be what changed."""
+        """Whether a record with this key may be among those that could not be read: if there are
+        many, it may be any of them, because the key itself may have changed."""
         return key in self.bad_keys or not self.is_told
 
     @property
     def is_told(self) -> bool:
-        """Whether it tells what was asked for: hardly any of it could not be read."""
+        """Whether it answers the request: hardly any record was unreadable."""
         return is_told(len(self.bad), self.records)
 
     @property
     def is_format_changed(self) -> bool:
-        """Whether the service means something else by its records now."""
+        """Whether the service has changed its record format."""
         return is_format_changed(len(self.bad), self.records)
 
 
 def check_record(stream: ApiStream, record: object) -> str | None:
-    """Why a record cannot be kept, in words that hold no value of it; None when it can."""
+    """Why a record cannot be kept, without quoting any value; None when it can."""
     if not isinstance(record, dict):
         return "expected a JSON object"
     for name, kind in stream.required.items():
@@ -157,7 +159,7 @@ def check_record(stream: ApiStream, record: object) -> str | None:
 
 
 def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) -> _Sorted:
-    """File every record under its days; what cannot be filed is kept apart with the reason."""
+    """File every record under its days; what cannot be filed is kept separately with the reason."""
     answer = _Sorted()
     keys: set[str] = set()
     for record in records:
@@ -204,7 +206,7 @@ def _why_impossible(days: Collection[date], today: date) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """A reason that names the field of a ``KeyError`` and otherwise holds no value."""
+    """A reason that names the field of a ``KeyError`` and otherwise contains no value."""
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
         return f"{shown(error.args[0], LONGEST_NAME)}: missing"
     return f"could not be read ({type(error).__name__})"
@@ -212,7 +214,7 @@ def reason_of(error: Exception) -> str:
 
 @dataclass(slots=True)
 class _Look:
-    """A look at a stream that is under way. ``memory`` is what will be remembered of it."""
+    """A fetch in progress. ``memory`` is what will be remembered about it."""
 
     home: Home
     stream: ApiStream
@@ -223,16 +225,16 @@ class _Look:
     pulled: Pulled
     accept: bool
     trusted: bool = False
-    """The service has answered, and does not say that the clock is wrong."""
+    """The service has answered, and its time does not contradict this machine's clock."""
     asked_at: datetime | None = None
-    """Until when the newest answer tells everything."""
+    """The instant up to which the latest answer is complete."""
 
     @property
     def today(self) -> date:
         return self.now.astimezone(UTC).date()
 
     def answer_of(self, records: Iterable[Record]) -> _Sorted:
-        """The whole answer; raises when the clock is wrong, before anything of it is written."""
+        """The whole answer; raises when the clock is wrong, before any of it is written."""
         self.client.begin_fetch()
         begun = time.monotonic()
         answer = sort_into_days(self.stream, records, self.today)
@@ -263,7 +265,7 @@ class _Look:
 
 
 def _together(written: Iterable[Written]) -> tuple[Written, ...]:
-    """What was done to each partition in all: the windows of a look may share a month."""
+    """The combined result per partition: windows of one fetch may share a month."""
     done: dict[date, Written] = {}
     for each in written:
         before = done.get(each.partition)
@@ -292,17 +294,17 @@ def pull(
     progress: Progress | None = None,
     accept: bool = False,
 ) -> Pulled:
-    """Look at a stream and bring the lake up to date. Never raises for what a service does, for a
-    damaged file of its lake, nor for a defect in the source's code: each is its failure. A
-    disk that is full is raised.
+    """Fetch a stream and bring the lake up to date. Never raises for a service error, a damaged
+    lake file or a defect in the source's code: each becomes the result's failure. A full disk does
+    raise.
 
-    ``window`` asks for just these days (of a stream with windows); without it the days that are
-    due are worked out. ``beginning`` is the first day that the person wants, else the service is
-    asked. ``accept`` takes the answer also when it makes most rows vanish. The caller holds the
-    lock of the source.
+    ``window`` requests only these days (for a stream with windows); without it the due days are
+    determined. ``beginning`` is the first day the user wants; without it the service is asked.
+    ``accept`` takes the answer even if it makes most rows vanish. The caller holds the source's
+    lock.
     """
     lake = lake_of(home, source.name, stream)
-    # a lake that was emptied is filled from the beginning, whatever is remembered of it
+    # an emptied lake is filled from the beginning, whatever is remembered about it
     before = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
     look = _Look(
         home,
@@ -326,7 +328,7 @@ def pull(
     except Exception as error:
         failure = _failed(home, source, error)
     if failure is not None:
-        # of a look that the clock or the service ended before it began, nothing is believed
+        # trust nothing from a fetch that the clock or the service ended before it began
         memory = look.memory if look.trusted else before
         look.memory = memory.failed(now, failure.failure.value, str(failure))
         look.pulled = replace(look.pulled, failure=failure)
@@ -368,11 +370,11 @@ def _look(
             _picture(look, records, beginning)
     unreadable, count = look.pulled.unreadable, look.pulled.records
     if is_format_changed(unreadable, count):
-        # what could be read is in the lake; but nothing of it counts as asked for
+        # readable records are in the lake, but none of this counts as requested
         look.memory = replace(look.memory, unreadable=unreadable, records=count)
         raise ServiceError(Failure.FORMAT_CHANGED, format_changed(unreadable, count))
     if window is not None:
-        # chosen days say nothing of the days since the last look
+        # explicitly chosen days say nothing about the days since the last fetch
         return
     told = is_told(unreadable, count)
     forget_doubt(look.home, source.name, stream.name)
@@ -389,14 +391,14 @@ def _look(
 
 
 def _present(look: _Look) -> tuple[Window, ...]:
-    # what can be asked for by its days needs no second list of them; no snapshot comes again, and
-    # no state that is over
+    # windowed streams need no second list of their days; past snapshots and states cannot be
+    # fetched again
     kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
     return windows_of(_days_with_a_file(look)) if kept else ()
 
 
 def _days_with_a_file(look: _Look) -> set[date]:
-    """The days whose partition is there; whether they were asked for is another question."""
+    """The days whose partition exists; whether they were requested is a separate question."""
     lake = look.lake
     return {day for partition in lake.partitions() for day in lake.units_of(partition)}
 
@@ -412,7 +414,7 @@ def _full_pass_due(look: _Look) -> bool:
 
 
 def _agrees(look: _Look) -> bool:
-    """Whether the service's own counts say that what was merged is all that it has."""
+    """Whether the service's own counts confirm that the merged records are complete."""
     if look.stream.agrees is None:
         return True
     lake = look.lake
@@ -421,14 +423,14 @@ def _agrees(look: _Look) -> bool:
 
 
 def _lost_a_file(look: _Look) -> bool:
-    """Whether a partition is gone that the last look left. What was in it may have come with any
-    look, so everything is asked for."""
+    """Whether a partition left by the last fetch has disappeared. Its rows may have come with any
+    fetch, so everything is requested."""
     known = {day for window in look.memory.present for day in window.days()}
     return not known <= _days_with_a_file(look)
 
 
 def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
-    """Until when a stream that is merged was asked for; its beginning, when that is not known."""
+    """The day up to which a merged stream has been requested; its beginning if that is unknown."""
     until = look.memory.asked_until
     if until is None or _lost_a_file(look):
         return _beginning(look, source, beginning)
@@ -436,13 +438,13 @@ def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
 
 
 def _since_last_look(look: _Look, begin: date) -> Window:
-    # a day of overlap at least: services read plain dates in zones of their own
+    # overlap by at least a day: services interpret plain dates in their own time zones
     overlap = timedelta(days=max(look.stream.refetch_days, 1))
     return Window(min(begin, look.today) - overlap, look.today + timedelta(days=1))
 
 
 def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
-    """The first day to have. Asked of the service once, and remembered."""
+    """The first day to fetch. The service is asked once, and the answer remembered."""
     if wanted is not None:
         return wanted
     if look.memory.beginning is None:
@@ -450,7 +452,7 @@ def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
         look.check_clock()
         present = look.lake.partitions()
         look.memory = replace(look.memory, beginning=told)
-        # what is not told now may be later: by a key that may read more
+        # a day unknown now may become known later, with a key that may read more
         return told or (present[0] if present else look.today)
     return look.memory.beginning
 
@@ -465,8 +467,8 @@ def _counted(records: Iterator[Record], stream: str, progress: Progress | None) 
 def _with_kept(
     lake: StreamLake, days: Iterable[date], answer: _Sorted
 ) -> dict[date, Iterable[Row]]:
-    """The rows of these days, and the old rows of records that now arrived unreadable: a record
-    that the service breaks today must not take away what was known of it yesterday."""
+    """The rows of these days, plus the old rows of records that have now arrived unreadable: a
+    record that the service breaks today must not erase what was known about it yesterday."""
     rows = {day: dict(answer.days.get(day, {})) for day in days}
     if answer.bad:
         for day, there in lake.read_units(rows).items():
@@ -477,17 +479,18 @@ def _with_kept(
 
 
 def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
-    """What an answer would take away of the keys that are there."""
+    """The existing keys that an answer would remove."""
     if not answer.is_told:
-        # it takes nothing away, see _with_kept
+        # it removes nothing, see _with_kept
         return NO_LOSS
     return loss(there, {*answer.rows, *answer.bad_keys})
 
 
 def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
-    """Raises ``ServiceError(LOST_ROWS)`` when so much must not vanish yet; the answer is kept."""
+    """Raises ``ServiceError(LOST_ROWS)`` when the loss is too large to be trusted yet; the answer
+    is kept."""
     source, name = look.pulled.source, look.stream.name
-    # of states nothing is taken back, so there few rows count, too
+    # states are never taken back, so even a few rows matter
     is_state = look.stream.coverage is Coverage.STATES
     doubtful = lost.is_most if is_state else lost.is_doubtful
     if look.accept or not doubtful(look.stream.may_vanish):
@@ -503,7 +506,7 @@ def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> 
 
 
 def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
-    """Raises ``ServiceError(LOST_ROWS)`` when a day would change that a person has restored."""
+    """Raises ``ServiceError(LOST_ROWS)`` when a day would change that the user has restored."""
     restored = {day for window in look.memory.restored for day in window.days()}.intersection(days)
     changed = [day for day in sorted(restored) if _differs(look, day, answer)]
     if changed and not look.accept:
@@ -528,10 +531,10 @@ def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
 
 
 def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress | None) -> None:
-    """Ask for windows one after the other, and replace their days.
+    """Request windows one after the other, and replace their days.
 
-    Those that lose most of their rows wait until the end: each may have few, and all of them many.
-    So it is with those of which much cannot be read.
+    Windows that lose most of their rows are held until the end: each may have few, but all of them
+    together many. Windows with many unreadable records are also settled last.
     """
     assert look.stream.fetch is not None
     held: list[tuple[Window, _Sorted, datetime | None]] = []
@@ -550,7 +553,7 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
     for window in windows:
         answer = look.answer_of(look.stream.fetch(look.client, window))
         asked = set(window.days())
-        # written, they would make days look complete that were not asked for
+        # days that were not requested would look complete if these were written
         outside = [answer.days.pop(day) for day in answer.days.keys() - asked]
         reason = "its day lies outside the days that were asked for"
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
@@ -605,7 +608,7 @@ def _merge(look: _Look, records: Iterable[Record]) -> None:
     # today is written even when nothing came: known to be empty is not the same as missing
     merged = lake.read_units([look.today, *answer.days])
     if came:
-        # where it was filed before may be none of its days any more: who came back has not left
+        # a record may have moved: remove it from days that are no longer its own
         for partition in lake.partitions():
             of_partition: dict[date, dict[str, Row]] = defaultdict(dict)
             for day, row in lake.filed(partition):
@@ -638,7 +641,7 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
             if answer.may_hold(key) and key not in answer.days.get(today, {})
         ]
         if previous == {row.key: row for row in rows}:
-            # looked, and nothing new: the newest partition is reported again, unchanged
+            # nothing new: report the newest partition again, unchanged
             look.landed(answer, [lake.write(earlier[-1], previous.values())])
             return
     look.landed(answer, [lake.write(today, rows)])
@@ -646,7 +649,7 @@ def _snapshot(look: _Look, records: Iterable[Record]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A thing as a look saw it; its record is empty when it was gone."""
+    """A thing as it was seen by one fetch; its record is empty if it was gone."""
 
     key: str
     at: datetime
@@ -664,9 +667,9 @@ def _seen(row: Row) -> _Seen:
 
 
 def _states(look: _Look, records: Iterable[Record]) -> None:
-    """Add a row of each thing whose state is not what was seen of it last. Rows are only added:
-    what a service told once, it does not tell again. Those of a clock that was ahead are taken out
-    of all days; the archive has them."""
+    """Add a row for each thing whose state differs from the last one seen. Rows are only added: a
+    service does not report a past state again. Rows written by a clock that was ahead are removed
+    from all days; the archive keeps them."""
     answer = look.answer_of(records)
     lake = look.lake
 
@@ -678,8 +681,8 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
         present.setdefault(partition, {})
         for day, row in lake.filed(partition):
             present.setdefault(day, {})[row.key] = row
-    # a row lies under several days, and any of its copies tells; one of a clock that was ahead does
-    # not, and all its copies are taken back
+    # a row is filed under several days, and any copy will do; for a row from a clock that was
+    # ahead, all copies are taken back
     rows = {key: row for each in present.values() for key, row in each.items()}
     seen = {key: _seen(row) for key, row in rows.items()}
     untrue = {key for key, each in seen.items() if each.at > look.now + AHEAD}
@@ -691,7 +694,7 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
     _believe(look, _loss(answer, there), lambda: answer.rows)
     at = look.now.astimezone(UTC)
     if history:
-        # in the order of the looks, also when the clock was set back by hours
+        # keep fetches in order, even if the clock was set back by hours
         at = max(at, history[-1].at + timedelta(microseconds=1))
     for key, row in answer.rows.items():
         known = last.get(key)
@@ -699,19 +702,19 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
             history.append(_Seen(key, at, row.record))
     gone = [key for key in there - answer.rows.keys() if not answer.may_hold(key)]
     history += [_Seen(key, at, {}) for key in gone]
-    # also what a look left undone that was killed
+    # includes what a killed fetch left undone
     missing: dict[date, dict[str, Row]] = {}
     for day, each in _filed(look.stream, history):
         if each.row.key not in present.get(day, {}):
             missing.setdefault(day, {})[each.row.key] = each.row
     for day, held in present.items():
-        # days to come go whole, see ``take_back``
+        # future days are removed as a whole, see ``take_back``
         if day <= look.today + AHEAD and not untrue.isdisjoint(held):
             missing.setdefault(day, {})
     if not missing:
-        # looked, and nothing new: the newest partition is reported again, unchanged
+        # nothing new: report the newest partition again, unchanged
         missing[max((day for day in present if day <= look.today), default=look.today)] = {}
-    # the day of the look first: its file has all that was seen, and is there whole or not at all
+    # the day of the fetch first: its file has everything that was seen, and is atomic
     days = sorted(missing, key=lambda day: (day != at.date(), day))
     look.landed(
         answer,
@@ -728,8 +731,8 @@ def _states(look: _Look, records: Iterable[Record]) -> None:
 
 
 def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, _Seen]]:
-    """What was seen, in order, with each of its days: that of the look, and those on which anything
-    happened since the look before that saw a change."""
+    """Everything that was seen, in order, with each of its days: that of the fetch, and those since
+    the previous fetch that saw a change on which something happened."""
     first = EARLIEST
     for at, of_look in groupby(history, key=lambda each: each.at):
         looked = at.date()
@@ -751,11 +754,11 @@ def pull_source(
     progress: Progress | None = None,
     accept: bool = False,
 ) -> list[Pulled]:
-    """Look at the named streams of a connected source, within the source's time budget.
+    """Fetch the named streams of a connected source, within the source's time budget.
 
-    A stream that fails leaves the others their turn, unless the credential was refused, the clock
-    is wrong or the time is used up: those would fail alike. Raises ``Busy`` when another process
-    has the source, and ``OSError`` when the disk is full.
+    A failing stream does not stop the others, unless the credential was refused, the clock is wrong
+    or the time is used up: those would fail the same way. Raises ``Busy`` when another process
+    holds the source's lock, and ``OSError`` when the disk is full.
     """
     if source.client is None:
         raise ValueError(f"{source.title} has nothing to fetch")
@@ -766,7 +769,7 @@ def pull_source(
             known = with_keyring(settings, source.credentials)
             client = source.client(known)
         except Exception as error:
-            # neither a locked keyring nor a malformed setting is a defect: a person mends it
+            # a locked keyring or malformed setting is no defect: the user can fix it
             settable = isinstance(error, NoKeyring | BadSetting)
             kind = Failure.CREDENTIAL_REFUSED if settable else Failure.DEFECT
             return _all_failed(home, source, wanted, clock(), _failed(home, source, error, kind))
@@ -797,7 +800,7 @@ def pull_source(
 def _failed(
     home: Home, source: Source, error: Exception, kind: Failure = Failure.DEFECT
 ) -> ServiceError:
-    """What an error is to the person. A disk that is full is raised."""
+    """The error as reported to the user. A full disk is raised."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, DamagedPartition):
@@ -810,7 +813,7 @@ def _failed(
 def _all_failed(
     home: Home, source: Source, streams: Sequence[ApiStream], now: datetime, failure: ServiceError
 ) -> list[Pulled]:
-    """The looks of streams that could not even begin."""
+    """The results for streams whose fetch could not even begin."""
     for stream in streams:
         memory = recall(home, source.name, stream.name)
         remember(

@@ -1,24 +1,23 @@
-"""The HTTP client that every API source shares: timeouts, retry, rate limit, time budget, errors.
+"""The HTTP client shared by all API sources: timeouts, retries, rate limit, time budget, errors.
 
 What surprises:
 
-- A socket timeout bounds one read, not an answer: a server that sends a byte a minute keeps to it
-  for ever. So every try runs in a thread of its own, and is left behind when its time is over.
-- A connection that breaks in the middle of a body is not retried by urllib3, whose ``Retry`` ends
-  with the headers; nor does that one know a time budget, or pass the rate limit again. The retry
-  is therefore written out here.
-- On a redirect, requests drops ``Authorization`` for another host, but no other header. Here all
+- A socket timeout bounds one read, not a response: a server that sends a byte a minute never hits
+  it. So every attempt runs in its own thread, which is abandoned when its time is up.
+- urllib3 does not retry a connection that breaks in the middle of a body: its ``Retry`` ends with
+  the headers. Nor does it know about a time budget, or go through the rate limiter again. So the
+  retry loop is written out here.
+- On a redirect to another host, requests drops ``Authorization`` but no other header. Here all
   headers of a source go to the source's own host only, and ``~/.netrc`` is never read.
+- A response of a few bytes can decompress to gigabytes, and an endless one fills memory in seconds.
+  So bytes are counted as they are decompressed, and reading stops at a limit.
 
-- An answer of a few bytes can unpack to gigabytes, and one that never ends fills the memory in
-  seconds. So the bytes are counted as they are unpacked, and reading stops at a bound.
+429, 408, 409, 5xx and every kind of missing response are retried with exponential backoff;
+``Retry-After`` and ``Stripe-Should-Retry`` are obeyed. 401 and 403 fail at once: retrying cannot
+help. No error contains a header, query, body or absolute URL, because those hold credentials and
+private data.
 
-429, 408, 409 and 5xx, and every kind of no answer, are tried again with growing pauses;
-``Retry-After`` is obeyed, and so is ``Stripe-Should-Retry``. 401 and 403 stop at once: asking again
-cannot help. No error holds a header, a query, a body or an absolute address, because those hold
-credentials and private data.
-
-Every answer also says what time it is where the service stands (``Date``): ``Client.service_time``.
+Every response also carries the service's time (``Date``): ``Client.service_time``.
 """
 
 from __future__ import annotations
@@ -42,19 +41,19 @@ from personal_pipeline.shown import shown
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 ANSWER_TIMEOUT_SECONDS = 300.0
-"""How long one try may take from the rate limit to the last byte."""
+"""Time limit for one attempt, from the rate limiter to the last byte."""
 LONGEST_PAUSE_SECONDS = 300.0
 """The longest ``Retry-After`` that a client without a deadline waits for."""
 MOST_BYTES = 64 * 1024**2
-"""How large one answer may be, unpacked. The largest pages that are asked for have some megabytes;
+"""Size limit for one response, decompressed. The largest pages requested have some megabytes;
 decoded, JSON takes five to ten times its size in memory."""
 MOST_BYTES_A_FETCH = 16 * MOST_BYTES
-"""How much all pages of what is asked for at once may hold, unpacked: it is sorted in memory."""
+"""Size limit for all pages of one fetch, decompressed: they are sorted in memory."""
 
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 MOST_WALKS = 4
-"""So often the pages of a list are walked through when rows vanish meanwhile."""
+"""How often to walk through the pages of a list when rows vanish in the meantime."""
 _CURSOR_GONE = frozenset({400, 404, 410, 422})
 _TRY_AGAIN = frozenset({408, 409, 429})
 _PIECE = 64 * 1024
@@ -67,35 +66,36 @@ _KINDS = {
 
 
 class Failure(StrEnum):
-    """Why a look at a service brought nothing; the words are those of the status board."""
+    """Why a fetch brought nothing; the words appear on the status board."""
 
     CREDENTIAL_REFUSED = "credential refused"
     PERMISSION_MISSING = "permission missing"
-    """The credential is good, but may not read this: other streams of the source may work."""
+    """The credential is valid, but may not read this: other streams of the source may work."""
     OTHER_ACCOUNT = "another account"
-    """The credential is good, and opens another account than the one whose data is here."""
+    """The credential is valid, but belongs to a different account from the one whose data is
+    here."""
     SERVICE_DOWN = "service down"
     FORMAT_CHANGED = "format changed"
     OUT_OF_TIME = "out of time"
     LAKE_DAMAGED = "lake file damaged"
     LOST_ROWS = "answer lost most rows"
-    """Taken, the answer would make most of what is there vanish."""
+    """The answer would make most existing rows vanish."""
     CLOCK_WRONG = "clock wrong"
     """This machine and the service are more than a day apart."""
     DEFECT = "defect"
-    """The code of this house broke."""
+    """A bug in this project's code."""
 
 
 NEEDS_A_PERSON = frozenset(
     {Failure.CREDENTIAL_REFUSED, Failure.PERMISSION_MISSING, Failure.OTHER_ACCOUNT}
 )
-"""Asking again does not help until a person has done something at the service."""
+"""Retrying does not help until the user has done something at the service."""
 
 
 class ServiceError(Exception):
-    """A service did not give what was asked. The message says what, and what to do about it.
+    """A request to a service failed. The message says what failed, and what to do about it.
 
-    ``status`` is that of the answer, where it was one that the service rejected the request with.
+    ``status`` is the response status, if the service rejected the request with one.
     """
 
     def __init__(self, failure: Failure, message: str, status: int | None = None) -> None:
@@ -106,8 +106,8 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered. ``headers`` may be asked in any case, ``content`` is unpacked, and
-    ``url`` is where it came from in the end."""
+    """A service's response. ``headers`` are case-insensitive, ``content`` is decompressed, and
+    ``url`` is the final URL after redirects."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -119,14 +119,15 @@ class Client:
     """A session with one service.
 
     ``headers`` are sent to the host of ``base`` only. ``per_second`` is the service's rate limit.
-    ``refused`` is the sentence that tells the person what to do when one of the statuses
-    ``refused_on`` comes; on 403 ``permission`` gives the one for the path, if it knows one.
-    ``sleep`` is called with the seconds of each pause.
+    ``refused`` is the sentence that tells the user what to do on a status in ``refused_on``; on
+    403, ``permission`` returns the sentence for the path, if it has one. ``sleep`` is called with
+    the seconds of each pause.
 
-    ``deadline``, a ``time.monotonic`` instant, ends every ``get``, also one that is under way, with
-    ``ServiceError(OUT_OF_TIME)``, so that a service that stalls holds back nobody else.
+    ``deadline``, a ``time.monotonic`` instant, ends every ``get``, even one in progress, with
+    ``ServiceError(OUT_OF_TIME)``, so that a stalling service does not hold up the others.
 
-    ``most_bytes`` bounds one answer, and ``most_bytes_a_fetch`` all answers since ``begin_fetch``.
+    ``most_bytes`` limits one response, and ``most_bytes_a_fetch`` all responses since
+    ``begin_fetch``.
     """
 
     def __init__(
@@ -159,11 +160,11 @@ class Client:
         self._most_bytes_a_fetch = most_bytes_a_fetch
         self._received = 0
         self._told_time: tuple[datetime, float] | None = None
-        # here, because requests takes longer to load than all that most commands need of a source
+        # here, because requests takes longer to load than everything else that most commands need
         from personal_pipeline.ingest import session
 
         self._session = session.OwnHostSession(self._headers)
-        # A proxy of the person's network cannot reach this machine's loopback.
+        # A proxy cannot reach this machine's loopback interface.
         self._session.trust_env = urlsplit(base).hostname not in ("127.0.0.1", "localhost", "::1")
         self._adapter = session.LimiterAdapter(per_second=per_second, limit_statuses=())
         self._session.mount("http://", self._adapter)
@@ -176,24 +177,24 @@ class Client:
         self._session.close()
 
     def service_time(self) -> datetime | None:
-        """What time it is now where the service stands (UTC), by its newest answer and the time
-        that passed since; None when it did not say."""
+        """The current time (UTC) at the service, from its latest response plus the time elapsed
+        since; None when it reported none."""
         if self._told_time is None:
             return None
         told, at = self._told_time
         return told + timedelta(seconds=time.monotonic() - at)
 
     def begin_fetch(self) -> None:
-        """What was received so far is in the lake: count from here."""
+        """Everything received so far is in the lake: start counting again."""
         self._received = 0
 
     def get(self, path: str, query: Query = (), also: Collection[int] = ()) -> Answer:
-        """GET ``base + path`` (or an absolute address) and return the answer, status below 400 or
-        one of ``also``.
+        """GET ``base + path`` (or an absolute URL) and return the response, if its status is below
+        400 or in ``also``.
 
-        Raises ``ServiceError``: CREDENTIAL_REFUSED on a status of ``refused_on``, but
-        PERMISSION_MISSING on 403, FORMAT_CHANGED when the service rejects the request itself or
-        sends without end, SERVICE_DOWN when all tries are used up, OUT_OF_TIME when the deadline
+        Raises ``ServiceError``: CREDENTIAL_REFUSED on a status in ``refused_on``, except
+        PERMISSION_MISSING on 403; FORMAT_CHANGED when the service rejects the request itself or
+        sends without end; SERVICE_DOWN when all attempts are used up; OUT_OF_TIME when the deadline
         is reached or would be during the next pause.
         """
         from personal_pipeline.ingest import session
@@ -260,7 +261,8 @@ class Client:
             ) from None
 
     def changed(self, path: str, expected: str) -> ServiceError:
-        """The error to raise when an answer has not the shape ``expected``, a noun phrase."""
+        """The error to raise when a response does not have the shape ``expected``, a noun
+        phrase."""
         return ServiceError(
             Failure.FORMAT_CHANGED,
             f"{self._place(path)}: expected {expected}. Nothing was lost; see docs/sources/ for "
@@ -268,14 +270,14 @@ class Client:
         )
 
     def _place(self, path: str) -> str:
-        # An absolute address can itself be the secret: whoever has a shared sheet's can read it.
+        # An absolute URL can itself be the secret: whoever has a shared sheet's URL can read it.
         shown = urlsplit(path).hostname if "://" in path else path
         return f"{self.service}: GET {shown}"
 
     def _note_time(self, response: Answer) -> None:
         try:
             told = parsedate_to_datetime(response.headers["Date"])
-            # a cache on the way hands on the time at which it asked itself
+            # a cache on the way forwards the time of its own request
             told += timedelta(seconds=float(response.headers.get("Age", 0)))
         except (KeyError, ValueError, TypeError, OverflowError):
             return
@@ -327,7 +329,7 @@ class Client:
         return _within(seconds, send)
 
     def _pause(self, seconds: float, place: str, problem: str) -> None:
-        # So that streams and sources that failed together do not all come back together.
+        # Jitter, so that streams and sources that failed together do not all retry together.
         seconds += random.uniform(0, self._backoff_seconds)  # noqa: S311
         if self.deadline is not None and time.monotonic() + seconds >= self.deadline:
             raise ServiceError(
@@ -346,7 +348,7 @@ class Client:
 
 
 def rows_of(answer: Any, name: str) -> list[Any] | None:
-    """The list of rows under ``name`` in an answer; None when there is no such list."""
+    """The list of rows under ``name`` in a response; None when there is no such list."""
     rows = answer.get(name) if isinstance(answer, dict) else None
     return rows if isinstance(rows, list) else None
 
@@ -354,10 +356,10 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
 def whole_walk(
     walk: Callable[[], Iterator[Any]], key: Callable[[Any], str | None]
 ) -> Iterator[Any]:
-    """The rows of a walk through the pages of a list, each once by its key. When the row where the
-    next page should begin was deleted meanwhile, the service rejects the request: then the walk
-    starts again. Raises ``ServiceError`` when the first page is rejected, or that comes again and
-    again."""
+    """The rows from walking through the pages of a list, each once by its key. If the row that
+    marks the next page was deleted in the meantime, the service rejects the request, and the walk
+    starts again. Raises ``ServiceError`` when the first page is rejected, or when this happens
+    repeatedly."""
     given: set[str] = set()
     for walks_left in reversed(range(MOST_WALKS)):
         read = False
@@ -418,7 +420,7 @@ def _request_id(response: Answer) -> str:
 
 
 def _kind_of(response: Answer) -> str:
-    """What an answer seems to be. Its Content-Type is the server's own text, and not repeated."""
+    """What a response seems to be. Its Content-Type is text from the server, and not repeated."""
     said = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return _KINDS.get(said, "something else")
 

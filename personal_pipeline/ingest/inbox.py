@@ -1,9 +1,9 @@
-"""The inbox: a dropped file is recognised, archived for ever, read into the lake, and receipted.
+"""The inbox: a dropped file is recognised, archived for good, read into the lake, and receipted.
 
 The order makes every step repeatable after a kill: the original is in the archive before a row of
 it is in the lake, and the file leaves the inbox only when its rows are durable and its receipt is
-written. Taking the same file again changes nothing. What is read is a private copy, so a file that
-somebody still writes is found out before anything of it is kept.
+written. Ingesting the same file again is idempotent. Readers get a private copy, so a file that is
+still being written is detected before any of it is kept.
 """
 
 from __future__ import annotations
@@ -76,10 +76,11 @@ LOCK_WAIT_SECONDS = 600
 
 MOST_TOGETHER = 500
 BYTES_TOGETHER = 100_000_000
-"""So many files are taken together, or so many bytes of them: there is a private copy of each."""
+"""Upper bounds on the files, and on their bytes, that are ingested together: each has a private
+copy."""
 
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
-"""What no file is to blame for."""
+"""Errors for which no file is to blame."""
 
 A_BARRED_FOLDER = "a folder that may not be looked into"
 
@@ -98,8 +99,8 @@ _MONTH_IN_NAME = re.compile(r"(?<!\d)(20\d\d)[-_.](0[1-9]|1[0-2])(?![\d])")
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one file. ``drop`` is None when nobody knew it; ``problem`` says, in a
-    sentence, why it was set aside or what was odd about it."""
+    """What became of one file. ``drop`` is None when no source recognized it; ``problem`` says, in
+    a sentence, why it was set aside or what was odd about it."""
 
     file: str
     received_at: str
@@ -113,15 +114,16 @@ class Receipt:
     streams: tuple[StreamReceipt, ...] = ()
     problem: str | None = None
     cause: str | None = None
-    """In two words why it was set aside, of a file of a known kind."""
+    """Why a file of a known kind was set aside, in two words."""
     warning: str | None = None
-    """What is odd about a file that was taken all the same: it breaks off."""
+    """What is odd about a file that was ingested all the same: it is truncated, or something was
+    uncertain."""
     unreadable_why: tuple[str, ...] = ()
-    """The first reasons for rows that could not be read, sentences without values."""
+    """The first reasons why rows could not be read, as sentences without values."""
     unreadable_in: str | None = None
     """Where those rows are, with all reasons: a path below the home."""
     also_claimed: tuple[str, ...] = ()
-    """Who else said that the file is theirs, a sentence each; they were less sure."""
+    """Other, less confident claims to the file, one sentence each."""
 
     @property
     def taken(self) -> bool:
@@ -129,7 +131,7 @@ class Receipt:
 
     @property
     def gave_nothing(self) -> bool:
-        """Whether the file was to be read and not one row of it is in the lake."""
+        """Whether the file should have been read, but not one of its rows is in the lake."""
         if self.drop is None or self.problem:
             return self.problem is not None
         return not any(
@@ -145,7 +147,7 @@ class Taken:
     receipt: Receipt
     written: Mapping[tuple[str, str], Sequence[Written]]
     members: tuple[Taken, ...] = ()
-    """Of an archive: what became of the files in it."""
+    """For an archive: what became of the files in it."""
 
     def everything(self) -> Iterator[Taken]:
         """This one, then those of the files in it."""
@@ -155,7 +157,7 @@ class Taken:
 
 
 def waiting(home: Home) -> list[Path]:
-    """The files in the inbox that are there to be taken, oldest first."""
+    """The files in the inbox that are ready to be ingested, oldest first."""
     if not home.inbox.is_dir():
         return []
     files = {path: stamp for path in complete_files(home.inbox) if (stamp := stamp_of(path))}
@@ -163,8 +165,8 @@ def waiting(home: Home) -> list[Path]:
 
 
 def entries(home: Home) -> dict[Path, list[Path]]:
-    """The files and folders that lie in the inbox, each with its files that are there to be taken,
-    oldest first."""
+    """The files and folders at the top of the inbox, each with the files in it that are ready to be
+    ingested, oldest first."""
     found: dict[Path, list[Path]] = {}
     for path in waiting(home):
         entry = home.inbox / path.relative_to(home.inbox).parts[0]
@@ -173,8 +175,8 @@ def entries(home: Home) -> dict[Path, list[Path]]:
 
 
 def oddities(home: Home) -> dict[Path, str]:
-    """What lies in the inbox and is neither file nor folder, and folders that cannot be looked
-    into: with what it is, in words."""
+    """Entries in the inbox that are neither file nor folder, and folders that cannot be read, each
+    with a description."""
     found: dict[Path, str] = {}
     barred: list[OSError] = []
     for folder, folders, files in os.walk(home.inbox, onerror=barred.append):
@@ -183,7 +185,7 @@ def oddities(home: Home) -> dict[Path, str]:
             try:
                 mode = path.lstat().st_mode
             except OSError:
-                continue  # another process has just taken it
+                continue  # another process has just ingested it
             if not name.startswith(".") and not (S_ISREG(mode) or S_ISDIR(mode)):
                 found[path] = _KINDS.get(S_IFMT(mode), "something that is no file")
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -191,15 +193,16 @@ def oddities(home: Home) -> dict[Path, str]:
 
 
 def complete_files(folder: Path) -> list[Path]:
-    """The files below a folder that nobody is still writing; hidden ones and links are left out."""
+    """The files below a folder that are not still being written; hidden files and links are
+    skipped."""
     return [path for path in files_below(folder) if not path.name.endswith(UNFINISHED)]
 
 
 def captured_at(name: str, modified: datetime) -> datetime:
-    """When the service gave a file (UTC): a date in its name, else the time of the file.
+    """When the service produced a file (UTC): a date in its name, else the file's time.
 
-    A date in the name counts to the end of that day, or of that month when no day is given, but
-    never later than the file itself; a date that lies after the file is wrong and is not used.
+    A date in the name means the end of that day, or of that month when no day is given, but never
+    later than the file itself; a date after the file's own time is wrong and is ignored.
     """
     # eight digits of a digest may look like a day
     name = _DIGEST_IN_NAME.sub(" ", name.lower())
@@ -229,12 +232,12 @@ def take(
     now: datetime,
     progress: Progress | None = None,
 ) -> Taken:
-    """Take one file out of the inbox. Bad input never raises: it is set aside, with a receipt.
-    ``progress`` is told how much of a huge file is read, in megabytes.
+    """Ingest one file from the inbox. Bad input never raises: it is set aside, with a receipt.
+    ``progress`` is called with how much of a huge file has been read, in megabytes.
 
-    An archive that no source claims is unpacked, and what is in it is taken file by file. Raises
-    ``FileNotFoundError`` when the file is gone, because another process took it first, and ``Left``
-    when it stays in the inbox for now.
+    An archive that no source claims is unpacked, and its files are ingested one by one. Raises
+    ``FileNotFoundError`` when the file is gone, because another process ingested it first, and
+    ``Left`` when it stays in the inbox for now.
     """
     for outcome in take_all(home, sources, [path], lambda: now, progress):
         if isinstance(outcome, Left):
@@ -250,14 +253,14 @@ def take_all(
     clock: Callable[[], datetime],
     progress: Progress | None = None,
 ) -> Iterator[Taken | Left]:
-    """Take files out of the inbox, many at a time: as if each had been taken by itself, but what
-    the disk has to confirm is confirmed once for all. Whatever one file does, the others are taken.
+    """Ingest many files from the inbox together: as if each were ingested by itself, but with one
+    sync to disk for all. Whatever goes wrong with one file, the others are ingested.
 
-    A file that stays in the inbox for now comes as ``Left``; of one that is gone nothing comes.
+    A file that stays in the inbox for now is yielded as ``Left``; one that is gone yields nothing.
     """
     done = 0
     for batch in _batches(paths):
-        # not while the lock is held: whoever asks may take its time with the answer
+        # not while holding the lock: the consumer may take its time
         with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), scratch(home, "unpacked") as place:
             outcomes = _Batch(home, sources, clock(), place, progress).take(batch, done, len(paths))
         yield from outcomes
@@ -282,10 +285,10 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 @dataclass(frozen=True, slots=True)
 class _Copy:
     """A file of the inbox as it was at one moment. ``path`` is a private copy, which nobody changes
-    while it is read, in the folders of the inbox, which may name an account.
+    while it is read, below the same folders as in the inbox, which may name an account.
 
-    ``came_as`` is where the file lies and ``stamp`` what it was when it was copied; of one that
-    came out of an archive they are those of the archive, and ``inside`` says so.
+    ``came_as`` is the path in the inbox and ``stamp`` the state of that file when it was copied;
+    for a file from an archive they are those of the archive, and ``inside`` is set.
     """
 
     path: Path
@@ -296,7 +299,7 @@ class _Copy:
 
     @property
     def name(self) -> str:
-        """As it came, which may be no text."""
+        """As it came, which may not be valid text."""
         return self.path.name if self.inside else self.came_as.name
 
     @property
@@ -310,7 +313,7 @@ class _Copy:
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A file that a drop of a source is to read; its receipt says whose it is."""
+    """A file to be read by a source's drop; its receipt says whose it is."""
 
     copy: _Copy
     source: Source
@@ -322,9 +325,9 @@ class _Claimed:
 
 @dataclass(slots=True)
 class _Batch:
-    """Files that are taken together. In this order, so that a kill at any point is repaired by
-    taking them again: originals, rows, receipts, each durable before the next; then the files leave
-    the inbox."""
+    """Files that are ingested together. The order of writes makes a kill at any point recoverable
+    by ingesting them again: originals, rows, receipts, each durable before the next; then the files
+    leave the inbox."""
 
     home: Home
     sources: Sequence[Source]
@@ -343,12 +346,12 @@ class _Batch:
             try:
                 copies.append(self._copied(path))
             except FileNotFoundError:
-                continue  # another process took it first
+                continue  # another process ingested it first
             except Left as left:
                 outcomes.append(left)
             except OSError as error:
                 outcomes.append(self._moved(path, error))
-        # once for all: it looks at what every program has open
+        # once for all files: it scans everything that any process has open
         written = open_for_writing([each.stamp for each in copies])
         outcomes += [each.left for each in copies if each.stamp in written]
         copies = [each for each in copies if each.stamp not in written]
@@ -356,14 +359,14 @@ class _Batch:
         written = open_for_writing([each.stamp for each in copies])
         for copy, outcome in zip(copies, taken, strict=True):
             outcomes.append(outcome)
-            # named by its digest, it stays in the archive; what came in its place stays here, and
-            # what somebody opened meanwhile, so that nothing is written into a file without a name
+            # the archive has it by its digest; leave whatever took its place in the inbox, and
+            # whatever was opened in the meantime, so that nobody writes to an unlinked file
             if isinstance(outcome, Taken) and copy.unchanged and copy.stamp not in written:
                 copy.came_as.unlink(missing_ok=True)
         return outcomes
 
     def _copied(self, path: Path) -> _Copy:
-        """A private copy of a file. Raises ``Left`` when it changes meanwhile."""
+        """A private copy of a file. Raises ``Left`` when it changes in the meantime."""
         stamp = stamp_of(path)
         if stamp is None:
             raise FileNotFoundError(f"{path} is gone, or no file")
@@ -371,7 +374,7 @@ class _Batch:
         parts = [whole_name(part) for part in path.relative_to(inbox).parts]
         place = self.scratch.joinpath("inbox", *parts)
         if place.exists():
-            # two names that are one to this file system, or when they are shown
+            # two names that are equal on this file system, or once made printable
             place = self._folder().joinpath("inbox", *parts)
         if place.parent not in self.made:
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -399,7 +402,7 @@ class _Batch:
         )
 
     def _moved(self, path: Path, error: OSError) -> Taken | Left:
-        """Set aside a file of which no copy can be made; leave it when that is the disk's fault."""
+        """Set aside a file that cannot be copied; leave it in place when the disk is to blame."""
         name = shown(path.name)
         if error.errno in OF_THE_DISK:
             return Left(name, of_the_disk(error), trouble=True)
@@ -421,7 +424,7 @@ class _Batch:
             folder: str = "unknown",
             cause: str | None = None,
         ) -> None:
-            """``problem`` is told whole beside the file, and its first line in the receipt."""
+            """``problem`` is written in full beside the file; the receipt gets its first line."""
             copy = copies[place]
             if not copy.unchanged:
                 found[place] = copy.left
@@ -482,8 +485,8 @@ class _Batch:
         return [found[place] for place in range(len(copies))]
 
     def _asked(self, copy: _Copy) -> _Claimed | Taken | Left | str:
-        """Whose a file is; or what became of it, when it is an archive of files; or why nobody
-        takes it."""
+        """Who reads a file; or what became of it, when it is an archive of files; or why nobody
+        reads it."""
         home, sources, receipt = self.home, self.sources, copy.receipt
         try:
             refuse_hostile(copy.path)
@@ -518,8 +521,8 @@ class _Batch:
         return _Claimed(copy, source, drop, claim, file, receipt)
 
     def _read(self, claimed: Sequence[_Claimed]) -> list[InLake | Left]:
-        """Read files of one kind; what breaks is tried again one by one, so that one of them costs
-        itself only."""
+        """Read files of one kind. If that fails, retry them one by one, so that a bad file affects
+        only itself."""
         try:
             return [*_read_into_lake(self.home, claimed, self.now, self._folder())]
         except Exception as error:
@@ -535,12 +538,13 @@ class _Batch:
             return [Left(each.receipt.file, words, trouble=True) for each in claimed]
 
     def _members_taken(self, copy: _Copy) -> Taken | Left | str:
-        """Take the files of an archive that nobody claims as a whole, each by itself.
+        """Ingest the files of an archive that no source claims as a whole, one by one.
 
-        An archive in it is opened too, one in that is not. What no source knows stays in the
-        archive, which is kept whole; if no source knows any of it, the archive itself is set aside.
+        An archive inside it is opened too, but no deeper. Files that no source recognizes stay in
+        the archive, which is kept whole; if no source recognizes any of them, the archive itself is
+        set aside.
         """
-        # as if the folders of the archive lay in the inbox: they may name an account
+        # as if the archive's folders were in the inbox: they may name an account
         folder = self._folder() / "inbox"
         name = copy.receipt.file
         try:
@@ -550,7 +554,7 @@ class _Batch:
         except UnreadableFile as error:
             return str(error)
         if isinstance(members, Path):
-            # an export that was packed in another way, or a folder of it
+            # an export packed in another format, or one of its folders
             whole = self._receipt(members, name, digest_of(members))
             return self._taken([replace(copy, path=members, receipt=whole, inside=True)])[0]
         if not members:
@@ -581,7 +585,7 @@ class _Batch:
         taken = tuple(each for each in outcomes if isinstance(each, Taken))
         for outcome in outcomes:
             if isinstance(outcome, Left):
-                # what of it was taken is found to be the same when it is taken again
+                # what was already ingested will be found unchanged next time
                 return Left(name, outcome.reason, trouble=outcome.trouble)
         receipt = replace(
             copy.receipt,
@@ -600,8 +604,8 @@ class _Batch:
 def _read_into_lake(
     home: Home, claimed: Sequence[_Claimed], now: datetime, folder: Path
 ) -> list[InLake]:
-    """Read files of one kind. Their originals, and what reading them depends on, are in the archive
-    before a row of them is in the lake; of one that changed meanwhile there is neither."""
+    """Read files of one kind. Their originals, and what reading them depends on, are archived
+    before any of their rows reach the lake; a file that changed in the meantime gets neither."""
     source, drop = claimed[0].source, claimed[0].drop
     replaced: set[str] = set()
     takings: list[str] = []
@@ -665,7 +669,7 @@ def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ta
 
 
 def lies_ahead(rows: int, now: datetime) -> str | None:
-    """The sentence for rows that lie in the future."""
+    """The sentence about rows in the future."""
     if not rows:
         return None
     return (
@@ -682,8 +686,8 @@ def _sentences(*sentences: str | None) -> str | None:
 def _members(
     home: Home, sources: Sequence[Source], path: Path, folder: Path, budget: Budget, depth: int = 1
 ) -> tuple[list[Path] | Path, int]:
-    """The files of an archive that somebody claims, and how many others there are; or one zip with
-    all of them, when that is what somebody claims. Raises ``UnreadableFile``."""
+    """The files of an archive that a source claims, and the number of others; or a single zip of
+    all of them, when that is what a source claims. Raises ``UnreadableFile``."""
     files = unpack(path, folder, budget)
     if kind_of(path) != "zip" and len(files) > 1:
         whole = folder.with_name(f"{path.name.split('.')[0]}.zip")
@@ -714,7 +718,7 @@ def drop_file(home: Home, path: Path) -> DropFile:
 
 
 def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Taken | Left:
-    """Set aside what cannot be copied: it moves into quarantine as it is."""
+    """Set aside what cannot be copied: move it into quarantine as it is."""
     name = shown(path.name)
     try:
         Aside(home).move(path, path.name, "unknown", f"{name}: {problem}")
@@ -733,9 +737,9 @@ def of_the_disk(error: OSError) -> str:
 
 
 def copy_file(path: Path, place: Path) -> str:
-    """Copy the content of a file into a new one, for us only; returns its digest (SHA-256)."""
+    """Copy a file's content into a new file only we can read; returns its digest (SHA-256)."""
     digest = hashlib.sha256()
-    # one that became a pipe since it was looked at would be waited for without end
+    # if it has become a pipe since it was checked, a blocking open would wait forever
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as source, place.open("xb") as target:
         place.chmod(PRIVATE_FILE)
@@ -746,7 +750,7 @@ def copy_file(path: Path, place: Path) -> str:
 
 
 def write_receipts(home: Home, receipts: Sequence[Receipt]) -> None:
-    """Write receipts, durably."""
+    """Write receipts durably."""
     finished: dict[Path, Path] = {}
     places: set[Path] = set()
     for receipt in receipts:

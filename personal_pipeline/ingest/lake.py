@@ -1,24 +1,25 @@
-"""The lake: verbatim records in files, one file a partition, each with a digest of its content.
+"""The lake: verbatim records in files, one file per partition, with a digest of its content.
 
 ``lake/<source>/<stream>/month=2026-11-01/part.jsonl.gz``, or ``day=2026-11-21``. A line is an
-envelope, ``{"key": ..., "record": {...}}``; a row that came from a dropped file also has ``as_of``
-(when the service gave it) and ``origin`` (the digest of the file in the archive). Lines are sorted
-by key and written with sorted names, so equal content is equal bytes.
+envelope, ``{"key": ..., "record": {...}}``; a row from a dropped file also has ``as_of`` (when the
+service produced it) and ``origin`` (the digest of the file in the archive). Lines are sorted by key
+and written with sorted names, so equal content is equal bytes.
 
-What a service answers is filed, replaced and archived by days, whichever partitions its stream is
-cut into. In the file of a month each line therefore says its ``day``, and lines are sorted by day
-and key; a day that has no row is not in the file.
+Fetched records are filed, replaced and archived by day, whatever the stream's partitions. In a file
+that covers a month each line therefore has its ``day``, and lines are sorted by day and key; a day
+without rows does not appear in the file.
 
-A stream of very many rows lies in ``part.parquet`` instead, see ``tables``; here is what both kinds
-of partition have in common.
+A stream of very many rows is stored in ``part.parquet`` instead, see ``tables``; this module has
+what both kinds of partition share.
 
-The digest leaves out ``as_of``, ``origin`` and the stream's volatile fields: it says whether the
-*content* is the same, and is the data version of the partition everywhere in the house.
+The digest leaves out ``as_of``, ``origin`` and the stream's volatile fields: it identifies the
+*content*, and is the data version of the partition everywhere in the house.
 
-Beside it the hash of the bytes is noted, so that a file that rots is noticed. A file with another
-time and other bytes than were noted is somebody's whole file, written by us before a kill or put
-there by a person, if it can be read: gzip has a checksum of its own. Parquet has none, so there
-``.written`` beside the file says which bytes we were about to write, and any other are damage.
+The hash of the file's bytes is noted too, so that bit rot is noticed. If both the modification time
+and the bytes differ from what was noted, the file counts as intact if it can be read: it was
+written by us before a kill, or put there by the user, and gzip has its own checksum. Parquet has
+none, so there ``.written`` beside the file holds the hash of the bytes about to be written, and any
+others are damage.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ TABLE_PART = "part.parquet"
 VERSIONS = ".versions.json"
 WRITTEN = ".written"
 REPLACED = ".replaced.json"
-"""In the archive beside the folder of what a unit held: when it was replaced, and which file that
-is."""
+"""In the archive, beside the folder of a unit's earlier content: when it was replaced, and which
+file holds the content."""
 
 
 class DamagedPartition(Exception):
@@ -64,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a partition holds: the digest of its content, and how many rows."""
+    """The content digest and row count of a partition."""
 
     digest: str
     rows: int
@@ -72,7 +73,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What writing a partition did to it. ``changed`` compares content, not bytes."""
+    """The effect of writing a partition. ``changed`` compares content, not bytes."""
 
     partition: date
     version: Version
@@ -98,10 +99,10 @@ def canonical(value: object) -> str:
 
 
 def storable(record: Record) -> Record:
-    """The record as the lake can hold it; raises ``ValueError`` when it cannot.
+    """The record as the lake can store it; raises ``ValueError`` when it cannot.
 
-    Half of a surrogate pair (a title cut in the middle of an emoji) becomes U+FFFD: JSON can write
-    it, and DuckDB then refuses the whole file. NaN and nesting without end are refused.
+    An unpaired surrogate (a title cut in the middle of an emoji) becomes U+FFFD: JSON can represent
+    it, but DuckDB then rejects the whole file. NaN and unbounded nesting are rejected.
     """
     text = stored_text(record)
     if "\\ud" not in text:
@@ -122,7 +123,7 @@ def stored_text(record: Record) -> str:
 
 
 def whole_text(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair."""
+    """The text with unpaired surrogates replaced with U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -133,7 +134,7 @@ def _content(row: Row, volatile: tuple[str, ...]) -> str:
 
 
 def content_of(text: str, volatile: tuple[str, ...]) -> str:
-    """What counts of a record that is canonical JSON."""
+    """The significant part of a record given as canonical JSON."""
     if not volatile:
         return text
     record = json.loads(text)
@@ -141,7 +142,7 @@ def content_of(text: str, volatile: tuple[str, ...]) -> str:
 
 
 def line_of(key: str, text: str, as_of: str | None, origin: str | None) -> str:
-    """The line of a row whose record is canonical JSON, with its end."""
+    """The line, with its end, for a row whose record is canonical JSON."""
     head = {"as_of": as_of, "key": key, "origin": origin}
     told = canonical({name: value for name, value in head.items() if value is not None})
     # the names of an envelope are sorted, and this one comes last
@@ -149,12 +150,12 @@ def line_of(key: str, text: str, as_of: str | None, origin: str | None) -> str:
 
 
 def content_digest(rows: Iterable[Row], volatile: tuple[str, ...] = ()) -> str:
-    """SHA-256 over key and content of every row, in the order of the keys."""
+    """SHA-256 over key and content of every row, in key order."""
     return _digest([("", {row.key: row for row in rows})], volatile)
 
 
 def _digest(days: Iterable[tuple[str, Mapping[str, Row]]], volatile: tuple[str, ...]) -> str:
-    """SHA-256 of rows by key, by day; the day is empty where the file does not say it."""
+    """SHA-256 of rows by key, by day; the day is empty where lines have none."""
     digest = hashlib.sha256()
     for day, rows in sorted(days, key=lambda each: each[0]):
         for _, row in sorted(rows.items()):
@@ -178,17 +179,17 @@ def _line(row: Row, day: str = "") -> str:
 
 
 def _lines(rows: Mapping[str, Row], day: str = "") -> str:
-    # compared as text: to Python 1, 1.0 and True are equal, in a file they are not
+    # compared as text: in Python 1, 1.0 and True are equal, in a file they are not
     return "".join(f"{_line(row, day)}\n" for _, row in sorted(rows.items()))
 
 
 def _packed(lines: str) -> bytes:
-    # no time stamp in the header: equal content is equal bytes
+    # no timestamp in the header: equal content is equal bytes
     return gzip.compress(lines.encode(), 6, mtime=0)
 
 
 def _filed_in(path: Path, *, by_day: bool) -> Iterator[tuple[str, Row]]:
-    """The rows of a file in its order, each with its day if the file says it. Raises what reading
+    """The rows of a file in file order, each with its day if the line has one. Raises what reading
     a damaged file raises, see ``_DAMAGE``."""
     with gzip.open(path, "rt", encoding="utf-8") as stream:
         line = None
@@ -212,10 +213,10 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error)
 
 @dataclass(frozen=True, slots=True)
 class StreamLake:
-    """The partitions of one stream. Its caller holds the lock of the source while writing.
+    """The partitions of one stream. While writing, the caller holds the source's lock.
 
-    ``by_day`` says that a partition is a month of days, each of which is read, replaced, archived
-    and restored by itself. Everywhere else such a unit is the partition.
+    With ``by_day`` a partition is a month of days, each of which is read, replaced, archived and
+    restored by itself: the day is the unit. Otherwise the unit is the partition.
     """
 
     lake: Path
@@ -244,19 +245,19 @@ class StreamLake:
         return unit.replace(day=1) if self.by_day else unit
 
     def units_of(self, partition: date) -> list[date]:
-        """The units that a partition may hold: every day of a month, or itself."""
+        """The units a partition may hold: every day of a month, or itself."""
         if not self.by_day:
             return [partition]
         days = (partition + timedelta(days=n) for n in range(31))
         return [day for day in days if day.month == partition.month]
 
     def partitions(self) -> list[date]:
-        """Partitions that exist, also the empty ones, oldest first."""
+        """The partitions that exist, including empty ones, oldest first."""
         return [date.fromisoformat(name) for name, _ in self._files()]
 
     def _files(self) -> list[tuple[str, os.stat_result]]:
-        """Name and state of each partition that exists, oldest first: a home has tens of thousands,
-        and each look goes through all of them."""
+        """Name and stat of each existing partition, oldest first: a home has tens of thousands, and
+        each pass scans them all."""
         prefix, part, folder = f"{self.grain}=", self._part, str(self.folder)
         try:
             names = sorted(e.name for e in os.scandir(folder) if e.name.startswith(prefix))
@@ -265,7 +266,7 @@ class StreamLake:
         found = []
         for name in names:
             try:
-                # a Path for each takes three times as long
+                # constructing a Path for each takes three times as long
                 stat = os.stat(f"{folder}/{name}/{part}")  # noqa: PTH116
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -273,7 +274,7 @@ class StreamLake:
         return found
 
     def read(self, unit: date) -> dict[str, Row]:
-        """The rows of a unit by key; nothing where there is no file."""
+        """The rows of a unit by key; empty if there is no file."""
         return self.read_units([unit])[unit]
 
     def read_units(self, units: Iterable[date]) -> dict[date, dict[str, Row]]:
@@ -286,8 +287,8 @@ class StreamLake:
         return found
 
     def filed(self, partition: date) -> Iterator[tuple[date, Row]]:
-        """The rows of a partition in the order of its file, each with its unit, one at a time: a
-        partition may be larger than the memory. Raises ``DamagedPartition``."""
+        """The rows of a partition in file order, each with its unit, one at a time: a partition may
+        not fit into memory. Raises ``DamagedPartition``."""
         path = self.path(partition)
         if self.table:
             raise TypeError(f"{self.source}.{self.stream} is a table: query {path} with DuckDB")
@@ -304,11 +305,11 @@ class StreamLake:
         return (row for _, row in self.filed(partition))
 
     def has_rows(self, partition: date) -> bool:
-        """Whether there is a row in a partition."""
+        """Whether a partition has any row."""
         return next(self.rows(partition), None) is not None
 
     def damaged(self, partition: date, error: Exception) -> DamagedPartition:
-        """What to raise for a file that cannot be read."""
+        """The exception to raise for a file that cannot be read."""
         return DamagedPartition(
             f"{self.source}.{self.stream}: {self.path(partition)} is damaged "
             f"({type(error).__name__}). Run `personal-pipeline doctor --repair`: it puts back what "
@@ -316,16 +317,16 @@ class StreamLake:
         )
 
     def write(self, unit: date, rows: Iterable[Row]) -> Written:
-        """Replace a unit whole, and keep what it held before in the archive.
+        """Replace a unit, and keep its previous content in the archive.
 
-        Equal bytes are not written again, so an unchanged partition keeps its file untouched.
+        Equal bytes are not written again, so the file of an unchanged partition is left untouched.
         """
         (written,) = self.write_units({unit: rows})
         return written
 
     def write_units(self, units: Mapping[date, Iterable[Row]]) -> list[Written]:
-        """Replace units whole, each file once, in the order in which they first appear. What is
-        returned is of the files."""
+        """Replace units, writing each file once, in order of first appearance. Returns one result
+        per file."""
         files: dict[date, dict[date, Iterable[Row]]] = {}
         for unit, rows in units.items():
             files.setdefault(self.partition_of(unit), {})[unit] = rows
@@ -364,7 +365,7 @@ class StreamLake:
         )
 
     def changed_at(self) -> tuple[int, ...]:
-        """Changes whenever a partition of the stream was written, or was found to be another."""
+        """Changes whenever a partition of the stream is written, or is found to have changed."""
         times = []
         for path in (self.folder, self.folder / VERSIONS):
             with suppress(FileNotFoundError):
@@ -372,7 +373,7 @@ class StreamLake:
         return tuple(times)
 
     def _told(self, unit: date) -> str:
-        """The day as the lines of a file say it."""
+        """The day as it appears in the lines of a file."""
         return unit.isoformat() if self.by_day else ""
 
     def _digest_of(self, units: Mapping[date, Mapping[str, Row]]) -> str:
@@ -382,10 +383,10 @@ class StreamLake:
         return "".join(_lines(rows, self._told(unit)) for unit, rows in sorted(units.items()))
 
     def versions(self) -> dict[date, Version]:
-        """Digest and row count of every partition that exists.
+        """Digest and row count of every existing partition.
 
-        Digests are kept beside the files with each file's size and time; a file that differs from
-        what was noted is read again, so what this returns is always true of the files.
+        Digests are cached beside the files with each file's size and modification time; a file that
+        differs is read again, so the result always matches the files.
         """
         noted = self._noted()
         current: dict[str, list[Any]] = {}
@@ -399,7 +400,7 @@ class StreamLake:
                 is_news = True
             current[name] = entry
         if is_news or len(current) != len(noted):
-            # it only saves reading, and a look at the board must not need to write
+            # only a cache, and showing the board must not require write access
             with suppress(OSError):
                 write_atomically(self.folder / VERSIONS, canonical(current).encode())
         return {
@@ -407,7 +408,7 @@ class StreamLake:
         }
 
     def sound_versions(self) -> dict[date, Version]:
-        """The same, without the partitions that are damaged."""
+        """Like ``versions``, without damaged partitions."""
         try:
             return self.versions()
         except DamagedPartition:
@@ -418,7 +419,7 @@ class StreamLake:
             return sound
 
     def note(self, versions: Mapping[date, Version]) -> None:
-        """Remember the versions of partitions that were just written, to save reading them."""
+        """Cache the versions of partitions just written, to save reading them."""
         noted = {
             partition.isoformat(): [
                 *(*self._stamp(partition), version.digest, version.rows, self._hash(partition))
@@ -430,8 +431,8 @@ class StreamLake:
             write_atomically(self.folder / VERSIONS, content.encode())
 
     def verify(self, partitions: Iterable[date]) -> dict[date, DamagedPartition]:
-        """Read these files whole, also those whose time did not change, and compare them with what
-        was noted when they were written. Returns what is damaged."""
+        """Read these files in full, even if their modification time is unchanged, and compare them
+        with what was noted when they were written. Returns what is damaged."""
         noted = dict(self._noted())
         damaged: dict[date, DamagedPartition] = {}
         learned: dict[str, list[Any]] = {}
@@ -446,14 +447,14 @@ class StreamLake:
                     version = self._version_of_file(partition)
                     if entry[5:] or [version.digest, version.rows] != entry[3:5]:
                         raise self.damaged(partition, ValueError("other bytes than were written"))
-                    # noted before there were hashes of the bytes
+                    # noted before byte hashes were introduced
                     learned[name] = [*entry, self._hash(partition)]
                 else:
                     learned[name] = [*stamp, *self._looked_at(partition, entry)]
             except FileNotFoundError:
                 continue
             except DamagedPartition as found:
-                if self._stamp(partition) == stamp:  # else it was replaced under our eyes
+                if self._stamp(partition) == stamp:  # otherwise it was replaced while being read
                     damaged[partition] = found
         if learned:
             content = canonical({**self._noted(), **learned})
@@ -461,17 +462,17 @@ class StreamLake:
         return damaged
 
     def noted(self, partition: date) -> Version | None:
-        """What the partition held when it was last whole, though its file may be damaged now."""
+        """What the partition held when it was last intact, even if its file is damaged now."""
         entry = self._noted().get(partition.isoformat())
         return Version(entry[3], entry[4]) if entry else None
 
     def expect(self, partition: date, content: bytes) -> None:
-        """Say which bytes are about to be written: those of a table have no checksum in them."""
+        """Record which bytes are about to be written: a Parquet file has no checksum of its own."""
         place = self.path(partition).with_name(WRITTEN)
         write_atomically(place, hashlib.sha256(content).hexdigest().encode())
 
     def _looked_at(self, partition: date, entry: Sequence[Any]) -> list[Any]:
-        """Digest, rows and hash of a file that is not as it was noted in ``entry``, if at all."""
+        """Digest, rows and hash of a file that differs from its note ``entry``, or has none."""
         found = self._hash(partition)
         if entry[5:] == [found] and entry[2] == self._stamp(partition)[2]:
             return [*entry[3:]]  # only touched, or copied with the home
@@ -505,7 +506,7 @@ class StreamLake:
                 count += 1
                 content.update(_digested(self._told(unit), row, self.volatile))
             return Version(content.hexdigest(), count)
-        # heavy, and hardly any stream is a table
+        # slow to import, and hardly any stream is a table
         import duckdb
 
         from personal_pipeline.ingest.parquet import digest_of_parquet
@@ -524,18 +525,18 @@ class StreamLake:
         return noted if isinstance(noted, dict) else {}
 
     def superseded_folder(self, unit: date) -> Path:
-        """The folder of what a unit held before, each named by the hash of its bytes."""
+        """The folder of a unit's earlier contents, each named by the hash of its bytes."""
         return self.archive / "lake" / self.source / self.stream / unit.isoformat()
 
     def unit_bytes(self, unit: date) -> bytes:
-        """What a unit holds as a file of its own, as the archive keeps it. Raises ``OSError`` where
+        """The content of a unit as a separate file, in the archive's format. Raises ``OSError`` if
         there is none, and ``DamagedPartition``."""
         if self.by_day:
             return _packed(_lines(self.read(unit)))
         return self.path(unit).read_bytes()
 
     def archive_partition(self, partition: date) -> None:
-        """Keep what a partition holds, which is about to be replaced."""
+        """Archive the content of a partition that is about to be replaced."""
         if self.by_day:
             units: dict[date, dict[str, Row]] = {}
             for unit, row in self.filed(partition):
@@ -563,7 +564,7 @@ class StreamLake:
         self._note_replaced(unit, kept)
 
     def bring_back(self, units: Mapping[date, Path]) -> None:
-        """Let units hold again what files of the archive do; what they hold now is kept there."""
+        """Restore units from archived files; their current content is archived first."""
         if self.by_day:
             for unit, rows in self.read_units(units).items():
                 self._archive_unit(unit, rows)
@@ -585,20 +586,20 @@ class StreamLake:
         return self.superseded_folder(unit) / f"{digest[:16]}{ending}"
 
     def _note_replaced(self, unit: date, kept: Path) -> None:
-        # the time of the file is that of its first replacing, and copying loses it
+        # the file's time is that of its first replacement, and copying loses it
         noted = [*self._replaced(unit), [datetime.now(UTC).isoformat(), kept.name]]
         write_atomically(self._noted_replaced(unit), canonical(noted).encode())
 
     def superseded(self) -> list[date]:
-        """Units of which the archive has what they held before, oldest first."""
+        """Units with earlier content in the archive, oldest first."""
         folder = self.archive / "lake" / self.source / self.stream
         if not folder.is_dir():
             return []
         return sorted(date.fromisoformat(each.name) for each in folder.iterdir() if each.is_dir())
 
     def replaced(self, unit: date) -> list[tuple[datetime, Path]]:
-        """When the unit was replaced (UTC), and the file with what it held until then. Of one
-        that was replaced before this was noted, the time of the file tells."""
+        """When the unit was replaced (UTC), and the file with its content until then. For
+        replacements that predate these notes, the file's modification time is used."""
         folder = self.superseded_folder(unit)
         noted = [(datetime.fromisoformat(at), folder / name) for at, name in self._replaced(unit)]
         known = {kept for _, kept in noted}
@@ -608,13 +609,13 @@ class StreamLake:
         return sorted((at, kept) for at, kept in [*noted, *times] if kept.exists())
 
     def replaced_and_gone(self, unit: date) -> list[Path]:
-        """Files with what the unit held earlier that were noted and are not there."""
+        """Noted files of a unit's earlier content that are missing."""
         folder = self.superseded_folder(unit)
         names = dict.fromkeys(name for _, name in self._replaced(unit))
         return [folder / name for name in names if not (folder / name).is_file()]
 
     def forget_replaced(self, unit: date, name: str) -> None:
-        """Let go of a file with what the unit held earlier: it is lost."""
+        """Drop a file of earlier content from the notes: it is lost."""
         left = [each for each in self._replaced(unit) if each[1] != name]
         write_atomically(self._noted_replaced(unit), canonical(left).encode())
 
@@ -633,7 +634,7 @@ class StreamLake:
         return noted if are_pairs else []
 
     def remove(self, partitions: Iterable[date]) -> None:
-        """Take partitions away that should not be; what they held is kept in the archive."""
+        """Remove partitions that should not exist; their content is kept in the archive."""
         versions = self.versions()
         for partition in partitions:
             path = self.path(partition)
@@ -641,7 +642,7 @@ class StreamLake:
                 self.archive_partition(partition)
             path.unlink()
             path.with_name(WRITTEN).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody else's file lies beside it
+            with suppress(OSError):  # a foreign file is beside it
                 path.parent.rmdir()
         sync_folder(self.folder)
 

@@ -1,8 +1,10 @@
-"""What the lake shows of the archive: a ledger a kind of file, ``lake/<source>/.<drop>.json``.
+"""What the lake reflects of the archive: one ledger per kind of file,
+``lake/<source>/.<drop>.json``.
 
-It says which takings were read into the lake, by which code, and what that made of each partition.
-It lies in the lake, so that it goes when the lake goes. Whatever happened to either (a kill, a file
-lost or altered, a reader that was mended), what it says then differs from what is there.
+It records which ingests were read into the lake, by which code version, and the resulting content
+of each partition. It is stored in the lake, so that it disappears when the lake does. Whatever
+happens to either (a kill, a file lost or altered, a reader fixed), the ledger then differs from
+what is there.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from personal_pipeline.ingest.lake import Written, lake_of
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The export that was read last and whole: the digest of its original, and when it was made."""
+    """The last export that was read in full: the digest of its original, and when it was made."""
 
     origin: str
     as_of: datetime
@@ -30,12 +32,12 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the lake shows of one kind of file.
+    """What the lake reflects of one kind of file.
 
-    ``code`` has the version of the reader by stream, and a digest of the dialects. ``months`` has
-    by stream the content digest of each partition, as it was left. ``unread`` are takings whose
-    originals could not be read, each with what was seen of the file: until that changes there is
-    no use in trying again.
+    ``code`` has the reader's version by stream, and a digest of the dialects. ``months`` has, by
+    stream, the content digest of each partition as it was left. ``unread`` are ingests whose
+    originals could not be read, each with a fingerprint of the file: until that changes, there is
+    no point in retrying.
     """
 
     takings: frozenset[str] = frozenset()
@@ -56,7 +58,7 @@ def read_shown(home: Home, source: Source, drop: Drop) -> Shown | None:
 
 
 def shown_of(home: Home, source: str, drop: str) -> Shown | None:
-    """The ledger of a kind by its names, likewise."""
+    """The ledger of a kind, by name; None when there is none, or it cannot be read."""
     try:
         kept: dict[str, Any] = json.loads(_path(home, source, drop).read_bytes())
         to_come = kept.get("to_come")
@@ -82,7 +84,7 @@ def write_shown(home: Home, source: Source, drop: Drop, shown: Shown) -> None:
 
 
 def code_of(home: Home, drop: Drop) -> dict[str, str]:
-    """The code by which files of a kind are read now."""
+    """The code versions with which files of a kind are read now."""
     code = {stream.name: stream.code_version for stream in drop.streams}
     if dialects := drop.dialects(home.root):
         text = json.dumps(sorted(dialects.items()))
@@ -110,11 +112,11 @@ def note_shown(
     picture: Picture | None = None,
     to_come: Iterable[date | None] = (),
 ) -> None:
-    """Note that these takings were read into the lake, and what that made of it. ``to_come`` has
-    of each of them the first month of rows that lie in the future, or None.
+    """Note that these ingests were read into the lake, and the resulting partitions. ``to_come``
+    has, for each of them, the first month of rows that are in the future, or None.
 
-    Nothing else of the lake is vouched for: a partition that was lost before stays lost, and rows
-    of an earlier reader stay those of an earlier reader.
+    Nothing else about the lake is asserted: a partition lost earlier stays lost, and rows from an
+    earlier reader stay attributed to it.
     """
     before = read_shown(home, source, drop) or Shown(code=code_of(home, drop))
     months = {stream.name: dict(before.months.get(stream.name, {})) for stream in drop.streams}

@@ -1,9 +1,9 @@
-"""What the pipeline remembers of each stream: when it last looked, how that went, and which days
-the service was asked for.
+"""What the pipeline remembers about each stream: when it was last fetched, with what result, and
+which days were requested.
 
-One small JSON file a stream under ``state/``, written by whoever looked. It is kept apart from
-Dagster's events so that the board is right with the daemon stopped, and from the warehouse so that
-deleting derived data forgets nothing.
+One small JSON file per stream under ``state/``, written by whoever fetched it. It is kept apart
+from Dagster's events so that the board is right with the daemon stopped, and from the warehouse so
+that deleting derived data forgets nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from personal_pipeline.ingest.contract import Window
 
 @dataclass(frozen=True, slots=True)
 class StreamMemory:
-    """The last looks at one stream. Instants are UTC.
+    """The most recent fetches of one stream. Instants are UTC.
 
     ``failure`` is one of ``http.Failure``, or "file unreadable"; ``failure_message`` says what to
     do about it.
@@ -30,27 +30,27 @@ class StreamMemory:
     succeeded_at: datetime | None = None
     full_pass_at: datetime | None = None
     beginning: date | None = None
-    """The first day that the service has anything of, where it tells."""
+    """The first day with data, where the service reports it."""
     unreadable: int = 0
-    """Records of the last look that could not be read."""
+    """Records of the last fetch that could not be read."""
     records: int | None = None
-    """Records of the last look, readable or not; None when that was not noted."""
+    """Records of the last fetch, readable or not; None when that was not noted."""
     failure: str | None = None
     failure_message: str | None = None
     asked_until: datetime | None = None
-    """Until this instant the service was asked for everything. It is never later than its own time,
-    nor than the beginning of the last look."""
+    """Everything up to this instant has been requested. Never later than the service's own time,
+    nor than the start of the last fetch."""
     settled: tuple[Window, ...] = ()
-    """Days of a stream with windows that need not be asked for again: they were, after the service
-    had ceased to revise them. In order, and apart from each other."""
+    """For a stream with windows, the days that need not be requested again: they were requested
+    after the service stopped revising them. In order and disjoint."""
     newest: date | None = None
-    """The newest day of a record: the service's time where it does not tell the hour."""
+    """The latest day of any record: stands in for the service's time if it reports none."""
     present: tuple[Window, ...] = ()
-    """The partitions that the lake had after the last look: one that is gone must come again. Not
-    of a stream with windows, and not of snapshots."""
+    """The partitions in the lake after the last fetch: one that has disappeared must be fetched
+    again. Not set for streams with windows, or for snapshots."""
 
     restored: tuple[Window, ...] = ()
-    """Partitions that a person brought back: no answer replaces them before it is accepted."""
+    """Days the user restored: no answer replaces them until it is accepted."""
 
     def never_asked(self) -> StreamMemory:
         """The same, as if the service had never been asked for anything."""
@@ -81,7 +81,7 @@ def _path(home: Home, source: str, stream: str) -> Path:
 
 
 def recall(home: Home, source: str, stream: str) -> StreamMemory:
-    """The memory of a stream; an empty one when there is none or it cannot be read."""
+    """The memory of a stream; empty when there is none or it cannot be read."""
     try:
         kept = json.loads(_path(home, source, stream).read_bytes())
         for name in ("looked_at", "succeeded_at", "full_pass_at", "asked_until"):
@@ -95,7 +95,7 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
             )
         return StreamMemory(**kept)
     except (OSError, ValueError, TypeError, AttributeError):
-        # losing it costs one extra look and no data, so a damaged file is not an error
+        # losing it costs one extra fetch and no data, so a damaged file is not an error
         return StreamMemory()
 
 

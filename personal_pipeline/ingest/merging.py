@@ -1,7 +1,7 @@
-"""Rows of dropped files and those of the lake become one, a row at a time.
+"""Merging rows of dropped files into the lake, row by row.
 
-Files that are merged together leave the lake as if each had been merged by itself, one after the
-other, and each is told what it alone did. Neither files nor partitions have to fit into memory.
+Files that are merged together leave the lake as if each had been merged by itself, in order, and
+each gets its own counts. Neither files nor partitions have to fit into memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from personal_pipeline.ingest.sorting import SortedRow
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Of a file: when the service gave it (ISO 8601 UTC), and its digest."""
+    """When the service produced a file (ISO 8601 UTC), and the file's digest."""
 
     as_of: str
     origin: str
@@ -49,7 +49,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a stream: by file what it did, and the partitions that were looked at."""
+    """The result for a stream: counts by file, and the partitions that were looked at."""
 
     tallies: Mapping[int, Tally]
     written: Sequence[Written] = ()
@@ -65,14 +65,14 @@ class _Line(NamedTuple):
 
 
 class _Part:
-    """A partition on its way: compressed as it comes, under a temporary name."""
+    """A partition being written: compressed as it comes, under a temporary name."""
 
     def __init__(self, lake: StreamLake, month: date) -> None:
         self.temporary = staged(lake.path(month), b"")
         self.rows = 0
         self._volatile = lake.volatile
         self._digest = hashlib.sha256()
-        # without a time: equal content is equal bytes
+        # no timestamp: equal content is equal bytes
         self._compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
         self._stream = self.temporary.open("wb")
         self._lines: list[str] = []
@@ -108,16 +108,16 @@ def merge(
     whole: bool = False,
     confirmed: str = "",
 ) -> Merged:
-    """Merge the rows of files into a stream; of rows of a key the one captured later wins.
+    """Merge the rows of files into a stream; for each key, the row captured last wins.
 
-    ``rows`` are sorted, of one stream, and each of a file in ``files``. ``whole`` says that there
-    is one file, and that it has every row there is: what it lacks vanishes, unless the lake shows a
-    newer one. ``confirmed`` is when the last one was captured, of which no row may be left. Raises
-    ``DamagedPartition``; what was not written then stays as it was.
+    ``rows`` are sorted, belong to one stream, and each comes from a file in ``files``. ``whole``
+    means that there is a single file, which has every row there is: rows it lacks vanish, unless
+    the lake reflects a newer one. ``confirmed`` is the capture time of the last such file, of which
+    no row may be left. Raises ``DamagedPartition``; what was not written then stays as it was.
     """
     tallies = {number: Tally() for number in files}
     if whole and max(_newest(lake), confirmed) > max(each.as_of for each in files.values()):
-        # an older picture, dropped late: it is in the archive, and changes nothing
+        # an older picture, dropped late: it is archived, and changes nothing
         for month, some in groupby(rows, key=lambda row: row.month):
             for tally in tallies.values():
                 tally.months.append(date.fromordinal(month))
@@ -152,7 +152,7 @@ def merge(
     finally:
         for temporary in finished:
             temporary.unlink(missing_ok=True)
-    # saves reading them for their versions
+    # saves reading them to get their versions
     lake.note({each.partition: each.version for each in written})
     return Merged(tallies, written)
 
@@ -166,7 +166,7 @@ def _newest(lake: StreamLake) -> str:
 def _months(
     rows: Iterable[SortedRow], also: Iterable[date]
 ) -> Iterator[tuple[date, Iterator[SortedRow]]]:
-    """The rows of each month, and those months that have none, in order."""
+    """The rows of each month, and the months without any, in order."""
     waiting = sorted(also, reverse=True)
     for ordinal, some in groupby(rows, key=lambda row: row.month):
         month = date.fromordinal(ordinal)
@@ -189,7 +189,7 @@ def _merge_month(
     *,
     whole: bool,
 ) -> tuple[bool, tuple[int, int, int]]:
-    """Whether each line stays as it was; and how many rows are new, altered and vanished."""
+    """Whether every line is unchanged; and how many rows are new, altered and vanished."""
     same, new, altered, vanished = True, 0, 0, 0
     existed = lake.path(month).exists()
     changed_by: set[int] = set()
@@ -236,7 +236,7 @@ def _merge_month(
 
 
 class _Candidates(list[tuple[int, str]]):
-    """The rows of a key, in the order of the files: their numbers and texts."""
+    """The rows of a key, in file order: their file numbers and texts."""
 
     key: str = ""
 
@@ -244,7 +244,7 @@ class _Candidates(list[tuple[int, str]]):
 def _joined(
     present: Iterator[_Line], offered: Iterator[SortedRow]
 ) -> Iterator[tuple[_Line | None, _Candidates]]:
-    """Rows of the lake and of files that have the same key, in the order of the keys."""
+    """Rows of the lake and of files with the same key, in key order."""
     before = next(present, None)
     for key, rows in groupby(offered, key=lambda row: row.key):
         candidates = _Candidates()
@@ -277,8 +277,8 @@ def _present(lake: StreamLake, month: date) -> Iterator[_Line]:
 
 
 def _rank(line: _Line) -> tuple[str, str]:
-    """Of two rows of a key the greater one stays: captured later, and at equal times by content, so
-    that the order in which files are dropped does not matter."""
+    """Of two rows with a key the greater one wins: the one captured later, and at equal times by
+    content, so that the order in which files are dropped does not matter."""
     return line.as_of or "", line.text
 
 

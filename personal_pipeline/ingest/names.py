@@ -1,4 +1,4 @@
-"""Names that configuration or a file gives, as paths inside a folder of the home and nowhere
+"""Names from configuration or a file, resolved to paths inside a folder of the home and nowhere
 else."""
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ _SHOWN = 100
 
 
 class NotInside(ValueError):
-    """A name that leads out of its folder, or is none."""
+    """A name that leads out of its folder, or is not a valid name."""
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path of ``name`` in ``folder``, which may be in a folder there. It need not exist.
+    """The path of ``name`` in ``folder``, possibly in a subfolder. It need not exist.
 
-    Raises ``NotInside`` for a name that is empty or absolute, that climbs, that holds what no name
-    may hold, or that goes through a link: what it means lies elsewhere, or can be made to.
+    Raises ``NotInside`` for a name that is empty or absolute, contains ``..`` or an invalid
+    character, or goes through a link: it points outside, or can be made to.
     """
     path = PurePath(name)
     shown = f"{name[:_SHOWN]!a}" + ("…" if len(name) > _SHOWN else "")
     if not path.parts or "\0" in name:
         raise NotInside(f"{shown} is no name of a file or folder.")
-    # a colon names a drive or a second stream of a file there
+    # on Windows a colon marks a drive or an alternate data stream
     odd = os.name == "nt" and ":" in name
     if path.anchor or ".." in path.parts or odd:
         raise NotInside(f"{shown} is not a name inside {folder.name}/.")

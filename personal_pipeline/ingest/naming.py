@@ -1,15 +1,16 @@
-"""Names of files from outside: any bytes but a slash, and up to 255 of them."""
+"""File names from outside: any bytes but a slash, and up to 255 of them."""
 
 from __future__ import annotations
 
 from personal_pipeline.shown import shown
 
 LONGEST_BYTES = 230
-"""Of a name that we give: with a number and an ending of ours it must stay within 255."""
+"""For a name that we give: with a number and a suffix of ours it must stay within 255."""
 
 
 def whole_name(name: str) -> str:
-    """The name itself where it is text, else as it is shown: for readers, which look at names."""
+    """The name itself if it is valid text, else its printable form: for readers, which look at
+    names."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -18,7 +19,7 @@ def whole_name(name: str) -> str:
 
 
 def fitting(name: str) -> str:
-    """The name as it is shown, cut so that every file system takes it with an ending of ours."""
+    """The printable name, cut so that every file system accepts it with a suffix of ours."""
     text = shown(name)
     if len(text.encode()) <= LONGEST_BYTES:
         return text

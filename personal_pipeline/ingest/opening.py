@@ -1,10 +1,10 @@
-"""Opening a home: one of an earlier version is brought up to date, one of a later is refused.
+"""Opening a home: an earlier version is migrated, a later one is refused.
 
-Version 1 had no sidecars: what reading an original depended on is found in the receipts, and the
-folder that it lay in by trying those that the lake names: of the right one every row is there.
+Version 1 had no sidecars: what reading an original depended on is taken from the receipts. The
+folder it was in is found by trying those that the lake names: the right one yields every row.
 
-Versions 1 and 2 had a file a day of all that is fetched. The days of a stream that is cut by month
-are put together, from these files alone; what was replaced lies in the archive by day, and stays.
+Versions 1 and 2 had one file per day for everything fetched. For streams partitioned by month, the
+days are combined from these files alone; superseded content stays in the archive by day.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ from personal_pipeline.ingest.recognition import claims_of
 
 
 def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Make a home ready for this version, and sweep what killed processes left. Returns sentences
-    about what a migration could not find out. Raises ``NewerHome``. May be killed, and called
-    again."""
+    """Prepare a home for this version, and sweep up after killed processes. Returns sentences about
+    what a migration could not determine. Raises ``NewerHome``. May be killed and called again."""
     version = home.version()
     sweep(home.ensure())
     if version == VERSION:
@@ -62,7 +61,8 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
             for stream in source.api:
                 said += _put_days_together(home, source, stream)
     with home.lock("warehouse", wait_seconds=LOCK_WAIT_SECONDS):
-        # its tables were cut otherwise: they are made again, and readers keep their copy meanwhile
+        # its tables were partitioned differently: they are rebuilt, and readers keep their copy
+        # meanwhile
         for path in home.root.glob(f"{home.warehouse.name}*"):
             path.unlink()
     home.note_version()
@@ -70,16 +70,16 @@ def opened(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
 
 
 def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[str]:
-    """Make files of months of those of days, where the stream is cut by month. A day goes when its
-    month is durable, so whoever is killed goes on. Returns a sentence for what is damaged: those
-    days are asked for again."""
+    """Combine day files into month files, where the stream is partitioned by month. A day's file is
+    deleted once its month is durable, so a killed migration can resume. Returns a sentence about
+    damaged days, which are requested again."""
     if stream.grain is not Grain.MONTH:
         return []
     lake = lake_of(home, source.name, stream)
     of_days = lake_of(home, source.name, replace(stream, grain=Grain.DAY))
     present = of_days.partitions()
     if present:
-        # it knows days by names that are those of months, too
+        # its day names are also valid month names
         (lake.folder / VERSIONS).unlink(missing_ok=True)
     damaged: list[date] = []
     for _, days in groupby(present, key=lake.partition_of):
@@ -89,12 +89,12 @@ def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[st
                 rows[day] = list(of_days.rows(day))
             except DamagedPartition:
                 damaged.append(day)
-        # also of days that are all empty: they were asked for
+        # also for days that are all empty: they were requested
         lake.write_units(rows)
         for day in rows:
             path = of_days.path(day)
             path.unlink()
-            with suppress(OSError):  # somebody else's file lies beside it
+            with suppress(OSError):  # a foreign file is beside it
                 path.parent.rmdir()
     if not damaged:
         return []
@@ -111,11 +111,11 @@ def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[st
 
 
 def complete_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Make sidecars again that are missing or damaged. Returns sentences, if there were any."""
+    """Recreate missing or damaged sidecars. Returns sentences, if there were any."""
     if not without_sidecar(home):
         return ()
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
-        # a file that is just taken has its original first
+        # a file being ingested gets its original first
         lacking = len(without_sidecar(home))
         said = give_sidecars(home, sources)
     made = f"What reading {lacking:,} originals depends on was missing or damaged, and made again."
@@ -140,8 +140,8 @@ class _Row:
 
 
 def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
-    """Write a sidecar for each original that has none, from the receipts and the lake. The caller
-    holds the lock of the inbox. Returns a sentence for what could not be found out."""
+    """Write a sidecar for each original without one, from the receipts and the lake. The caller
+    holds the inbox lock. Returns sentences about what could not be determined."""
     originals = without_sidecar(home)
     if not originals:
         return ()
@@ -164,7 +164,7 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
                 folderless += not is_sure
             found += mine
         found.sort(key=lambda each: each.received_at)
-        # whole or not at all: one that is there is not looked into again
+        # all or nothing: an existing sidecar is not looked into again
         write_takings(home, digest, [_with_dialect(home, drops, each) for each in found])
     said = []
     if unreceipted:
@@ -181,10 +181,10 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
 
 
 def _receipts(home: Home) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """The receipts of files that are in the archive, by digest, as they came."""
+    """The receipts of archived files, by digest, in order of arrival."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for path in sorted((home.archive / "receipts").glob("*.json")):
-        # one that cannot be read is left out here as elsewhere
+        # an unreadable one is skipped here as elsewhere
         with suppress(OSError, ValueError, KeyError, TypeError):
             receipt = json.loads(path.read_bytes())
             datetime.fromisoformat(receipt["received_at"])
@@ -197,20 +197,20 @@ def _receipts(home: Home) -> Mapping[str, Sequence[Mapping[str, Any]]]:
 
 
 def _taking(original: Path, receipt: Mapping[str, Any]) -> Taking:
-    """What a receipt tells; of a file that came in an archive also its folder."""
+    """What a receipt tells; for a file from an archive, its folder too."""
     file = str(receipt["file"])
     inside = None
     *folders, name = file.split("/")
     if folders:
         inside, folders = file, folders[1:]
     elif original.suffix and not name.lower().endswith(original.suffix.lower()):
-        # an archive of another kind, of which a zip was made
+        # an archive of another format, which was converted to a zip
         inside, name = file, f"{name.split('.')[0]}{original.suffix}"
     captured = datetime.fromisoformat(receipt["captured_at"])
     modified_ns = original.stat().st_mtime_ns
     kept = datetime.fromtimestamp(original.stat().st_mtime, captured.tzinfo)
     if captured_at(name, kept) != captured:
-        # of a file that came twice, the archive has the time of the first
+        # for a file that arrived twice, the archive has the time of the first arrival
         modified_ns = round(captured.timestamp() * 1_000_000) * 1_000
     return Taking(
         name=name,
@@ -226,7 +226,7 @@ def _taking(original: Path, receipt: Mapping[str, Any]) -> Taking:
 
 
 def _rows(home: Home, source: Source, drop: Drop) -> list[_Row]:
-    """The rows of streams that say in which folder a file lay; nothing where none does."""
+    """The rows of streams that record a file's folder; empty if none does."""
     found = []
     for stream in drop.streams:
         lake = lake_of(home, source.name, stream)
@@ -250,13 +250,13 @@ def _placed(
     takings: Sequence[Taking],
     rows: Sequence[_Row],
 ) -> tuple[list[Taking], bool]:
-    """The takings with their folders: those that give the rows which the lake has of this original;
-    and whether these are all."""
+    """The ingests with their folders: those that yield the rows the lake has from this original;
+    and whether these are all of its rows."""
     there = {(row.stream, row.key) for row in rows}
     own = {(row.stream, row.key) for row in rows if row.origin == digest}
     folders = sorted({row.folder for row in rows} | {""})
     placed: list[Taking] = []
-    # of what came in an archive the folder is known, and leaves fewer for the others
+    # files from an archive have a known folder, which leaves fewer for the others
     for taking in sorted(takings, key=lambda each: not each.inside):
         tried = [
             _with_claim(home, source, drop, original, taking, folder)
@@ -274,7 +274,7 @@ def _placed(
 def _with_claim(
     home: Home, source: Source, drop: Drop, original: Path, taking: Taking, folder: str
 ) -> tuple[Taking, set[tuple[str, str]]]:
-    """The taking as if the file had lain in this folder, and the keys of the rows that it gives."""
+    """The ingest as if the file had been in this folder, and the keys of the rows it yields."""
     taking = replace(taking, folder=folder)
     with tempfile.TemporaryDirectory(dir=home.state, prefix="opening-") as scratch:
         place = Path(scratch) / "inbox" / folder / taking.name
@@ -289,15 +289,15 @@ def _with_claim(
                 claim = each.claim
                 taking = replace(taking, confidence=claim.confidence, dialect=claim.dialect)
         keys: set[tuple[str, str]] = set()
-        # whatever breaks, this folder was not the one
+        # if anything fails, this was not the folder
         with suppress(Exception):
             keys = {(row.stream, row.key) for row in drop.read(file) if isinstance(row, DropRow)}
     return taking, keys
 
 
 def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
-    """Note that the lake shows all that the archive has: so an older home is believed, and read
-    again where a file of its lake is damaged."""
+    """Record that the lake reflects the whole archive: an older home is trusted, and re-read only
+    where a lake file is damaged."""
     shown: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in (home.archive / "originals").glob("*/*.takings.json"):
         digest = path.name.partition(".")[0]

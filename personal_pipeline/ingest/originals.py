@@ -1,8 +1,8 @@
-"""Originals: every file that a source knows, kept for ever as it came, read-only, by its digest.
+"""Originals: every file that a source recognizes, kept for good as it came, read-only, by digest.
 
-Beside an original lies its sidecar, ``<digest>.takings.json``: what reading it depended on, each
-time that the file came. With it the archive is enough: a file that is taken again from there gives
-the rows that it gave at first.
+Beside an original is its sidecar, ``<digest>.takings.json``: what reading it depended on, for each
+time the file arrived. This makes the archive self-sufficient: a file ingested again from there
+yields the same rows as the first time.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from personal_pipeline.ingest.seals import is_sound, sealed
 REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
 
 SIDECAR = ".takings.json"
-"""How the name of a sidecar ends. ``.json`` alone would be the name of an original that is JSON."""
+"""The suffix of a sidecar. ``.json`` alone would be the name of a JSON original."""
 
 _ORIGINAL = re.compile(r"[0-9a-f]{64}(?:\.[A-Za-z0-9]{1,8})?")
 
 UNPACKED = ("inbox", "archive")
-"""Source and drop of an archive whose files were taken by themselves."""
+"""Source and drop of an archive whose files were ingested one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taking:
-    """What reading an original depended on when the file came.
+    """One ingest of a file: what reading the original depended on when it arrived.
 
-    ``name`` and ``folder`` are where it lay: its name, and its folder below the inbox with ``/``
-    between the parts, or "" at the top; so too for a file that came in an archive, ``inside``.
-    ``modified_ns`` is the time of the file, ``captured_at`` when the service gave it.
+    ``name`` and ``folder`` are where it was: its name, and its folder below the inbox with ``/``
+    between the parts, or "" at the top; likewise for a file from an archive, ``inside``.
+    ``modified_ns`` is the file's modification time, ``captured_at`` when the service produced it.
     """
 
     name: str
@@ -49,26 +49,26 @@ class Taking:
     drop: str
     captured_at: str
     confidence: float | None = None
-    """How sure the source was that the file is its; None when nobody noted it."""
+    """How confident the source's claim was; None when it was not noted."""
     reason: str = ""
     dialect: str | None = None
-    """The name of the declaration by which it was read, the text of which ``dialect_digest``
-    names in ``archive/dialects/``."""
+    """The name of the dialect it was read with, whose text is in ``archive/dialects/`` under
+    ``dialect_digest``."""
     dialect_digest: str | None = None
     inside: str | None = None
     came_again_at: str | None = None
-    """When the same file last came under the same name and folder."""
+    """When the same file last arrived under the same name and folder."""
     accepted: bool = False
-    """A person confirmed that what this export lacks is really gone."""
+    """The user confirmed that what this export lacks is really gone."""
 
     def id(self, digest: str) -> str:
-        """Equal for takings that give the same rows, of the original with this digest."""
+        """Equal for ingests, of the original with this digest, that yield the same rows."""
         same = [digest, self.name, self.folder, self.modified_ns, self.source, self.drop]
         return hashlib.sha256(json.dumps(same).encode()).hexdigest()[:16]
 
 
 def original_path(home: Home, digest: str, name: str) -> Path:
-    """Where an original lies: by its digest, with the ending that it came with."""
+    """The path of an original: its digest, with the suffix it came with."""
     ending = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", name)[-1:])
     return _folder(home, digest) / f"{digest}{ending}"
 
@@ -78,7 +78,7 @@ def _folder(home: Home, digest: str) -> Path:
 
 
 def find_original(home: Home, digest: str, name: str) -> Path | None:
-    """The file of an original, whichever ending it came with first; None when it is not there."""
+    """The file of an original, whichever suffix it first came with; None when it is missing."""
     place = original_path(home, digest, name)
     if place.is_file():
         return place
@@ -87,14 +87,14 @@ def find_original(home: Home, digest: str, name: str) -> Path | None:
 
 
 def originals(home: Home) -> Iterator[Path]:
-    """The files of all originals, also of those that are damaged."""
+    """The files of all originals, including damaged ones."""
     for path in sorted((home.archive / "originals").glob("*/*")):
         if _ORIGINAL.fullmatch(path.name) and path.is_file():
             yield path
 
 
 def holds(path: Path, digest: str) -> bool:
-    """Whether a file can be read and holds what has this digest."""
+    """Whether a file can be read and its content has this digest."""
     try:
         return digest_of(path) == digest
     except OSError:
@@ -102,11 +102,11 @@ def holds(path: Path, digest: str) -> bool:
 
 
 def keep_originals(home: Home, files: Iterable[tuple[Path, str]]) -> set[str]:
-    """Put copies of files into the archive, read-only, under their digests, durably; once is
-    enough. ``files`` are private copies that nobody will change, each with its digest.
+    """Archive copies of files, read-only, under their digests, durably; a file already there is not
+    stored again. ``files`` are private copies that nobody will change, each with its digest.
 
-    One that is there is not believed before it was read: a damaged one is replaced, and its digest
-    is among those that this returns. Afterwards the files themselves may be thrown away.
+    An existing original is verified by reading it: a damaged one is replaced, and its digest is in
+    the returned set. Afterwards the files themselves may be deleted.
     """
     finished: dict[Path, Path] = {}
     replaced: set[str] = set()
@@ -119,7 +119,7 @@ def keep_originals(home: Home, files: Iterable[tuple[Path, str]]) -> set[str]:
                 continue
             replaced.add(digest)
             if original.is_file():
-                # because Windows refuses to replace what is read-only
+                # because Windows refuses to replace a read-only file
                 original.chmod(PRIVATE_FILE)
         finished[_staged_copy(path, original)] = original
     publish(finished, mode=READ_ONLY)
@@ -133,16 +133,16 @@ def _staged_copy(copy: Path, original: Path) -> Path:
     try:
         os.link(copy, temporary)
     except OSError:
-        # another file system, or one that has no links
+        # another file system, or one without hard links
         shutil.copy2(copy, temporary)
         temporary.chmod(PRIVATE_FILE)
     return temporary
 
 
 def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> None:
-    """Write takings into the sidecars of their originals, durably, before a row is read; one that
-    is there already is brought up to date. Each comes with the digest of its original, and with the
-    text of the dialect by which it is read, if there is one."""
+    """Write ingests into the sidecars of their originals, durably, before any row is read; an
+    existing entry is updated. Each comes with the digest of its original, and with the text of the
+    dialect it is read with, if any."""
     sidecars: dict[str, list[Taking]] = {}
     for digest, taking, dialect in new:
         if dialect is not None:
@@ -158,12 +158,12 @@ def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> N
 
 
 def write_takings(home: Home, digest: str, takings: Sequence[Taking]) -> None:
-    """Replace the sidecar of an original; of takings that are the same, one is kept."""
+    """Replace the sidecar of an original; of equivalent ingests, one is kept."""
     write_atomically(sidecar_path(home, digest), _sidecar(digest, takings))
 
 
 def sidecar_path(home: Home, digest: str) -> Path:
-    """Where the sidecar of an original lies."""
+    """The path of an original's sidecar."""
     return _folder(home, digest) / f"{digest}{SIDECAR}"
 
 
@@ -186,7 +186,7 @@ def _again(before: Taking, taking: Taking) -> Taking:
 
 
 def takings_of(home: Home, digest: str) -> tuple[Taking, ...] | None:
-    """What the sidecar of an original says; None when there is none, or it is damaged."""
+    """The content of an original's sidecar; None when there is none, or it is damaged."""
     return _read_sidecar(sidecar_path(home, digest))
 
 
@@ -206,22 +206,22 @@ def _read_sidecar(path: Path) -> tuple[Taking, ...] | None:
 
 
 def all_takings(home: Home) -> Iterator[tuple[str, Taking]]:
-    """Every taking in the archive, with the digest of its original."""
+    """Every ingest in the archive, with the digest of its original."""
     for path in sorted((home.archive / "originals").glob(f"*/*{SIDECAR}")):
         digest = path.name.removesuffix(SIDECAR)
         yield from ((digest, taking) for taking in _read_sidecar(path) or ())
 
 
 def without_sidecar(home: Home) -> list[Path]:
-    """The originals that have no sidecar, or a damaged one."""
+    """The originals without a sidecar, or with a damaged one."""
     return [
         path for path in originals(home) if takings_of(home, path.name.partition(".")[0]) is None
     ]
 
 
 def folder_in_inbox(home: Home, path: Path) -> str:
-    """The folder of a file below the inbox, or below the one into which an archive was unpacked;
-    "" when it lies in none."""
+    """A file's folder below the inbox, or below the folder an archive was unpacked into; "" if it
+    is at the top."""
     unpacked = [
         each for each in path.parents if each.name == "inbox" and each.is_relative_to(home.state)
     ]
@@ -232,7 +232,7 @@ def folder_in_inbox(home: Home, path: Path) -> str:
 
 
 def keep_dialect(home: Home, text: str) -> str:
-    """Keep the text of a declaration; returns its digest."""
+    """Keep the text of a dialect; returns its digest."""
     content = text.encode("utf-8", "replace")
     digest = hashlib.sha256(content).hexdigest()
     place = _dialect_path(home, digest)
@@ -247,7 +247,7 @@ def _dialect_path(home: Home, digest: str) -> Path:
 
 
 def kept_dialect(home: Home, taking: Taking) -> bytes | None:
-    """The declaration by which an original was read when it came; None when none was, or it is
+    """The dialect an original was read with when it arrived; None when there was none, or it is
     gone."""
     try:
         return _dialect_path(home, taking.dialect_digest or "").read_bytes()

@@ -1,4 +1,4 @@
-"""Where bad input goes: kept, with the reason beside it, and shown; never lost."""
+"""Where bad input goes: kept, with the reason beside it, and reported; never lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from personal_pipeline.shown import shown_lines
 def keep_records(
     home: Home, source: str, stream: str, records: Sequence[Unreadable]
 ) -> Path | None:
-    """Keep records that could not be read, one JSON line each with its reason.
+    """Keep records that could not be read, as JSON lines with their reasons.
 
     The file is named by its content, so fetching the same bad records every day keeps one file.
     """
@@ -27,12 +27,12 @@ def keep_records(
 
 
 def line_of_record(bad: Unreadable) -> str:
-    """A record that could not be read as a line of JSON, without its end."""
+    """An unreadable record as a line of JSON, without its end."""
     return canonical({"reason": bad.reason, "record": _text_of(bad.raw)})
 
 
 def keep_lines(home: Home, source: str, stream: str, lines: Iterable[str]) -> Path | None:
-    """Keep such lines, which are sorted; there may be more of them than fit into memory."""
+    """Keep such lines, already sorted; they need not fit into memory."""
     remaining = iter(lines)
     first = next(remaining, None)
     if first is None:
@@ -63,8 +63,8 @@ def _text_of(raw: object) -> object:
 
 
 class Aside:
-    """Files on their way into ``quarantine/<folder>/``, each with its reason beside it. They are
-    there, durably, when ``publish`` returns."""
+    """Files being moved into ``quarantine/<folder>/``, each with its reason beside it. They are
+    durable when ``publish`` returns."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -74,15 +74,15 @@ class Aside:
         self._digests: dict[Path, str] = {}
 
     def put(self, file: Path, name: str, folder: str, reason: str, digest: str) -> None:
-        """Set a copy of a file aside. ``name`` is the one that it came under. The same content is
-        kept once, under the name and with the reason that it first came with."""
+        """Set a copy of a file aside. ``name`` is its original name. The same content is kept once,
+        with the name and reason of its first arrival."""
         target = self._home.quarantine / folder
         if digest in map(self._digest_of, self._same_size(folder, file.stat().st_size)):
             return
         place = self._free(target / fitting(name))
         told = f"{shown_lines(reason)}\n"
         if place.name != name:
-            # as bytes: it may be no text, or hold what no terminal should be given
+            # as bytes: it may be invalid text, or contain characters unsafe for a terminal
             told += f"Its name in the inbox, as bytes: {os.fsencode(name)!r}\n"
         temporary = staged(place, b"")
         try:
@@ -93,14 +93,14 @@ class Aside:
         except BaseException:
             temporary.unlink()
             raise
-        # the reason first: a file without one would say nothing
+        # the reason first: a file without one would be unexplained
         self._staged |= {told_at: self._reason_of(place), temporary: place}
         self._places.add(place)
         self._digests[place] = digest
         self._same_size(folder, file.stat().st_size).append(place)
 
     def move(self, path: Path, name: str, folder: str, reason: str) -> None:
-        """Set aside at once what cannot be copied: no permission, or no file at all."""
+        """Set aside at once what cannot be copied: unreadable, or not a regular file."""
         target = self._home.quarantine / folder
         target.mkdir(parents=True, exist_ok=True)
         place = self._free(target / fitting(name))
@@ -115,7 +115,7 @@ class Aside:
         publish(finished)
 
     def drop(self) -> None:
-        """Take away what was not published."""
+        """Delete what was not published."""
         for temporary in self._staged:
             temporary.unlink(missing_ok=True)
 
@@ -134,7 +134,7 @@ class Aside:
             sizes = self._sizes.setdefault(folder, {})
             target = self._home.quarantine / folder
             for entry in os.scandir(target) if target.is_dir() else ():
-                # a temporary file of a process that was killed is no copy: it is swept
+                # a temporary file of a killed process is not a copy: it will be swept
                 if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
                     sizes.setdefault(entry.stat().st_size, []).append(Path(entry.path))
         return self._sizes[folder].setdefault(size, [])

@@ -1,7 +1,7 @@
-"""Files that a source claims are read into the lake.
+"""Reading claimed files into the lake.
 
-Files of one kind are read together, and their rows merged into each month once; each of them has a
-receipt as if it had come alone. However large a file is, its rows wait on disk.
+Files of one kind are read together, and their rows merged into each month once; each gets a receipt
+as if it had come alone. However large a file is, its rows are spooled to disk.
 """
 
 from __future__ import annotations
@@ -48,29 +48,31 @@ from personal_pipeline.ingest.tables import months_of, replace_months
 
 MOST_ROWS = 1_000_000
 ROWS_A_BYTE = 10
-"""A file gives at most so many rows, and so many more for each of its bytes (it may be a zip): a
-reader that goes in circles ends there."""
+"""A file may yield at most this many rows, plus this many per byte (it may be a zip): a reader
+stuck in a loop ends there."""
 
 REASONS_TOLD = 3
-"""So many reasons for rows that could not be read stand in a receipt; all are in quarantine."""
+"""The number of reasons for unreadable rows in a receipt; all are in quarantine."""
 
 AHEAD = timedelta(days=31)
-"""So far ahead of the clock the month of a row may begin."""
+"""How far ahead of the clock the month of a row may begin."""
 
 _UNREADABLE = "\0unreadable"
-"""What could not be read is sorted with the rows, under this name; their month is their file."""
+"""Unreadable rows are sorted with the others, under this stream name and with their file's number
+as the month."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamReceipt:
-    """What a file did to one stream. Counts are rows; ``changed_months`` those whose content
-    differs now. ``first_month`` and ``last_month`` are the span of the rows in the file.
+    """What a file did to one stream. Counts are rows; ``changed_months`` are those whose content
+    now differs. ``first_month`` and ``last_month`` are the span of the rows in the file.
 
-    ``columns_unknown`` are those of the file that no earlier one had, ``columns_gone`` those that
-    all earlier ones had; of the first file there is nothing to say.
+    ``columns_unknown`` are columns of the file that no earlier one had, ``columns_gone`` columns
+    that all earlier ones had; both are empty for the first file.
 
-    Of the rows that could not be read so many lie in the future (``ahead``), from the month
-    ``to_come`` on. They are read when their time has come."""
+    ``ahead`` counts the unreadable rows that are in the future, from the month ``to_come`` on. They
+    are read once their time has come.
+    """
 
     stream: str
     new: int
@@ -88,7 +90,7 @@ class StreamReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ToRead:
-    """A file that a drop is to read. ``name`` is what it is called in sentences."""
+    """A file that a drop is to read. ``name`` is what it is called in messages."""
 
     file: DropFile
     digest: str
@@ -97,13 +99,12 @@ class ToRead:
 
 @dataclass(frozen=True, slots=True)
 class InLake:
-    """What reading a file did. ``problem`` says, in a sentence, why nothing of it could be read;
-    ``left_out`` that nothing was done with it, because it was not to be taken after all.
+    """The result of reading a file. ``problem`` says, in a sentence, why nothing in it could be
+    read; ``left_out`` means that it was skipped, because it was not to be ingested after all.
 
-    ``unreadable_why`` are the first reasons for rows that could not be read, ``unreadable_in`` the
-    file of quarantine that has those rows, below the home.
-    ``written`` are the partitions that were written, by stream; of files that were read together
-    the last one has them all.
+    ``unreadable_why`` are the first reasons for unreadable rows, ``unreadable_in`` the quarantine
+    file with those rows, relative to the home. ``written`` are the partitions that were written, by
+    stream; of files that were read together, the last one has them all.
     """
 
     unreadable: int = 0
@@ -118,7 +119,7 @@ class InLake:
 
     @property
     def to_come(self) -> date | None:
-        """The first month of rows that lie in the future, if there are any."""
+        """The first month of rows that are in the future, if there are any."""
         months = [date.fromisoformat(each.to_come) for each in self.streams if each.to_come]
         return min(months, default=None)
 
@@ -131,7 +132,7 @@ class _Found:
     why: list[str] = field(default_factory=list)
     kept_in: str | None = None
     ahead: dict[str, list[date]] = field(default_factory=dict)
-    """By stream, the months of rows that lie in the future."""
+    """By stream, the months of rows that are in the future."""
     incomplete: str | None = None
     doubts: list[str] = field(default_factory=list)
     problem: str | None = None
@@ -144,8 +145,8 @@ class _Found:
 
 
 BeforeRows: TypeAlias = Callable[[Sequence[int]], Collection[int]]
-"""Called with the places of files that are read, before a row of them is written: says which of
-them are to be left out."""
+"""Called with the indices of files that were read, before any of their rows is written: returns
+those to leave out."""
 
 
 def read_into_lake(
@@ -159,16 +160,16 @@ def read_into_lake(
     *,
     clock: datetime | None = None,
 ) -> list[InLake]:
-    """Read files of one kind into the lake of a home, in their order; the result has their order.
+    """Read files of one kind into a home's lake, in order; results are in the same order.
 
-    ``now`` is when they came; ``clock`` what time it is, if that is another. What begins more than
-    ``AHEAD`` later lies in the future.
-    ``scratch`` is a folder for what does not fit into memory. Raises ``DamagedPartition`` and
-    ``OSError``; the same files again then finish the work.
+    ``now`` is when they arrived; ``clock`` is the current time, if that differs. Rows that begin
+    more than ``AHEAD`` after it are in the future. ``scratch`` is a folder for what does not fit
+    into memory. Raises ``DamagedPartition`` and ``OSError``; reading the same files again then
+    finishes the work.
     """
     if drop.load is None and all(each.coverage is Coverage.PART for each in drop.streams):
         return _read_together(home, source, drop, files, now, clock or now, scratch, before_rows)
-    # a whole picture counts what it takes away; and DuckDB holds one file at a time
+    # a full picture counts what it removes; and DuckDB holds one file at a time
     return [
         _read_alone(home, source, drop, file, now, clock or now, scratch, before)
         for place, file in enumerate(files)
@@ -177,7 +178,7 @@ def read_into_lake(
 
 
 def latest_month(now: datetime) -> date:
-    """No month of a row that is read begins later than this day."""
+    """The last day on which the month of a row may begin."""
     return now.astimezone(UTC).date() + AHEAD
 
 
@@ -200,7 +201,7 @@ def _read_alone(
     if _is_known_picture(home, source, drop, file):
         return InLake(left_out=True) if before_rows([0]) else _known(home, source, drop, file, now)
     result = _read_together(home, source, drop, [file], now, clock, scratch, before_rows)[0]
-    # an older picture changed nothing, and is not what the lake shows
+    # an older picture changed nothing, and is not what the lake reflects
     if not (result.problem or result.warning) and any(result.written.values()):
         # the same one again need not be read
         picture = Picture(file.digest, file.file.captured_at)
@@ -249,8 +250,8 @@ def _read_together(
 def _sorted_out(
     drop: Drop, file: ToRead, place: int, sorter: Sorter, spool: Spool | None, clock: datetime
 ) -> _Found:
-    """Put the rows of a file into the sorter. Whatever its reader does costs this file only; what
-    the disk does is raised."""
+    """Put the rows of a file into the sorter. A reader's failure affects this file only; disk
+    errors are raised."""
     found = _Found(layouts={stream.name: Layouts() for stream in drop.streams})
     try:
         items = drop.load(file.file, spool) if spool and drop.load else drop.read(file.file)
@@ -277,7 +278,7 @@ def _believe(
     spool: Spool | None,
     now: datetime,
 ) -> None:
-    """Of a whole picture that takes too much away to be believed at once, say so as its problem."""
+    """If a full picture removes too much to be trusted at once, set that as its problem."""
     if left_out or found[0].problem or found[0].incomplete:
         return
     if all(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
@@ -293,7 +294,7 @@ def _believe(
 
 
 def broke_off(error: BaseException) -> str:
-    """The sentence for a reader that breaks over a file; it holds nothing of the file."""
+    """The sentence for a reader that failed on a file; it contains nothing from the file."""
     return (
         f"reading it broke off ({type(error).__name__}); it is not like the files that this "
         "version knows. The original is in the archive."
@@ -360,7 +361,7 @@ def _merged(
     sorter: Sorter,
     spool: Spool | None,
 ) -> tuple[dict[int, tuple[StreamReceipt, ...]], dict[str, Sequence[Written]]]:
-    """Merge what was sorted, without the files in ``bad``. Receipts by place, partitions by
+    """Merge what was sorted, without the files in ``bad``. Returns receipts by index, partitions by
     stream."""
     good = [place for place in range(len(files)) if place not in bad]
     if not good:
@@ -429,8 +430,8 @@ def _merged(
 
 
 def _confirmed(home: Home, source: Source, drop: Drop) -> str:
-    """When the last whole picture was captured that the lake shows, ISO 8601 UTC; empty when there
-    is none, or files of the kind are none."""
+    """The capture time, ISO 8601 UTC, of the last full picture that the lake reflects; empty when
+    there is none, or when files of this kind are not PICTURE."""
     if any(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
         return ""
     noted = read_shown(home, source, drop)
@@ -484,7 +485,7 @@ def _remember_looks(
     results: Sequence[InLake],
     now: datetime,
 ) -> None:
-    """What each file meant for each stream, in their order, written once."""
+    """Record the outcome of each file for each stream, in order, written once."""
     for place, stream in enumerate(drop.streams):
         before = memory = recall(home, source.name, stream.name)
         for file, result in zip(files, results, strict=True):
@@ -505,7 +506,7 @@ def _remember_looks(
 
 
 def _known(home: Home, source: Source, drop: Drop, file: ToRead, now: datetime) -> InLake:
-    """Of an export whose reading would change nothing."""
+    """The result for an export whose reading would change nothing."""
     receipts = []
     for stream in drop.streams:
         memory = recall(home, source.name, stream.name)
@@ -523,7 +524,7 @@ def _known(home: Home, source: Source, drop: Drop, file: ToRead, now: datetime) 
 
 
 def _date_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> None:
-    """An export that came again may be dated later than the first time."""
+    """An export that arrived again may have a later capture time than at first."""
     noted = read_shown(home, source, drop)
     if noted and noted.picture and noted.picture.origin == file.digest:
         later = max(noted.picture.as_of, file.file.captured_at)
@@ -531,8 +532,8 @@ def _date_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> None:
 
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> bool:
-    """Whether reading the file would change nothing: the lake shows this export, or a newer one
-    that is the whole picture, as this version of the code reads it."""
+    """Whether reading the file would change nothing: the lake already reflects this export, or a
+    newer full picture, as read by this version of the code."""
     noted = read_shown(home, source, drop)
     if noted is None or noted.picture is None or noted.code != code_of(home, drop):
         return False

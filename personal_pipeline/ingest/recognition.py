@@ -1,7 +1,8 @@
-"""What a dropped file is: every drop is asked, the surest one wins, and all of them are told.
+"""What a dropped file is: every drop is asked, the most confident claim wins, and all claims are
+reported.
 
-For a file that nobody claims there is what it looks like: its format, and names of columns or
-fields. Names are shown to the person whose file it is, values never.
+For an unclaimed file the answer is what it looks like: its format, and the names of columns or
+fields. Names are shown to the user, values never.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim, and whose it is."""
+    """A claim, and the source and drop it comes from."""
 
     source: Source
     drop: Drop
@@ -51,8 +52,8 @@ class Claimed:
 
 
 def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
-    """Who says that a file is of its kind, the surest first. Claims that are equally sure stand in
-    the order of the sources."""
+    """All claims to a file, most confident first. Equally confident claims keep the order of the
+    sources."""
     claims = [
         Claimed(source, drop, claim)
         for source in sources
@@ -63,11 +64,11 @@ def claims_of(sources: Sequence[Source], file: DropFile) -> list[Claimed]:
 
 
 def _asked(question: Callable[[_About], _Answer | None], about: _About) -> _Answer | None:
-    """The answer of a drop; none, when it breaks over a file that it has never seen the like of."""
+    """A drop's answer; None when it fails on a file it does not understand."""
     try:
         return question(about)
     except OSError as error:
-        # the disk's, not the file's
+        # a disk error, not the file's fault
         if error.errno is not None:
             raise
         return None
@@ -76,19 +77,19 @@ def _asked(question: Callable[[_About], _Answer | None], about: _About) -> _Answ
 
 
 def accepted(sources: Sequence[Source]) -> str:
-    """What the inbox takes, as a list for people."""
+    """What the inbox accepts, as a list for people."""
     return "\n".join(
         f"- {source.title}: {drop.description}" for source in sources for drop in source.drops
     )
 
 
 def unknown(sources: Sequence[Source], file: DropFile) -> str:
-    """What to tell of a file that nobody claims: a sentence, then what it looks like, what a drop
-    can say of it, and what is accepted."""
+    """What to report about an unclaimed file: a sentence, then what it looks like, what the drops
+    can say about it, and what is accepted."""
     explained = [
         text for source in sources for drop in source.drops if (text := _asked(drop.explain, file))
     ]
-    # in the first line, which is all that the receipt has
+    # in the first line, which is all that the receipt keeps
     problems = [
         f"Not used: {problem}"
         for source in sources
@@ -119,7 +120,7 @@ _TEXTS = (
     (r"\ABEGIN:VCARD", "address cards (vCard)"),
     (r"\AFrom \S+ .*\n[\w-]+: ", "mails (mbox)"),
 )
-"""Formats of text by what begins one of their lines."""
+"""Text formats by the beginning of one of their lines."""
 
 _JSON = re.compile(r"\{\s*[\"}]|\[\s*(?:[\[{\"\]]|-?\d|true\b|false\b|null\b)")
 
@@ -153,14 +154,14 @@ def _text_looks_like(text: str) -> str:
         if re.search(pattern, start[:8_192], re.MULTILINE):
             return words
     if _JSON.match(start):
-        # a key that is no name may be somebody's address
+        # a key that is not an identifier may be somebody's address
         names = list(dict.fromkeys(re.findall(r'"([A-Za-z_][\w .-]{0,59})"\s*:', start[:8_192])))
         return f"JSON with the fields {_listed(names)}" if names else "JSON"
     lines = text.splitlines(keepends=True)
     for line, following in pairwise(islice(lines, 41)):
         delimiter = max(DELIMITERS, key=line.count)
         cells, below = (_cells(each, delimiter) for each in (line, following))
-        # a sentence with commas is somebody's, and no header
+        # a sentence with commas is private text, not a header
         if len(cells) == len(below) > 2 and _numbers(below) and not _numbers(cells):
             return f"a table with the columns {_listed([cell for cell in cells if cell])}"
     if sum(line.count(",") > 1 for line in lines) > len(lines) / 2:

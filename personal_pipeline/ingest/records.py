@@ -1,7 +1,7 @@
-"""Records of plain files, one after the other: delimited text, JSON, and JSON lines.
+"""Records of plain files, one by one: delimited text, JSON, and JSON lines.
 
-A source whose file needs no more than this names its columns and its key, and is done; those that
-``personal-pipeline new-source`` writes are made so.
+A source whose file needs no more than this only names its columns and its key; sources written by
+``personal-pipeline new-source`` work this way.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from personal_pipeline.ingest.delimited import rows, unique_names
 Records: TypeAlias = Iterator[Record | Unreadable]
 
 HEADER_WITHIN = 50
-"""In so many rows from the top a header is looked for: some tools write a title above it."""
+"""How many rows from the top to search for the header: some tools write a title above it."""
 _HEAD = 65_536
 
 
 def opened(file: DropFile) -> TextIOWrapper:
-    """The file as text: UTF-8, UTF-16 with a byte order mark, or else cp1252. Line ends are kept,
-    and so is a byte that is no text."""
+    """The file as text: UTF-8, UTF-16 with a byte order mark, or else cp1252. Line ends are
+    preserved, and so are undecodable bytes."""
     head = file.head(_HEAD)
     encoding = "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -43,10 +43,10 @@ def opened(file: DropFile) -> TextIOWrapper:
 
 
 def csv_records(file: DropFile, delimiter: str, columns: Collection[str]) -> Records:
-    """The rows below the header that holds all ``columns``, by the names in the header.
+    """The rows below the header that contains all ``columns``, by the names in the header.
 
-    A blank name is ``column_3``, a repeated one ``notes_2``. Raises ``UnreadableFile`` when there
-    is no such header.
+    A blank name becomes ``column_3``, a repeated one ``notes_2``. Raises ``UnreadableFile`` when
+    there is no such header.
     """
     with opened(file) as lines:
         for header in islice(rows(lines, delimiter), HEADER_WITHIN):
@@ -69,12 +69,12 @@ def csv_records(file: DropFile, delimiter: str, columns: Collection[str]) -> Rec
 
 
 def json_records(file: DropFile, *path: str) -> Records:
-    """The objects of the list that lies at ``path``; one object there is the only record.
+    """The objects of the list at ``path``; an object there is a single record.
 
-    Raises ``UnreadableFile`` when the file is no JSON, is too large to be held, or has no list
-    there.
+    Raises ``UnreadableFile`` when the file is not JSON, is too large to hold in memory, or has no
+    list there.
     """
-    file.content()  # refuses what is too large
+    file.content()  # refuses a file that is too large
     with opened(file) as text:
         try:
             found: Any = json.load(text)
@@ -92,7 +92,7 @@ def json_records(file: DropFile, *path: str) -> Records:
 
 
 def json_line_records(file: DropFile) -> Records:
-    """An object a line."""
+    """One object per line."""
     with opened(file) as lines:
         for place, line in enumerate(lines, start=1):
             if not line.strip():
@@ -110,10 +110,10 @@ def json_line_records(file: DropFile) -> Records:
 def claim_by_columns(
     file: DropFile, records: Iterable[Record | Unreadable], columns: Collection[str]
 ) -> Claim | None:
-    """A claim on a file whose first record has all ``columns``."""
+    """A claim to a file whose first record has all ``columns``."""
     with opened(file) as text:
         head = text.read(_HEAD)
-    # the names stand near the top, so that most files are refused without being taken apart
+    # the names appear near the top, so most files are rejected without parsing
     if not all(name in head or json.dumps(name)[1:-1] in head for name in columns):
         return None
     try:
@@ -128,13 +128,13 @@ def claim_by_columns(
 
 
 def as_utc(moment: datetime) -> datetime:
-    """The same instant in UTC; one without a zone is taken for UTC."""
+    """The same instant in UTC; without a zone it is taken as UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def content_key(record: Record, seen: Counter[str]) -> str:
-    """A key for a record that has none: the digest of its content. Of equal records in one file,
-    which ``seen`` counts, each has its own."""
+    """A key for a record without one: the digest of its content. Equal records in one file, which
+    ``seen`` counts, get distinct keys."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     seen[digest] += 1

@@ -1,7 +1,7 @@
-"""Putting back what is damaged: from a copy of it, from the originals, or from the service.
+"""Restoring what is damaged: from a copy, from the originals, or from the service.
 
-What is moved aside lies in ``quarantine/damaged/``. Nothing is said to be mended that does not hold
-again what it held.
+Damaged files are moved to ``quarantine/damaged/``. Nothing is reported as repaired unless it holds
+its previous content again.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ from personal_pipeline.ingest.seals import sealed
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What became of a damaged file, in a sentence. ``whole`` says that it holds again what it
-    held; ``lake`` that a partition was written or moved, so that no table built meanwhile is to be
-    believed."""
+    """The outcome for a damaged file, in a sentence. ``whole`` means that it holds its previous
+    content again; ``lake`` that a partition was written or moved, so that tables built in the
+    meantime are not to be trusted."""
 
     damage: Damage
     said: str
@@ -69,9 +69,10 @@ def repair(
     damages: Sequence[Damage],
     receipt_rows: Callable[[str], dict[str, Any] | None],
 ) -> Iterator[Mended]:
-    """Mend what can be. ``receipt_rows`` gives what the tables know of a receipt, by its name."""
+    """Repair what can be repaired. ``receipt_rows`` returns what the tables know about a receipt,
+    by its name."""
     groups: dict[tuple[str, str], list[Damage]] = defaultdict(list)
-    # read once for all that is missing, and not at all when nothing is
+    # read once for everything that is missing, and not at all when nothing is
     lost = any(each.kind is Kind.ORIGINAL for each in damages)
     copies = _copies(home) if lost else {}
     for damage in damages:
@@ -97,8 +98,8 @@ def repair(
 
 
 def mend_drops(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Mended]:
-    """Mend what needs no person: partitions of dropped files, from the originals, if all of these
-    are whole. Also those that nobody looked for but that cannot be read."""
+    """Repair what needs no user action: partitions of dropped files, from the originals, if those
+    are all intact. Includes unreadable partitions that no check has reported."""
     known = {(each.source, each.stream, each.partition) for each in damages}
     wanted = [each for each in damages if each.kind in (Kind.LAKE, Kind.MISSING)]
     for source in sources:
@@ -158,7 +159,7 @@ def _original(home: Home, damage: Damage, copies: Mapping[str, Path]) -> Mended:
     path = home.root / damage.path
     digest = path.name.split(".")[0]
     copy = copies.get(digest)
-    # it may have been taken meanwhile
+    # it may have been ingested in the meantime
     if copy is not None and holds(copy, digest):
         _put_back(path, copy.read_bytes())
         return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
@@ -196,7 +197,7 @@ def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended
             _put_back(path, now)
             return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
     left = _aside(home, path, "an earlier content of a partition; no other copy of it is known")
-    # said once
+    # report it only once
     lake.forget_replaced(partition, path.name)
     return Mended(
         damage,
@@ -225,7 +226,7 @@ def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
 
 
 def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
-    """The receipt of this name, as far as the sidecar of an original tells."""
+    """The receipt with this name, as far as the sidecar of an original has it."""
     for digest, taking in all_takings(home):
         if digest[:16] != path.stem.split("-")[1]:
             continue
@@ -247,8 +248,8 @@ def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
 
 
 def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) -> list[Mended]:
-    """Mend partitions of one service, or of one kind of drop: together, because to read an original
-    again all months have to be readable."""
+    """Repair the partitions of one service, or of one kind of drop: together, because re-reading an
+    original requires all months to be readable."""
     source, first = _stream(sources, group[0])
     done: list[Mended] = []
     left: list[Damage] = []
@@ -283,7 +284,7 @@ def _partitions(home: Home, sources: Sequence[Source], group: Sequence[Damage]) 
 def _put_back_or_aside(
     home: Home, sources: Sequence[Source], damage: Damage
 ) -> tuple[Mended | None, Damage]:
-    """What mended a damaged partition; or what is missing after it was moved aside."""
+    """The repair of a damaged partition; or what is missing after it was moved aside."""
     source, stream = _stream(sources, damage)
     lake = lake_of(home, source.name, stream)
     day = date.fromisoformat(damage.partition)
@@ -304,7 +305,7 @@ def _put_back_or_aside(
         f"missing until it was {'read' if isinstance(stream, DropStream) else 'fetched'} again.",
         stamp=(),
     )
-    # noted first: it must not be forgotten when this is killed
+    # noted first: it must not be forgotten if this is killed
     note_damage(home, [], [missing])
     _aside(home, lake.path(day), f"{what}, which held {damage.rows:,} rows when it was whole")
     if was and not was.rows and not lake.table:
@@ -313,7 +314,7 @@ def _put_back_or_aside(
         said = f"{what} held no rows, and does so again."
         return Mended(damage, said, whole=True, lake=True), damage
     if isinstance(stream, ApiStream):
-        # a window is asked for its days, any other stream for everything
+        # a windowed stream is asked for its days, any other for everything
         forget_days(home, source.name, stream.name, lake.units_of(day))
     note_damage(home, [damage])
     return None, missing
@@ -324,7 +325,7 @@ def _what(damage: Damage) -> str:
 
 
 def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version | None) -> Mended:
-    """Of a partition of a service that was moved aside."""
+    """The outcome for a partition of a service that was moved aside."""
     of_then = stream.coverage in (Coverage.SNAPSHOT, Coverage.STATES)
     if now is None and not of_then:
         command = f"`personal-pipeline refresh --source {damage.source}`"
@@ -336,7 +337,7 @@ def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version |
 
 
 def _read(home: Home, damage: Damage, problems: Sequence[str], now: Version | None) -> Mended:
-    """Of a partition of a drop, after its originals were read again."""
+    """The outcome for a partition of a drop, after its originals were re-read."""
     is_same = now is not None and (
         now.digest == damage.digest if damage.digest else now.rows >= damage.rows
     )
@@ -356,9 +357,9 @@ def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
 
 
 def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | None:
-    """The bytes of a file that holds what the partition held: the archive may have it, or the
+    """The bytes of a file with the partition's previous content: the archive may have it, or the
     damage is where it does not matter."""
-    # of a month of days the archive has the days
+    # for a month of days the archive has the days
     kept = () if lake.by_day else sorted(lake.superseded_folder(day).glob("*"))
     copies = [
         copy
@@ -380,15 +381,15 @@ def _copy_of(home: Home, lake: StreamLake, day: date, was: Version) -> bytes | N
 
 
 def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damage]) -> list[Damage]:
-    """Of damage that is known, what is not mended meanwhile: a partition that was moved aside is,
-    when it is there again with as many rows."""
+    """The known damage that has not been repaired since: a partition that was moved aside is
+    repaired when it exists again with at least as many rows."""
     damaged = {each.path for each in damages if each.kind is Kind.LAKE}
     left = []
     for damage in damages:
         if damage.kind is Kind.MISSING and damage.path not in damaged:
             now = _version_now(home, sources, damage)
             if now is not None and now.rows >= damage.rows:
-                # on a disk that cannot be written it is found out again
+                # on a read-only disk it is found again next time
                 with suppress(OSError):
                     note_damage(home, [damage])
                 continue
@@ -397,12 +398,12 @@ def missing_still(home: Home, sources: Sequence[Source], damages: Sequence[Damag
 
 
 def _version_now(home: Home, sources: Sequence[Source], damage: Damage) -> Version | None:
-    """None when the partition is not there, or cannot be read."""
+    """None when the partition does not exist, or cannot be read."""
     with suppress(StopIteration, DamagedPartition):
         source, stream = _stream(sources, damage)
         lake, partition = lake_of(home, source.name, stream), date.fromisoformat(damage.partition)
         if lake.by_day and Path(damage.path).parent.name == f"{Grain.DAY}={partition}":
-            # found when a day had a file of its own
+            # found when a day had its own file
             rows = lake.read(partition)
             return Version(content_digest(rows.values(), lake.volatile), len(rows))
         return lake.versions().get(partition)
@@ -415,7 +416,7 @@ def _drop(source: Source, stream: DropStream) -> Drop:
 
 def _put_back(path: Path, content: bytes) -> None:
     if path.is_file():
-        # because Windows refuses to replace what is read-only
+        # because Windows refuses to replace a read-only file
         path.chmod(PRIVATE_FILE)
     write_atomically(path, content)
     path.chmod(READ_ONLY)
@@ -426,8 +427,8 @@ def _folder(home: Home) -> Path:
 
 
 def _aside(home: Home, path: Path, reason: str) -> str:
-    """Move a damaged file into the quarantine, under its whole path; says where what is left of it
-    lies, if there was anything."""
+    """Move a damaged file into quarantine, named by its whole path; returns a sentence saying where
+    its remains are, if there were any."""
     if not path.exists():
         return ""
     Aside(home).move(path, "-".join(path.relative_to(home.root).parts), DAMAGED, reason)

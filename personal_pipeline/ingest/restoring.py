@@ -1,7 +1,7 @@
-"""Bringing back what partitions of the lake held before newer answers or exports replaced it.
+"""Restoring what lake partitions held before newer answers or exports replaced it.
 
-What a partition held goes to ``archive/lake/`` when it is replaced, and the moment is noted beside
-it. What is restored is replaced in turn, so a restoring can itself be taken back.
+A partition's content goes to ``archive/lake/`` when it is replaced, and the time is noted beside
+it. Restoring archives the current content in turn, so it can itself be undone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LOCK_WAIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a partition held until it was replaced (UTC): a file in the archive. Of what a service
-    answers it is that of a day, also where a month is a partition."""
+    """What a partition held until it was replaced (UTC): a file in the archive. For fetched streams
+    it is always the content of a day, even if partitions are months."""
 
     stream: str
     partition: date
@@ -32,11 +32,11 @@ class Held:
 
 
 def held_before(home: Home, source: Source, moment: datetime) -> list[Held]:
-    """What those partitions of a source held that were replaced at the moment or later."""
+    """What those partitions of a source held that were replaced at ``moment`` or later."""
     return [
         held
         for stream in source.streams
-        # of states rows are only added: what was held before is in what is held now
+        # states are only ever added to: what was held before is in what is held now
         if stream.coverage is not Coverage.STATES
         for held in _of_stream(lake_of(home, source.name, stream), moment)
     ]
@@ -59,10 +59,10 @@ def _is_there(lake: StreamLake, partition: date, kept: Path) -> bool:
 
 
 def restore(home: Home, source: Source, moment: datetime) -> list[Held]:
-    """Bring back what partitions held at a moment. What they hold now goes to the archive.
+    """Restore what partitions held at ``moment``. Their current content is archived.
 
-    No answer replaces a restored day of a fetched stream without a word: it is set aside until it
-    is accepted. Raises ``Busy`` when another process has the source.
+    No answer silently replaces a restored day of a fetched stream: it is set aside until it is
+    accepted. Raises ``Busy`` when another process holds the source's lock.
     """
     with (
         home.lock(source.name, wait_seconds=LOCK_WAIT_SECONDS),
@@ -75,7 +75,7 @@ def restore(home: Home, source: Source, moment: datetime) -> list[Held]:
                 continue
             lake = lake_of(home, source.name, stream)
             if isinstance(stream, ApiStream):
-                # first: a kill in between leaves days that are asked about once more than needed
+                # first: a kill in between only marks days as restored that need not be
                 memory = recall(home, source.name, stream.name)
                 days = windows_of(held.partition for held in mine)
                 memory = replace(memory, restored=joined([*memory.restored, *days]))

@@ -1,4 +1,4 @@
-"""A digest inside a JSON object of ours, so that rot is noticed in what can be read."""
+"""A digest inside our own JSON objects, so that bit rot is noticed even if they still parse."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SEAL = "seal"
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The same with a seal, in place of the one that it may have."""
+    """The same object with a seal, replacing an existing one."""
     return {**content, SEAL: _seal_of(content)}
 
 
 def is_sound(content: Mapping[str, Any]) -> bool:
-    """Whether it is as it was sealed; earlier versions sealed nothing."""
+    """Whether the content matches its seal; earlier versions wrote no seals."""
     return SEAL not in content or content[SEAL] == _seal_of(content)
 
 

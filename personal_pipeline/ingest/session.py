@@ -1,4 +1,4 @@
-"""What the client needs of requests: a session, and which of its exceptions mean what."""
+"""What the client needs of requests: a session, and the meaning of its exceptions."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ PASSING = (
     requests.exceptions.ContentDecodingError,
     TimeoutError,
 )
-"""No answer, this time."""
+"""Transient: no response this time."""
 
 NOT_A_HEADER = (requests.exceptions.InvalidHeader, UnicodeError)
 
 
 class OwnHostSession(requests.Session):
-    """A session that takes its source's headers away when a redirect leaves the host."""
+    """A session that strips its source's headers when a redirect leaves the host."""
 
     def __init__(self, own_headers: Collection[str]) -> None:
         super().__init__()
         self.max_redirects = MOST_REDIRECTS
         self._own_headers = tuple(own_headers)
-        # Without an auth of its own, requests puts one from ~/.netrc over our header.
+        # Without an explicit auth, requests overwrites our header with one from ~/.netrc.
         self.auth = _as_it_is
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Where a redirect leads. Its body, which requests would read to the end, is left."""
+        """The target of a redirect. The body, which requests would read to the end, is skipped."""
         target = super().get_redirect_target(resp)
         if target is not None:
             resp.close()
@@ -55,7 +55,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """The pause in seconds that the service asks for; 0 when it says none that is understood."""
+    """The pause in seconds that the service asks for; 0 when it gives none that is understood."""
     try:
         return Retry().parse_retry_after(headers.get("Retry-After", "0"))
     except (InvalidHeader, ValueError, OverflowError):

@@ -1,7 +1,7 @@
-"""Rows of dropped files on their way into the lake: any number of them, sorted, in little memory.
+"""External sort for rows of dropped files on their way into the lake: any number of them, in little
+memory.
 
-What does not fit is written to scratch files, each sorted; when all rows are there, the files are
-merged.
+What does not fit is written to sorted scratch files, which are merged once all rows are in.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 HELD_BYTES = 48_000_000
-"""About so much of the rows is held in memory; the rest waits on disk."""
+"""Roughly how many bytes of rows are held in memory; the rest goes to disk."""
 
 _OVERHEAD_BYTES = 250
-"""Of an entry in Python, beside its texts."""
+"""Per entry in Python, in addition to its texts."""
 
 _MOST_RUNS = 64
 _ENTRIES_AT_ONCE = 200
@@ -27,7 +27,7 @@ Entry: TypeAlias = tuple[str, int, str, int, str]
 
 class SortedRow(NamedTuple):
     """A row of a file: its stream, its month (the ordinal of its first day), its key, the number of
-    its file and its record as canonical JSON, by which rows are sorted in this order."""
+    its file and its record as canonical JSON. Rows sort by these, in this order."""
 
     stream: str
     month: int
@@ -37,7 +37,7 @@ class SortedRow(NamedTuple):
 
 
 class Sorter:
-    """Takes rows in any order, and gives them sorted. ``folder`` is for scratch files."""
+    """Takes rows in any order, and yields them sorted. ``folder`` is for scratch files."""
 
     def __init__(self, folder: Path, held_bytes: int = HELD_BYTES) -> None:
         self._folder = folder
@@ -49,7 +49,7 @@ class Sorter:
 
     def add(self, stream: str, month: int, key: str, file: int, text: str) -> None:
         self._entries.append((stream, month, key, file, text))
-        # a text of JSON has a byte a letter, a key may have four
+        # JSON text has one byte per character, a key up to four
         self._size += len(text) + 4 * len(key) + _OVERHEAD_BYTES
         if self._size > self._held_bytes:
             self._write_run()
@@ -64,7 +64,7 @@ class Sorter:
         self._runs.append(self._written(self._entries))
         self._entries, self._size = [], 0
         if len(self._runs) == _MOST_RUNS:
-            # so that files that are open at once, and what is read ahead of each, stay few
+            # limits the files open at once, and the read-ahead for each
             merged = self._written(heapq.merge(*map(_read, self._runs)))
             for run in self._runs:
                 run.unlink()

@@ -1,5 +1,5 @@
-"""Where the rows of one dropped file wait on their way into the lake: a DuckDB of their own, which
-takes what does not fit into memory to disk."""
+"""Where the rows of one dropped file are buffered on their way into the lake: a temporary DuckDB
+database that spills to disk what does not fit into memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from personal_pipeline import duck
 from personal_pipeline.home import Home, scratch
 
 MEMORY_MB = 80
-"""What DuckDB may hold while a file is loaded; what is more goes to disk, into the spool."""
+"""DuckDB's memory limit while a file is loaded; the rest spills to disk, into the spool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spool:
-    """A place for the rows of one file on their way into the lake, gone when the file is read.
+    """A buffer for the rows of one file on their way into the lake, deleted when the file is read.
 
-    ``folder`` is for scratch files. Every thread uses a ``connection.cursor()`` of its own.
+    ``folder`` is for scratch files. Every thread uses its own ``connection.cursor()``.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -30,7 +30,7 @@ class Spool:
 
 @contextmanager
 def spooling(home: Home) -> Iterator[Spool]:
-    """A spool inside the home, because a folder for temporary files may be small."""
+    """A spool inside the home, because the system's temporary folder may be small."""
     with (
         scratch(home, "spool") as folder,
         duckdb.connect(

@@ -1,9 +1,9 @@
-"""Streams of very many rows: Parquet in the lake, moved by DuckDB and never by Python row for row.
+"""Streams of very many rows: Parquet in the lake, moved by DuckDB and never row by row in Python.
 
 ``lake/<source>/<stream>/month=2026-11-01/part.parquet`` has the columns that the stream declares,
-then ``as_of`` and ``origin`` as every row from a dropped file; its rows are sorted by key. The
-promises are those of ``lake``: a partition is replaced whole or not at all, what it held before
-goes to the archive, and a partition of the same content keeps its file untouched.
+then ``as_of`` and ``origin`` like every row from a dropped file; rows are sorted by key. The
+guarantees are those of ``lake``: partitions are replaced atomically, previous content goes to the
+archive, and a partition with unchanged content keeps its file untouched.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from personal_pipeline.ingest.lake import StreamLake, Version, Written
 from personal_pipeline.ingest.spool import Spool
 
 ROWS_AT_ONCE = 200_000
-"""Rows whose keys are compared, or which are sorted, at once: a spool has memory for them."""
+"""Rows whose keys are compared, or that are sorted, at a time: what fits into a spool's memory."""
 
 ROWS_TOGETHER = 50_000
-"""Small months are looked at together, up to so many rows: each look goes through all rows."""
+"""Small months are processed together, up to this many rows: each query scans all rows."""
 
 WORKERS = 4
-"""That write months side by side: what takes long is the disk as much as the processor. Each query
-has one thread: it is short, and one of many, so that sharing it out costs more than it brings."""
+"""Threads that write months in parallel: it is bound by disk as much as by CPU. Each query runs on
+one thread: queries are short and many, so parallelism within one costs more than it gains."""
 
 
 def replace_months(
@@ -41,13 +41,13 @@ def replace_months(
     whole: bool,
     confirmed: str = "",
 ) -> list[Written]:
-    """Put the spooled rows of a stream into the lake, and say what that did to each month.
+    """Write the spooled rows of a stream into the lake; returns the effect on each month.
 
-    ``whole`` says that they are all the rows there are: a month that they lack is emptied. If not,
-    they are merged with those present, and of rows with the same key the one captured later wins.
-    A picture that is older than what is there changes nothing. ``confirmed`` is when the last whole
-    picture was captured, ISO 8601 UTC: a month that came out equal kept its file and the times in
-    it, but is as new as that picture. Raises ``DamagedPartition``.
+    ``whole`` means that they are all the rows there are: a month without any is emptied. Otherwise
+    they are merged with the existing rows, and for each key the row captured last wins. A picture
+    older than what is there changes nothing. ``confirmed`` is the capture time of the last full
+    picture, ISO 8601 UTC: a month whose content was unchanged kept its file and the times in it,
+    but is as recent as that picture. Raises ``DamagedPartition``.
     """
     if whole and as_of < newest_capture(spool, lake, confirmed):
         return []
@@ -59,7 +59,7 @@ def replace_months(
         sizes = {m: rows + noted[m].rows if m in noted else rows for m, rows in sizes.items()}
 
     def replace(months: Sequence[date]) -> list[Written]:
-        # the tables of a cursor are its own, and go with it
+        # temporary tables belong to the cursor, and are dropped with it
         with spool.connection.cursor() as cursor:
             _offer(cursor, lake, months, as_of, origin, confirmed, merged=not whole)
             versions = _versions_of_offered(cursor, lake, months)
@@ -71,7 +71,7 @@ def replace_months(
                     month,
                     versions[month],
                     noted.get(month),
-                    # a part that says the same once more makes its rows newer
+                    # repeating the same rows in a PART file makes them more recent
                     again=not whole,
                 )
                 for month in months
@@ -85,8 +85,8 @@ def replace_months(
 
 
 def newest_capture(spool: Spool, lake: StreamLake, confirmed: str = "") -> str:
-    """When what a lake holds was captured last, ISO 8601 UTC: the latest ``as_of`` of its rows, or
-    when a picture ``confirmed`` them. Empty when there are none."""
+    """The latest capture time in a lake, ISO 8601 UTC: the latest ``as_of`` of its rows, or when a
+    picture ``confirmed`` them. Empty when there are none."""
     newest = confirmed
     for month in lake.partitions():
         try:
@@ -100,12 +100,12 @@ def newest_capture(spool: Spool, lake: StreamLake, confirmed: str = "") -> str:
 
 
 SAMPLED = 200_000
-"""So many keys are compared to see how many would vanish; of more, a share that stands for all."""
+"""How many keys are compared to estimate how many would vanish; beyond that, a sample is used."""
 
 
 def would_vanish(spool: Spool, lake: StreamLake) -> tuple[int, int]:
-    """How many keys that the lake has are not among the spooled rows, and of how many; of very many
-    keys by a sample."""
+    """How many of the lake's keys are missing from the spooled rows, and out of how many; estimated
+    from a sample for very many keys."""
     table = _table(lake)
     present = sum(version.rows for version in lake.versions().values())
     every = present // SAMPLED + 1
@@ -133,7 +133,7 @@ def would_vanish(spool: Spool, lake: StreamLake) -> tuple[int, int]:
 
 
 def _together(sizes: Mapping[date, int]) -> Iterator[list[date]]:
-    """The months in order, those together that are small."""
+    """The months in order, small ones grouped together."""
     months: list[date] = []
     rows = 0
     for month, size in sorted(sizes.items()):
@@ -147,7 +147,7 @@ def _together(sizes: Mapping[date, int]) -> Iterator[list[date]]:
 
 
 def months_of(spool: Spool, stream: str) -> list[date]:
-    """The first and the last month of the spooled rows of a stream; nothing when there are none."""
+    """The first and the last month of a stream's spooled rows; empty when there are none."""
     found: tuple[date | None, date | None] = spool.connection.execute(
         f"select min(month), max(month) from {parquet.names([stream])}"
     ).fetchall()[0]
@@ -169,8 +169,8 @@ def _offer(
     *,
     merged: bool,
 ) -> None:
-    """Make the table ``offered``: the spooled rows of the months, and those that the lake has when
-    they are to be merged."""
+    """Create the table ``offered``: the spooled rows of the months, plus the lake's rows if they
+    are to be merged."""
     columns = _table(lake).columns
     if merged:
         selected = ", ".join(
@@ -179,7 +179,7 @@ def _offer(
         )
     else:
         selected = parquet.names(columns)
-    # what is the same in every row is held once, unless rows of other files come beside it
+    # values constant across rows are stored once, unless rows of other files are merged in
     kinds = ("varchar", "varchar") if merged else (f"enum ('{as_of}')", f"enum ('{origin}')")
     within = ", ".join(f"date '{month}'" for month in months)
     cursor.execute(
@@ -194,7 +194,7 @@ def _offer(
                 (newest,) = cursor.execute(
                     f"select coalesce(max(as_of), '') from {parquet.FILE}", [str(path)]
                 ).fetchall()[0]
-                # into a month that was written since, rows of other files may have come
+                # a month written since may contain rows of other files
                 least = confirmed if newest < confirmed else ""
                 cursor.execute(
                     f"insert into offered by name select date '{month}' as month,"
@@ -208,7 +208,7 @@ def _offer(
 def _versions_of_offered(
     cursor: duckdb.DuckDBPyConnection, lake: StreamLake, months: Sequence[date]
 ) -> dict[date, Version]:
-    """The versions that the months will have. Afterwards one offered row of a key is left."""
+    """The versions the months will have. Afterwards one offered row per key is left."""
     table = _table(lake)
     key = parquet.names(("month", *table.key))
     query = (
@@ -226,8 +226,8 @@ def _versions_of_offered(
 def _keep_one_of_a_key(
     cursor: duckdb.DuckDBPyConnection, table: Table, volatile: tuple[str, ...]
 ) -> None:
-    """Of offered rows with the same key the one captured last stays; equal times are settled by
-    content, not by order. Few keys occur twice, so few rows are looked at closely."""
+    """Of offered rows with the same key, keep the one captured last; ties are settled by content,
+    not by order. Few keys occur twice, so few rows need a closer look."""
     key = parquet.names(("month", *table.key))
     cursor.execute(
         "create temp table doubled as"
@@ -258,7 +258,7 @@ def _replace(
     *,
     again: bool,
 ) -> Written:
-    """Let a partition hold the offered rows, if it does not hold them already, or ``again``."""
+    """Make a partition hold the offered rows, unless it already does; with ``again``, even then."""
     is_same = version == noted
     if is_same and not again:
         return Written(month, version, True, False, 0, 0, 0)
@@ -285,7 +285,7 @@ def _replace(
 def _difference(
     cursor: duckdb.DuckDBPyConnection, lake: StreamLake, month: date, piece: Path
 ) -> tuple[int, int, int]:
-    """How many rows are new, altered and vanished between a partition and what replaces it."""
+    """How many rows are new, altered and vanished between a partition and its replacement."""
     table = _table(lake)
     rows = (
         f"(select {parquet.text(table.key)} as key,"

@@ -1,8 +1,9 @@
-"""Whether a file is complete: who still writes it, and whether it stayed as it was.
+"""Whether a file is complete: whether anybody is still writing it, and whether it stayed unchanged.
 
-A half file cannot be told by its content: a CSV that lacks its end is a CSV. So there is evidence
-of three kinds: a name that a browser gives (``UNFINISHED``), a process that has the file open for
-writing, where the system tells, and size and times that differ between two looks.
+A partial file cannot be recognized by its content: a CSV without its end is still a CSV. So there
+are three kinds of evidence: a name that a browser gives (``UNFINISHED``), a process that has the
+file open for writing, where the system reports it, and size and times that differ between two
+checks.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from pathlib import Path
 from stat import S_ISREG
 
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
-"""Endings of files that a browser or an editor is still writing; dotfiles are left alone too."""
+"""Suffixes of files that a browser or an editor is still writing; dotfiles are ignored too."""
 
 STILL_WRITTEN = "still being written, left in the inbox for the next pass."
 
 SETTLE_SECONDS = 1.0
-"""What changed so recently is looked at once more after it."""
+"""A file changed this recently is checked a second time after this pause."""
 
 QUIET_SECONDS = 10.0
-"""Where the system does not tell who writes a file, it is left until it was quiet for so long."""
+"""Where the system does not report who writes a file, it must be unchanged for this long."""
 
 _PROC = Path("/proc")
 
 
 class Left(Exception):
-    """A file that stays where it is, untouched, for a later pass: ``file`` is its name, to be
-    shown, and ``reason`` says why, in a sentence. ``trouble`` is something that a person should
-    look at; a file that is still being written is none."""
+    """A file that stays in place, untouched, for a later pass: ``file`` is its printable name, and
+    ``reason`` a sentence. ``trouble`` marks a problem for the user to look at; a file that is still
+    being written is none."""
 
     def __init__(self, file: str, reason: str, *, trouble: bool = False) -> None:
         super().__init__(f"{file}: {reason}")
@@ -43,7 +44,7 @@ class Left(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells one state of a file from another. It is no digest: a program may set times."""
+    """Tells one state of a file from another. Not a digest: a program may set times."""
 
     device: int
     inode: int
@@ -56,7 +57,7 @@ class Stamp:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """The stamp of a regular file; None for what is gone, or something else."""
+    """The stamp of a regular file; None if it is missing, or something else."""
     try:
         stat = path.lstat()
     except OSError:
@@ -67,8 +68,8 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def told_by_system(path: Path) -> bool:
-    """Whether the system tells who writes a file: Linux does, of the processes of the same user,
-    and root is told of all."""
+    """Whether the system reports who writes a file: Linux does, for processes of the same user, and
+    for all processes if we are root."""
     with suppress(OSError):
         mine = os.geteuid() in (0, path.lstat().st_uid)
         return mine and (_PROC / "self" / "fdinfo").is_dir()
@@ -76,7 +77,7 @@ def told_by_system(path: Path) -> bool:
 
 
 def open_for_writing(files: Iterable[Stamp]) -> set[Stamp]:
-    """Which of the files a process has open for writing, as far as the system tells."""
+    """Which of the files a process has open for writing, as far as the system reports it."""
     wanted = {each.identity: each for each in files}
     if not wanted or not _PROC.joinpath("self", "fdinfo").is_dir():
         return set()
@@ -84,7 +85,7 @@ def open_for_writing(files: Iterable[Stamp]) -> set[Stamp]:
     for process in os.scandir(_PROC):
         if not process.name.isdecimal():
             continue
-        # it may end meanwhile, or be another user's
+        # it may have ended, or be another user's
         with suppress(OSError):
             for handle in os.scandir(f"{process.path}/fd"):
                 with suppress(OSError, ValueError):
@@ -104,10 +105,10 @@ def _writes(fdinfo: Path) -> bool:
 
 
 def being_written(paths: Iterable[Path]) -> set[Path]:
-    """Those of the files that are not complete, by two looks at them: a process has them open for
-    writing, they change, or they changed a moment ago and the system cannot tell who writes them.
+    """The incomplete files, by checking twice: a process has them open for writing, they change, or
+    they changed a moment ago and the system cannot report who writes them.
 
-    Looks a second time only when one of them changed within the last second.
+    The second check is only made if one of them changed within the last second.
     """
     before = {path: stamp for path in paths if (stamp := stamp_of(path))}
     now = time.time()

@@ -1,22 +1,23 @@
-"""When records that cannot be read are more than a few odd ones, and what is said then."""
+"""When unreadable records mean a changed format rather than a few odd records, and what is
+reported."""
 
 from __future__ import annotations
 
 MANY = 5
-"""So many records that cannot be read may be a changed format, and not a few odd ones."""
+"""This many unreadable records may be a changed format rather than a few odd ones."""
 
 MOST = 0.25
-"""A changed format is what leaves a larger share unread."""
+"""The format has changed if more than this share is unreadable."""
 
 
 def is_told(unreadable: int, records: int) -> bool:
-    """Whether an answer tells what it was asked for, however few its records are. One that does not
-    is asked for again, together with what comes next."""
+    """Whether an answer covers what was requested, however few its records are. Otherwise the
+    request is repeated, together with what comes next."""
     return unreadable <= MOST * records
 
 
 def is_format_changed(unreadable: int, records: int) -> bool:
-    """Whether so many of so many records cannot be read that a person must look."""
+    """Whether so many records are unreadable that the user must look."""
     return unreadable >= MANY and not is_told(unreadable, records)
 
 
@@ -32,7 +33,7 @@ def format_changed(unreadable: int, records: int) -> str:
 
 
 def nothing_readable(records: int) -> str:
-    """What to say of an answer or a file that held records, and not one that could be read."""
+    """What to say about an answer or a file none of whose records could be read."""
     return (
         f"none of its {records:,} records could be read. Nothing was lost: they are in "
         "quarantine/, each with the reason; see docs/sources/ for the shape that is understood."

@@ -1,11 +1,11 @@
-"""A loss that no person made is not believed at once.
+"""A loss that no person caused is not trusted at once.
 
-An answer or an export that would take away most of what is there (an empty 200, a page that breaks
-off, the export of another account) is set aside. It is taken when a person accepts it, or when a
-look most of a day later says the same: everything that is gone now was gone then.
+An answer or an export that would remove most existing rows (an empty 200, a page that breaks off,
+another account's export) is set aside. It is accepted when the user accepts it, or when a fetch
+most of a day later confirms it: everything missing now was missing then.
 
-What was gone is noted in ``state/doubts/``, as digests of keys. Without the note, one more day of
-doubt is needed, and nothing is lost.
+Missing keys are noted in ``state/doubts/``, as digests. Losing the note costs one more day of
+doubt, and no data.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import Row, canonical
 
 FEW_ROWS = 20
-"""So many rows may vanish without a word, whatever share they are."""
+"""This many rows may vanish without confirmation, whatever their share."""
 
 BELIEVED_AFTER = timedelta(hours=20)
-"""A daily look that wanders by some hours confirms; a second try of the same morning does not."""
+"""A daily fetch whose hour drifts still confirms; a second attempt on the same morning does not."""
 
 TAKES_AWAY = "would take away"
-"""By these words the reason beside a file says that it only waits to be accepted."""
+"""The words in the reason beside a file that mark it as only waiting to be accepted."""
 
 MOST_KEPT = 3
-"""Of answers of a stream that were set aside so many are kept, the newest."""
+"""How many set-aside answers to keep per stream, the most recent ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Keys that are in the lake and not in an answer, and of how many that were asked for."""
+    """Keys that are in the lake but not in an answer, and the number of keys that were
+    requested."""
 
     gone: frozenset[str]
     of: int
 
     def is_most(self, share: float) -> bool:
-        """Whether more than the share would be gone, however few that are."""
+        """Whether more than ``share`` would be gone, however few rows that is."""
         return len(self.gone) > share * self.of
 
     def is_doubtful(self, share: float) -> bool:
@@ -57,7 +58,7 @@ NO_LOSS = Loss(frozenset(), 0)
 
 
 def loss(there: Iterable[str], answered: Iterable[str]) -> Loss:
-    """What an answer would take away of the keys that are there."""
+    """The existing keys that an answer would remove."""
     keys = frozenset(there)
     return Loss(keys.difference(answered), len(keys))
 
@@ -67,7 +68,7 @@ def _path(home: Home, source: str, name: str) -> Path:
 
 
 def is_confirmed(home: Home, source: str, name: str, gone: Iterable[str], now: datetime) -> bool:
-    """Whether a look most of a day ago said the same. If not, it is noted for the next one."""
+    """Whether a fetch most of a day ago had the same loss. If not, note it for the next one."""
     digests = sorted(hashlib.sha256(key.encode()).hexdigest()[:16] for key in gone)
     path = _path(home, source, name)
     try:
@@ -83,12 +84,12 @@ def is_confirmed(home: Home, source: str, name: str, gone: Iterable[str], now: d
 
 
 def forget_doubt(home: Home, source: str, name: str) -> None:
-    """The stream has given its rows, or the loss was accepted."""
+    """The stream has yielded its rows, or the loss was accepted."""
     _path(home, source, name).unlink(missing_ok=True)
 
 
 def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -> Path:
-    """Keep the rows of an answer that was set aside, a JSON line each; only the newest few."""
+    """Keep the rows of an answer that was set aside, as JSON lines; only the most recent few."""
     lines = "".join(f"{canonical(row.record)}\n" for _, row in sorted(rows.items())).encode()
     folder = home.quarantine / source / stream
     path = folder / f"set-aside-{hashlib.sha256(lines).hexdigest()[:16]}.jsonl.gz"
@@ -100,7 +101,7 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
 
 
 def what_would_vanish(what: str, gone: int, of: int, source: str) -> str:
-    """What to say, with counts; ``what`` is the answer or the file."""
+    """The message, with counts; ``what`` is the answer or the file."""
     return (
         f"{what} {TAKES_AWAY} {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
         f"quarantine/. If that is right, run `personal-pipeline refresh --accept {source}`."

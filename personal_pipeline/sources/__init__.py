@@ -1,4 +1,4 @@
-"""Every source of the house, written out by hand: adding one is adding a line here."""
+"""Every source of the house, listed by hand: to add one, add a line here."""
 
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.sources.apple_health import APPLE_HEALTH

@@ -1,17 +1,17 @@
-"""Google Sheets: the sheet in which the person keeps what no service tells, such as ``boosted``.
+"""Google Sheets: the sheet in which the user keeps what no service provides, such as ``boosted``.
 
 What surprises:
 
-- Cells are the displayed text: ``TRUE`` for a ticked box, ``1,234``, dates of the sheet's locale. A
+- Cells are the displayed text: ``TRUE`` for a ticked box, ``1,234``, dates in the sheet's locale. A
   story id of digits, or of digits around an ``e``, shows as ``1.23E+11`` unless its column is
-  formatted as plain text: such a cell is no id, and the address or the title is taken instead.
-- A sheet that is not shared answers with the HTML of a login page and HTTP 200, or with 401, 403
-  or 404.
+  formatted as plain text: such a cell is not an id, and the URL or the title is used instead.
+- A sheet that is not shared answers with the HTML of a login page and HTTP 200, or with 401, 403 or
+  404.
 - The chart endpoint (gviz) guesses one type per column and blanks the cells that do not fit:
-  ``/export`` is better, and is what the address of the open sheet is turned into.
+  ``/export`` is better, so the URL of the open sheet is converted to that.
 - Headers repeat, columns and rows are blank, rows of a file saved elsewhere are ragged. All cells
-  are kept: a blank header is named by its place, ``column_3``, and a repeated one ``notes_2``.
-- Whoever has the address can read the sheet, so no error shows it.
+  are kept: a blank header is named by its position, ``column_3``, and a repeated one ``notes_2``.
+- Whoever has the URL can read the sheet, so no error shows it.
 
 Format: RFC 4180 with CRLF, UTF-8, https://support.google.com/docs/answer/37579.
 """
@@ -47,14 +47,14 @@ SHEET_URL = Setting(
         "Share the sheet: Share → General access → Anyone with the link: Viewer, then put the "
         "address of the open sheet into STORY_SHEET_URL. A CSV file on this machine works too."
     ),
-    # whoever has the address can read the sheet
+    # whoever has the URL can read the sheet
     secret=True,
 )
 _STORY_ID = re.compile(r"(?:^|[-/])([0-9a-f]{10,12})(?=/|$)")
 
 
 def client(settings: Settings) -> Client:
-    """A client for the sheet; its ``base`` is the address that answers with CSV, or the file."""
+    """A client for the sheet; its ``base`` is the URL that returns CSV, or the file."""
     return Client(
         "google_sheets",
         csv_address(settings.text(SHEET_URL)),
@@ -65,8 +65,8 @@ def client(settings: Settings) -> Client:
 
 
 def csv_address(wanted: str) -> str:
-    """The address that answers with CSV, made from what the person has: the address of the open
-    sheet, of an export, of the chart endpoint, of a published sheet, or a path of a file."""
+    """The URL that returns CSV, derived from what the user has: the URL of the open sheet, an
+    export, the chart endpoint or a published sheet, or a file path."""
     wanted = wanted.strip()
     if wanted.startswith("docs.google.com/"):
         wanted = f"https://{wanted}"
@@ -92,10 +92,10 @@ def csv_address(wanted: str) -> str:
 
 
 def flags(client: Client) -> Iterator[Record]:
-    """One record a row of the sheet: the displayed text of every cell under its plain header.
+    """One record per row of the sheet: the displayed text of every cell under its plain header.
 
     Raises ``ServiceError``: CREDENTIAL_REFUSED when the sheet is not shared, FORMAT_CHANGED when
-    what came is not CSV with a column that names the story.
+    the response is not CSV with a column that identifies the story.
     """
     text = _text_of(_file(client) if client.base.startswith("file:") else _download(client))
     first_line = next((line for line in text.splitlines() if line.strip(" \t,;|")), "")
@@ -108,10 +108,10 @@ def flags(client: Client) -> Iterator[Record]:
         if row.line <= header.line:
             continue
         if row.cells is None:
-            # Without a key, it is counted as unreadable, and kept.
+            # It has no key, so it is counted as unreadable, and kept.
             yield {"unreadable_line": row.text}
             continue
-        # A cell to the right of the last header still has a place to stand.
+        # A cell to the right of the last header still needs a name.
         places = max(len(names), len(row.cells))
         headers = unique_names([*names, *[""] * (places - len(names))])
         yield dict(zip(headers, [*row.cells, *[""] * (places - len(row.cells))], strict=True))
@@ -124,8 +124,8 @@ def _filled_rows(text: str, delimiter: str, width: int | None = None) -> Iterato
 
 
 def story_key(record: Record) -> str:
-    """The story's hex id, from its own column or cut from the address; else the title, else what
-    stands in the column of the id. Raises ``ValueError`` when there is none of these."""
+    """The story's hex id, from its own column or extracted from the URL; else the title, else the
+    content of the id column. Raises ``ValueError`` when there is none of these."""
     ids = [_cell(record, column) for column in ID_COLUMNS]
     for text in (*ids, *(_cell(record, column) for column in ADDRESS_COLUMNS)):
         if found := _STORY_ID.findall(re.split(r"[?#]", text.lower())[0]):
@@ -169,7 +169,7 @@ def _text_of(body: bytes) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # What spreadsheets on Windows still write.
+        # Spreadsheets on Windows still write cp1252.
         return body.decode("cp1252", errors="replace")
 
 

@@ -1,34 +1,34 @@
 """Kit (formerly ConvertKit): a newsletter's subscribers, growth and broadcasts.
 
-By the API v4, and by the subscriber export that the person downloads each month.
+From API v4, and from the subscriber export that the user downloads each month.
 
 What surprises in the API:
 
-- ``/subscribers`` gives the active ones only, unless ``status=all`` is asked for.
-- A cancellation does not move ``created_at``, and not every account's rows have ``updated_at``:
-  with it the daily fetch asks for what was updated, without it for what was created. Neither tells
-  who was deleted; where Kit counts other numbers than are here, everybody is asked for at once,
-  and every seven days in any case.
-- Filters are plain dates, read in the account's zone, while timestamps come in UTC: a day of
-  overlap on either side makes up for it.
-- Growth stats are one number for a whole range: a series takes one call a day. ``cancellations`` is
-  negative. The days are days of the account's sending zone, and ``starting`` and ``ending`` carry
-  its offset: cut to a UTC date, ``starting`` could name the day before. So the day that was asked
-  for is added as ``requested_day``, the only field here that is not the service's.
+- ``/subscribers`` returns only active ones unless ``status=all`` is requested.
+- A cancellation does not change ``created_at``, and not every account's rows have ``updated_at``:
+  with it, the daily fetch requests what was updated; without it, what was created. Neither shows
+  who was deleted; when Kit's counts differ from ours, everybody is fetched at once, and every seven
+  days in any case.
+- Filters are plain dates in the account's time zone, while timestamps are UTC: a day of overlap on
+  either side compensates.
+- Growth stats are one number for a whole range: a series takes one call per day. ``cancellations``
+  is negative. The days are in the account's sending time zone, and ``starting`` and ``ending``
+  carry its offset: truncated to a UTC date, ``starting`` could be the day before. So the requested
+  day is added as ``requested_day``, the only field here that does not come from the service.
 - The state is spelled ``cancelled``, its time ``canceled_at``.
 - Rates are in percent: 60.97 is 60.97 %. Mail-privacy prefetching inflates ``open_rate``.
 - Cursors are opaque and belong to one list.
 
 What surprises in the export:
 
-- The CSV has a byte order mark, no subscriber id and often no state: then the name of the file
-  says which segment was exported. ``export_segment`` is added to every row.
-- Nothing in it says when it was made. The month is that of the date in the name, else of the
-  file's time; but nobody can be on a list before they joined it: when a subscriber joined after
-  that month (and a day, for the zone), the rows go to the month of the newest who joined, and one
-  note among the unreadable says so.
-- A JSON dump is a bare list, a page, a list of pages, or several of these one after the other, of
-  API v4 or v3.
+- The CSV has a byte order mark, no subscriber id and often no state: the file name then says which
+  segment was exported. ``export_segment`` is added to every row.
+- Nothing in it says when it was made. The month is that of the date in the name, else of the file's
+  time; but nobody can be on a list before joining it: if a subscriber joined after that month
+  (allowing a day for the time zone), the rows go to the month of the latest join, and a note among
+  the unreadable rows says so.
+- A JSON dump is a bare list, a page, a list of pages, or several of these concatenated, from API v4
+  or v3.
 
 Formats: https://developers.kit.com/api-reference, API v4 and v3; the export as seen in 2024-2026.
 """
@@ -67,10 +67,10 @@ from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, 
 from personal_pipeline.settings import Setting, Settings
 
 MOST_ROWS = 1000
-"""The largest page that Kit gives."""
+"""Kit's maximum page size."""
 OVERLAP = timedelta(days=1)
 _NOT_TOLD = (Failure.FORMAT_CHANGED, Failure.PERMISSION_MISSING)
-"""What comes of asking for the account, where there is another way."""
+"""Errors from asking for the account for which there is a fallback."""
 
 API_KEY = Setting(
     name="KIT_API_KEY",
@@ -100,7 +100,7 @@ REQUESTS_PER_MINUTE = Setting(
 
 
 def client(settings: Settings) -> Client:
-    """A client with the person's key, at the pace of the person's plan."""
+    """A client with the user's key, at the rate limit of the user's plan."""
     return Client(
         "kit",
         settings.text(API_BASE),
@@ -127,8 +127,7 @@ def beginning(client: Client) -> date | None:
 
 
 def account(_settings: Settings, client: Client) -> dict[str, str]:
-    """The id of the account, else the instant at which it was opened; nothing where neither is
-    told."""
+    """The id of the account, else the time it was opened; empty if neither is available."""
     try:
         told = client.get_json("/account")["account"]
         found = told.get("id") or told["created_at"]
@@ -150,8 +149,8 @@ def pages(
 ) -> Iterator[Record]:
     """Every row of the list ``name``, page by page to the end.
 
-    Where the row of a cursor was deleted meanwhile the walk starts again. Raises
-    ``ServiceError(FORMAT_CHANGED)`` when an answer is not such a list, or the pages repeat.
+    If the row of a cursor was deleted in the meantime, the walk starts again. Raises
+    ``ServiceError(FORMAT_CHANGED)`` when a response is not such a list, or the pages repeat.
     """
     asked = list(query)
     return whole_walk(lambda: _walk(client, path, name, asked, page_size), _id_of)
@@ -184,8 +183,8 @@ def _walk(
 
 
 def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[Record]]:
-    """A fetch of the subscribers, in every state, that were updated in a window; of those created
-    in it where the account does not tell what was updated."""
+    """A fetch of the subscribers, in every state, updated in a window; or created in it, if the
+    account does not report updates."""
 
     def fetch(client: Client, window: Window) -> Iterator[Record]:
         path, name = "/subscribers", "subscribers"
@@ -201,9 +200,9 @@ def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[R
 
 
 def counts_agree(client: Client, records: Iterable[Record]) -> bool:
-    """Whether Kit counts as many subscribers, of all states and active, as these are. Somebody who
-    was deleted, or came back to an account that tells no updates, shows in nothing else. True where
-    it does not count."""
+    """Whether Kit counts as many subscribers, in total and active, as these records. Deletions, and
+    people who rejoin an account that does not report updates, show up in nothing else. True when
+    Kit returns no counts."""
     states = [record.get("state") for record in records]
     for status, mine in (("all", len(states)), ("active", states.count("active"))):
         query: Query = {"status": status, "per_page": 1, "include_total_count": "true"}
@@ -223,7 +222,7 @@ def all_subscribers(page_size: int) -> Callable[[Client], Iterator[Record]]:
 
 
 def growth_of_days(client: Client, window: Window) -> Iterator[Record]:
-    """The growth stats of each day in a window, one call a day, up to today."""
+    """The growth stats of each day in a window, one call per day, up to today."""
     path = "/account/growth_stats"
     today = datetime.now(UTC).date()
     for day in window.days():
@@ -252,8 +251,8 @@ def subscriber_days(record: Record) -> list[date]:
 
 
 def broadcast_days(record: Record) -> list[date]:
-    """The UTC days on which a broadcast was written, sent and published; a scheduled one will be
-    sent on a day to come."""
+    """The UTC days on which a broadcast was written, sent and published; for a scheduled one, the
+    sending day is in the future."""
     later = (record.get(name) for name in ("send_at", "published_at"))
     return sorted({_day_of(record["created_at"]), *(_day_of(time) for time in later if time)})
 
@@ -263,7 +262,7 @@ def _id(record: Record) -> str:
 
 
 def _day_of(time: object) -> date:
-    """The UTC day of an ISO 8601 time. Raises ``ValueError`` when it is none."""
+    """The UTC day of an ISO 8601 time. Raises ``ValueError`` when it is not one."""
     if not isinstance(time, str):
         raise ValueError("a time must be text in ISO 8601")
     moment = datetime.fromisoformat(time)
@@ -288,14 +287,14 @@ SEGMENTS = {
     "unconfirmed": "unconfirmed",
     "unsubscribed": "cancelled",
 }
-"""Words that Kit, or a file's name, has for a segment; one word for each."""
+"""Kit's words for a segment, and those in file names, mapped to one word each."""
 
 _FUTURE = timedelta(days=1)
 _ZONES = timedelta(days=1)
 
 
 def recognise_subscriber_export(file: DropFile) -> Claim | None:
-    """Whether a file looks like subscribers of Kit: by its columns, or by the names in its JSON."""
+    """Whether a file looks like Kit subscribers: by its columns, or by the names in its JSON."""
     try:
         head = file.head()
     except OSError:
@@ -322,7 +321,7 @@ def recognise_subscriber_export(file: DropFile) -> Claim | None:
 def read_subscriber_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
     """The subscribers in an export, CSV or JSON, keyed by lower-case e-mail address.
 
-    Raises ``UnreadableFile`` when a CSV has no column of addresses.
+    Raises ``UnreadableFile`` when a CSV has no e-mail column.
     """
     captured = file.captured_at.astimezone(UTC).date().replace(day=1)
     newest = _newest_joined(file)
@@ -353,7 +352,7 @@ def _subscribers(file: DropFile) -> Iterator[Record | Unreadable]:
 
 
 def _newest_joined(file: DropFile) -> date | None:
-    """The newest believable day on which somebody in the file joined."""
+    """The latest plausible day on which somebody in the file joined."""
     latest = datetime.now(UTC).date() + _FUTURE
     days = (
         day
@@ -398,7 +397,7 @@ def _segment_of(record: Record) -> str | None:
 
 
 def _csv_subscribers(file: DropFile) -> Iterator[Record | Unreadable]:
-    # What is not UTF-8 comes as lone surrogates, and spoils its own row only.
+    # Bytes that are not UTF-8 become lone surrogates, which affect only their own row.
     with file.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         blank, header_line = 0, ""
         for header_line in lines:
@@ -459,7 +458,7 @@ def _subscribers_in(value: Any) -> Iterator[Record | Unreadable]:
 
 
 def _keepable(record: Record) -> Record | Unreadable:
-    """The record, unless only Python could read it again."""
+    """The record, unless only Python could read it back."""
     try:
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -472,8 +471,8 @@ def _keepable(record: Record) -> Record | Unreadable:
 
 
 def _json_values(text: str) -> Iterator[Any]:
-    """The JSON values in a text, one after the other; of a damaged one the whole subscribers and
-    pages in it, and what lies between these as ``Unreadable``."""
+    """The JSON values in a text, one after the other; from a damaged one, the intact subscribers
+    and pages, with anything between them as ``Unreadable``."""
     decoder = json.JSONDecoder(parse_constant=_not_json)
     place = _after_space(text, 0)
     while place < len(text):
@@ -509,7 +508,7 @@ def _whole_objects(text: str, decoder: json.JSONDecoder) -> Iterator[Any]:
 
 
 def _damage(text: str) -> Iterator[Unreadable]:
-    # Brackets, commas and the name of the list are what is left when all objects are whole.
+    # When all objects are intact, only brackets, commas and the name of the list remain.
     if re.sub(r'"subscribers"\s*:|[\s,\[\]{}]', "", text):
         raw = text.encode(errors="backslashreplace").decode()
         yield Unreadable("damaged JSON: expected whole subscriber objects", raw)

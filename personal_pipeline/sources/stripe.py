@@ -1,22 +1,23 @@
-"""Stripe: money in, money out, and who pays, by the REST API.
+"""Stripe: money in, money out, and who pays, from the REST API.
 
 What surprises:
 
 - Amounts are integers in the currency's minor unit, and the unit differs: JPY has none, KWD has
   three decimals. Times are epoch seconds UTC; currency codes are lower case.
 - A payout is positive here and negative as a balance transaction.
-- There is no ``updated`` field and no filter by it. What changes late is fetched again for as long
-  as it may change (``refetch_days``); customers and subscriptions are fetched whole every time.
-  Events would be cheaper, but reach back 30 days only and show an object as it was then.
-- The list of subscriptions tells the present: what the price was before, or since when a
-  subscription is unpaid or paused, nothing says. So each state that a look sees is kept.
-- Subscriptions hide the canceled ones unless ``status=all`` is asked for, and hold no more than
-  their first items: the others come from ``/v1/subscription_items``.
-- Since version 2025-03-31.basil the billing period stands on each item, not on the subscription,
-  and a charge names no invoice. Old records keep the old shape: read both places.
-- A deleted customer is no longer listed, and so leaves the picture.
-- Statuses and types are open sets: new ones come without a new version.
-- ``receipt_url`` is signed anew in every answer.
+- There is no ``updated`` field and no filter on it. Objects that change late are fetched again for
+  as long as they may change (``refetch_days``); customers and subscriptions are fetched in full
+  every time. Events would be cheaper, but reach back only 30 days and show an object as it was
+  then.
+- The list of subscriptions has only the present: nothing says what the price was before, or since
+  when a subscription has been unpaid or paused. So each state that a fetch sees is kept.
+- Subscriptions omit canceled ones unless ``status=all`` is requested, and contain only their first
+  items: the others come from ``/v1/subscription_items``.
+- Since version 2025-03-31.basil the billing period is on each item, not on the subscription, and a
+  charge has no invoice. Old records keep the old shape: read both places.
+- A deleted customer is no longer listed, and so disappears from the picture.
+- Statuses and types are open sets: new ones appear without a new API version.
+- ``receipt_url`` is signed anew in every response.
 
 Format: https://docs.stripe.com/api, version 2025-03-31.basil. Every record is verbatim, except that
 the items of a subscription are completed.
@@ -43,13 +44,13 @@ from personal_pipeline.settings import Setting, Settings
 
 API_VERSION = "2025-03-31.basil"
 MOST_ROWS = 100
-"""The largest page that Stripe gives."""
+"""Stripe's maximum page size."""
 STRIPE_OPENED = date(2010, 1, 1)
 """No account is older."""
 AHEAD_SECONDS = 86_400
-"""No clock that is believed is further ahead of ours."""
+"""A clock further ahead of ours than this is not trusted."""
 REQUESTS_PER_SECOND = 25
-"""The limit of one endpoint, and of a sandbox."""
+"""The limit for one endpoint, and for a sandbox."""
 
 API_KEY = Setting(
     name="STRIPE_API_KEY",
@@ -76,11 +77,11 @@ _PERMISSIONS = {
     "/v1/subscriptions": "Subscriptions",
     "/v1/subscription_items": "Subscriptions",
 }
-"""What the Dashboard calls the permission that a list needs."""
+"""The Dashboard's name for the permission that a list requires."""
 
 
 def client(settings: Settings) -> Client:
-    """A client with the person's key and the API version that this module understands."""
+    """A client with the user's key and the API version that this module understands."""
     return Client(
         "stripe",
         settings.text(API_BASE),
@@ -103,10 +104,10 @@ def _permission(path: str) -> str | None:
 
 
 def account(settings: Settings, client: Client) -> dict[str, str]:
-    """The id of the account and its mode, ``live`` or ``test``, as far as Stripe tells them.
+    """The account's id and mode, ``live`` or ``test``, as far as Stripe reveals them.
 
-    The key itself says its mode. One that may not read the account is told so in a sentence that
-    names the account.
+    The key itself contains its mode. A key that may not read the account gets an error message that
+    contains the account id.
     """
     mode = re.match(r"[a-z]+_(live|test)_", settings.text(API_KEY))
     answer = client.get("/v1/account", also=(400, 403, 404))
@@ -118,16 +119,17 @@ def account(settings: Settings, client: Client) -> dict[str, str]:
 
 
 def account_in(record: Record) -> dict[str, str]:
-    """The mode of the account that an object is of, where it tells."""
+    """The mode of the account an object belongs to, if the object says."""
     live = record.get("livemode")
     return {"mode": "live" if live else "test"} if isinstance(live, bool) else {}
 
 
 def beginning(client: Client) -> date | None:
-    """The UTC day on which the account was opened, else that of its oldest charge or movement.
+    """The UTC day on which the account was opened, else that of its oldest charge or balance
+    transaction.
 
-    A restricted key may not read the account, and Stripe lists nothing oldest first: the day is
-    then found by halving, in some thirty small requests.
+    A restricted key may not read the account, and Stripe cannot list oldest first: the day is then
+    found by binary search, in some thirty small requests.
     """
     try:
         return day_of(client.get_json("/v1/account")["created"])
@@ -142,7 +144,7 @@ def beginning(client: Client) -> date | None:
             try:
                 oldest.append(_oldest_day(client, path))
             except ServiceError as error:
-                # a key that may not read one of the lists may read another
+                # a key that may not read one list may read another
                 if error.failure not in (Failure.PERMISSION_MISSING, Failure.FORMAT_CHANGED):
                     raise
         if oldest:
@@ -167,8 +169,9 @@ def pages(
 ) -> Iterator[Record]:
     """Every row of a list, newest first, page by page to the end.
 
-    Stripe rejects the next page when the row before it was deleted meanwhile: then the walk starts
-    again. Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is no list, or the pages repeat.
+    Stripe rejects the next page if the row before it was deleted in the meantime: then the walk
+    starts again. Raises ``ServiceError(FORMAT_CHANGED)`` when a response is not a list, or the
+    pages repeat.
     """
     asked = list(query)
     return whole_walk(lambda: _walk(client, path, asked, page_size), _cursor)
@@ -188,7 +191,7 @@ def _walk(
         if not answer["has_more"]:
             yield from rows
             return
-        # Rows behind the last one that has an id come again with the next page.
+        # Rows after the last one with an id come again with the next page.
         while rows and not _cursor(rows[-1]):
             rows.pop()
         cursor = _cursor(rows[-1]) if rows else None
@@ -207,15 +210,16 @@ def created_within(path: str, page_size: int) -> Callable[[Client, Window], Iter
     """A fetch of what was created in a window."""
 
     def fetch(client: Client, window: Window) -> Iterator[Record]:
-        # Stripe knows gte as well; localstripe, which the tests run against, knows gt alone.
+        # Stripe supports gte as well; localstripe, which the tests run against, only gt.
         bounds: list[tuple[str, str | int]] = [("created[gt]", window.start_epoch - 1)]
-        # An end in the future bounds nothing, and localstripe takes one bound at a time.
+        # An end in the future has no effect, and localstripe accepts only one bound at a time.
         if window.end_epoch <= datetime.now(UTC).timestamp():
             bounds.append(("created[lt]", window.end_epoch))
         for record in pages(client, path, bounds, page_size):
             created = record.get("created") if isinstance(record, dict) else None
-            # Stripe's clock may be ahead of ours: what is younger comes with its own window. What
-            # lies elsewhere is no time in seconds, and is counted as unreadable.
+            # Stripe's clock may be ahead of ours: a later record comes with its own window.
+            # Anything else outside the window is not a time in seconds, and is counted as
+            # unreadable.
             ahead = window.end_epoch + AHEAD_SECONDS
             if not isinstance(created, int) or not window.end_epoch <= created < ahead:
                 yield record
@@ -224,7 +228,7 @@ def created_within(path: str, page_size: int) -> Callable[[Client, Window], Iter
 
 
 def everything(path: str, page_size: int) -> Callable[[Client], Iterator[Record]]:
-    """A fetch of all that there is."""
+    """A fetch of everything there is."""
     return lambda client: pages(client, path, (), page_size)
 
 
@@ -245,7 +249,7 @@ def all_subscriptions(page_size: int) -> Callable[[Client], Iterator[Record]]:
 
 
 def day_of(epoch: object) -> date:
-    """The UTC day of epoch seconds. Raises ``ValueError`` when it is no such number."""
+    """The UTC day of epoch seconds. Raises ``ValueError`` when it is not such a number."""
     if not isinstance(epoch, int) or isinstance(epoch, bool):
         raise ValueError("a time must be whole seconds since 1970")
     try:
@@ -255,7 +259,7 @@ def day_of(epoch: object) -> date:
 
 
 def object_id(record: Record) -> str:
-    """The id that Stripe gave, opaque and case-sensitive. Raises ``KeyError`` without one."""
+    """Stripe's id, opaque and case-sensitive. Raises ``KeyError`` if there is none."""
     return str(record["id"])
 
 
@@ -265,20 +269,20 @@ def created_day(record: Record) -> tuple[date, ...]:
 
 
 def subscription_days(record: Record) -> list[date]:
-    """The UTC days on which a subscription was created, started, was cancelled and ended."""
+    """The UTC days on which a subscription was created, started, cancelled and ended."""
     later = (record.get(name) for name in ("start_date", "canceled_at", "ended_at"))
     return sorted({day_of(record["created"]), *(day_of(t) for t in later if t is not None)})
 
 
 def state_days(record: Record) -> list[date]:
-    """The same, and the UTC day on which its trial ended."""
+    """Like ``subscription_days``, plus the UTC day on which its trial ended."""
     trial = record.get("trial_end")
     return sorted({*subscription_days(record), *([] if trial is None else [day_of(trial)])})
 
 
 def subscription_state(record: Record) -> Record:
-    """What of a subscription decides what it brings a month, and since when. Everything else of it
-    may change (its period each month, its card) without making a new state."""
+    """The part of a subscription that determines its monthly revenue, and since when. Everything
+    else (its period each month, its card) may change without making a new state."""
     items = [_item_state(item) for item in record["items"]["data"]]
     return {
         **{name: record.get(name) for name in _STATE},
@@ -316,12 +320,12 @@ def _item_state(item: Record) -> list[Any]:
 
 
 def _discounts(record: Record) -> list[Any]:
-    # one of them until 2025-03-31.basil
+    # a single one until 2025-03-31.basil
     return [each for each in (record.get("discount"), *(record.get("discounts") or ())) if each]
 
 
 def _discount_state(discount: Any) -> Any:
-    """A discount without what counts up in its coupon each time somebody else redeems it."""
+    """A discount without the coupon fields that change whenever somebody else redeems it."""
     if not isinstance(discount, dict):
         return discount
     coupon = discount.get("coupon") or (discount.get("source") or {}).get("coupon")

@@ -1,18 +1,18 @@
 """Apple Health: the export of everything that a phone, a watch and their apps have measured.
 
-There is no way to fetch it: the person exports ``export.zip`` in the Health app and drops it. Every
-export is the whole history, so the newest one is the picture, and only months that differ cost
+It cannot be fetched: the user exports ``export.zip`` in the Health app and drops it. Every export
+is the whole history, so the most recent one is the full picture, and only months that differ cost
 anything downstream.
 
 What surprised the author:
-- The document type of iOS 16.0 is not well-formed; a strict parser dies before the first record.
-- Nothing has an id, and duplicates occur, exact ones and such that were only put down at another
-  time: a record is its type, source, beginning, end, unit and value.
+- The document type of iOS 16.0 is not well-formed; a strict parser fails before the first record.
+- Nothing has an id, and duplicates occur, both exact ones and ones that differ only in when they
+  were recorded: a record is identified by its type, source, start, end, unit and value.
 - The offset of all times is that of the phone when the export was made, not of where it happened.
-  Another zone, or summer time, changes the text of every record and not one instant.
-- The text of a device holds an address in memory that differs in every export.
+  Another time zone, or daylight saving time, changes the text of every record and not one instant.
+- The device text contains a memory address that differs in every export.
 - Phone and watch both count the same steps: rows overlap in time and must not be summed.
-- Members of a correlation stand at the top as well; they are counted there only.
+- Members of a correlation also appear at the top level; they are counted only there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from personal_pipeline.sources.apple_health.records import RECORDS, VOLATILE
 from personal_pipeline.sources.apple_health.routes import ROUTE_POINTS
 
 _CODE = "2"
-"""Since 2, when a row was put down is no part of what identifies it."""
+"""Since 2, the creation date of a row is not part of its identity."""
 
 
 def _stream(name: str, description: str) -> DropStream:

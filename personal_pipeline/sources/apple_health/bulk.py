@@ -1,9 +1,9 @@
-"""Records in bulk: blocks of the XML in which every record has the form that every phone writes.
+"""Bulk parsing: blocks of XML in which every record has the form that phones write.
 
-A block is looked at as an array of octets, all of its records at once. Where the times and the
-value of each stand is known from where its first time stands; what is between them repeats (who
-measured what, and the metadata), and is read by the real parser the first time that it occurs. A
-block that holds anything else is not taken: it is for the real parser.
+A block is processed as a byte array, all of its records at once. The position of the first time in
+a record gives the positions of the other times and the value; the text between them repeats (who
+measured what, and the metadata), and is parsed by the real parser the first time it occurs. A block
+that contains anything else is left to the real parser.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEAD = (
     + rb'")?(?: device="' + _TEXT + rb'")?(?: unit="' + _TEXT + rb'")?)'
 )  # fmt: skip
 _METADATA = rb'(?:\s*<MetadataEntry key="' + _TEXT + rb'" value="' + _TEXT + rb'"/>)*'
-# text that needs no escaping, neither in XML nor in JSON; U+202F stands before AM and PM
+# text that needs no escaping in XML or JSON; U+202F precedes AM and PM
 _PLAIN = rb"(?:[ !#-%'-;=-\[\]-~]|\xe2\x80\xaf)*"
 _BEAT_FORM = (
     rb'<InstantaneousBeatsPerMinute bpm="(' + _PLAIN + rb')" time="(' + _PLAIN + rb')"/>\s*'
@@ -37,26 +37,26 @@ _BEATS = (
     + rb")*)</HeartRateVariabilityMetadataList>"
 )  # fmt: skip
 _BEAT = re.compile(_BEAT_FORM)
-"""Groups: its rate, its time."""
+"""Groups: the rate, the time."""
 _FIRST = re.compile(rb"\s*" + _HEAD)
 _BETWEEN = re.compile(
     rb"(?:/>|>(" + _METADATA + rb")(?:" + _BEATS + rb")?\s*</Record>)\s*(?:" + _HEAD + rb")?"
 )
-"""From behind the value of one record to the first time of the next. Groups: the metadata of the
-one, its heartbeats, who measured the next."""
+"""From the end of one record's value to the first time of the next. Groups: the first record's
+metadata, its heartbeats, and who measured the next."""
 
 _VALUE = bytes({*range(0x20, 0x7F)} - {*b'"&<'})
-"""What a value may hold: nothing that has to be unescaped, or that is not ASCII."""
+"""Bytes allowed in a value: printable ASCII that needs no unescaping."""
 
 _TIME = b"0000-00-00 00:00:00 +0000"
 _FORM = (
     b' creationDate="' + _TIME + b'" startDate="' + _TIME + b'" endDate="' + _TIME + b'" value="'
 )
-"""What stands in every record alike, but for digits and the sign of the offset."""
+"""The part that is identical in every record, except for digits and the sign of the offset."""
 _TIMES_AT = [match.start() for match in re.finditer(re.escape(_TIME), _FORM)]
 _SIGNS_AT = [place + _TIME.index(b"+") for place in _TIMES_AT]
 _QUOTES = _FORM.count(b'"')
-"""From the one before a record's first time to the one behind its value."""
+"""The number of quotes from the one before a record's first time to the one after its value."""
 _WORD = 8
 _ROW = -(-len(_FORM) // _WORD) * _WORD
 _MARGIN = _ROW
@@ -68,32 +68,32 @@ _MOST_DIFFERENT = np.array(
     + [0] * (_ROW - len(_FORM)),
     np.uint8,
 )
-"""An octet of a record differs from the form by at most so much: a digit from a zero by itself."""
+"""The maximum difference of each byte from the form: a digit differs from zero by its value."""
 _LETTER_BEFORE = len(b'nDate="') - 1
 _LETTER = ord("n")
-"""Of all names of attributes and entries, only that of the first time has this letter so far before
-its quote."""
+"""Of all attribute and entry names, only that of the first time has this letter at this distance
+before its quote."""
 _BETWEEN_QUOTES = len(_TIME) + 1
-"""From the quote before a time to the one behind it."""
+"""From the quote before a time to the one after it."""
 
 _MINUS = 10_000
 _ZONES = 2 * _MINUS
 OFFSETS = _ZONES**3
-"""More than any number of three offsets."""
+"""Greater than any number that encodes three offsets."""
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _FIRST_DAYS = (
     np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-02", dtype="datetime64[M]")
     .astype("datetime64[D]")
     .astype(np.int64)
 )
-"""Of each month, in days since 1970."""
+"""The first day of each month, in days since 1970."""
 _MOST_KNOWN_BYTES = 5_000_000
 _MOST_ALIKE = 16
 _NONE = -1
 
 
 class Texts(NamedTuple):
-    """Texts that stand one behind the other, in UTF-8, with their sizes in octets."""
+    """Concatenated UTF-8 texts, with their sizes in bytes."""
 
     content: bytes
     sizes: Integers
@@ -101,9 +101,9 @@ class Texts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records, a column each. Heads, metadata and heartbeats are what the ``Cutter``'s functions
-    make of them; empty where there are none. Times are seconds since 1970 in UTC; ``offsets_of``
-    says with which offsets they are written."""
+    """Records as columns. Heads, metadata and heartbeats are what the ``Cutter``'s functions return
+    for them; empty where there are none. Times are seconds since 1970 in UTC; ``offsets_of``
+    decodes the offsets they are written with."""
 
     heads: Integers
     values: Texts
@@ -118,9 +118,10 @@ class Batch:
 class Cutter:
     """Cuts blocks into records.
 
-    ``head`` gets an element with what is said of who measured what, ``metadata`` one with the
-    entries, and ``beats`` the rate and the time of each heartbeat, once for each form; what they
-    give stands in the batches. A block that holds something for which they give None is not taken.
+    ``head`` receives an element with the attributes that say who measured what, ``metadata`` one
+    with the entries, and ``beats`` the rate and time of each heartbeat, once per distinct text;
+    their results are used in the batches. A block for which ``head`` or ``beats`` returns None is
+    rejected.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Cutter:
 
     def _forget(self) -> None:
         self._heads: dict[bytes, int | None] = {}
-        # what can stand between two records: its number, then what it says
+        # each distinct text between two records: its number, then what it contains
         self._known: dict[bytes, int] = {}
         self._known_bytes = 0
         self._metadata_of: list[bytes] = []
@@ -144,14 +145,14 @@ class Cutter:
         self._following: list[int] = []
 
     def cut(self, block: bytes | memoryview) -> Batch | None:
-        """The records of a block that holds them and nothing else; None when that is not so."""
+        """The records of a block that contains nothing else; None otherwise."""
         content = b"".join((bytes(_MARGIN), block, bytes(_MARGIN)))
         octets = np.frombuffer(content, np.uint8)
         quotes = np.flatnonzero(octets == ord('"'))
-        # hardly anything else has three texts, one behind the other, of the length of a time
+        # hardly anything else has three consecutive texts with the length of a time
         timed = np.diff(quotes) == _BETWEEN_QUOTES
         candidates = np.flatnonzero(timed[:-4] & timed[2:-2] & timed[4:])
-        # but a value of that length, behind the last two of the times
+        # except a value of that length, following the last two times
         candidates = candidates[octets[quotes[candidates] - _LETTER_BEFORE] == _LETTER]
         if not len(candidates) or candidates[-1] + _QUOTES >= len(quotes):
             return None
@@ -161,7 +162,7 @@ class Cutter:
             return None
         values, ends = forms + len(_FORM), quotes[candidates + _QUOTES]
         sizes = ends - values
-        # of each octet of all values, where it stands
+        # the position of every byte of all values
         places = np.repeat(values - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
         texts = octets[places].tobytes()
         if texts.translate(None, _VALUE):
@@ -172,7 +173,7 @@ class Cutter:
         if head is None or numbers is None:
             return None
         following = np.array(self._following)[numbers]
-        # the last one of a block has no other behind it
+        # the last record of a block has none after it
         if following[-1] != _NONE or (following[:-1] == _NONE).any():
             return None
         seconds, zones = times
@@ -188,7 +189,7 @@ class Cutter:
         )
 
     def _between(self, content: bytes, starts: Integers, ends: Integers) -> Integers | None:
-        """The numbers of what stands between the records; None when something else does."""
+        """The numbers of the texts between the records; None when any is something else."""
         if self._known_bytes > _MOST_KNOWN_BYTES:
             self._forget()
         sizes = ends - starts
@@ -198,7 +199,7 @@ class Cutter:
         for size in np.unique(sizes).tolist():
             left = np.flatnonzero(sizes == size)
             texts = _rows(content, starts[left], size)
-            # most are the same as some other, and are compared all at once
+            # most are equal to another one, and are compared all at once
             for _ in range(_MOST_ALIKE):
                 number = self._number(texts[0].tobytes())
                 if number is None:
@@ -230,7 +231,7 @@ class Cutter:
         return number
 
     def _read(self, text: bytes) -> tuple[bytes, bytes, int] | None:
-        """Metadata and heartbeats of one record, and the head of the next, if there is one."""
+        """Metadata and heartbeats of one record, and the head of the next, if any."""
         match = _BETWEEN.fullmatch(text)
         if match is None:
             return None
@@ -255,18 +256,18 @@ def _taken(known: list[bytes], numbers: Integers) -> Texts:
 
 
 def _rows(content: bytes, starts: Integers, size: int) -> Octets:
-    """So many octets from each of the places on, a row each."""
+    """``size`` bytes from each of the positions, one row per position."""
     found = np.ndarray((len(content) - size + 1,), f"V{size}", content, strides=(1,))[starts]
     return found.view(np.uint8).reshape(-1, size)
 
 
 def _times(rows: Octets) -> tuple[Integers, Integers] | None:
-    """Of rows in the form: seconds since 1970, and offsets: hours and minutes as a number, and
-    10,000 more for a minus. Three of each, as the form has them, by the number of the row. None
-    when one row is not in the form, or has something that is no time.
+    """For rows in the form: seconds since 1970, and offsets as a number of hours and minutes, plus
+    10,000 for a minus. Three of each, in the order of the form, by row. None when a row is not in
+    the form, or contains an invalid time.
 
-    Three words hold the digits of a time but for the last, each digit as an octet; ten times the
-    word and the word moved by one octet give two digits as a number.
+    Three words hold the digits of a time except the last, one digit per byte; ten times the word
+    plus the word shifted by one byte gives two digits as a number.
     """
     digits = ((rows.view("<u8") ^ _PATTERN) & _KEPT).view(np.uint8)
     signs = digits[:, _SIGNS_AT].T
@@ -301,7 +302,7 @@ def _times(rows: Octets) -> tuple[Integers, Integers] | None:
 
 
 def offsets_of(number: int) -> str:
-    """The offsets of creation, start and end; once where all three are the same."""
+    """The offsets of creation, start and end; only one if all three are equal."""
     rest, ended = divmod(number, _ZONES)
     three = [_offset(each) for each in (*divmod(rest, _ZONES), ended)]
     return three[0] if len(set(three)) == 1 else " ".join(three)

@@ -1,7 +1,7 @@
-"""Elements of Apple's XML, by a real parser (expat). Blocks of it are offered to whoever can take
-usual records in bulk, and only what is not taken is parsed.
+"""Elements of Apple's XML, from a real parser (expat). Blocks are first offered to a bulk reader
+for ordinary records, and only what it rejects is parsed.
 
-What is broken costs the element that it is in, and reading goes on at the next one.
+Broken content affects only its own element, and reading resumes at the next one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from personal_pipeline.sources.apple_health.members import ROOT
 LARGEST_PROLOG_BYTES = 4_000_000
 SMALLEST_TAKEN_BYTES = 100_000
 LARGEST_HELD_BYTES = 16_000_000
-"""Of a record that may be going on in the next block."""
+"""Size limit for a record that may continue in the next block."""
 DEEPEST = 50
 MOST_IN_ONE = 1_000_000
-"""Elements inside of one element."""
+"""Elements within one element."""
 
 _RECORD = b"<Record "
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
@@ -38,7 +38,7 @@ _REFERENCE = re.compile(
 
 
 class Element(NamedTuple):
-    """One element with everything in it. ``text`` is what stands between its tags."""
+    """One element with everything in it. ``text`` is the text between its tags."""
 
     tag: str
     attributes: dict[str, str]
@@ -47,22 +47,24 @@ class Element(NamedTuple):
 
 
 Take: TypeAlias = Callable[[bytes | memoryview], bool]
-"""Takes a block of XML, or says that it does not."""
+"""Processes a block of XML and returns True, or returns False to reject it."""
 
 
 class End:
-    """The closing tag of the whole: a file without it breaks off."""
+    """The closing tag of the root: a file without it is truncated."""
 
 
 class _NotWhole(Exception):
-    """What no element of an export may hold, and from where on to look for the next element."""
+    """Something that no element of an export may contain; ``behind`` is where to look for the next
+    element."""
 
     def __init__(self, behind: int) -> None:
         self.behind = behind
 
 
 def clean(content: bytes) -> bytes:
-    """Control characters that XML forbids become blanks, as old exports hold. Positions stay."""
+    """Replace control characters that XML forbids, and old exports contain, with spaces. Positions
+    are preserved."""
     content = content.translate(_CONTROL)
     if b"&#" in content:
         content = _REFERENCE.sub(lambda match: b" " * len(match[0]), content)
@@ -70,12 +72,12 @@ def clean(content: bytes) -> bytes:
 
 
 class _Parser:
-    """A parser of the whole document, which takes it in pieces and goes on behind an error."""
+    """An incremental parser of the whole document that resumes after an error."""
 
     def __init__(self) -> None:
         self.may_be_bulk = True
-        """Whether what looks like a record is one. What stands in a comment is none, so from the
-        first on all goes through the parser; no phone writes one behind the root."""
+        """Whether what looks like a record is one. Inside a comment it is not, so from the first
+        comment on everything goes through the parser; phones write none below the root."""
         self._found: list[Element | Unreadable | End] = []
         self._begin()
 
@@ -86,7 +88,7 @@ class _Parser:
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._text
         self._expat.StartDoctypeDeclHandler = self._refuse
-        # tag, attributes, what is in it, its text
+        # tag, attributes, children, text
         self._open: list[tuple[str, dict[str, str], list[Element], list[str]]] = []
         self._inside = self._fed = self._began = 0
         self._unfinished = b""
@@ -94,7 +96,7 @@ class _Parser:
 
     @property
     def is_between(self) -> bool:
-        """Whether what comes next stands directly under the root."""
+        """Whether the next content is directly below the root."""
         return len(self._open) <= 1 and b"<" not in self._unfinished
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -102,7 +104,7 @@ class _Parser:
         if depth == 1:
             self._began = self._expat.CurrentByteIndex
         elif tag in _OUTERMOST and depth > 1 and not self._may_hold(tag):
-            # the one around it is not closed: go on with this one
+            # the enclosing element is not closed: resume with this one
             raise _NotWhole(self._expat.CurrentByteIndex)
         self._inside += 1
         if depth >= DEEPEST or self._inside > MOST_IN_ONE:
@@ -135,7 +137,7 @@ class _Parser:
         self._fed += len(content)
 
     def feed(self, content: bytes) -> None:
-        """Take the next piece; what is complete is in ``taken``."""
+        """Process the next piece; what is complete is in ``taken``."""
         content = clean(content)
         while content:
             try:
@@ -148,7 +150,7 @@ class _Parser:
                 content = self._behind(content, self._expat.CurrentByteIndex + 1)
 
     def _behind(self, content: bytes, behind: int) -> bytes:
-        """Note what is broken, begin anew, and give what is still to be read."""
+        """Record what is broken, reset the parser, and return what is still to be read."""
         at = max(behind - self._fed, 0)
         following = _NEXT.search(content, at)
         end = following.start() if following else len(content)
@@ -164,25 +166,25 @@ class _Parser:
                 # the beginning was in an earlier piece
                 text = f"{tag} {attributes} … {text}"
             self._found.append(Unreadable(reason, text))
-            # records that an unclosed correlation swallowed
+            # records swallowed by an unclosed correlation
             self._found += [each for each in children if each.tag == "Record"]
         elif raw.strip():
             self._found.append(Unreadable(reason, text))
         self._begin()
 
     def finish(self) -> None:
-        """Say that nothing more comes."""
+        """Signal the end of the input."""
         if self._open[1:] or b"<" in self._unfinished:
             self._break(self._unfinished, "the file breaks off in the middle of an element")
 
     def taken(self) -> Iterator[Element | Unreadable | End]:
-        """What is complete, once."""
+        """What is complete, each part once."""
         found, self._found = self._found, []
         yield from found
 
 
 def parse(content: bytes) -> Element | None:
-    """The element that the bytes are; None when they are not exactly one."""
+    """The element in ``content``; None unless it is exactly one."""
     parser = _Parser()
     parser.feed(content)
     parser.finish()
@@ -192,8 +194,8 @@ def parse(content: bytes) -> Element | None:
 
 def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable | End]:
     """The parts of an export in order: the root without its content, then its elements, and what is
-    broken. ``take`` is offered what stands directly under the root in bulk, and says whether it has
-    taken it; only what it has not is parsed.
+    broken. ``take`` is offered blocks from directly below the root, and returns whether it has
+    processed them; only what it rejects is parsed.
 
     Raises ``UnreadableFile`` when there is no root, or the prolog declares entities.
     """
@@ -218,7 +220,7 @@ def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable 
         last = not block
         buffer += block
         end = len(buffer) if last else _end_of_whole(buffer)
-        # without a copy: it may be the whole of a large block
+        # without a copy: it may be all of a large block
         yield from _in_order(parser, memoryview(buffer)[:end], take)
         buffer = buffer[end:]
     parser.finish()
@@ -226,8 +228,8 @@ def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable 
 
 
 def _without_prolog(buffer: bytes) -> bytes:
-    """What stands from the root on. The document type is never parsed: that of iOS 16.0 is not
-    well-formed, and there is nothing in it that one needs."""
+    """The content from the root on. The document type is never parsed: that of iOS 16.0 is not
+    well-formed, and contains nothing of use."""
     root = ROOT.search(_COMMENT.sub(lambda comment: b" " * len(comment[0]), buffer))
     if root is None:
         raise UnreadableFile(
@@ -243,7 +245,7 @@ def _without_prolog(buffer: bytes) -> bytes:
 
 
 def _end_of_whole(buffer: bytes) -> int:
-    """Up to where the buffer can be read now: its last record may go on in the next block."""
+    """How far the buffer can be read now: its last record may continue in the next block."""
     start = buffer.rfind(_RECORD)
     if start == -1:
         start = buffer.rfind(b">") + 1
@@ -258,7 +260,7 @@ def _in_order(
 
     if taken(content):
         return
-    # what is odd hardly ever stands everywhere
+    # anomalies are hardly ever everywhere
     for piece in _pieces(bytes(content)):
         if not taken(piece):
             if b"<!" in piece or b"<?" in piece:
@@ -268,7 +270,7 @@ def _in_order(
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
-    """What stands before the first record, then pieces that begin with one."""
+    """What precedes the first record, then pieces that begin with one."""
     start = 0
     while start < len(content):
         skipped = SMALLEST_TAKEN_BYTES if content.startswith(_RECORD, start) else 0

@@ -1,4 +1,4 @@
-"""Reading a whole export: which stream each part of it belongs to."""
+"""Reading a whole export: assigning each part to its stream."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ from personal_pipeline.sources.apple_health.routes import (
 _EXPORT_DATE = re.compile(rb'<ExportDate\s+value="([^"<&]{10,40})"')
 
 WRITTEN = "written"
-"""The field that holds an element as the phone wrote it, with the offsets of its times and the
-device. Both differ in every export and say nothing, so it is left out of the digest."""
+"""The field with an element as the phone wrote it, including the offsets of its times and the
+device. Both differ in every export without meaning anything, so it is left out of the digest."""
 
 _WORKOUT_PARTS = {
     "WorkoutEvent": "events",
@@ -52,7 +52,7 @@ _PARTS = {**_WORKOUT_PARTS, "Record": "records"}
 
 
 def recognise_export(file: DropFile) -> Claim | None:
-    """Whether the file is an export of Apple Health: a zip, or the XML from inside of it."""
+    """Whether the file is an Apple Health export: a zip, or the XML from inside one."""
     try:
         head = head_of_main(file.path)
     except UnreadableFile:
@@ -65,9 +65,9 @@ def recognise_export(file: DropFile) -> Claim | None:
 
 
 def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable | Incomplete]:
-    """Read an export. Records and points of routes go into the spool; all else is yielded.
+    """Read an export. Records and route points go into the spool; everything else is yielded.
 
-    Raises ``UnreadableFile`` when it is hostile or no export.
+    Raises ``UnreadableFile`` when it is hostile or not an export.
     """
     prepare_points(spool)
     with opened(file.path, spool.folder) as export:
@@ -127,7 +127,7 @@ def _found(
 def _rows(
     element: Element, file: DropFile, export: Export, spool: Spool
 ) -> Iterator[DropRow | Unreadable]:
-    """The rows of an element that is no record."""
+    """The rows of an element that is not a record."""
     captured = file.captured_at.astimezone(UTC).date().replace(day=1)
     attributes = element.attributes
     if element.tag == "Workout":
@@ -166,7 +166,7 @@ def _workout(element: Element, export: Export, spool: Spool) -> Iterator[DropRow
 
 
 def _timed(stream: str, element: Element) -> DropRow | Unreadable:
-    """A row of something with a start, under a key that no export changes."""
+    """A row of something with a start, with a key that is stable across exports."""
     start = time_of(element.attributes.get("startDate", ""))
     if start is None or start < EARLIEST:
         return Unreadable(
@@ -182,7 +182,7 @@ def _timed(stream: str, element: Element) -> DropRow | Unreadable:
 
 
 def _measured(value: Any) -> Any:
-    """What a record tells, without when it was put down: the same may be put down twice."""
+    """The content of a record without its creation date: the same may be recorded twice."""
     if isinstance(value, dict):
         left_out = (WRITTEN, "creationDate")
         return {name: _measured(each) for name, each in value.items() if name not in left_out}
@@ -192,9 +192,9 @@ def _measured(value: Any) -> Any:
 
 
 def _record(element: Element) -> Record:
-    """An element as JSON: its attributes and metadata, a list for each kind of element in it, and
-    as it was written. Times are in UTC, and there is no device: a text with an address that differs
-    in every export."""
+    """An element as JSON: its attributes and metadata, a list for each kind of child element, and
+    its original form. Times are in UTC, and the device is left out: its text contains an address
+    that differs in every export."""
     record = _in_utc(element)
     record["metadata"] = metadata_of(element)
     for tag, name in _PARTS.items():
@@ -237,7 +237,7 @@ def _summary(element: Element) -> DropRow | Unreadable:
 
 
 def _clinical(element: Element, export: Export, captured: date) -> DropRow:
-    """A clinical record with its FHIR resource as it is written, which is never looked into."""
+    """A clinical record with its FHIR resource verbatim, which is never parsed."""
     attributes = element.attributes
     received = time_of(attributes.get("receivedDate", ""))
     month = received.date().replace(day=1) if received and received >= EARLIEST else captured
@@ -253,7 +253,7 @@ def _clinical(element: Element, export: Export, captured: date) -> DropRow:
 
 
 def _files_beside(export: Export, captured: date, spool: Spool) -> Iterator[DropRow | Unreadable]:
-    """Routes and electrocardiograms: files of their own."""
+    """Routes and electrocardiograms, which are separate files."""
     for name in export.names:
         lower = name.lower()
         if lower.endswith(".gpx"):
@@ -275,7 +275,7 @@ def _files_beside(export: Export, captured: date, spool: Spool) -> Iterator[Drop
 
 
 def _electrocardiogram(name: str, content: bytes, captured: date) -> DropRow:
-    """Header lines as they are named, and the voltages as text: nothing of it is computed with."""
+    """Header lines by name, and the voltages as text: nothing is computed from them."""
     header: dict[str, str] = {}
     voltages: list[str] = []
     for line in content.decode("utf-8-sig", errors="replace").splitlines():

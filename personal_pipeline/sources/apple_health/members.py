@@ -1,5 +1,5 @@
-"""The files of an export: in the zip that the phone makes, in any other, or the XML alone. Names
-are those of the phone's language, so the main file is known by its root."""
+"""The files of an export: in the zip made by the phone, in any other, or the XML alone. Names are
+in the phone's language, so the main file is recognized by its root element."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from personal_pipeline.ingest.archives import (
 from personal_pipeline.ingest.contract import UnreadableFile
 
 BLOCK_BYTES = 2 << 20
-"""A batch of records goes to DuckDB a block, which is worth it only for very many."""
+"""Each block becomes one batch of records for DuckDB, which only pays off for very many."""
 HEAD_BYTES = 262_144
 LARGEST_SMALL_FILE_BYTES = 200_000_000
 
@@ -29,15 +29,14 @@ ROOT = re.compile(rb"<HealthData(?=[\s/>])")
 
 MOST_LOOKED_AT_BYTES = 100_000_000
 MOST_LOOKED_AT = 50
-"""Of the XML files in a zip: an archive of something else may hold a hundred thousand."""
+"""XML files checked in a zip: an unrelated archive may contain a hundred thousand."""
 
 
 @dataclass
 class Export:
-    """An export that is open. ``blocks`` is the main file, of ``size`` bytes; ``names`` are the
-    others.
+    """An open export. ``blocks`` is the main file, of ``size`` bytes; ``names`` are the others.
 
-    ``problem`` is set when reading the main file broke off, as a sentence.
+    ``problem`` is a sentence, set when reading the main file failed partway.
     """
 
     blocks: Iterator[bytes]
@@ -46,7 +45,7 @@ class Export:
     archive: zipfile.ZipFile | None = None
     problem: str | None = None
     points_outside: bool = False
-    """Whether the main file names files with routes."""
+    """Whether the main file refers to route files."""
 
     def content(self, name: str) -> bytes | None:
         """A file beside the main one; None when it is damaged or too large."""
@@ -61,7 +60,7 @@ class Export:
 
 
 def head_of_main(path: Path) -> bytes | None:
-    """The first bytes of the main file; None when the file holds none.
+    """The first bytes of the main file; None when there is none.
 
     Raises ``UnreadableFile`` for a hostile zip.
     """
@@ -81,7 +80,7 @@ def head_of_main(path: Path) -> bytes | None:
 
 
 def _head_in_cut_zip(path: Path) -> bytes | None:
-    """As ``head_of_main``; what stands far behind in the file is not looked for."""
+    """Like ``head_of_main``, for a truncated zip; only the beginning of the file is searched."""
     left = MOST_LOOKED_AT_BYTES
     for name, content in members_of_cut_zip(path):
         head = b""
@@ -104,7 +103,7 @@ def _is_main(head: bytes) -> bool:
 
 
 def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
-    """The main file and its first bytes. It is hardly ever not the largest XML."""
+    """The main file and its first bytes. It is nearly always the largest XML."""
     files = [
         member
         for member in archive.infolist()
@@ -123,8 +122,8 @@ def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
 
 @contextmanager
 def opened(path: Path, scratch: Path) -> Iterator[Export]:
-    """Open an export; of a zip that was cut off, what is left of it. Raises ``UnreadableFile`` when
-    it is hostile or has no main file."""
+    """Open an export, or what is left of a truncated zip. Raises ``UnreadableFile`` when it is
+    hostile or has no main file."""
     if kind_of(path) != "zip":
         with path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK_BYTES), b"")
@@ -153,7 +152,7 @@ def opened(path: Path, scratch: Path) -> Iterator[Export]:
         export = Export(iter(()), main.file_size, names, archive, problem)
         blocks = _main_blocks(archive, main, export)
         export.blocks = blocks
-        # it holds the member open, also when nobody reads it to its end
+        # it keeps the member open, even if nobody reads to its end
         with closing(blocks):
             yield export
 
@@ -162,7 +161,7 @@ def _main_blocks(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, export: Export
 ) -> Generator[bytes, None, None]:
     try:
-        # it is inflated while the block before is read
+        # the next block is decompressed while the previous one is read
         with archive.open(member) as stream, ThreadPoolExecutor(1) as pool:
             following = pool.submit(stream.read, BLOCK_BYTES)
             while block := following.result():

@@ -1,7 +1,7 @@
-"""Records of an Apple Health export, millions of them, on their way into the lake by DuckDB.
+"""Records of an Apple Health export, millions of them, loaded into the lake by DuckDB.
 
-Blocks of usual records are cut in bulk, all others come as elements, one by one. In both cases who
-measured what, and the metadata, is what the real parser made of it.
+Blocks of ordinary records are cut in bulk, all others arrive as elements, one by one. In both cases
+who measured what, and the metadata, come from the real parser.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ RECORDS = Table(
     },
     key=("type", "start_at", "sourceName", "end_at", "unit", "value"),
 )
-"""When a row was put down says nothing of what was measured, and a phone may put it down once more
-(from a backup, from a watch): that is no part of the key. Text as it is written, times in UTC with
-their offsets beside them. ``metadata`` is a JSON object of the metadata entries; ``more`` holds
-attributes and elements that are not known, as JSON."""
+"""When a row was created says nothing about what was measured, and a phone may create it again
+(from a backup, from a watch), so it is not part of the key. Text is verbatim, times are in UTC with
+their offsets in a separate column. ``metadata`` is a JSON object of the metadata entries; ``more``
+holds unknown attributes and elements, as JSON."""
 
 VOLATILE = ("offsets",)
 """The offset is that of the phone when the export was made, and may differ in the next one."""
 
 _ADDRESS = re.compile(r"(?<=<<HKDevice): 0x[0-9a-fA-F]+")
-"""In a device's text: a place in the phone's memory, which differs in every export."""
+"""In a device's text: a memory address, which differs in every export."""
 
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _EARLIEST = int(EARLIEST.timestamp())
@@ -71,7 +71,7 @@ _USUAL_TIME = re.compile(
 _TEXTS = ("value", "metadata", "more")
 _MOST_WAITING = 2
 _ROWS_AT_ONCE = 40_000
-"""That DuckDB takes in: a statement for a few thousand costs more than they do."""
+"""Rows per DuckDB insert: a statement for a few thousand costs more than the rows."""
 _LARGEST_WAITING_BYTES = 4_000_000
 
 
@@ -80,16 +80,16 @@ def _sql(name: str) -> str:
 
 
 class Records:
-    """The records of one export: they go in, and the spool's view ``records`` has the rows.
+    """Collects the records of one export; the rows are in the spool's view ``records``.
 
-    What is no usual record comes out of ``found``: states of mind, which were written as records
-    too, and what cannot be read.
+    What is not an ordinary record comes out of ``found``: states of mind, which were written as
+    records too, and what cannot be read.
     """
 
     def __init__(self, spool: Spool, captured_at: datetime) -> None:
         self._spool = spool
         self._latest = captured_at + timedelta(days=31)
-        # one beside the thread that reads: DuckDB works while Python cuts the next batch
+        # one thread beside the reader: DuckDB works while Python cuts the next batch
         self._pool = ThreadPoolExecutor(1)
         self._waiting: deque[Future[None]] = deque()
         self._numbers: dict[Head, int] = {}
@@ -103,7 +103,7 @@ class Records:
         spool.connection.execute(_sql("setup"))
 
     def take(self, content: bytes | memoryview) -> bool:
-        """Take a block of XML if it is nothing but usual records; says whether it did."""
+        """Process a block of XML if it contains only ordinary records; returns whether it did."""
         batch = self._cutter.cut(content)
         if batch is None or not _EARLIEST <= batch.started.min() <= batch.started.max() <= int(
             self._latest.timestamp()
@@ -123,7 +123,7 @@ class Records:
         return True
 
     def add(self, element: Element) -> None:
-        """Take one record."""
+        """Add one record."""
         if element.attributes.get("type") == STATE_OF_MIND:
             self._found.append(element)
             return
@@ -137,7 +137,7 @@ class Records:
             self._put_rows()
 
     def found(self) -> Iterator[Element | Unreadable]:
-        """What turned up so far that is no usual record."""
+        """What has been found so far that is not an ordinary record."""
         found, self._found = self._found, []
         yield from found
 
@@ -156,7 +156,7 @@ class Records:
             cursor.execute(_sql("finish"))
 
     def close(self) -> None:
-        """Drop what was not yet begun."""
+        """Drop work that has not begun."""
         self._pool.shutdown(cancel_futures=True)
 
     def _put_rows(self) -> None:
@@ -201,7 +201,7 @@ class Records:
         return len(self._usual) - 1
 
     def _heads_of(self, batch: Batch) -> npt.NDArray[np.int64]:
-        # as one number, of which there are few
+        # combined into one number, with few distinct values
         both = batch.heads * OFFSETS + batch.offsets
         numbers = np.empty(len(both), np.int64)
         for each in set(both.tolist()):
@@ -221,7 +221,7 @@ def _metadata_of_usual(element: Element) -> str:
 
 
 def _more_of_beats(beats: list[tuple[bytes, bytes]]) -> bytes:
-    """As ``_within`` tells them; written out, as a record has some fifty."""
+    """The same JSON as from ``_within``; formatted directly, as a record has some fifty."""
     written = b",".join(
         [b'{"bpm":"%b","tag":"InstantaneousBeatsPerMinute","time":"%b"}' % beat for beat in beats]
     )
@@ -262,7 +262,7 @@ def row_of(element: Element, latest: datetime) -> dict[str, Any] | Unreadable:
 
 
 def time_of(text: str) -> datetime | None:
-    """A time in UTC, written as Apple does now, or did in 2014; None when it is neither."""
+    """A time in UTC, from Apple's current format or that of 2014; None when it is neither."""
     try:
         if _USUAL_TIME.fullmatch(text):
             return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
@@ -274,14 +274,14 @@ def time_of(text: str) -> datetime | None:
 
 
 def _offsets(written: list[str]) -> str:
-    """The offsets of the times as they are written, once when all are the same; times of an old
-    form whole."""
+    """The offsets of the times as written, only once if all are equal; times in an old format are
+    kept whole."""
     each = [text[20:] if _USUAL_TIME.fullmatch(text) else text for text in written]
     return each[0] if len(set(each)) == 1 else " ".join(each)
 
 
 def _within(element: Element, attributes: dict[str, str]) -> tuple[str | None, str | None]:
-    """What stands inside of a record: its metadata, and whatever else there is, both as JSON."""
+    """The content of a record: its metadata, and everything else, both as JSON."""
     metadata = metadata_of(element)
     children = [generic(each) for each in element.children if not _is_entry(each)]
     more = {"attributes": attributes, "children": children, "text": element.text}
@@ -294,7 +294,7 @@ def _is_entry(element: Element) -> bool:
 
 
 def metadata_of(element: Element) -> dict[str, Any]:
-    """The metadata entries of an element; a key that is there twice has a list."""
+    """The metadata entries of an element; a repeated key has a list."""
     metadata: dict[str, Any] = {}
     for each in element.children:
         if _is_entry(each):
@@ -309,7 +309,7 @@ def metadata_of(element: Element) -> dict[str, Any]:
 
 
 def generic(element: Element) -> dict[str, Any]:
-    """An element as JSON, whatever it is."""
+    """Any element as JSON."""
     written: dict[str, Any] = {"tag": element.tag, **element.attributes}
     if element.text:
         written["text"] = element.text

@@ -1,5 +1,5 @@
--- Texts that repeat become numbers of a list in their order: they are sorted and written as such.
--- A list must hold something, if only the empty text.
+-- Repeated texts become enums, whose values are in text order: they sort and are stored as numbers.
+-- An enum needs at least one value, if only the empty text.
 create type type_name as enum (
     select '' as name union select "type" from heads where "type" is not null order by name
 );

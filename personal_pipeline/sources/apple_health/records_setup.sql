@@ -1,4 +1,4 @@
--- The records of one export on their way into the lake. Who measured what repeats, and is kept once.
+-- The records of one export, bound for the lake. Who measured what repeats, and is stored once.
 create table lines (
     month date,
     head integer,

@@ -1,4 +1,4 @@
--- One list a column, in the order of the points.
+-- One list per column, in the order of the points.
 with written as (
     select
         unnest($time) as measured_at,
@@ -15,7 +15,7 @@ with written as (
 read as (
     select
         number,
-        -- not by a cast to TIMESTAMPTZ: text that is no time makes that very slow
+        -- not a cast to TIMESTAMPTZ: text that is not a time makes that very slow
         try_strptime(measured_at, ['%Y-%m-%dT%H:%M:%SZ', '%Y-%m-%dT%H:%M:%S.%fZ']) as measured_at,
         try_cast(latitude as double) as latitude,
         try_cast(longitude as double) as longitude,

@@ -1,7 +1,7 @@
-"""Routes of workouts: one GPX file a route, a point a second.
+"""Workout routes: one GPX file per route, one point per second.
 
-The phone writes every point on one line in one form, which is read in bulk; a file of which any
-point is written in another way is read by a real parser instead.
+The phone writes every point on one line in a fixed form, which is read in bulk; a file with any
+point in a different form is read by a real parser instead.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ ROUTE_POINTS = Table(
     },
     key=("route", "number"),
 )
-"""Metres, metres a second, degrees; times in UTC. ``route`` is the path that the workout names, or
-``workout/`` and the key of the workout where the points stand inside of it, as they did once."""
+"""Metres, metres per second, degrees; times in UTC. ``route`` is the path named by the workout, or
+``workout/`` and the workout's key if the points are inside it, as in old exports."""
 
 Point = tuple[str, ...]
 """Time, latitude, longitude, altitude, speed, course and both accuracies, as text; each may be
@@ -81,7 +81,7 @@ def _point(element: Element) -> Point:
 
 
 def points_of_locations(elements: Sequence[Element]) -> list[Point]:
-    """The points that very old exports have inside of the workout."""
+    """The points that very old exports have inside the workout."""
     points = []
     for element in elements:
         at = time_of(element.attributes.get("date", ""))
@@ -91,7 +91,7 @@ def points_of_locations(elements: Sequence[Element]) -> list[Point]:
 
 
 def spool_points(spool: Spool, route: str, points: Sequence[Point]) -> int:
-    """Put the points of a route into the spool; returns how many of them have no time or place."""
+    """Add the points of a route to the spool; returns how many of them have no time or position."""
     if not points:
         return 0
     columns = dict(
@@ -104,7 +104,7 @@ def spool_points(spool: Spool, route: str, points: Sequence[Point]) -> int:
 
 
 def prepare_points(spool: Spool) -> None:
-    """Make the table that the points go into."""
+    """Create the table for the points."""
     spool.connection.execute(_sql("setup"))
 
 

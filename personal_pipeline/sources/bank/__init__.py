@@ -1,11 +1,11 @@
 """Bank and card statements, downloaded by hand: OFX, QFX, and the CSV of any bank.
 
-A bank is a YAML file in ``dialects/``, and no code. Each row is kept as its bank gave it; the SQL
-of ``marts.transaction_merges`` decides which rows are one transaction and says why.
+A bank is a YAML file in ``dialects/``, and no code. Each row is kept as the bank provided it; the
+SQL of ``marts.transaction_merges`` decides which rows are one transaction and says why.
 
-What surprised the author: the id that OFX calls unique is counted anew in each file by some banks;
-a date at midnight UTC means that day wherever the bank is; cards count what was spent as positive,
-or not; and most CSVs do not say which account they are of.
+What surprised the author: some banks restart the id that OFX calls unique in each file; a date at
+midnight UTC means that day wherever the bank is; cards may or may not count what was spent as
+positive; and most CSVs do not say which account they are for.
 
 Account numbers stay in the lake. Tables have a name with the last four digits, and an id.
 """

@@ -1,7 +1,7 @@
-"""``categories.yaml``: the person's rules for categories, and which accounts are one.
+"""``categories.yaml``: the user's rules for categories, and which accounts are the same.
 
-The person keeps the file where they like and adds it again after a change; the newest one is the
-whole truth. There are no rules but these.
+The user keeps the file anywhere and adds it again after a change; the most recent one replaces all
+earlier ones. There are no built-in rules.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Rule(BaseModel):
-    """A transaction whose description, memo or bank's category holds one of ``words`` is of this
-    category."""
+    """A transaction belongs to this category if its description, memo or the bank's category
+    contains one of ``words``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     category: Annotated[str, Field(min_length=1)]
     words: Annotated[Texts, Field(min_length=1)]
     transfer: bool = False
-    """Money that only moves between the person's own places: not spent."""
+    """Money that only moves between the user's own accounts: not spent."""
 
 
 class OneAccount(BaseModel):
-    """Accounts of several files that are one, by their ids in ``marts.accounts``."""
+    """Accounts from several files that are the same, by their ids in ``marts.accounts``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class OneAccount(BaseModel):
 
 
 class Categories(BaseModel):
-    """The file: rules in order, the first that fits is taken; and accounts."""
+    """The file: rules in order, of which the first match wins; and accounts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -89,8 +89,8 @@ def recognise_categories(file: DropFile) -> Claim | None:
 
 
 def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
-    """A row for every rule and every account that is named. Raises ``UnreadableFile`` when
-    anything in the file is not understood: half of the rules would be another truth."""
+    """One row per rule and named account. Raises ``UnreadableFile`` when anything in the file is
+    not understood: applying half of the rules would be wrong."""
     text = decoded(file.head(LARGEST_DECLARATION_BYTES + 1))
     try:
         found = Categories.model_validate(declared(file.path, text) or {})
@@ -101,7 +101,7 @@ def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
             f"{sentences(file.path, error, text)} The rules from before stay."
         ) from None
     month = file.captured_at.date().replace(day=1)
-    # so that a file without any rule replaces the rules from before, too
+    # so that a file without rules also replaces the previous ones
     rows: dict[str, Record] = {"file": {"kind": "file"}}
     for place, rule in enumerate(found.rules, start=1):
         words = [plain_text(word) for word in rule.words]

@@ -1,7 +1,7 @@
-"""What a bank's CSV looks like, as data: a short YAML file a dialect, and nothing in Python.
+"""What a bank's CSV looks like, as data: one short YAML file per dialect, and no Python.
 
-Ours lie in ``dialects/`` beside this module; the person's own in ``dialects/`` beside the inbox.
-docs/sources/bank.md shows one with every field.
+Built-in dialects are in ``dialects/`` beside this module; the user's own in ``dialects/`` beside
+the inbox. docs/sources/bank.md shows one with every field.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_DECLARATION_BYTES = 1024 * 1024
 
 
 class BadDeclaration(Exception):
-    """A YAML file of the person cannot be used. The message names the file, the field and what was
+    """A YAML file of the user cannot be used. The message names the file, the field and what was
     expected."""
 
 
@@ -62,7 +62,7 @@ def _listed(value: object) -> object:
 
 def _encoding(name: str) -> str:
     try:
-        # some are no text, as hex is, and some refuse what they do not know
+        # some are not text encodings, such as hex, and some reject unknown bytes
         bytes(range(256)).decode(name, errors="replace")
         return codecs.lookup(name).name
     except (LookupError, ValueError):
@@ -83,28 +83,28 @@ class _Declared(BaseModel):
 
 
 class Condition(_Declared):
-    """Rows in which a column matches a pattern, whatever its case. A file that has no such column
-    has no such rows."""
+    """Rows in which a column matches a pattern, case-insensitively. Without that column, no row
+    matches."""
 
     column: str
     pattern: Pattern
 
 
 class Direction(_Declared):
-    """The column that says whether an amount without a sign goes out or comes in."""
+    """The column that says whether an unsigned amount goes out or comes in."""
 
     column: str
     out: Pattern
     into: Pattern
     in_amount: str | None = None
-    """Another column that holds the amount of what comes in."""
+    """A separate column for the amount of incoming money."""
     in_currency: str | None = None
 
 
 class Columns(_Declared):
     """Which column holds what. Either ``amount``, or ``money_out`` and ``money_in``.
 
-    A column that is written ``a|b`` is the one of them that the file has.
+    A column written as ``a|b`` is whichever of them the file has.
     """
 
     posted_on: str
@@ -113,9 +113,9 @@ class Columns(_Declared):
     money_out: str | None = None
     money_in: str | None = None
     fee: str | None = None
-    """Taken beside the amount of what goes out; where the amount has a sign, of every row."""
+    """Charged in addition to outgoing amounts; if amounts are signed, on every row."""
     description: tuple[str, ...] = ()
-    """The first that is not blank is taken."""
+    """The first one that is not blank is used."""
     memo: str | None = None
     kind: str | None = None
     category: str | None = None
@@ -140,7 +140,7 @@ class Columns(_Declared):
 
 
 class AccountColumns(_Declared):
-    """Where the account is told: columns, the lines above the table, or the file's name (patterns
+    """Where the account is given: columns, the lines above the table, or the file name (patterns
     with one group)."""
 
     number: str | None = None
@@ -149,7 +149,7 @@ class AccountColumns(_Declared):
     file_name: PatternWithGroup | None = None
     above: PatternWithGroup | None = None
     one: bool = False
-    """A person has one account there: without a folder the file's name says nothing of it."""
+    """The user has a single account there: the file name is not used to name it."""
 
 
 class Dialect(_Declared):
@@ -158,33 +158,33 @@ class Dialect(_Declared):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
     institution: str | None = None
-    """The bank, one word in lower case: links a CSV to the OFX of the same account."""
+    """The bank, one lower-case word: links a CSV to the OFX of the same account."""
     ofx: tuple[str, ...] = ()
-    """What the bank writes as ORG or FID in its OFX."""
+    """The ORG or FID that the bank writes in its OFX."""
     ofx_sign: OfxSign = "auto"
-    """How amounts are signed in its OFX; ``auto`` is decided by each statement, see ``ofx.py``."""
+    """The sign convention of its OFX; ``auto`` decides per statement, see ``ofx.py``."""
     kind: Literal["bank", "card", "broker", "ledger"] = "bank"
     header: tuple[str, ...] = ()
-    """Columns that must be there; one that is written ``a|b`` is there under either name."""
+    """Required columns; one written as ``a|b`` may have either name."""
     optional: tuple[str, ...] = ()
-    """Columns that may be there."""
+    """Optional columns."""
     exact: bool = False
-    """No other column may be there: for headers that many banks share."""
+    """No other columns are allowed: for headers that many banks share."""
     cells: tuple[Pattern, ...] = ()
-    """Of a file without a header: a pattern for each cell of a row."""
+    """For a file without a header: a pattern for each cell of a row."""
     cell_names: tuple[str, ...] = ()
     encoding: Encoding | None = None
     date_format: Annotated[tuple[DateFormat, ...], BeforeValidator(_listed), Field(min_length=1)]
-    """Of several, the one that the whole file decides for."""
+    """If there are several, the file as a whole decides between them."""
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
-    """Where the bank is, by two letters: says what is usual where a file does not decide."""
+    """The bank's country, as two letters: sets the default where a file is ambiguous."""
     zone: str | None = None
-    """The column that names a zone of time, which tells the country of the account."""
+    """The column that names a time zone, which reveals the account's country."""
     decimal: Literal["auto", ".", ","] = "auto"
     sign: Literal["out_is_negative", "out_is_positive"] = "out_is_negative"
     money_out_sign: ColumnSign = "auto"
-    """How what goes out is written in a column of its own, or where ``direction`` says so: as most
-    of the file is, by ``auto``. The other sign is money that came back."""
+    """How outgoing money is signed in its own column, or where ``direction`` says so; ``auto``
+    follows most of the file. The opposite sign is money that came back."""
     money_in_sign: ColumnSign = "auto"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     columns: Columns
@@ -192,7 +192,7 @@ class Dialect(_Declared):
     account: AccountColumns = AccountColumns()
     pending: tuple[Condition, ...] = ()
     leave_out: tuple[Condition, ...] = ()
-    """Rows that are no bookings: totals, summaries, refused payments."""
+    """Rows that are not transactions: totals, summaries, declined payments."""
     ends_at: tuple[Pattern, ...] = ()
     """The first line that matches ends the table."""
     ends_at_blank_line: bool = False
@@ -235,12 +235,12 @@ def _texts(values: Iterable[Any]) -> Iterable[str]:
 
 
 def plain_column(name: str) -> str:
-    """A column's name as it is compared: lower case, single blanks, no mark of byte order."""
+    """A column's name for comparison: lower case, single spaces, no byte order mark."""
     return " ".join(name.replace("\ufeff", "").casefold().split())
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without references: a few lines of them can stand for a billion."""
+    """YAML without aliases: a few lines of them can expand to a billion."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -261,8 +261,8 @@ def declared(path: Path, text: str) -> Any:
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:
-    """The line of a YAML text on which a field stands; of one that is missing, that in which it
-    should be."""
+    """The line of a YAML text that contains a field; for a missing one, the line where it should
+    be."""
     node = yaml.compose(text, _Loader)
     line = 1
     for part in place:
@@ -279,7 +279,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int:
 
 
 def sentences(path: Path, error: ValidationError, text: str) -> str:
-    """What pydantic found, as sentences with the file, the line and the field."""
+    """Pydantic's findings, as sentences with the file, the line and the field."""
     said = []
     for problem in error.errors(include_input=False, include_url=False):
         line = line_of(text, problem["loc"])
@@ -315,7 +315,7 @@ def dialect_of(path: Path, text: str) -> Dialect:
 
 
 def _ours(path: Path, text: str, name: object) -> dict[str, Any]:
-    """The fields of one of our dialects, which a dialect of the person changes in part."""
+    """The fields of a built-in dialect, which a user's dialect overrides in part."""
     ours = FOLDER / f"{name}.yaml"
     if not re.fullmatch(r"\w+", str(name)) or not ours.is_file():
         line = line_of(text, ("like",))
@@ -326,12 +326,12 @@ def _ours(path: Path, text: str, name: object) -> dict[str, Any]:
 
 @cache
 def our_dialects() -> tuple[Dialect, ...]:
-    """The dialects of this package, by file name."""
+    """The built-in dialects, by file name."""
     return tuple(read_dialect(path) for path in sorted(FOLDER.glob("*.yaml")))
 
 
 def own_dialects(folder: Path) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
-    """The person's dialects in a folder, and a sentence for every file that is none."""
+    """The user's dialects in a folder, and a sentence for every file that is not a valid one."""
     found, problems = [], []
     for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else ():
         try:
@@ -342,16 +342,15 @@ def own_dialects(folder: Path) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
 
 
 def dialects_for(home: Path | None) -> tuple[tuple[Dialect, ...], tuple[str, ...]]:
-    """The dialects that files of a home are read by, the person's own first, and what is wrong
-    with those."""
+    """The dialects used for a home's files, the user's own first, and what is wrong with those."""
     own, problems = own_dialects(home / "dialects") if home else ((), ())
     names = {dialect.name for dialect in own}
     return (*own, *(each for each in our_dialects() if each.name not in names)), problems
 
 
 def texts_for(home: Path | None) -> dict[str, str]:
-    """The declarations by which files of a home are read, as they are written: by the name of the
-    dialect, and by the name of its file where it is none yet."""
+    """The text of every dialect used for a home's files: by the dialect's name, or by its file name
+    if it is not valid yet."""
     texts = {dialect.name: text for dialect, text in _our_texts()}
     folder = home / "dialects" if home else None
     for path in sorted(folder.glob("*.y*ml")) if folder else ():
@@ -360,7 +359,7 @@ def texts_for(home: Path | None) -> dict[str, str]:
         except BadDeclaration:
             name = path.name
         if name in texts:
-            # one of ours may be a part of it
+            # it may extend the built-in one
             texts[f"{name}, ours"] = texts[name]
         with suppress(OSError):
             texts[name] = path.read_text(encoding="utf-8", errors="replace")
@@ -375,7 +374,7 @@ def _our_texts() -> tuple[tuple[Dialect, str], ...]:
 
 
 def institutions(dialects: Iterable[Dialect]) -> Mapping[str, str]:
-    """The bank behind an ORG or FID of OFX, in lower case."""
+    """The bank for each ORG or FID in OFX, in lower case."""
     return {
         plain_column(each): dialect.institution
         for dialect in dialects

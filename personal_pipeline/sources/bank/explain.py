@@ -1,9 +1,9 @@
-"""An unknown CSV that may be a bank's: which of its columns are understood, and a dialect for it.
+"""An unknown CSV that may be from a bank: which columns are understood, and a dialect for it.
 
-A dialect is printed only after it has read the file, by the reader itself: how many of the rows,
-which sums, and whether the balances agree. What the file does not decide is a question, and then
-the dialect lacks a line and is none until the person writes it. Nothing here reads a file into the
-lake. Names of columns are shown, values never, but for the sums of what was read.
+A dialect is only printed after it has read the file with the real reader: how many rows, which
+sums, and whether the balances agree. What the file leaves open becomes a question; the dialect then
+lacks a line and is invalid until the user writes it. Nothing here reads a file into the lake.
+Column names are shown, values never, except for the sums of what was read.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ from personal_pipeline.sources.bank.values import (
 LONGEST_NAME = 60
 MOST_COLUMNS = 100
 ROWS_TO_JUDGE = 2_000
-"""A guess is made by so many rows; it is tried on all."""
+"""How many rows a guess is based on; it is tried on all."""
 
 LAST_LINES = 100
 
 MOST_UNREADABLE = 0.2
-"""A dialect that cannot read a larger share of the rows is none."""
+"""A dialect that cannot read a larger share of the rows is rejected."""
 
 ENOUGH_AGREE = 0.9
-"""So large a share of the steps from balance to balance must be explained by the amounts."""
+"""The share of steps from balance to balance that the amounts must explain."""
 
 
 SEVERAL_TABLES = (
@@ -84,20 +84,20 @@ SEVERAL_TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What was understood of an unknown CSV. ``dialect`` is YAML; where there are ``questions`` it
-    lacks what they ask for."""
+    """What was understood of an unknown CSV. ``dialect`` is YAML; if there are ``questions``, it
+    lacks the answers."""
 
     columns: Mapping[str, str]
-    """Field of a dialect, and the column that it seems to be."""
+    """Dialect field, and the column that seems to match it."""
     unknown: tuple[str, ...]
-    """Columns of which nothing is known."""
+    """Columns about which nothing is known."""
     questions: Mapping[str, str]
-    """Field of a dialect, and the sentence that asks for it."""
+    """Dialect field, and the sentence that asks for it."""
     notes: tuple[str, ...]
     checked: str
     """What the dialect read, in a sentence."""
     dialect: str
-    """Empty where no dialect can be written."""
+    """Empty when no dialect can be written."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ def explain_csv(file: DropFile) -> Explained | None:
 
 
 def _any_date(lines: Sequence[str]) -> bool:
-    """Whether a cell is a date: else no header need be looked for."""
+    """Whether any cell is a date: otherwise no header need be searched for."""
     return any(
         _is_date(cell)
         for delimiter in DELIMITERS
@@ -196,12 +196,12 @@ def _by_header(
 
 @lru_cache(maxsize=100_000)
 def _is_date(cell: str) -> bool:
-    # no date is without a digit, and most cells of a table of words are
+    # every date has a digit, and most cells of text do not
     return bool(re.search(r"\d", cell)) and is_date(cell)
 
 
 def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Without totals and legal texts: rows that have a date somewhere."""
+    """The rows without totals and legal texts: those with a date somewhere."""
     dated = [row for row in body if any(map(_is_date, row))]
     return dated or [*body]
 
@@ -238,23 +238,23 @@ class _Attempt:
     fee: bool = False
     stops_at_blank_line: bool = False
     column_signs: Mapping[str, str] = field(default_factory=dict)
-    """How the columns of what goes out and comes in are written, by field of a dialect."""
+    """How the columns of outgoing and incoming money are signed, by dialect field."""
     without_amount: bool = False
     """Whether rows without an amount are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What a dialect made of the file."""
+    """What a dialect read from the file."""
 
     read: int
     pending: int
     left_out: int
     unreadable: int
     money: Mapping[str, tuple[Decimal, Decimal]]
-    """By currency, what went out and what came in."""
+    """By currency, outgoing and incoming money."""
     doubts: tuple[str, ...]
-    """What was not certain, in sentences."""
+    """What was uncertain, in sentences."""
     steps: int
     """Steps from one balance to the next."""
     agreeing: int
@@ -333,7 +333,7 @@ def _tried(attempt: _Attempt) -> Explained:
 
 
 def _alternatives(attempt: _Attempt) -> list[_Attempt]:
-    """What a balance, or the rows that are read, may prove right."""
+    """Variants that a balance, or the readable rows, may prove right."""
     found = [attempt]
     if attempt.guess.fee and "amount" in attempt.guess.columns:
         found += [replace(each, fee=True) for each in found]
@@ -372,7 +372,7 @@ def _pays_a_card(columns: Sequence[Column], amount: Column) -> bool:
 
 
 def _words_agree(column: Column, amount: Column) -> bool:
-    """Whether a column says of each sign, where it says anything, that a minus went out."""
+    """Whether a column confirms, wherever it says anything, that a minus went out."""
     said = [
         (bool(re.search(OUT_WORDS, word, re.IGNORECASE)), is_negative(cell))
         for word, cell in zip(column.cells, amount.cells, strict=True)
@@ -382,9 +382,9 @@ def _words_agree(column: Column, amount: Column) -> bool:
 
 
 def _judge_sign(best: _Attempt, result: _Result | None) -> None:
-    """Ask which sign is money out, where neither balance nor amounts tell.
+    """Ask which sign is money out, if neither balance nor amounts tell.
 
-    A balance that grows with each amount is what is owned, or of a card what is owed.
+    A balance that grows with each amount is money owned or, for a card, owed.
     """
     amount = best.guess.columns.get("amount")
     if amount is None or best.guess.direction:
@@ -413,8 +413,9 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
 
 
 def _signs_of_columns(best: _Attempt, result: _Result | None) -> dict[str, str]:
-    """How the columns of out and in are written, where the reader had too few amounts to tell. A
-    minus throughout here and nowhere there is how the bank writes them; else it is asked."""
+    """The signs of the outgoing and incoming columns, where the reader had too few amounts to tell.
+    A minus throughout in one and nowhere in the other is the bank's convention; otherwise it is
+    asked."""
     found = {}
     guess = best.guess
     for name, column, other in (
@@ -444,7 +445,7 @@ def _signs_of_columns(best: _Attempt, result: _Result | None) -> dict[str, str]:
 
 
 def _dates_and_mark(attempt: _Attempt) -> tuple[str, str]:
-    """The format of dates, and the decimal mark; what is undecided becomes a question."""
+    """The date format, and the decimal mark; what is undecided becomes a question."""
     guess, file = attempt.guess, attempt.file
     chosen = [
         guess.columns[each] for each in ("posted_on", "transacted_on") if each in guess.columns
@@ -480,8 +481,8 @@ _MONEY = ("amount", "money_out", "money_in", "balance")
 
 
 def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None) -> _Result | None:
-    """What the reader makes of the file by this guess, or of its first and last lines; None when it
-    does not take the dialect."""
+    """What the reader makes of the file with this guess, or of its first and last lines; None when
+    it rejects the dialect."""
     try:
         dialect = dialect_of(Path("my_bank.yaml"), _declaration(attempt, format_, mark))
     except BadDeclaration:
@@ -531,8 +532,8 @@ def _result(attempt: _Attempt, format_: str, mark: str, most: int | None = None)
 def _steps(
     reader: Reader, dialect: Dialect, booked: Sequence[tuple[Line, Booking]]
 ) -> tuple[int, int]:
-    """How many steps there are from one balance to the next of an account, and how many of them the
-    amounts explain, in the order in which they explain more."""
+    """How many steps there are from one balance of an account to the next, and how many of them the
+    amounts explain, in the row order that explains more."""
     told: dict[tuple[str, str | None], list[tuple[Decimal, Decimal]]] = defaultdict(list)
     for line, booking in booked:
         if booking.pending or not line.get(dialect.columns.balance):
@@ -576,7 +577,7 @@ def _explained(guess: Guess, columns: Sequence[Column], checked: str, dialect: s
 
 
 def _quoted(name: str) -> str:
-    # what is written out is an escape of YAML too, within its quotes
+    # escapes from ``shown`` are valid YAML within its quotes
     return shown(json.dumps(name, ensure_ascii=False), len(name) * 12 + 12)
 
 

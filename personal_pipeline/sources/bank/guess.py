@@ -1,8 +1,8 @@
-"""What the columns of an unknown CSV may be, by what they are called and what is in them.
+"""What the columns of an unknown CSV may be, by name and content.
 
 Names alone deceive (a column "Credit" may be blank, "Umsatz" a date, "Account number" that of the
-shop), values alone too (the number of an account is a fine amount). So a column must be both: of
-the right kind, and called so.
+shop), and so do values (an account number looks like an amount). So a column must match in both:
+content and name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DATE_FORMATS = (
 )
 
 MOST_OTHER = 0.2
-"""So large a share of a column may be something else, as the dates of what is not booked yet."""
+"""The share of a column that may be something else, such as the dates of pending rows."""
 
 _DATES = {
     "posted_on": (
@@ -139,7 +139,7 @@ _STATUS_WORDS = re.compile(rf"^(?:{PENDING}|{NO_BOOKING}|{_BOOKED})", re.IGNOREC
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the file: what it is called in a dialect, and its cells."""
+    """A column of the file: its name in a dialect, and its cells."""
 
     place: int
     name: str
@@ -157,8 +157,8 @@ class Column:
 
 @dataclass(slots=True)
 class Guess:
-    """What each column seems to be. ``questions`` are what only the person can answer: the field of
-    a dialect, and a sentence. ``notes`` are worth a look."""
+    """What each column seems to be. ``questions`` are what only the user can answer: the dialect
+    field, and a sentence. ``notes`` are worth a look."""
 
     columns: dict[str, Column] = field(default_factory=dict)
     description: list[Column] = field(default_factory=list)
@@ -178,8 +178,9 @@ class Guess:
 
 
 def columns_of(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[Column]:
-    """The columns of a table by the names that a dialect has for them: a repeated name gets a
-    number. What has no name, or one that a dialect cannot hold, is left out unless it is filled."""
+    """The columns of a table by the names that a dialect uses for them: a repeated name gets a
+    number. A column with no name, or one that a dialect cannot express, is left out unless it is
+    filled."""
     plain = unique_names([plain_column(cell) for cell in header])
     found = []
     for place, (cell, name) in enumerate(zip(header, plain, strict=True)):
@@ -192,7 +193,7 @@ def columns_of(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[Col
 
 
 def is_date_column(column: Column) -> bool:
-    """Whether most of what is in a column is a date, in one format."""
+    """Whether most of a column consists of dates in one format."""
     filled = column.filled
     if not filled:
         return False
@@ -203,7 +204,7 @@ def is_date_column(column: Column) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a cell begins with a date, in whatever format."""
+    """Whether a cell begins with a date, in any format."""
     return any(_is_of(text, format_) for format_ in DATE_FORMATS)
 
 
@@ -216,12 +217,12 @@ def _is_of(text: str, format_: str) -> bool:
 
 
 def is_amount_column(column: Column) -> bool:
-    """Whether all that is in a column are amounts, and there are some."""
+    """Whether a column contains only amounts, and at least one."""
     return bool(column.filled) and all(map(is_amount, column.filled))
 
 
 def guessed(columns: Sequence[Column], preamble: Sequence[str]) -> Guess | None:
-    """What the columns are; None when there is none of dates, or none of amounts."""
+    """What the columns are; None when there is no date column, or no amount column."""
     dates = [each for each in columns if is_date_column(each)]
     rest = [each for each in columns if each not in dates]
     numbers = [each for each in rest if is_amount_column(each)]
@@ -334,7 +335,7 @@ def _money(
 
 
 def _says_otherwise(amount: Column, out: Column, into: Column) -> bool:
-    """Whether two columns that fill each row between them have other amounts, as beside one in
+    """Whether two columns that fill each row between them contain other amounts, such as those in
     another currency."""
     sides = [one + other for one, other in zip(out.cells, into.cells, strict=True)]
     return all(sides) and any(
@@ -344,7 +345,7 @@ def _says_otherwise(amount: Column, out: Column, into: Column) -> bool:
 
 
 def _side(column: Column) -> bool:
-    """Whether a column may be one side of two: a name like "Credit Card Number" is none."""
+    """Whether a column may be one side of two: one named "Credit Card Number" is not."""
     return not re.search(r"number|nummer|\bid\b|limit|balance|saldo", column.plain)
 
 
@@ -397,7 +398,7 @@ def _currency(guess: Guess, texts: Sequence[Column], preamble: Sequence[str]) ->
         and not _FOREIGN.search(each.plain)
     ]
     if columns:
-        # of two, the one that stands at the amount
+        # of two, the one nearest to the amount
         guess.columns["currency"] = min(
             columns, key=lambda each: min(_far(each.place, m.place) for m in money)
         )
@@ -469,7 +470,7 @@ def _words(guess: Guess, texts: Sequence[Column]) -> None:
             and not re.search(r"iban|\bbic\b|account|konto|time|zone", each.plain)
         ]
         if name == "description":
-            # the one that is filled most, and what stands in for it where it is blank
+            # the one that is filled most often, and fallbacks for where it is blank
             while (found := _first(left, patterns)) and len(guess.description) < 3:
                 left.remove(found)
                 guess.description.append(found)

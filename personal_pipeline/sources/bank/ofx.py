@@ -1,10 +1,10 @@
-"""OFX 1.x (SGML), OFX 2.x (XML) and QFX: statements that a bank gives to money programs.
+"""OFX 1.x (SGML), OFX 2.x (XML) and QFX: statements that banks provide for finance software.
 
 The format: https://financialdataexchange.org/ofx. Leaves of OFX 1 have no end tag, a whole file may
-be one line, and real files break every rule there is: no header, a charset that is not true, empty
-tags without an end, bare ampersands, dates that are none. So the tags are read here without a
-schema, and each transaction is judged by itself: one that is broken costs itself only.
-docs/decisions/0014-own-ofx-reader.md tells why this is not left to ofxtools.
+be one line, and real files break every rule: no header, a false charset, empty tags without an end,
+bare ampersands, invalid dates. So tags are read here without a schema, and each transaction is
+judged by itself: a broken one affects only itself. docs/decisions/0014-own-ofx-reader.md says why
+this is not left to ofxtools.
 """
 
 from __future__ import annotations
@@ -59,23 +59,23 @@ MOST_NESTED = 40
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9._]*)[^<>]{0,200}>")
 _START = re.compile(r"<OFX\s*>|OFXHEADER\s*[:=]|<\?OFX\b", re.IGNORECASE)
 _NO_TAGS = {"<![CDATA[": "]]>", "<!--": "-->", "<?": "?>"}
-"""What looks like tags and is none, by its start: text, a comment, an instruction."""
+"""What looks like tags but is not, by its start: CDATA, a comment, an instruction."""
 
 _STATEMENTS = {"STMTRS": "bank", "CCSTMTRS": "card", "INVSTMTRS": "broker"}
 _PLACES = ("BANKACCTFROM", "CCACCTFROM", "INVACCTFROM")
 _LINES = ("STMTTRN", "STMTTRNP")
 _LISTS = ("BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST")
 _AGGREGATES = {*_STATEMENTS, *_PLACES, *_LINES, *_LISTS, "LEDGERBAL", "AVAILBAL"}
-"""What is never an empty leaf, also where its end is missing or text stands in it."""
+"""Never an empty leaf, even if the end tag is missing or it contains text."""
 
 _ENDED_BY = {
     **dict.fromkeys(_LISTS, (*_LISTS, *_LINES)),
     **dict.fromkeys(_LINES, _LINES),
 }
-"""What the start of a tag ends, though its own end is missing."""
+"""Tags whose start also ends an element that lacks its own end tag."""
 
 _AROUND_STATEMENTS = re.compile(r"|OFX|\w*MSGSRSV\d|\w*TRNRS")
-"""What a statement may stand in: the start of one ends all else."""
+"""What may enclose a statement: the start of one ends everything else."""
 
 _ANSWER_SIGN = "say `ofx_sign: {}` in a dialect of the bank"
 
@@ -89,7 +89,7 @@ _IN = {
     *("CREDIT", "DEP", "DIRECTDEP", "RETOFCAP"),
     *("SELLSTOCK", "SELLMF", "SELLDEBT", "SELLOPT", "SELLOTHER"),
 }
-"""Types whose direction is certain. The others are used only where no amount has a sign."""
+"""Types whose direction is certain. The others are used only if no amount has a sign."""
 _MOSTLY_OUT = {"ATM", "FEE", "SRVCHG", "REPEATPMT", "INVEXPENSE", "MARGININTEREST"}
 _MOSTLY_IN = {"DIV", "INCOME"}
 
@@ -119,7 +119,7 @@ class Tag:
         return html.unescape(found.text) or None if found else None
 
     def everywhere(self, name: str) -> Iterator[Tag]:
-        """The elements of a name below this one, in order."""
+        """The elements with a name below this one, in order."""
         for child in self.children:
             if child.name == name:
                 yield child
@@ -127,15 +127,15 @@ class Tag:
                 yield from child.everywhere(name)
 
     def below(self, without: Container[str] = ()) -> Iterator[Tag]:
-        """Every element below this one, in order, but those whose names are in ``without`` and what
-        is below them."""
+        """Every element below this one, in order, except those named in ``without`` and what is
+        below them."""
         for child in self.children:
             if child.name not in without:
                 yield child
                 yield from child.below(without)
 
     def verbatim(self) -> Record:
-        """Names and texts as they stand in the file; what is repeated is a list."""
+        """Names and texts as they are in the file; a repeated name has a list."""
         record: Record = {}
         for child in self.children:
             value = child.verbatim() if child.children else child.text
@@ -151,7 +151,7 @@ def _tags_only(text: str) -> str:
     """The text without comments and instructions, and with CDATA escaped."""
     starts = re.compile("|".join(re.escape(start) for start in _NO_TAGS))
     pieces, place = [], 0
-    # what has no end anywhere below has none further down either
+    # if no end follows one, none follows later ones either
     endless: set[str] = set()
     for match in starts.finditer(text):
         if match.start() < place or match[0] in endless:
@@ -170,10 +170,10 @@ def _tags_only(text: str) -> str:
 def read_tags(text: str) -> Tag:
     """The tree of tags in the text of an OFX file.
 
-    A tag that text follows is a leaf and ends with its text. One that nothing closes is an empty
-    leaf, and what was taken for its children belongs to its parent. No aggregate of OFX holds
-    another of its own name, so the next one of the same name closes it; nor does a statement hold
-    another, or an account a list. Takes linear time.
+    A tag followed by text is a leaf and ends with its text. One that is never closed is an empty
+    leaf, and what was taken for its children belongs to its parent. No OFX aggregate contains
+    another of its own name, so the next one of the same name closes it; nor does a statement
+    contain another, or an account a list. Runs in linear time.
     """
     text = _tags_only(text)
     root = Tag("")
@@ -195,7 +195,7 @@ def read_tags(text: str) -> Tag:
         if len(open_tags) > MOST_NESTED:
             if name not in _AGGREGATES and name != "TRNAMT":
                 continue
-            # what is open below the nearest aggregate can only be leaves without their ends
+            # what is open below the nearest aggregate can only be leaves without end tags
             nearest = max(n for n, tag in enumerate(open_tags) if tag.name in _AGGREGATES or not n)
             if nearest + 1 < len(open_tags):
                 _close(open_tags, nearest + 1)
@@ -209,7 +209,7 @@ def read_tags(text: str) -> Tag:
 
 
 def _close(open_tags: list[Tag], place: int) -> None:
-    """Close the open tag at a place; those within it that nothing closed were empty leaves."""
+    """Close the open tag at an index; unclosed ones within it were empty leaves."""
     for parent, empty in zip(open_tags[-2 : place - 1 : -1], open_tags[:place:-1], strict=True):
         if empty.name not in _AGGREGATES:
             parent.children.extend(empty.children)
@@ -235,8 +235,8 @@ def recognise_ofx(file: DropFile) -> Claim | None:
 def read_ofx(file: DropFile) -> Iterator[Item]:
     """The accounts, statements, balances and transactions of all accounts in the file.
 
-    Whatever looks like a transaction is a row, or counted as unreadable. Raises
-    ``UnreadableFile`` when there is none, or none of which the account is told.
+    Whatever looks like a transaction is a row, or counted as unreadable. Raises ``UnreadableFile``
+    when there is none, or none whose account is known.
     """
     root = read_tags(decoded(file.content(LARGEST_FILE_BYTES)))
     dialects = dialects_for(file.home)[0]
@@ -250,7 +250,7 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
     outside = list(_transactions(root, without=_STATEMENTS))
     errors = _errors(root)
     if not statements and outside:
-        # a list without an account round it
+        # a list without an enclosing account
         loose = Tag("CCSTMTRS" if _is_of_a_card(root) else "STMTRS", children=root.children)
         if folder is None:
             raise UnreadableFile(f"OFX: transactions without an account. {FOLDER_ADVICE}")
@@ -293,8 +293,8 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
 
 
 def _transactions(tag: Tag, without: Container[str] = ()) -> Iterator[Tag]:
-    """The transactions below a tag, wherever they stand: lines, of a broker what moves money, and
-    amounts whose own line is lost."""
+    """The transactions below a tag, at any depth: lines, a broker's cash movements, and amounts
+    whose own line is lost."""
     for child in tag.children:
         if child.name in without:
             continue
@@ -314,7 +314,7 @@ def _is_trade(tag: Tag) -> bool:
 
 
 def _as_line(tag: Tag) -> Tag:
-    """A transaction with the names of a bank's, which are read below."""
+    """A transaction under the names of a bank transaction, which are read below."""
     if tag.name == "TRNAMT":
         return Tag("STMTTRN", children=[tag])
     return tag if tag.name in _LINES else _as_booking(tag)
@@ -326,14 +326,14 @@ def _is_of_a_card(root: Tag) -> bool:
 
 def _accounts_told(tag: Tag, without: Iterable[str] = ()) -> set[str | None]:
     """The numbers of the accounts below a tag that are its own; None for one without a number.
-    Those within transactions are of the other side."""
+    Those within transactions belong to the counterparty."""
     within = {*_LINES, *_OUT, *_IN, *_NO_CASH, *without}
     places = (each for each in tag.below(within) if each.name in _PLACES)
     return {place.leaf("ACCTID") for place in places}
 
 
 def _answers(root: Tag) -> list[Tag]:
-    """The answers of the bank that hold transactions outside of a statement."""
+    """The bank's responses that contain transactions outside of a statement."""
     return [
         tag
         for tag in root.below(_STATEMENTS)
@@ -342,8 +342,8 @@ def _answers(root: Tag) -> list[Tag]:
 
 
 def _answers_differ(root: Tag) -> bool:
-    """Whether transactions without a statement may be of several accounts: the bank answers once
-    for each of them."""
+    """Whether transactions without a statement may be from several accounts: the bank sends one
+    response for each."""
     told = _accounts_told(root)
     if len(told - {None}) > 1:
         return True
@@ -352,15 +352,15 @@ def _answers_differ(root: Tag) -> bool:
 
 
 def _is_of_the_statement(root: Tag, statement: Tag) -> bool:
-    """Whether what stands outside of the only statement can be nothing but its own: no other
-    account is told there, and no other answer holds it."""
+    """Whether content outside of the only statement must belong to it: no other account is named
+    there, and no other response contains it."""
     others = _accounts_told(root, without=_STATEMENTS) - _accounts_told(statement)
     apart = [each for each in _answers(root) if all(tag is not statement for tag in each.below())]
     return not others and not apart
 
 
 def _errors(root: Tag) -> list[str]:
-    """The codes of the answers that are errors, in place of a statement."""
+    """The codes of responses that are errors, in place of a statement."""
     found = []
     for tag in root.below():
         status = tag.first("STATUS")
@@ -374,8 +374,8 @@ def _errors(root: Tag) -> list[str]:
 
 
 def _declared_sign(dialects: Sequence[Dialect], kind: str, signon: Tag) -> OfxSign:
-    """How the bank signs its amounts, as a dialect of it declares; one of the same kind of account
-    before another."""
+    """The bank's sign convention, as a dialect declares it; a dialect for the same kind of account
+    is preferred."""
     said = {
         plain_column(each)
         for each in (signon.leaf("FI", "ORG"), signon.leaf("FI", "FID"), signon.leaf("INTU.BID"))
@@ -392,7 +392,7 @@ def _declared_sign(dialects: Sequence[Dialect], kind: str, signon: Tag) -> OfxSi
 
 
 def _decimal_mark(root: Tag) -> DecimalMark:
-    """How the file writes amounts; there is no dialect in which the person could say it."""
+    """How the file writes amounts; there is no dialect in which the user could declare it."""
     names = ("TRNAMT", "BALAMT", "TOTAL", "AVAILCASH")
     texts = [html.unescape(tag.text) for name in names for tag in root.everywhere(name)]
     currencies = {tag.text.strip() for tag in root.everywhere("CURDEF") if tag.text.strip()}
@@ -437,7 +437,7 @@ def _statement(
         try:
             bookings.append(_booking(line, amount, mark, signs))
         except ValueError as error:
-            # a line that swallowed another one, whose tags are lost, was two
+            # a line that swallowed another one, whose tags are lost, counts as two
             for _ in range(max(1, sum(tag.name == "TRNAMT" for tag in line.below()))):
                 yield Unreadable(f"a transaction: {error}", line.verbatim())
     balances: list[Balance] = []
@@ -450,7 +450,7 @@ def _statement(
             continue
         balances.append(Balance(day, held, name))
     days = [_day_or_none(statement, name) for name in ("DTSTART", "DTEND")]
-    # some banks write a span that is not that of the list
+    # some banks write a period that is not that of the list
     posted = [booking.posted_on for booking in bookings if not booking.pending]
     start, end = days if None not in days else (None, None)
     told_at = re.sub(r"\D", "", signon.leaf("DTSERVER") or "")[:14]
@@ -481,8 +481,8 @@ def _number_or_none(amount: str, mark: str | None) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class _Signs:
-    """How the amounts of a statement are signed. The sign of OFX is that of the amount; but some
-    banks write none, or that of the card's debt, and then TRNTYPE tells. It is not trusted where
+    """How the amounts of a statement are signed. In OFX the sign is that of the amount; but some
+    banks write none, or that of the card's debt, and then TRNTYPE decides. It is not trusted where
     amounts have signs that it does not contradict throughout: banks write DEBIT for anything."""
 
     kind: str
@@ -491,11 +491,11 @@ class _Signs:
 
     @classmethod
     def of(cls, kind: str, declared: OfxSign, told: Sequence[tuple[str, Decimal]]) -> _Signs:
-        """Decide by all lines of a statement, types with amounts. Whatever is decided against the
-        types, or by them alone, comes with a doubt."""
+        """Decide from all lines of a statement, given as types with amounts. Any decision against
+        the types, or by them alone, comes with a doubt."""
         if declared != "auto":
             return cls(kind, declared)
-        # what is paid on a card comes in there
+        # on a card, a payment is incoming
         into = _IN | {"PAYMENT"} if kind == "card" else _IN
         paid_positive = sum(type_ in _OUT and number > 0 for type_, number in told)
         got_negative = sum(type_ in into and number < 0 for type_, number in told)
@@ -530,7 +530,7 @@ class _Signs:
         return cls(kind, "out_is_negative")
 
     def signed(self, type_: str, number: Decimal) -> Decimal:
-        """The amount with our sign. Raises ``ValueError`` where nothing says it."""
+        """The amount with our sign. Raises ``ValueError`` when nothing determines it."""
         if self.rule == "out_is_negative" or not number:
             return number
         if self.rule == "out_is_positive":
@@ -558,10 +558,10 @@ def _account(
     fid = signon.leaf("FI", "FID") or signon.leaf("INTU.BID")
     routing = place.leaf("BANKID") or place.leaf("BROKERID")
     said = [plain_column(each) for each in (org, fid) if each]
-    # a bank of which we know nothing is still another one than those that we know
+    # an unknown bank is still distinct from those that we know
     known = next((banks[each] for each in said if each in banks), None)
     bank = known or (said[0] if said else None)
-    # some banks call themselves by a code: "B1" is Chase
+    # some banks use a code for themselves: "B1" is Chase
     title = known.title() if known and org and plain_column(org) != known else org
     currency = statement.leaf("CURDEF")
     return Account(
@@ -581,8 +581,7 @@ def _account(
 
 
 def _as_booking(trade: Tag) -> Tag:
-    """A purchase, sale or income of a broker with the names of a bank's transaction beside its
-    own."""
+    """A broker's purchase, sale or income with the names of a bank transaction added to its own."""
     total = next(trade.everywhere("TOTAL"), Tag("TOTAL"))
     inner = next(trade.everywhere("INVTRAN"), Tag("INVTRAN"))
     wanted = {
@@ -601,7 +600,7 @@ def _as_booking(trade: Tag) -> Tag:
 
 
 def _booking(line: Tag, amount: str, mark: str | None, signs: _Signs) -> Booking:
-    """Raises ``ValueError`` that names the field, and no value."""
+    """Raises ``ValueError`` that names the field, without a value."""
     if not line.ended:
         raise ValueError("its end is missing; download the file again")
     if sum(tag.name == "TRNAMT" for tag in line.below()) > 1:
@@ -619,7 +618,7 @@ def _booking(line: Tag, amount: str, mark: str | None, signs: _Signs) -> Booking
     name = line.leaf("NAME") or line.leaf("PAYEE", "NAME") or line.leaf("PAYEE2", "NAME")
     memo = line.leaf("MEMO")
     kind = _type(line) or None
-    # ORIGCURRENCY says what it once was, CURRENCY what the amount is in
+    # ORIGCURRENCY is the original currency, CURRENCY that of the amount
     currency = line.leaf("CURRENCY", "CURSYM")
     return Booking(
         posted_on=posted_on,
@@ -639,7 +638,7 @@ def _booking(line: Tag, amount: str, mark: str | None, signs: _Signs) -> Booking
 
 
 def _described(name: str | None, memo: str | None) -> str:
-    """The name, or the memo where it says the same in full: names are cut at 32 letters."""
+    """The name, or the memo if it is the full version of it: names are cut at 32 characters."""
     if not name:
         return memo or ""
     return memo if memo and memo.casefold().startswith(name.casefold().rstrip()) else name
@@ -655,7 +654,7 @@ def _day_or_none(tag: Tag, name: str) -> date | None:
 
 
 def _stated(statement: Tag) -> Iterator[tuple[str, str, str]]:
-    """Kind, amount and time of the balances; a balance whose tags are all empty is none."""
+    """Kind, amount and time of the balances; one whose tags are all empty is skipped."""
     for name, kind in (("LEDGERBAL", "ledger"), ("AVAILBAL", "available")):
         for balance in statement.everywhere(name):
             amount, as_of = balance.leaf("BALAMT"), balance.leaf("DTASOF")

@@ -1,8 +1,8 @@
-"""What every format of statement ends in: rows of four streams.
+"""What every statement format ends up as: rows of four streams.
 
-A key does not depend on the file, so that a transaction of an overlapping statement is the same
-row. Which rows of different statements are one transaction is decided in SQL
-(``marts.transaction_merges``), never here: the lake keeps each row as its bank gave it.
+A key does not depend on the file, so that a transaction in overlapping statements is the same row.
+Which rows of different statements are one transaction is decided in SQL
+(``marts.transaction_merges``), never here: the lake keeps each row as the bank provided it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _MASK = re.compile(r"[x*•.…#]{2,}|\*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as a file tells it.
+    """An account as identified in a file.
 
-    ``number`` is verbatim and stays in the lake; ``whole`` says that it is the number itself, and
-    not what a mask left of it. ``name`` is there when the file tells a name instead.
+    ``number`` is verbatim and stays in the lake; ``whole`` means that it is the full number, and
+    not masked. ``name`` is set when the file has a name instead.
     """
 
     feed: str
     """``ofx``, or the name of the CSV dialect."""
     kind: str
-    """bank, card or broker; ledger for what a budgeting program keeps."""
+    """bank, card or broker; ledger for data from a budgeting program."""
     institution: str | None = None
     """A part of the account's identity: a routing number, or the bank's name."""
     bank: str | None = None
-    """The bank as the dialects call it, to find the same account in another format."""
+    """The bank's name in the dialects, to find the same account in another format."""
     number: str | None = None
     whole: bool = False
     name: str | None = None
@@ -46,18 +46,18 @@ class Account:
     told_by: str = "the file"
     currency: str | None = None
     folder: str | None = None
-    """The folder below the inbox in which the person put the file."""
+    """The folder below the inbox in which the user put the file."""
     raw: Record = field(default_factory=dict, hash=False, compare=False)
 
     @property
     def reference(self) -> str:
-        """Identifies the account among all files of this feed; tells nothing of its number."""
+        """Identifies the account among all files of this feed; reveals nothing about its number."""
         identity = [self.institution, plain_text(self.number or self.name or self.feed)]
         return digest("account", self.feed, *identity)
 
     @property
     def number_digest(self) -> str | None:
-        """Equal for equal whole numbers, however they are spaced."""
+        """Equal for equal full numbers, regardless of spacing."""
         plain = re.sub(r"[\W_]", "", self.number or "").casefold()
         return digest("number", plain) if self.whole and plain else None
 
@@ -70,7 +70,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A line of a statement. Money that leaves the person is negative."""
+    """A line of a statement. Money that the user pays is negative."""
 
     posted_on: date
     amount: str
@@ -90,18 +90,18 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a statement says that the account holds at the end of a day."""
+    """The balance of the account at the end of a day, as a statement gives it."""
 
     day: date
     amount: str
     kind: str = "ledger"
-    """ledger or available, as OFX says it; running, from the column of a CSV."""
+    """ledger or available, as in OFX; running, from a CSV column."""
     currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """The list of one account in one file, complete from ``start`` to ``end``, both included."""
+    """The list of one account in one file, complete from ``start`` to ``end``, inclusive."""
 
     account: Account
     start: date | None
@@ -109,44 +109,44 @@ class Statement:
     bookings: Sequence[Booking]
     balances: Sequence[Balance] = ()
     made_at: str | None = None
-    """When the bank made it, as digits that sort: as the file says, else the file's own time. Of
-    two lists that end on the same day it says which one is the later."""
+    """When the bank made it, as sortable digits: as the file says, else the file's own time. It
+    tells which of two lists that end on the same day is later."""
 
 
 def folder_of(path: Path) -> str | None:
-    """The folder below the inbox that a file lies in; None when it lies in none."""
+    """The folder below the inbox that contains a file; None when there is none."""
     inbox = next((folder for folder in path.parents if folder.name == "inbox"), None)
     folders = path.relative_to(inbox).parts[:-1] if inbox else ()
     return folders[-1] if folders else None
 
 
 def number_at_end(name: str) -> str | None:
-    """The end of an account's number in the name of a folder or file: four digits that are the last
-    of it, and no year."""
+    """The last digits of an account number in the name of a folder or file: four digits at its end
+    that are not a year."""
     match = re.search(r"(?<!\d)(\d{4})$", name)
     return match[1] if match and not re.fullmatch(r"(?:19|20)\d\d", match[1]) else None
 
 
 def has_mask(number: str) -> bool:
-    """Whether something hides a part of an account number: ``XXXX1234``, ``…1234``, ``-71002``."""
+    """Whether part of an account number is masked: ``XXXX1234``, ``…1234``, ``-71002``."""
     return bool(_MASK.search(number)) or number.startswith("-")
 
 
 def usable_id(text: str | None) -> str | None:
-    """The id that a bank gave, None for what banks write when they have none: ``0``, ``NONE``."""
+    """The bank's id; None for what banks write when they have none: ``0``, ``NONE``."""
     text = (text or "").strip()
     return None if _NO_ID.fullmatch(text) else text
 
 
 def digest(*parts: object) -> str:
-    """A short name for something that is nobody's business."""
+    """A short name that does not reveal what it stands for."""
     return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()[:24]
 
 
 def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     """The rows of a statement: its account, itself, its balances and its transactions.
 
-    ``captured_on`` dates a statement that holds no date at all.
+    ``captured_on`` dates a statement without any date.
     """
     account = statement.account
     reference = account.reference
@@ -159,7 +159,7 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
     yield DropRow(
         "accounts",
         month,
-        # what one folder says must not be lost when the next file lies in none
+        # the folder's name must not be lost when the next file is in none
         digest("folder", reference, account.folder) if account.folder else reference,
         {
             "account": reference,
@@ -224,11 +224,11 @@ def rows_of(statement: Statement, captured_on: date) -> Iterator[DropRow]:
 
 
 def _identity(account: Account, reference: str, booking: Booking) -> str:
-    """What makes a line the same line in another file, but for how many equal ones there are.
+    """What identifies a line across files, except for the number of equal ones.
 
-    The id alone does not do: some banks begin to count anew in each file. Two equal coffees of a
-    day are told apart by their number within the statement, so an overlapping statement, which
-    holds both of them, too, adds none.
+    The id alone does not suffice: some banks restart numbering in each file. Two equal coffees on
+    one day are told apart by their number within the statement, so an overlapping statement, which
+    has both of them too, adds none.
     """
     said = booking.id or [plain_text(booking.description), booking.memo]
     return digest(
@@ -238,7 +238,7 @@ def _identity(account: Account, reference: str, booking: Booking) -> str:
         booking.posted_on.isoformat(),
         booking.amount,
         booking.currency or account.currency,
-        # one that is posted later must not be hidden behind itself
+        # the posted version must not be hidden by its pending one
         booking.pending,
     )
 

@@ -1,8 +1,8 @@
-"""CSV statements, read by the dialect whose header they have.
+"""CSV statements, read with the dialect that matches their header.
 
 What surprises: the table may begin after six lines of summary and end in a page of legal text; a
 card may count what was spent as positive; a bank may write no header at all; and most banks never
-say which account it is. Then the folder below the inbox names it, else the name of the file.
+say which account it is. Then the folder below the inbox names it, else the file name.
 """
 
 from __future__ import annotations
@@ -64,21 +64,21 @@ from personal_pipeline.sources.bank.values import (
 )
 
 HEADER_WITHIN_LINES = 40
-"""How far down a header may stand."""
+"""How far down a header may be."""
 
 LONGEST_HEADER = 4_000
 
 ROWS_TO_TRY = 50
-"""How many rows of a file are looked at to recognise it."""
+"""How many rows of a file are checked to recognise it."""
 
 
 ENOUGH_FOR_SIGN = 3
-"""So many more negative amounts than positive ones tell that a column writes the minus itself."""
+"""How many more negative amounts than positive ones show that a column includes the minus sign."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file that a dialect claims: where its rows begin, and what its columns are called."""
+    """A file claimed by a dialect: where its rows begin, and the names of its columns."""
 
     dialect: Dialect
     delimiter: str
@@ -102,7 +102,7 @@ class Line:
         return any(plain_column(each) in self.by_name for each in column.split("|"))
 
     def get(self, column: str | None) -> str:
-        """The cell of a column, or of the one that is there of several, ``a|b``."""
+        """The cell of a column; for ``a|b``, of whichever is present."""
         for each in (column or "").split("|"):
             if plain_column(each) in self.by_name:
                 return self.by_name[plain_column(each)].strip()
@@ -110,7 +110,7 @@ class Line:
 
 
 def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
-    """The table in the lines of a file, by the dialect that knows most of its columns."""
+    """The table in the lines of a file, using the dialect that knows most of its columns."""
     found: list[tuple[int, int, Table]] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
         if not line.strip() or len(line) > LONGEST_HEADER:
@@ -140,7 +140,7 @@ def opened(content: bytes, dialects: Sequence[Dialect]) -> tuple[Table, list[str
         some = [dialect for dialect in dialects if dialect.encoding == encoding]
         if table := table_of(lines, some):
             found.append((table, lines))
-    # a header that is one only in some encoding decides for it
+    # a header that is only valid in one encoding decides for it
     foreign = [
         each for each in dialects if not each.encoding and not "".join(each.header).isascii()
     ]
@@ -188,7 +188,7 @@ def _by_cells(dialect: Dialect, delimiter: str, cells: Sequence[str]) -> Table |
 
 
 def recognise_csv(file: DropFile) -> Claim | None:
-    """Whether the file is the CSV of a bank whose dialect is known."""
+    """Whether the file is a bank's CSV with a known dialect."""
     try:
         head = file.head()
         if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -215,7 +215,8 @@ def recognise_csv(file: DropFile) -> Claim | None:
 
 
 def _any_readable(reader: Reader, some: Sequence[Line | Unreadable]) -> bool:
-    """Whether a row can be read, or could be if the person answered, or there is none to read."""
+    """Whether any row can be read, or could be if the user answered; also true if there is none to
+    read."""
     booked = [line for line in some if isinstance(line, Line) and not reader.left_out(line)]
     marks: list[str | None] = [reader.mark] if reader.mark else [None, *MARKS]
     for each in (replace(reader, mark=mark) for mark in marks):
@@ -305,12 +306,12 @@ def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
         if not any(cell.strip() for cell in row.cells):
             continue
         if len(row.cells) < (fewest or width) and not row.text.endswith(("\r", "\n")):
-            # what is cut may be a part of an amount
+            # a truncated row may contain part of an amount
             yield Unreadable(f"line {row.line}: the file breaks off in it", row.text)
             continue
         fewest = min(fewest or len(row.cells), len(row.cells))
         cells = row.cells[:width] if not any(row.cells[width:]) else row.cells
-        # blank cells at the end may be left out, and a comma at the end adds one
+        # trailing blank cells may be missing, and a trailing comma adds one
         if len(cells) > width or len(cells) < min(width, 2):
             yield Unreadable(f"line {row.line}: expected {width} cells as in the header", row.text)
             continue
@@ -352,18 +353,18 @@ def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How the rows of one file are read: a dialect, and what only the whole file tells."""
+    """How the rows of one file are read: a dialect, and what only the whole file reveals."""
 
     dialect: Dialect
     dates: re.Pattern[str]
     mark: str | None
     doubts: tuple[str, ...] = ()
-    """What was not certain, in sentences."""
+    """What was uncertain, in sentences."""
     undecided_dates: tuple[str, ...] = ()
-    """The formats of dates between which nothing decides; then none of its dates is to be used."""
+    """The date formats between which nothing decides; none of the dates may then be used."""
     out_sign: int = 1
-    """1 where what goes out is written as a positive number, in a column of its own or beside a
-    word; -1 where it is negative. The other sign is money that came back."""
+    """1 if outgoing money is written as a positive number, in its own column or beside a word; -1
+    if it is negative. The opposite sign is money that came back."""
     in_sign: int = 1
     owner: str | None = None
     """The account, from the lines above the table."""
@@ -420,9 +421,9 @@ class Reader:
         return reader._with_sign(booked, dialect.money_in_sign, out=False)
 
     def _with_sign(self, lines: Sequence[Line], declared: ColumnSign, *, out: bool) -> Reader:
-        """With the sign that most amounts of one direction have. A few negative ones may be what
-        came back as well as a column that writes minus: there the balances decide, else it is taken
-        for the first, which is usual, and said."""
+        """The reader with the sign that most amounts of one direction have. A few negative ones may
+        be money that came back, or a column that includes the minus sign: the balances decide;
+        without them the first is assumed, as it is usual, and reported."""
         positive, negative = (
             replace(self, out_sign=sign) if out else replace(self, in_sign=sign) for sign in (1, -1)
         )
@@ -432,7 +433,7 @@ class Reader:
         against = votes[False] - votes[True]
         if against <= 0:
             return positive
-        # where a word tells the direction, a minus beside it says the same
+        # where a word gives the direction, a minus beside it is redundant
         by_word = self.dialect.direction is not None
         if against >= ENOUGH_FOR_SIGN or (by_word and not votes[True]):
             return negative
@@ -475,7 +476,7 @@ class Reader:
         return votes
 
     def _agreeing(self, lines: Sequence[Line]) -> int:
-        """How many steps from balance to balance the amounts explain, in the better order."""
+        """How many steps from balance to balance the amounts explain, in the better row order."""
         told: list[tuple[Decimal, Decimal]] = []
         for line in lines if self.dialect.columns.balance else ():
             try:
@@ -490,7 +491,7 @@ class Reader:
         return _matches(line, self.dialect.leave_out)
 
     def booking(self, line: Line) -> Booking:
-        """Raises ``ValueError`` that names the column, and no value."""
+        """Raises ``ValueError`` that names the column, without a value."""
         columns = self.dialect.columns
         amount, currency = self._amount(line)
         pending = _matches(line, self.dialect.pending)
@@ -558,8 +559,8 @@ class Reader:
         return self._signed(line, direction.in_amount or columns.amount, self.in_sign), currency
 
     def _signed(self, line: Line, column: str | None, sign: int) -> Decimal:
-        """The number of a cell with our sign: by CR or DR in it, which no rule overrules, else its
-        own times ``sign``."""
+        """The number in a cell with our sign: from CR or DR in the cell, which no rule overrides,
+        else its own sign times ``sign``."""
         number = self.number(line, column)
         return number if sign > 0 or says_direction(line.get(column)) else number.copy_negate()
 
@@ -570,7 +571,7 @@ class Reader:
             raise ValueError(f"{column}: {error}") from None
 
     def account(self, line: Line, path: Path) -> Account:
-        """The account of a row: what the row says, else the folder, else the file's name."""
+        """The account of a row: from the row, else the folder, else the file name."""
         dialect = self.dialect
         number = line.get(dialect.account.number) or None
         name = line.get(dialect.account.name) or None
@@ -597,13 +598,13 @@ class Reader:
         )
 
     def balances(self, lines: Sequence[tuple[Line, Booking]]) -> Iterator[Balance]:
-        """What the balance column says at the end of each day.
+        """The balance column at the end of each day.
 
-        Banks list the newest row first or last, and the dates cannot tell when there is but one:
-        the order is the one in which amounts explain balances.
+        Banks list the newest row first or last, and a single date cannot tell which: the order is
+        the one in which amounts explain balances.
         """
         columns = self.dialect.columns
-        # budgets of several currencies have a column of their own, and no running balance
+        # budgets with several currencies have a column for each, and no running balance
         told: list[tuple[Booking, Decimal]] = []
         for line, booking in lines:
             if not columns.balance or booking.pending or not line.get(columns.balance):
@@ -623,7 +624,7 @@ class Reader:
 
 
 def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints:
-    """What tells of the dates of a file besides them."""
+    """What is known about a file's dates apart from the dates themselves."""
     modified = datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
     hints = hints_of_name(file.name, file.captured_at.date(), modified.date())
     place = dialect.country or dialect.currency
@@ -639,8 +640,8 @@ def _hints(dialect: Dialect, lines: Sequence[Line], file: DropFile) -> DateHints
 
 
 def steps_explained(told: Sequence[tuple[Decimal, Decimal]]) -> tuple[int, int]:
-    """Of rows with an amount and the balance after it, how many steps from one balance to the next
-    the amounts explain: if the oldest row is the first, and if the newest is."""
+    """For rows with an amount and the balance after it, how many steps from one balance to the next
+    the amounts explain: if the oldest row is first, and if the newest is."""
     return (
         sum(after - before == amount for (_, before), (amount, after) in pairwise(told)),
         sum(after - before == amount for (amount, after), (_, before) in pairwise(told)),
@@ -677,10 +678,10 @@ _NOT_AN_ACCOUNT = re.compile(
 
 
 def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | None, str]:
-    """Number, name, and what told them, of an account that the rows do not name.
+    """Number, name, and their origin, for an account that the rows do not name.
 
-    A folder below the inbox is the account. Of a file's name, dates, counters, the bank's own name
-    and words like "activity" are left out; what remains is the account.
+    A folder below the inbox is the account. From a file name, dates, counters, the bank's own name
+    and words like "activity" are removed; what remains is the account.
     """
     pattern = dialect.account.file_name
     if pattern and (match := re.search(pattern, path.name, re.IGNORECASE)):
@@ -702,5 +703,5 @@ def account_of_path(path: Path, dialect: Dialect) -> tuple[str | None, str | Non
 
 
 def _with_number(name: str, told_by: str) -> tuple[str | None, str | None, str]:
-    """A name that ends in four digits holds the end of the account's number."""
+    """A name that ends in four digits contains the end of the account number."""
     return number_at_end(name), name, told_by

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 LARGEST_FILE_BYTES = 12_000_000
-"""A statement is small: what is larger is no statement, or holds decades and can be split."""
+"""A statement is small: a larger file is not one, or covers decades and can be split."""
 
 EARLIEST, LATEST = date(1950, 1, 1), date(2100, 1, 1)
 
@@ -25,7 +25,7 @@ Mark: TypeAlias = Literal[".", ","]
 MARKS: tuple[Mark, Mark] = (".", ",")
 
 MOST_DIGITS = 15
-"""Before the decimal mark. What is longer is the number of an account, or of a card."""
+"""Before the decimal mark. A longer number is that of an account or a card."""
 
 CURRENCIES = frozenset(
     re.findall(
@@ -42,7 +42,7 @@ CURRENCIES = frozenset(
         """,
     )
 )
-"""Codes of ISO 4217 that banks keep accounts in."""
+"""ISO 4217 codes of currencies in which banks keep accounts."""
 
 THREE_DECIMALS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 
@@ -76,8 +76,8 @@ _ARABIC_MARK = "\u066b"
 
 
 def _number_pattern(mark: Mark) -> re.Pattern[str]:
-    """A number whose decimal mark is known. What stands between groups is one and the same; groups
-    are of three, or as in India of two before the last; and no group of thousands begins with 0."""
+    """A number whose decimal mark is known. The group separator is the same throughout; groups have
+    three digits, or in India two before the last; and no group of thousands begins with 0."""
     between = "[.,' ]".replace(mark, "")
     other = re.escape(between[1])
     return re.compile(
@@ -93,17 +93,17 @@ _NUMBERS = {mark: _number_pattern(mark) for mark in MARKS}
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """What an amount in a cell may be, by the decimal mark; nothing when it is no amount."""
+    """The possible readings of a cell, by decimal mark; none when it is not an amount."""
 
     readings: tuple[tuple[Mark, Decimal], ...] = ()
     thousandths: bool = False
-    """Three digits stand after its only mark, the last of them 0."""
+    """Three digits follow its only mark, the last of them 0."""
     marked: bool = False
     zero: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether it is another amount under the other mark: ``1,234``."""
+        """Whether its value depends on the decimal mark: ``1,234``."""
         return len({number for _, number in self.readings}) > 1
 
     @property
@@ -113,8 +113,8 @@ class _Cell:
 
 
 def _plain(text: str) -> str:
-    """The text of a cell with one form of each digit, sign, blank and apostrophe."""
-    if match := re.fullmatch(r'\s*="(.*)"\s*', text):  # what makes spreadsheets keep it as it is
+    """The text of a cell with digits, signs, spaces and apostrophes normalized."""
+    if match := re.fullmatch(r'\s*="(.*)"\s*', text):  # keeps spreadsheets from converting it
         text = match[1]
     letters = []
     for letter in text.strip().removeprefix("'"):
@@ -123,7 +123,7 @@ def _plain(text: str) -> str:
             letter = str(unicodedata.decimal(letter))
         elif kind == "Zs" or letter == "\t":
             letter = " "
-        elif kind == "Cf":  # marks of the direction of writing
+        elif kind == "Cf":  # text direction marks
             continue
         elif letter in _DASHES:
             letter = "-"
@@ -167,7 +167,7 @@ def _cell(text: str) -> _Cell:
             break
     exponent = 0
     if match := _TINY.search(text):
-        # a program's way to write 0.00001; one with a plus has lost digits
+        # how programs write 0.00001; a positive exponent has lost digits
         exponent, text = int(match[1]), text[: match.start()]
     if signs > 1 or brackets > 1 or currencies > 1 or len(negative) > 1:
         return _Cell()
@@ -191,19 +191,19 @@ def _cell(text: str) -> _Cell:
 
 
 ENOUGH_FOR_THOUSANDTHS = 5
-"""Among so many amounts one is less than a thousand, or not round: if all look like ``1.250``,
-they may be written with three decimals."""
+"""Among this many amounts, one is less than a thousand, or not round: if all look like ``1.250``,
+they may have three decimals."""
 
 MOST_OTHERS = 0.2
-"""So large a share of amounts may contradict the decimal mark of a file. They are not read."""
+"""The share of amounts that may contradict a file's decimal mark. They are not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecimalMark:
-    """How a file writes amounts. ``mark`` is None where nothing decides; then only amounts that are
-    the same under either mark, or an amount under one of them only, can be read.
+    """How a file writes amounts. ``mark`` is None when nothing decides; then only amounts with the
+    same value under either mark, or valid under only one, can be read.
 
-    ``doubt`` says in a sentence what was not certain; no value is in it.
+    ``doubt`` is a sentence about what was uncertain, without values.
     """
 
     mark: Mark | None
@@ -219,10 +219,10 @@ def decimal_mark(
     """The decimal mark of a file: decided by all of its amounts together, else by what is usual for
     its currencies (ISO codes).
 
-    One amount can deceive: ``1,234`` is a thousand and something in one file, and a bit more than
-    one in another. A file that has only such amounts is decided by its currencies: none of them,
-    or two decimals, and the three digits are thousands; three decimals, as in Kuwait, and they are
-    not. ``answer`` is what the person can do where that is not so.
+    A single amount can deceive: ``1,234`` is over a thousand in one file, and a bit more than one
+    in another. A file with only such amounts is decided by its currencies: with no decimals, or
+    two, the three digits are thousands; with three, as in Kuwait, they are decimals. ``answer`` is
+    what the user can do if that is wrong.
     """
     cells = [cell for text in amounts if text.strip() and (cell := _cell(text)).readings]
     votes = Counter(vote for cell in cells if (vote := cell.vote))
@@ -275,7 +275,7 @@ def _decided(currencies: str, how: str, answer: str) -> str:
 
 
 def _grouped_by(cell: _Cell, sign: Mark) -> bool:
-    """Whether the only mark of an unclear amount is this one: under it, it is the smaller."""
+    """Whether the only mark of an ambiguous amount is this one: under it, the value is smaller."""
     numbers = {mark: abs(number) for mark, number in cell.readings}
     other: Mark = "," if sign == "." else "."
     return numbers[sign] < numbers[other]
@@ -283,7 +283,7 @@ def _grouped_by(cell: _Cell, sign: Mark) -> bool:
 
 def amount_of(text: str, mark: str | None = None) -> Decimal:
     """The number in a cell: ``-$1,234.50``, ``(12.00)``, ``12.00-``, ``Rs. 3``, ``7.10 CR``, with
-    all its digits. A text that holds more than one number and a currency is no amount.
+    all its digits. A text with anything beyond one number and a currency is not an amount.
 
     ``mark`` is the decimal mark of the file. Without it the amount must be the same under either.
     Raises ``ValueError``, without the text.
@@ -302,23 +302,23 @@ def amount_of(text: str, mark: str | None = None) -> Decimal:
 
 
 def says_direction(text: str) -> bool:
-    """Whether an amount has CR or DR beside it: it says itself whether it came in or went out, and
-    its number has our sign."""
+    """Whether an amount has CR or DR beside it: it then says itself whether it came in or went out,
+    and its number has our sign."""
     return bool(_CREDIT_OR_DEBIT.search(_plain(text))) and is_amount(text)
 
 
 def is_negative(text: str) -> bool:
-    """Whether an amount says that it is negative; how much it is does not matter."""
+    """Whether an amount is marked as negative, whatever its value."""
     return any(number.is_signed() for _, number in _cell(text).readings)
 
 
 def is_amount(text: str) -> bool:
-    """Whether a cell holds an amount, under whatever decimal mark."""
+    """Whether a cell is an amount, under either decimal mark."""
     return bool(_cell(text).readings)
 
 
 def plain_amount(number: Decimal) -> str:
-    """One way to write a number, so that equal amounts of two files are equal text."""
+    """A canonical form of a number, so that equal amounts in two files are equal text."""
     if not number:
         return "0"
     text = f"{number:f}"
@@ -355,16 +355,16 @@ _MONTHS = {
     )
     for name in names.split()
 }
-"""Months as their names begin, without accents: English, German, French, Spanish, Italian, Dutch,
-Portuguese and the North."""
+"""Month name prefixes, without accents: English, German, French, Spanish, Italian, Dutch,
+Portuguese and Nordic languages."""
 
 
 @cache
 def date_pattern(format_: str) -> re.Pattern[str]:
-    """A format of ``%Y %y %m %d %b`` as a pattern of the start of a cell; a time of day, or
-    ``as of`` another date, may follow. Raises ``ValueError`` for any other code."""
+    """A regular expression for a format of ``%Y %y %m %d %b`` at the start of a cell; a time of
+    day, or ``as of`` another date, may follow. Raises ``ValueError`` for any other code."""
     pattern = ""
-    # without anything between, as in 20260901, a day cannot have one digit
+    # without separators, as in 20260901, a day cannot have one digit
     tight = bool(re.search(r"%[Yymd]%[md]", format_))
     for piece in re.split(r"(%.)", format_):
         if piece.startswith("%") and piece not in _PART:
@@ -382,8 +382,8 @@ def date_pattern(format_: str) -> re.Pattern[str]:
 
 
 def date_of(text: str, pattern: re.Pattern[str]) -> date:
-    """The date at the start of a cell, not shifted by any zone. Raises ``ValueError``, without the
-    text."""
+    """The date at the start of a cell, without any time zone shift. Raises ``ValueError``, without
+    the text."""
     match = pattern.match(text.strip().removeprefix("'"))
     if match is None:
         raise ValueError("expected a date")
@@ -402,7 +402,7 @@ def _month(name: str) -> int | None:
 
 
 def sensible(day: date) -> date:
-    """The date itself; ``ValueError`` when no statement can be of it."""
+    """The date itself; raises ``ValueError`` when it is implausible for a statement."""
     if not EARLIEST <= day < LATEST:
         raise ValueError("expected a date between 1950 and 2100")
     return day
@@ -410,11 +410,11 @@ def sensible(day: date) -> date:
 
 @dataclass(frozen=True, slots=True)
 class DateHints:
-    """What is known of a file's dates before any is read.
+    """What is known about a file's dates before reading any.
 
-    ``latest`` is the day on which it was made: no booking is later. ``first`` and ``last`` are the
-    span that its name tells. ``day_first`` says what is usual where the bank is, None when that is
-    not known or both are.
+    ``latest`` is the day it was made: no transaction is later. ``first`` and ``last`` are the
+    period given in its name. ``day_first`` is the bank's usual order, None when that is unknown or
+    both are usual.
     """
 
     latest: date | None = None
@@ -425,9 +425,9 @@ class DateHints:
 
 @dataclass(frozen=True, slots=True)
 class DateFormat:
-    """How a file writes dates. ``pattern`` is None where nothing decides between ``rivals``.
+    """How a file writes dates. ``pattern`` is None when nothing decides between ``rivals``.
 
-    ``doubt`` says in a sentence what was not certain.
+    ``doubt`` is a sentence about what was uncertain.
     """
 
     pattern: re.Pattern[str] | None
@@ -439,10 +439,10 @@ class DateFormat:
 A_DAY = timedelta(days=1)
 DAYS_AROUND_SPAN = timedelta(days=3)
 DAYS_BETWEEN_DATES = timedelta(days=21)
-"""A purchase is posted so soon after it was made."""
+"""A purchase is posted within this time after it was made."""
 
 ENOUGH_FOR_ORDER = 4
-"""So many different days that stand in order do so for a reason."""
+"""This many distinct days in order are not in order by chance."""
 
 _UNITED_STATES = re.compile(
     r"^(?:[PMCE][SD]T$|AK[SD]T$|HST$|US/|Pacific/Honolulu|America/(?:New_York|Chicago|Denver|Boise|"
@@ -455,8 +455,8 @@ _BOTH_ARE_USUAL = ("CA", "PH", "CAD", "PHP")
 
 
 def day_first_in(place: str | None) -> bool | None:
-    """Whether a day is written before its month in a country (of two letters), where a currency
-    (ISO code) is used, or in a zone of time. None when that is not known, or both are usual."""
+    """Whether the day is written before the month in a country (two letters), where a currency (ISO
+    code) is used, or in a time zone. None when that is unknown, or both are usual."""
     if not place or place in _BOTH_ARE_USUAL:
         return None
     if place in ("US", "USD") or _UNITED_STATES.match(place):
@@ -469,12 +469,12 @@ def day_first_in(place: str | None) -> bool | None:
 def date_format(
     rows: Sequence[Sequence[str]], formats: Sequence[str], hints: DateHints | None = None
 ) -> DateFormat:
-    """The format of a file's dates. ``rows`` has of each row its dates, that of posting first.
+    """The format of a file's dates. ``rows`` has the dates of each row, posting date first.
 
-    The rows decide: by a day that is no month, else by what the file is (none of its days lies
-    in the future, or beyond the span in its name), by the order of the rows, by how far the two
-    dates of a row are apart, and at last by what is usual where the bank is. Of one declared format
-    only that is asked whether its days and months are not the other way round.
+    The rows decide: by a day that cannot be a month; else by the file (none of its days is in the
+    future, or outside the period in its name), by the order of the rows, by the distance between
+    the two dates of a row, and finally by what is usual for the bank. A single declared format is
+    only checked for day and month being swapped.
     """
     hints = hints or DateHints()
     asked = [*formats, *(twin for each in formats if (twin := swapped(each)) not in formats)]
@@ -501,7 +501,7 @@ def date_format(
         only_its = sum(one is None for one, other in pairs if other)
         if only_its > MOST_OTHERS * only_best:
             return _undecided([asked[best], asked[place]])
-        # one that nobody declared is no rival to those that somebody did
+        # an undeclared format does not rival declared ones
         if differ and not only_best and place < len(formats):
             rivals.append(place)
     if len(rivals) == 1:
@@ -531,7 +531,7 @@ def _undecided(rivals: Sequence[str]) -> DateFormat:
 
 
 def swapped(format_: str) -> str:
-    """The format with day and month the other way round; itself where that cannot be mistaken."""
+    """The format with day and month swapped; the format itself if it is unambiguous."""
     if not re.search(r"%d(?!.?%Y).*%m|%m(?!.?%Y).*%d", format_) or format_.startswith(("%Y", "%y")):
         return format_
     return format_.replace("%d", "\0").replace("%m", "%d").replace("\0", "%m")
@@ -584,10 +584,11 @@ _NAMED_MONTH = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.](0[1-9]|1[0-2])(?!\d)(?![
 
 
 def hints_of_name(name: str, captured_on: date, modified_on: date) -> DateHints:
-    """What the name of a file tells of its dates, with when it was captured and last written.
+    """What a file name reveals about the file's dates, together with when it was captured and last
+    modified.
 
-    Two days are a span. One that is the first of a month may be where a span begins, so it does not
-    say when the file was made.
+    Two days are a period. A day that is the first of a month may be the start of a period, so it
+    does not say when the file was made.
     """
     days = []
     for match in _NAMED_DAY.finditer(name):
@@ -612,8 +613,8 @@ _OFX_DATE = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:\D|\d\d|$)")
 def ofx_date(text: str) -> date:
     """The date part of an OFX time, ``20240402000000[-3:GMT]``. Raises ``ValueError``.
 
-    The offset is left alone: banks write midnight or noon for "that day here", and a shift would
-    move it to the day before.
+    The offset is ignored: banks write midnight or noon for "that day here", and applying it would
+    move the date to the day before.
     """
     match = _OFX_DATE.match(text.strip())
     if match is None:
@@ -625,7 +626,7 @@ def ofx_date(text: str) -> date:
 
 
 def plain_text(text: str) -> str:
-    """Text for comparing: entities resolved, one form of each letter, single blanks, lower case."""
+    """Text for comparison: entities resolved, Unicode normalized, single spaces, lower case."""
     return " ".join(unicodedata.normalize("NFKC", html.unescape(text)).casefold().split())
 
 
@@ -637,7 +638,7 @@ _MARKS_OF_ORDER = {
     b"\xfe\xff": "utf-16",
 }
 OLD_ENCODINGS = ("cp1252", "cp1250", "cp932", "cp949", "gb18030", "cp1251", "cp1253", "cp1254")
-"""Of equals the first is taken: most files that are not UTF-8 are Western."""
+"""Ties go to the first: most files that are not UTF-8 are Western."""
 
 _LONGER_LETTER = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -647,17 +648,18 @@ ENOUGH_TO_JUDGE = 65_536
 
 
 def decoded(content: bytes, encoding: str | None = None) -> str:
-    """Text of a file; what no letter can be made of is U+FFFD.
+    """The text of a file; undecodable bytes become U+FFFD.
 
-    What a header says of its charset is not asked: it is often not true. ``encoding`` is what a
-    dialect declares, and holds unless the file is UTF-8.
+    The charset in a header is ignored: it is often false. ``encoding`` is what a dialect declares,
+    and applies unless the file is UTF-8.
     """
     return content.decode(encoding_of(content, encoding), errors="replace").removeprefix("\ufeff")
 
 
 def encoding_of(content: bytes, declared: str | None = None) -> str:
-    """The encoding of a whole file: by its byte order mark; UTF-8 where its letters are, also when
-    one of them is cut; else ``declared``, or the old one in which the text looks like words."""
+    """The encoding of a whole file: from its byte order mark; UTF-8 if its multi-byte characters
+    are, even if one is cut off; else ``declared``, or the legacy encoding in which the text looks
+    most like words."""
     for mark, encoding in _MARKS_OF_ORDER.items():
         if content.startswith(mark):
             return encoding
@@ -665,7 +667,7 @@ def encoding_of(content: bytes, declared: str | None = None) -> str:
         return "utf-8"
     letters = _LONGER_LETTER.findall(content)
     broken = len(_LONGER_LETTER.sub(b"", content).translate(None, bytes(range(128))))
-    # by chance, two old letters look like one of UTF-8 now and then; a longer text does not
+    # two legacy characters occasionally look like one in UTF-8; a longer text does not
     if letters and broken <= len(letters) / 2 and not (declared and _is_wide(content, declared)):
         return "utf-8"
     if declared:
@@ -675,7 +677,7 @@ def encoding_of(content: bytes, declared: str | None = None) -> str:
 
 
 def _is_wide(content: bytes, encoding: str) -> bool:
-    """Whether all of it is text in an encoding of two bytes a letter, as those of the Far East."""
+    """Whether all of it is text in a double-byte encoding, such as those of East Asia."""
     try:
         return len(content.decode(encoding)) < len(content)
     except (UnicodeDecodeError, LookupError):
@@ -683,7 +685,7 @@ def _is_wide(content: bytes, encoding: str) -> bool:
 
 
 def _oddness(content: bytes, encoding: str) -> int:
-    """How much in a text is not as words are written, if it is in this encoding."""
+    """How much of a text does not look like words, if it is in this encoding."""
     text = content.decode(encoding, errors="replace")
     odd = 0
     for before, letter in zip(" " + text, text, strict=False):
@@ -692,11 +694,11 @@ def _oddness(content: bytes, encoding: str) -> int:
         kind = unicodedata.category(letter)
         odd += 3 * (kind in ("Cc", "Co", "Cn", "So", "Sk", "No"))
         odd += kind == "Sm"
-        odd += 2 * ("\uff61" <= letter <= "\uff9f")  # narrow Japanese, which is Chinese misread
+        odd += 2 * ("\uff61" <= letter <= "\uff9f")  # half-width Japanese, usually misread Chinese
         odd += kind == "Lu" and unicodedata.category(before) == "Ll"
     for word in _LATIN_WORD.findall(text):
         kinds = {unicodedata.name(letter, "").split(" ")[0] for letter in word}
-        # a word of accents only is one of another alphabet; so is one that mixes two
+        # a word of accented letters only is in another alphabet; so is one that mixes two
         odd += 2 * (kinds == {"LATIN"} and not any(letter.isascii() for letter in word))
         odd += 2 * (len(kinds & {"LATIN", "CYRILLIC", "GREEK", "HANGUL", "CJK"}) > 1)
     return odd

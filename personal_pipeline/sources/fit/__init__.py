@@ -1,15 +1,15 @@
-"""FIT files as bike computers and watches write them (Wahoo, Garmin, Coros, Suunto …), dropped by
-themselves or as a zip or folder of many; tracks in GPX and TCX likewise.
+"""FIT files as written by bike computers and watches (Wahoo, Garmin, Coros, Suunto …), dropped
+singly or as a zip or folder of many; GPX and TCX tracks likewise.
 
 What surprised the author:
-- The summary of a session is the last thing that a device writes, so a file that breaks off has
-  none: it is summed up from the records, and says so.
+- A device writes the session summary last, so a truncated file has none: it is computed from the
+  records, and marked as such.
 - Times count from 1989, but a device that has not found a satellite yet counts from when it was
   switched on.
-- A developer field may be the only one that has the power: it says which field it stands for.
-- A summary may lack what its samples tell, or have zeros, or begin weeks before the first of them.
+- A developer field may be the only one with the power: it says which native field it stands for.
+- A summary may lack what its samples show, have zeros, or begin weeks before the first of them.
 - Not every FIT file is an activity: settings, courses and daily steps look the same from outside.
-- Strava gives back the very bytes that were uploaded, so their digest says which ride they are.
+- Strava returns exactly the bytes that were uploaded, so their digest identifies the ride.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _SAID = {"fit": "a FIT file", "gpx": "a track in GPX", "tcx": "a track in TCX"}
 
 
 def no_columns(_: Record) -> tuple[str, ...]:
-    """A device writes what it has sensors for: fields that are new or lack say nothing of it."""
+    """A device writes whatever it has sensors for: new or missing fields mean nothing."""
     return ()
 
 
 CODE = "2"
-"""Of the reader of recordings. Since 2 it computes figures from samples and laps, takes zeros for
-no measurement where there is no sensor, and bounds a session by its samples."""
+"""Version of the recording reader. Since 2 it computes figures from samples and laps, reads zeros
+without a sensor as no measurement, and bounds a session by its samples."""
 
 RECORDINGS = (
     "One row is what a device recorded of one activity: the session as its file tells it, laps, "
@@ -71,7 +71,7 @@ def recognise_recordings(file: DropFile) -> Claim | None:
 
 
 def members_of(file: DropFile) -> list[Member]:
-    """The files of a zip that holds nothing but recordings; none of any other."""
+    """The files of a zip that contains nothing but recordings; empty for any other."""
     try:
         with zipfile.ZipFile(file.path) as archive:
             every = [each for each in archive.infolist() if not is_clutter(each)]
@@ -88,14 +88,14 @@ def members_of(file: DropFile) -> list[Member]:
 
 
 def is_clutter(member: zipfile.ZipInfo) -> bool:
-    """Whether a member of a zip is a folder, or what a file manager left there."""
+    """Whether a zip member is a folder, or clutter left by a file manager."""
     name = member.filename
     return member.is_dir() or name.startswith("__MACOSX/") or name.rpartition("/")[2][:1] == "."
 
 
 def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable]:
-    """Read a file or a zip of them. Raises ``UnreadableFile`` when there is no activity in it."""
-    # heavy, and most files that are asked about are something else
+    """Read a recording or a zip of them. Raises ``UnreadableFile`` when it contains no activity."""
+    # slow to import, and most files checked are something else
     from personal_pipeline.sources.fit.files import read_file, read_members
 
     if kind_of(file.path) == "zip":
@@ -113,8 +113,8 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
 
 
 def rows_of(files: Iterable[ReadFile]) -> Iterator[DropRow | Unreadable]:
-    """Rows of ``recordings``; a file that could not be read whole is one unreadable row, and all
-    those that are no activities are one together."""
+    """Rows of ``recordings``; a file that could not be read completely adds one unreadable row, and
+    all files that are not activities share one."""
     others: Counter[str] = Counter()
     for each in files:
         for key, month, record in each.rows:

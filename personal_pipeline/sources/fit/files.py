@@ -1,5 +1,5 @@
-"""Reading one file or very many: each is taken apart by itself, so many are shared out over
-processes. Samples go from there straight into Parquet; only what is small comes back."""
+"""Reading one file or very many: each is parsed independently, so many are distributed over
+processes. Samples go straight into Parquet; only what is small is returned."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from personal_pipeline.sources.fit.recording import (
 from personal_pipeline.sources.fit.tracks import recordings_of_track
 
 BATCH_BYTES = 2_000_000
-"""Of files that a process reads at once, as they lie in the zip."""
+"""Compressed size of the files that a process reads at a time."""
 BATCH_FILES = 500
 WORTH_PROCESSES_BYTES = 4_000_000
 """A process takes about a second to start."""
@@ -52,8 +52,8 @@ MOST_PROCESSES = 4
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """What a file held, without its samples: rows of ``recordings`` by key and month, what could
-    not be read, and what the file is if it holds no activity."""
+    """The contents of a file without its samples: rows of ``recordings`` by key and month, what
+    could not be read, and what the file is if it contains no activity."""
 
     name: str
     rows: tuple[tuple[str, date, Record], ...]
@@ -62,7 +62,7 @@ class ReadFile:
 
 
 def recordings_of(name: str, content: bytes) -> Contents:
-    """The recordings of a file of any of the formats. Never raises."""
+    """The recordings in a file of any supported format. Never raises."""
     content, problem = unpacked(content)
     try:
         if is_fit(content):
@@ -72,13 +72,14 @@ def recordings_of(name: str, content: bytes) -> Contents:
         else:
             found = Contents(problems=("it is neither FIT nor GPX nor TCX",))
     except Exception as error:
-        # a file costs itself, and not the twenty thousand beside it
+        # a bad file must not affect the twenty thousand beside it
         found = Contents(problems=(f"reading it broke off ({type(error).__name__})",))
     return replace(found, problems=(problem, *found.problems)) if problem else found
 
 
 def read_members(file: DropFile, members: Sequence[Member], spool: Spool) -> Iterator[ReadFile]:
-    """Read files of a zip, in order; their samples are in the spool when the last one is given."""
+    """Read files of a zip, in order; their samples are in the spool once the last one is
+    yielded."""
     batches = _batches(members)
     sizes = {each.name: each.size for each in members}
     total = sum(sizes.values())
@@ -105,7 +106,7 @@ def _read(
             for names, place in zip(batches, places, strict=True):
                 yield read_batch(opened, names, place)
         return
-    # started anew, because a copy of a process with threads may hang
+    # spawned, because a forked process with threads may hang
     context = multiprocessing.get_context("spawn")
     processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
     with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
@@ -125,7 +126,7 @@ def _batches(members: Sequence[Member]) -> list[list[str]]:
 
 
 def _end_with_parent() -> None:
-    """Let a process of the pool end when the one that started it was killed: it would wait on."""
+    """Make a pool process end when its parent is killed; otherwise it would wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -142,7 +143,7 @@ def _read_batch_of(archive: Path, names: Sequence[str], place: Path) -> list[Rea
 
 @cache
 def _kept_open(archive: Path) -> zipfile.ZipFile:
-    """A zip that a process of the pool keeps open: its directory takes half a second to read."""
+    """A zip that a pool process keeps open: reading its directory takes half a second."""
     return zipfile.ZipFile(archive)
 
 
@@ -170,7 +171,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Contents:
 
 
 def read_file(path: Path, name: str, spool: Spool) -> ReadFile:
-    """Read a file by itself; its samples are in the spool then."""
+    """Read a single file; its samples are then in the spool."""
     with path.open("rb") as stream:
         contents = recordings_of(name, stream.read(LARGEST_FILE_BYTES))
     write_samples(contents.recordings, spool.folder / "samples-0.parquet")
@@ -184,13 +185,13 @@ def _without_samples(name: str, contents: Contents) -> ReadFile:
 
 
 def show_samples(spool: Spool) -> None:
-    """Let the spool's connection have what was written as ``recording_samples``."""
+    """Expose what was written as ``recording_samples`` on the spool's connection."""
     columns = ", ".join(f'"{name}" {kind}' for name, kind in SAMPLES.columns.items())
     spool.connection.execute(f"create table no_samples (month date, {columns})")
     if not any(spool.folder.glob("samples-*.parquet")):
         spool.connection.execute("create view recording_samples as from no_samples")
         return
-    # a home may have any name, and DuckDB reads some signs as a pattern
+    # the home may have any name, and DuckDB treats some characters as a glob pattern
     folder = re.sub(r"([][*?])", r"[\1]", str(spool.folder)).replace("'", "''")
     spool.connection.execute(
         f"create view recording_samples as from read_parquet('{folder}/samples-*.parquet')"

@@ -1,5 +1,5 @@
-"""What a file is, by its first bytes; and what a sample has. Light: every file that is dropped is
-asked by this."""
+"""The format of a file, by its first bytes; and the fields of a sample. Lightweight: it is asked
+about every dropped file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MEASURES = (
     "temperature",
     "grade",
 )
-"""Degrees, metres, metres from the start, metres a second, beats a minute, revolutions (of one leg)
-a minute, watts, degrees Celsius, percent."""
+"""Degrees, metres, metres from the start, metres per second, beats per minute, revolutions (of one
+leg) per minute, watts, degrees Celsius, percent."""
 
 SAMPLES = Table(
     columns={
@@ -34,11 +34,11 @@ SAMPLES = Table(
     },
     key=("recording", "number"),
 )
-"""A row a sample, about one a second; units as in ``MEASURES``, times in UTC. ``more`` is a JSON
-object of all other fields, those of developers under ``developer``."""
+"""One row per sample, about one per second; units as in ``MEASURES``, times in UTC. ``more`` is a
+JSON object of all other fields, with developer fields under ``developer``."""
 
 LARGEST_FILE_BYTES = 100_000_000
-"""Unpacked. A day of one record a second with fifty fields has a tenth of that."""
+"""Decompressed. A day at one record per second with fifty fields is a tenth of that."""
 
 _GZIP = b"\x1f\x8b"
 _ROOT = re.compile(rb"<(?:[\w.-]+:)?(gpx|TrainingCenterDatabase)[\s>]")
@@ -47,19 +47,19 @@ _BEFORE_XML = b"\xef\xbb\xbf \r\n\t"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in a zip, and its size there."""
+    """A file in a zip, and its compressed size."""
 
     name: str
     size: int
 
 
 def is_fit(head: bytes) -> bool:
-    """Whether a file begins as FIT does."""
+    """Whether a file begins with a FIT header."""
     return len(head) >= 12 and head[8:12] == b".FIT" and 12 <= head[0] <= 64
 
 
 def track_format(head: bytes) -> str | None:
-    """``gpx`` or ``tcx`` by the first element; None for everything else."""
+    """``gpx`` or ``tcx`` by the root element; None for anything else."""
     if not head[:4_096].lstrip(_BEFORE_XML).startswith(b"<"):
         return None
     found = _ROOT.search(head[:4_096])
@@ -67,20 +67,21 @@ def track_format(head: bytes) -> str | None:
 
 
 def format_of(head: bytes) -> str | None:
-    """``fit``, ``gpx`` or ``tcx`` by the first bytes, also of a gzip; None for everything else."""
+    """``fit``, ``gpx`` or ``tcx`` by the first bytes, gzipped or not; None for anything else."""
     head, _ = unpacked(head, 4_096)
     return "fit" if is_fit(head) else track_format(head)
 
 
 def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
-    """What is in a gzip, up to a size, and what is wrong with it; anything else as it is."""
+    """The content of a gzip, up to a size limit, and what is wrong with it; any other content as it
+    is."""
     if not content.startswith(_GZIP):
         return content, None
     unpacker = zlib.decompressobj(wbits=31)
     try:
         found = unpacker.decompress(content, most)
     except zlib.error:
-        # what was right before the fault is given piece by piece only
+        # what precedes the fault is only returned when decompressing piece by piece
         found = _before_fault(content, most)
         return found, "the gzip around it is damaged"
     if not unpacker.eof:

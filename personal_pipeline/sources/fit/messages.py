@@ -1,9 +1,9 @@
-"""FIT: the messages of a file, whole columns at a time.
+"""FIT: the messages of a file, as whole columns.
 
-A FIT file is a header, then messages, then a checksum; a message is preceded, somewhere, by the
-definition of its fields. What the numbers of messages, fields and types mean (their names, scales
-and units) is fitdecode's profile. The bytes are taken apart here: messages of one definition are
-cut out together and read as columns, and where a file is broken, reading goes on behind the break.
+A FIT file is a header, messages, and a checksum; the fields of a message are defined somewhere
+before it. What the numbers of messages, fields and types mean (names, scales and units) is taken
+from fitdecode's profile. The bytes are decoded here: messages with the same definition are cut out
+together and read as columns, and where a file is broken, reading resumes after the break.
 
 Format: Garmin's Flexible and Interoperable Data Transfer protocol, version 2.
 """
@@ -25,11 +25,11 @@ import numpy.typing as npt
 from personal_pipeline.sources.fit.formats import is_fit
 
 EPOCH = 631_065_600
-"""1989-12-31T00:00:00Z in seconds since 1970: where FIT begins to count."""
+"""The FIT epoch, 1989-12-31T00:00:00Z, in seconds since 1970."""
 OLDEST_MOMENT = 0x10000000
-"""A smaller time is not one: it counts seconds since the device was switched on."""
+"""A smaller value is not a timestamp: it counts seconds since the device was switched on."""
 DEGREES = 180 / 2**31
-"""Of a semicircle, the unit of positions."""
+"""Degrees per semicircle, the unit of positions."""
 
 FILE_ID, USER_PROFILE, ZONES_TARGET, SPORT = 0, 3, 7, 12
 SESSION, LAP, RECORD, DEVICE, ACTIVITY = 18, 19, 20, 23, 34
@@ -38,24 +38,24 @@ READ = frozenset(
     (FILE_ID, USER_PROFILE, ZONES_TARGET, SPORT, SESSION, LAP, RECORD, DEVICE, ACTIVITY,
      _FIELD_DESCRIPTION)
 )  # fmt: skip
-"""The kinds of messages that somebody reads; others are passed over."""
+"""The message types that are read; others are skipped."""
 _TIMESTAMP = 253
 
 _LONGEST_PAUSE = 24 * 3600
 _LONGEST_DISORDER = 60
-"""Seconds by which a record may come after the one before it, or before it, in a file that is not
-whole."""
+"""In a damaged file, the maximum number of seconds by which a record may come after or before the
+previous one."""
 _MOST_MESSAGES = 5_000_000
-"""Of a definition; two months of one a second."""
+"""Per definition; two months at one per second."""
 
 Number: TypeAlias = npt.NDArray[np.float64]
 Column: TypeAlias = Number | list[Any]
-"""Numbers, with NaN for none; or lists and texts, with None."""
+"""Numbers, with NaN for missing values; or lists and texts, with None."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseType:
-    """How a number lies in the file. ``invalid`` is the value that says that there is none."""
+    """The binary encoding of a number. ``invalid`` is the value that means "missing"."""
 
     code: str
     size: int
@@ -87,8 +87,8 @@ _BASE_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field in a definition. ``base`` is the number of its type; a developer field has none, and
-    ``developer`` says whose it is."""
+    """A field in a definition. ``base`` is the number of its base type; a developer field has none,
+    and ``developer`` is its developer data index."""
 
     number: int
     size: int
@@ -111,29 +111,29 @@ class Definition:
 
 @dataclass(slots=True)
 class Group:
-    """All messages of one definition: where in the file each begins, behind its header."""
+    """All messages with one definition: the position of each in the file, after its header."""
 
     definition: Definition
     size: int
     time_at: int | None
-    """Where in a message its time lies."""
+    """The offset of the timestamp within a message."""
     is_kept: bool
-    """Whether anything reads messages of this kind."""
+    """Whether messages of this type are read at all."""
     positions: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Part:
-    """One FIT file; a file may hold several, one behind the other."""
+    """One FIT file; files may be concatenated."""
 
     content: bytes
     groups: dict[Definition, Group] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
-    """Of messages whose header holds five bits of their time: position and those bits."""
+    """For messages with a compressed timestamp header: position and the five bits of their time."""
     problems: list[str] = field(default_factory=list)
 
     def of(self, message: int) -> Iterator[Group]:
-        """The groups of a kind of message that have any."""
+        """The non-empty groups of a message type."""
         return (
             each
             for each in self.groups.values()
@@ -142,7 +142,8 @@ class Part:
 
 
 def parts(content: bytes) -> list[Part]:
-    """Take a file apart. What is broken is said in ``problems``, and costs nothing but itself."""
+    """Split a file into its parts. Whatever is broken is reported in ``problems``, and affects
+    nothing else."""
     found: list[Part] = []
     start = 0
     while is_fit(content[start : start + 14]):
@@ -158,7 +159,7 @@ def parts(content: bytes) -> list[Part]:
                 if size
                 else "the device did not finish the file: its length is not filled in"
             )
-            # without a checksum at the end, or with a part of one
+            # without a checksum at the end, or with a partial one
             end = len(content) if size == 0 else min(end, len(content))
             _walk(part, begin, end, is_whole=False, is_cut=True)
             break
@@ -171,8 +172,8 @@ def parts(content: bytes) -> list[Part]:
 
 
 def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool = False) -> None:
-    """Find the messages between two positions. Of a file that is not whole every message is looked
-    at, because after a fault anything may look like one."""
+    """Find the messages between two positions. In a damaged file every message is checked, because
+    after a fault anything may look like one."""
     content = part.content
     local: list[Group | None] = [None] * 16
     last = lost = faults = 0
@@ -198,7 +199,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
                     continue
         behind = _behind_break(part, local, position + 1, end, last)
         if behind is None and is_cut:
-            break  # the message in which it breaks off
+            break  # the message in which the file ends
         faults += 1
         lost += (end if behind is None else behind) - position
         if behind is None:
@@ -210,7 +211,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
 
 
 def _plausible_time(part: Part, group: Group, position: int, last: int) -> int | None:
-    """The time of a record; 0 of other messages, and None where it cannot be the next one."""
+    """The time of a record; 0 for other messages, and None if it cannot be the next one."""
     if group.time_at is None:
         return 0
     time = _time(part, group, position)
@@ -223,7 +224,8 @@ def _plausible_time(part: Part, group: Group, position: int, last: int) -> int |
 def _define(
     part: Part, local: list[Group | None], position: int, end: int, *, is_strict: bool
 ) -> int | None:
-    """Read a definition; returns where the next message begins, None when there is none."""
+    """Read a definition; returns the position of the next message, or None when this is not a
+    definition."""
     content = part.content
     header, at = content[position], position + 6
     if at > end:
@@ -268,8 +270,8 @@ def _define(
 def _behind_break(
     part: Part, local: list[Group | None], position: int, end: int, last: int
 ) -> int | None:
-    """Where reading can go on: at the next three records, the times of which follow each other and
-    the last one that was read."""
+    """Where reading can resume: at the next three records whose times follow each other and the
+    last one read."""
     known = {
         number: group
         for number, group in enumerate(local)
@@ -297,24 +299,24 @@ def _behind_break(
 
 
 def _time(part: Part, group: Group, position: int) -> int:
-    """The time of a message that has one; 0 when it is not filled in."""
+    """The timestamp of a message that has one; 0 when it is not filled in."""
     at = position + (group.time_at or 0)
     found: int = struct.unpack_from(f"{group.definition.order}I", part.content, at)[0]
     return found if found != 0xFFFFFFFF else 0
 
 
 def checksum(content: bytes) -> int:
-    """The CRC-16 of FIT, 0 for a part together with its own.
+    """The FIT CRC-16; 0 for a part that includes its own checksum.
 
-    A checksum is linear: pieces are run through side by side, two bytes at a time, and joined.
+    A CRC is linear: chunks are processed in parallel, two bytes at a time, and combined.
     """
     table = _crc_table()
-    # as long as makes running through them and joining them cost the same
+    # a length at which processing the chunks and combining them cost the same
     length = max(math.isqrt(len(content)) // 2, 8)
     pieces = len(content) // 2 // length
     words = np.frombuffer(content, "<u2", pieces * length).reshape(pieces, length)
     sums = np.zeros(pieces, np.uint16)
-    # what a piece of zeros makes of each bit of the sum before it
+    # the effect of a chunk of zeros on each bit of the checksum before it
     bits = np.left_shift(np.uint16(1), np.arange(16, dtype=np.uint16))
     for number in range(length):
         sums = table[sums ^ words[:, number]]
@@ -340,7 +342,7 @@ def _one_byte(value: int) -> int:
 
 @cache
 def _crc_table() -> npt.NDArray[np.uint16]:
-    """What two bytes make of an empty sum."""
+    """The checksum of two bytes, starting from zero."""
     value: npt.NDArray[np.uint16] = np.arange(0x10000, dtype=np.uint16)
     for _ in range(16):
         value = (value >> np.uint16(1)) ^ np.where(value & 1, np.uint16(0xA001), np.uint16(0))
@@ -352,8 +354,8 @@ def _crc_table() -> npt.NDArray[np.uint16]:
 
 @dataclass(frozen=True, slots=True)
 class Developer:
-    """What a file says of a field that its maker invented. ``native`` is the number of the field of
-    records that it stands for, if any."""
+    """The definition of a developer field in a file. ``native`` is the number of the record field
+    it stands for, if any."""
 
     name: str
     base: int
@@ -364,7 +366,7 @@ class Developer:
 
 
 def developer_fields(part: Part) -> dict[tuple[int, int], Developer]:
-    """The developer fields of a part, by whose they are and their number."""
+    """The developer fields of a part, by developer data index and field number."""
     found: dict[tuple[int, int], Developer] = {}
     for group in part.of(_FIELD_DESCRIPTION):
         for each in messages(part, group, {}):
@@ -406,7 +408,7 @@ def _enum(name: str) -> dict[int, str]:
 
 @cache
 def _profile(message: int) -> dict[int, Any]:
-    """The fields of a kind of message, by number; nothing of one that is not known."""
+    """The fields of a message type, by number; only the timestamp if the type is unknown."""
     from fitdecode import profile
 
     known = profile.MESSAGE_TYPES.get(message)
@@ -421,8 +423,8 @@ Developers: TypeAlias = dict[tuple[int, int], Developer]
 def _raw(
     part: Part, group: Group, developers: Developers
 ) -> Iterator[tuple[Field, Developer | None, int, npt.NDArray[Any], npt.NDArray[np.bool_]]]:
-    """Each field of the messages: its type, and values and whether there are any, a row a message
-    and a column for each value of a field that has several."""
+    """Every field of the messages: its type, its values and whether they are valid, with one row
+    per message and one column per value of an array field."""
     definition = group.definition
     taken = np.frombuffer(part.content, np.uint8)
     places = np.array(group.positions, np.int64)
@@ -445,7 +447,7 @@ def _raw(
         if kind.code[0] == "f":
             there = np.isfinite(values)
         elif base == 0x0D:
-            # bytes are one value
+            # a byte array is a single value
             there = np.repeat((values != 0xFF).any(axis=1, keepdims=True), values.shape[1], axis=1)
         elif kind.invalid is None:
             there = values != 0
@@ -457,10 +459,10 @@ def _raw(
 def columns(
     part: Part, group: Group, developers: Developers
 ) -> tuple[dict[str, Column], dict[str, Column], dict[int, Number]]:
-    """The messages of a group as columns by name: fields of the profile, then those of developers,
-    and of the latter once more those that stand for a field of records, by its number.
+    """The messages of a group as columns by name: profile fields, then developer fields, and the
+    latter once more, by number, if they stand for a native record field.
 
-    Times stay as FIT counts them; positions are in degrees; scales are applied.
+    Times stay in FIT seconds; positions are in degrees; scales are applied.
     """
     own: dict[str, Column] = {}
     theirs: dict[str, Column] = {}
@@ -497,8 +499,8 @@ def columns(
 
 
 def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[str, Any]]:
-    """The messages of a group, one by one, without the fields that are not there. Times are ISO
-    8601, enumerations by name, positions in degrees; scales are applied."""
+    """The messages of a group, one by one, without missing fields. Times are ISO 8601, enums are
+    given by name, positions in degrees; scales are applied."""
     fields = _profile(group.definition.message)
     raw = [
         (each, developer, base, values.tolist(), there.tolist())
@@ -532,7 +534,8 @@ def messages(part: Part, group: Group, developers: Developers) -> Iterator[dict[
 
 
 def _resolved(known: Any, given: dict[int, Any]) -> Any:
-    """What a field is in this message: another of its fields may say so."""
+    """The definition of a field in this message: a subfield may apply, depending on other
+    fields."""
     for sub in (known.subfields or ()) if known is not None else ():
         for reference in sub.ref_fields:
             if given.get(reference.def_num) == reference.raw_value:
@@ -547,7 +550,7 @@ def _scale(known: Any) -> tuple[float, float]:
 
 
 def _value(known: Any, raw: int | float) -> Any:
-    """One value of the profile, from the number in the file."""
+    """A value as the profile defines it, from the raw number."""
     if known is None:
         return raw
     if isinstance(known, Developer):
@@ -564,7 +567,7 @@ def _value(known: Any, raw: int | float) -> Any:
 
 
 def moment(time: float) -> datetime:
-    """A time of FIT in UTC."""
+    """A FIT timestamp in UTC."""
     return datetime.fromtimestamp(EPOCH, UTC) + timedelta(seconds=time)
 
 
@@ -574,8 +577,8 @@ def _text(row: npt.NDArray[Any]) -> str | None:
 
 
 def times(part: Part, group: Group) -> Number:
-    """When each message of a group was written, as FIT counts: by its own time, or by the last one
-    before it and the five bits in its header. NaN where it is not known."""
+    """When each message of a group was written, in FIT seconds: by its own timestamp, or by the
+    last one before it and the five bits in its header. NaN where unknown."""
     if group.time_at is not None:
         places = np.add.outer(np.array(group.positions) + group.time_at, np.arange(4))
         found = np.frombuffer(part.content, np.uint8)[places].view(f"{group.definition.order}u4")
@@ -585,7 +588,7 @@ def times(part: Part, group: Group) -> Number:
 
 
 def _accumulated(part: Part) -> dict[int, float]:
-    """The times of all messages that have only five bits of theirs, by position."""
+    """The times of all messages with a compressed timestamp, by position."""
     told = [
         (position, _time(part, group, position))
         for group in part.groups.values()

@@ -1,6 +1,6 @@
 """Recordings: what a device recorded of one activity, and its samples, whatever the format.
 
-A file of several sports (a triathlon) holds a session for each, and gives a recording for each.
+A multisport file (a triathlon) contains one session per sport, and yields one recording for each.
 """
 
 from __future__ import annotations
@@ -51,32 +51,32 @@ _BY_NAME: dict[str, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "grade": ("grade",),
 }
-"""Which fields of a FIT record tell a measure, the better one first."""
+"""The FIT record fields that provide a measure, preferred one first."""
 _BY_NUMBER = {2: "altitude", 3: "heart_rate", 4: "cadence", 5: "distance", 6: "speed", 7: "power",
               9: "grade", 13: "temperature"}  # fmt: skip
-"""The same by their numbers, for the developer fields that stand for them."""
+"""The same by number, for the developer fields that stand for them."""
 
 _ACTIVITY_FILE = "activity"
 _SETTINGS = {USER_PROFILE: "user_profile", ZONES_TARGET: "zones_target"}
 _MOST_LISTED = 1_000
-"""Laps and devices of a recording."""
+"""Maximum number of laps, and of devices, per recording."""
 
 _LONGEST_WITHOUT_SAMPLE = 24 * 3600
-"""Seconds of a session without any sample, before the first or behind the last one, that may be."""
+"""Maximum seconds of a session without any sample, before the first or after the last one."""
 _LONGEST_SHIFT = 15 * 60
-"""Seconds by which samples may begin and end later than their session."""
+"""Maximum seconds by which samples may begin and end later than their session."""
 _LONGEST_ELAPSED = 30 * 86_400
 _PAUSE = 3
-"""Times as long as usual between two samples is a pause."""
+"""A gap between two samples of this many times the usual interval is a pause."""
 _PULSE = (30, 240)
-"""Beats a minute of a living person; what is outside is noise of the sensor."""
+"""Beats per minute of a living person; anything outside is sensor noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Samples as columns. ``time`` is in seconds since 1970; ``measures`` are named as in
-    ``formats.MEASURES``; ``more`` holds all other fields, and ``developer`` those that the maker
-    invented."""
+    ``formats.MEASURES``; ``more`` holds all other fields, and ``developer`` the developer
+    fields."""
 
     time: Number
     measures: dict[str, Number] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Samples:
         return len(self.time)
 
     def at(self, places: npt.NDArray[np.int64]) -> Samples:
-        """Those at some places, in that order."""
+        """The samples at these indices, in that order."""
 
         def pick(found: dict[str, Column]) -> dict[str, Column]:
             chosen = places.tolist()
@@ -108,7 +108,7 @@ class Samples:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A row of ``recordings``, and the samples that belong to it."""
+    """A row of ``recordings``, and its samples."""
 
     key: str
     month: date
@@ -118,8 +118,8 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a file holds. ``problems`` are sentences about what could not be read; ``other`` says
-    what a file is that holds no activity."""
+    """The contents of a file. ``problems`` are sentences about what could not be read; ``other``
+    says what the file is if it contains no activity."""
 
     recordings: tuple[Recording, ...] = ()
     problems: tuple[str, ...] = ()
@@ -127,12 +127,12 @@ class Contents:
 
 
 def digest_of(content: bytes) -> str:
-    """What identifies a file, wherever it lies and whatever it is called."""
+    """Identifies a file by content, whatever its location and name."""
     return hashlib.sha256(content).hexdigest()[:32]
 
 
 def recordings_of_fit(name: str, content: bytes) -> Contents:
-    """The recordings of a FIT file."""
+    """The recordings in a FIT file."""
     found: list[Recording] = []
     problems: list[str] = []
     others: list[str] = []
@@ -158,7 +158,7 @@ def _all(part: Part, message: int, developers: Developers) -> list[Record]:
 def _recordings(
     name: str, content: bytes, part: Part, file_id: Record, before: int
 ) -> tuple[list[Recording], int]:
-    """The recordings of a part, and how many of its records have no time that can be."""
+    """The recordings of a part, and how many of its records have no plausible time."""
     developers = developer_fields(part)
     samples, lost = _samples(part, developers)
     sessions = [
@@ -219,7 +219,7 @@ def _recordings(
 
 
 def _start_of(session: Record) -> float | None:
-    """When a session began; of one that does not tell it, from its end and how long it took."""
+    """When a session began; if that is missing, computed from its end and duration."""
     start, end = (seconds_of(session.get(each)) for each in ("start_time", "timestamp"))
     elapsed = session.get("total_elapsed_time")
     if start is None and end is not None and isinstance(elapsed, int | float):
@@ -230,8 +230,8 @@ def _start_of(session: Record) -> float | None:
 def recording(
     name: str, content: bytes, number: int, start: float, record: Record, samples: Samples
 ) -> Recording | None:
-    """A recording that begins at a time, in seconds since 1970, unless its samples say that it
-    cannot have; None when it cannot have begun at all."""
+    """A recording that begins at ``start``, in seconds since 1970, unless its samples contradict
+    that; None when the start is impossible."""
     elapsed = record["session"].get("total_elapsed_time")
     told = start, float(elapsed) if isinstance(elapsed, int | float) else None
     start, end = _span(*told, samples.time)
@@ -252,8 +252,8 @@ def recording(
 
 
 def _span(start: float, elapsed: float | None, times: Number) -> tuple[float, float]:
-    """When a session began and ended, in seconds since 1970. A device whose clock was wrong when it
-    began tells what cannot be: then its samples say it."""
+    """When a session began and ended, in seconds since 1970. If the device's clock was wrong at the
+    start, the summary is impossible, and the samples are used instead."""
     is_told = elapsed is not None and 0 <= elapsed < _LONGEST_ELAPSED
     end = start + elapsed if elapsed is not None and is_told else None
     if not len(times):
@@ -275,13 +275,14 @@ def _earliest() -> float:
 
 
 def iso(seconds: float) -> str:
-    """A time in seconds since 1970 as text, in UTC."""
+    """A time in seconds since 1970 as UTC text."""
     moment = datetime.fromtimestamp(0, UTC) + timedelta(seconds=round(seconds, 3))
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def seconds_of(text: object) -> float | None:
-    """Seconds since 1970 of a time in UTC as text; None when it is none, or before 1990."""
+    """Seconds since 1970 for a UTC time given as text; None when it is not a time, or before
+    1990."""
     if not isinstance(text, str):
         return None
     try:
@@ -305,13 +306,13 @@ def _offset_of(activity: Record) -> int | None:
 
 
 def _devices(part: Part) -> list[Record]:
-    """The devices that took part, each as it was told last."""
+    """The devices involved, each as last reported."""
     found = {str(each.get("device_index")): each for each in _all(part, DEVICE, {})}
     return list(found.values())[:_MOST_LISTED]
 
 
 def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
-    """The records of a part in the order of the file, and how many have no time that can be."""
+    """The records of a part in file order, and how many have no plausible time."""
     pieces = []
     places: list[int] = []
     for group in part.of(RECORD):
@@ -325,7 +326,7 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
                 measures[measure] = np.where(np.isnan(better), column, better)
         for number, column in native.items():
             measure = _BY_NUMBER.get(number, "")
-            # a device without a sensor of its own may write zeros
+            # a device without its own sensor may write zeros
             if measure and not _known(measures.get(measure)).any():
                 measures[measure] = column
         packed = own.pop("compressed_speed_distance", None)
@@ -349,8 +350,8 @@ def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
 
 
 def near_in_time(samples: Samples) -> tuple[Samples, int]:
-    """Those that lie within a month of most of them, and how many do not: a clock that is set while
-    it records makes some of another year."""
+    """The samples within a month of most others, and how many are not: a clock that is set during
+    recording gives some the wrong year."""
     if not len(samples):
         return samples, 0
     near = np.abs(samples.time - np.median(samples.time)) < _LONGEST_ELAPSED
@@ -359,8 +360,8 @@ def near_in_time(samples: Samples) -> tuple[Samples, int]:
 
 
 def _unpacked(packed: list[Any]) -> dict[str, Number]:
-    """Speed and distance that old devices put into three bytes: twelve bits each, of which those of
-    the distance begin anew every 256 metres."""
+    """Speed and distance that old devices packed into three bytes: twelve bits each; the distance
+    wraps around every 256 metres."""
     raw = np.array(
         [
             np.nan if each is None or None in each else each[0] + each[1] * 2**8 + each[2] * 2**16
@@ -378,7 +379,7 @@ def _unpacked(packed: list[Any]) -> dict[str, Number]:
 
 
 def joined(pieces: Sequence[Samples]) -> Samples:
-    """Samples one behind the other; a column that a piece lacks is empty there."""
+    """Samples concatenated; a column that a piece lacks is empty there."""
 
     def join(every: Sequence[dict[str, Column]]) -> dict[str, Column]:
         names = dict.fromkeys(name for each in every for name in each)
@@ -416,7 +417,7 @@ def joined(pieces: Sequence[Samples]) -> Samples:
 
 
 def _plausible(samples: Samples) -> Samples:
-    """Without positions that are not on the earth: a bit that was turned makes some."""
+    """The samples without impossible positions, which come from flipped bits."""
     latitude, longitude = (samples.measures.get(each) for each in ("latitude", "longitude"))
     if latitude is None or longitude is None:
         return samples
@@ -430,8 +431,8 @@ def _plausible(samples: Samples) -> Samples:
 
 
 def measured(samples: Samples) -> Samples:
-    """Without what devices write that have no sensor: a pulse of 0, and a power that is 0 from the
-    first to the last sample. (A power of 0 among others is somebody who coasts.)"""
+    """The samples without what devices write in place of a missing sensor: a heart rate of 0, and a
+    power that is 0 throughout. (A power of 0 among others means coasting.)"""
     measures = {**samples.measures}
     if (pulse := measures.get("heart_rate")) is not None:
         measures["heart_rate"] = np.where(pulse > 0, pulse, np.nan)
@@ -445,7 +446,8 @@ def _known(column: Number | None) -> Number:
 
 
 def summary(samples: Samples) -> Record:
-    """What a device would have written of a session, from the samples, under the names of FIT."""
+    """The session summary a device would have written, computed from samples, with FIT field
+    names."""
     told: Record = {
         "start_time": iso(float(samples.time.min())),
         "total_elapsed_time": round(float(samples.time.max() - samples.time.min()), 3),
@@ -458,12 +460,12 @@ def summary(samples: Samples) -> Record:
 
 
 def computed(samples: Samples, laps: Sequence[Record] = (), metres_before: float = 0.0) -> Record:
-    """The figures of a session as its samples have them, under the names of FIT, and those of its
-    laps that samples do not tell. ``metres_before`` is the distance of the sessions before it in
-    the file: some devices count on."""
+    """The figures of a session computed from its samples, with FIT field names, plus those from its
+    laps that samples do not provide. ``metres_before`` is the distance of earlier sessions in the
+    file: some devices keep counting."""
     own, theirs = _figures(samples, metres_before), _figures_of_laps(laps)
-    # the highest that anybody saw: some devices write a sample in five seconds, and the laps of
-    # some forget what was before a pause
+    # the highest from either: some devices write one sample in five seconds, and the laps of some
+    # lose what was before a pause
     highest = {
         name: max(own[name], theirs[name]) for name in _HIGHEST if name in own and name in theirs
     }
@@ -496,7 +498,8 @@ def _figures(samples: Samples, metres_before: float = 0.0) -> Record:
 
 
 def _figures_of_laps(laps: Sequence[Record]) -> Record:
-    """What laps tell together: sums, averages by their time, and maxima. Zeros tell nothing."""
+    """Combined figures of laps: sums, time-weighted averages, and maxima. Zeros carry no
+    information."""
     told: Record = {}
     for name in ("total_distance", *_AVERAGES, *_HIGHEST):
         known = [
@@ -514,15 +517,15 @@ def _figures_of_laps(laps: Sequence[Record]) -> Record:
 
 
 def _seconds(time: Number) -> Number:
-    """For how long each sample counts: until the next one, but before a pause, and at the end, as
-    long as usual."""
+    """How long each sample counts: until the next one, but the usual interval before a pause and at
+    the end."""
     steps = np.clip(np.diff(time), 0, None)
     usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 1.0
     return np.append(np.where(steps > _PAUSE * usual, usual, steps), usual)
 
 
 def _metres(samples: Samples, seconds: Number, before: float) -> float | None:
-    """The distance as it is counted; else along the places; else by the speed."""
+    """The distance as recorded; else along the positions; else from the speed."""
     counted = _known(samples.measures.get("distance"))
     if counted.size:
         goes_on = before > 0 and counted[0] >= before
@@ -542,7 +545,7 @@ _EARTH_METRES = 6_371_008.8
 
 
 def metres_along(latitude: Number, longitude: Number) -> Number:
-    """Metres from the first place on, over a sphere; NaN where there is no place."""
+    """Cumulative metres from the first position, on a sphere; NaN where there is no position."""
     there = np.isfinite(latitude) & np.isfinite(longitude)
     a, b = np.radians(latitude[there]), np.radians(longitude[there])
     half = (
@@ -558,7 +561,7 @@ _NOISE_METRES = 3.0
 
 
 def ascent(altitude: Number) -> float:
-    """Metres climbed. A change counts once it is larger than what a receiver makes up."""
+    """Metres climbed. A change counts once it exceeds receiver noise."""
     total, low = 0.0, math.nan
     for each in altitude[np.isfinite(altitude)].tolist():
         if low != low or each < low:

@@ -1,7 +1,6 @@
-"""GPX and TCX: what recordings were before FIT, and what services still give.
+"""GPX and TCX: the formats of recordings before FIT, which services still provide.
 
-Text in XML that anybody may have written: entities are refused, and of a file that breaks off the
-points before the break are read.
+Untrusted XML: entities are refused, and in a truncated file the points before the break are read.
 """
 
 from __future__ import annotations
@@ -55,14 +54,14 @@ _TCX = {
 
 
 def recordings_of_track(name: str, content: bytes) -> Contents:
-    """The recordings of a GPX or TCX file."""
+    """The recordings in a GPX or TCX file."""
     kind = track_format(content)
     if _DECLARED.search(content):
         return Contents(problems=("refused: it declares a document type or entities",))
     parser = lxml.etree.XMLParser(
         recover=True, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
     )
-    # some programs write blanks before the declaration
+    # some programs write whitespace before the XML declaration
     root = lxml.etree.fromstring(content.lstrip(b"\xef\xbb\xbf \r\n\t"), parser)
     if root is None:
         return Contents(problems=("it is no XML",))
@@ -149,7 +148,7 @@ def _samples(rows: list[dict[str, str]]) -> Samples:
 
 
 def _laps(track: Any) -> list[Record]:
-    """The laps of a TCX activity, under the names of FIT."""
+    """The laps of a TCX activity, with FIT field names."""
     names = {
         "total_timer_time": "TotalTimeSeconds",
         "avg_heart_rate": "AverageHeartRateBpm/{*}Value",
@@ -169,7 +168,7 @@ def _laps(track: Any) -> list[Record]:
 
 
 def _told(track: Any, is_gpx: bool) -> Record:
-    """What the file says of the whole, under the names of FIT."""
+    """What the file says about the whole activity, with FIT field names."""
     told: Record = {}
     if is_gpx:
         for tag, name in (("type", "sport"), ("name", "name")):

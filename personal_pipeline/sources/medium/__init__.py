@@ -1,18 +1,18 @@
 """Medium: stories, their statistics and their earnings.
 
-Medium has no statistics API, and its live GraphQL answers an ordinary HTTP client with a challenge
-page. So there are three ways in:
+Medium has no statistics API, and its live GraphQL endpoint answers an ordinary HTTP client with a
+challenge page. So there are three ways in:
 
 - ``feed``: the public RSS feed, fetched every day. It holds the last ten items, and only a teaser
-  of member-only stories; responses are mixed in, told apart only by having no categories.
+  of member-only stories; responses are mixed in, recognizable only by having no categories.
 - ``stats_capture``: the JSON that the statistics page loads, saved by hand every month.
-- ``account_export``: the zip that Medium mails on request; every post, draft and response, and no
+- ``account_export``: the zip that Medium emails on request; every post, draft and response, and no
   statistics at all.
 
 What surprised the author: times are epoch *milliseconds*, and daily buckets are UTC days. Medium
-revises views downwards, and earnings of a day until ``lastCommittedPeriodStartedAt`` passes it.
+revises views downwards, and a day's earnings until ``lastCommittedPeriodStartedAt`` passes it.
 Earnings come as ``units`` and ``nanos`` in lifetime totals, but as cents in daily figures. Nothing
-says that a story was boosted: that stands in the sheet of ``google_sheets``.
+says that a story was boosted: that is kept in the sheet of ``google_sheets``.
 """
 
 from __future__ import annotations

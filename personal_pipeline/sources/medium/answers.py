@@ -1,8 +1,8 @@
-"""Answers of Medium in a saved file: JSON with a guard before it, several in one file, or cut off.
+"""Medium responses in a saved file: JSON behind a guard, several in one file, or truncated.
 
-A body of Medium's older addresses begins with ``])}while(1);</x>``, which keeps other web pages
-from running it as a script. People paste answers one after the other, a line each or in an array,
-and a copy sometimes ends in the middle; what stands whole before the break is still worth reading.
+Responses of Medium's older endpoints begin with ``])}while(1);</x>``, which keeps other web pages
+from running them as scripts. People paste several into one file, one per line or in an array, and a
+copy is sometimes truncated; whatever is intact before the break is still worth reading.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?(?:"|\Z)|[\[\]{}]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer. ``complete`` is False when only its beginning could be read."""
+    """One response. ``complete`` is False when only its beginning could be read."""
 
     value: object
     complete: bool
 
 
 def decoded(content: bytes) -> str:
-    """Text of a JSON file in any of the encodings that JSON allows, with or without a mark."""
+    """The text of a JSON file in any encoding that JSON allows, with or without a byte order
+    mark."""
     return content.decode(json.detect_encoding(content), errors="replace").lstrip("\ufeff")
 
 
 def after_guard(text: str, position: int = 0) -> int:
-    """Where the next answer begins, past blanks, commas and the guard."""
+    """The position of the next response, past whitespace, commas and the guard."""
     match = _BEFORE_ANSWER.match(text, position)
     return match.end() if match else position
 
 
 def read_answers(text: str) -> Iterator[Answer | Unreadable]:
-    """Every JSON value in the text; of a broken one, what stands whole before the break."""
+    """Every JSON value in the text; from a broken one, what is intact before the break."""
     decoder = json.JSONDecoder()
     position = after_guard(text)
     while position < len(text):
@@ -55,7 +56,7 @@ def read_answers(text: str) -> Iterator[Answer | Unreadable]:
             value, rest = _whole_elements(text[position:end], broken_at - position)
             if value is not None:
                 yield Answer(value, complete=False)
-            # brackets alone are those of an array whose elements were read one by one
+            # brackets alone are left from an array whose elements were read one by one
             if value is not None or rest.strip("[]{}, \t\r\n"):
                 yield Unreadable(
                     "the JSON breaks off here: a record or the end of the answer is missing; save "
@@ -67,9 +68,9 @@ def read_answers(text: str) -> Iterator[Answer | Unreadable]:
 
 
 def _whole_elements(text: str, broken_at: int) -> tuple[object, str]:
-    """A broken JSON text, cut behind the last array element that is whole, and closed there.
+    """A broken JSON text, cut after the last intact array element, with its brackets closed.
 
-    Returns its value (None when no element is whole) and the text behind the cut.
+    Returns its value (None when no element is intact) and the text after the cut.
     """
     closers: list[str] = []
     cut, closing = 0, ""
@@ -90,7 +91,7 @@ def _whole_elements(text: str, broken_at: int) -> tuple[object, str]:
 
 
 def values_in(answer: object) -> Iterator[tuple[str, object]]:
-    """Every object and list anywhere in an answer, in order, with the name that it stands under."""
+    """Every object and list anywhere in a response, in order, with the name it is under."""
     waiting: list[tuple[str, object]] = [("", answer)]
     while waiting:
         name, value = waiting.pop()

@@ -1,11 +1,11 @@
-"""Medium's account export: a zip of web pages, one a post, with no statistics.
+"""Medium's account export: a zip of web pages, one per post, without statistics.
 
 Pages carry microformats (``article.h-entry``, ``h1.p-name``, ``section.e-content``). What surprised
-the author: nothing in the zip says what is a response. A draft has no ``time.dt-published``; a
-response has one, but its title is only its own first words, and no heading repeats it. Tags are
-missing from newer exports. The name of a page ends in the id of the post, 10 to 12 hex digits.
+the author: nothing in the zip marks a response. A draft has no ``time.dt-published``; a response
+has one, but its title is only its own first words, and no heading repeats it. Tags are missing from
+newer exports. A page's name ends in the post's id, 10 to 12 hex digits.
 
-The zip holds addresses and sessions too (``ips``, ``sessions``): those folders are counted, and
+The zip also contains addresses and sessions (``ips``, ``sessions``): those folders are counted, and
 never read. Nothing is unpacked to disk.
 """
 
@@ -49,12 +49,13 @@ _HEADINGS = {"h1", "h2", "h3", "h4"}
 
 
 class _BrokenPage(Exception):
-    """A page of the export that cannot be read. The message says what was expected, no value."""
+    """A page of the export that cannot be read. The message says what was expected, without
+    values."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A file in the zip: the folder of the export that it lies in, and its name there."""
+    """A file in the zip: its folder within the export, and its name there."""
 
     folder: str
     name: str
@@ -63,7 +64,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A paragraph, heading, quotation, list item, listing or caption of a post."""
+    """A paragraph, heading, quotation, list item, code block or caption of a post."""
 
     tag: str
     is_title: bool
@@ -71,7 +72,7 @@ class _Block:
 
 
 def recognise_export(file: DropFile) -> Claim | None:
-    """Whether the file is a zip with pages of a Medium export, or one such page by itself."""
+    """Whether the file is a zip with pages of a Medium export, or a single such page."""
     try:
         head = file.head()
     except OSError:
@@ -101,9 +102,9 @@ def _looks_like_medium(archive: zipfile.ZipFile, page: _Member) -> bool:
 
 
 def read_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
-    """A row for every post, draft and response, one for the profile, and the pages that failed.
+    """One row per post, draft and response, one for the profile, and the pages that failed.
 
-    Raises ``UnreadableFile`` when the zip is damaged, or no page of it can be read.
+    Raises ``UnreadableFile`` when the zip is damaged, or none of its pages can be read.
     """
     captured = file.captured_at.astimezone(UTC).date()
     if not file.head(2).startswith(b"PK"):
@@ -157,16 +158,16 @@ def read_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
 
 def _members(archive: zipfile.ZipFile) -> list[_Member]:
-    """The files of the export by name. One folder around everything is looked through."""
+    """The files of the export by name. A single folder around everything is skipped."""
     paths = [
         (info.filename.replace("\\", "/").split("/"), info)
         for info in archive.infolist()
-        # is_dir itself fails on a name without a letter
+        # is_dir itself raises on an empty name
         if info.filename and not info.is_dir()
     ]
     members = []
     for parts, info in sorted(paths, key=lambda path: path[0]):
-        # what macOS adds when a person zips a folder again
+        # added by macOS when a user zips a folder again
         if parts[0] == "__MACOSX" or parts[-1].startswith("."):
             continue
         inner = parts[1:] if len(parts) == 3 else parts
@@ -183,7 +184,7 @@ def _content(archive: zipfile.ZipFile, member: _Member) -> bytes:
     """The bytes of a page. Raises ``_BrokenPage`` when it is damaged or too large."""
     try:
         with archive.open(member.info) as stream:
-            # the size that the directory tells may be false
+            # the size in the directory may be false
             content = stream.read(LARGEST_PAGE_BYTES + 1)
     except _ZIP_ERRORS:
         raise _BrokenPage("damaged in the zip; download the export again") from None
@@ -208,7 +209,7 @@ def _parsed(content: bytes) -> Any:
 
 
 def _plain(text: str | None) -> str | None:
-    """Text with single blanks, also for non-breaking ones; None when there is nothing."""
+    """Text with whitespace collapsed, including non-breaking spaces; None when it is empty."""
     return " ".join((text or "").split()) or None
 
 
@@ -218,7 +219,7 @@ def _text_of(place: Any, path: str) -> str | None:
 
 
 def read_post(content: bytes, name: str) -> Record:
-    """The record of one page in ``posts/``. Raises ``_BrokenPage`` when it is no whole post.
+    """The record of one page in ``posts/``. Raises ``_BrokenPage`` when it is not a complete post.
 
     ``published_at`` is ISO 8601 UTC, None for a draft. ``word_count`` counts the words of
     ``body_text``, which leaves out the title where the body repeats it.
@@ -232,7 +233,7 @@ def read_post(content: bytes, name: str) -> Record:
     if not bodies:
         raise _BrokenPage('expected a <section data-field="body">')
     stem = name.rpartition(".")[0]
-    # without its footer a post would pass for a draft
+    # without its footer a published post would pass for a draft
     if not article.xpath(".//footer") and not stem.startswith("draft"):
         raise _BrokenPage("breaks off before its <footer>")
     canonical = next(
@@ -290,7 +291,7 @@ def _post_id(article: Any, stem: str, canonical: str | None) -> str:
 
 
 def _blocks(body: Any) -> list[_Block]:
-    """The blocks of a body that hold text, in order."""
+    """The blocks of a body that contain text, in order."""
     for line_break in body.iter("br"):
         line_break.tail = "\n" + (line_break.tail or "")
     blocks = []
@@ -312,8 +313,8 @@ def _kind(
 ) -> str:
     """``story``, ``draft`` or ``response``.
 
-    Published, a text is a response when it looks like one in every way: no tags, no heading at its
-    head, a title that is its own first words, and no subtitle but its own words.
+    A published text is a response when it looks like one in every way: no tags, no heading at the
+    top, a title that is its own first words, and no subtitle other than its own words.
     """
     if published is None:
         return "draft"
@@ -328,7 +329,7 @@ def _kind(
 
 
 def _opening(text: str | None) -> str:
-    """A text that Medium made from the first words of another, without the sign of the cut."""
+    """A text that Medium made from the first words of another, without the ellipsis."""
     return (text or "").rstrip("….").rstrip()
 
 
@@ -346,7 +347,7 @@ _PROFILE_FIELDS: Record = {
 def _profile(
     archive: zipfile.ZipFile, members: list[_Member], unreadable: list[Unreadable]
 ) -> Record:
-    """The fields of ``profile/profile.html``; nothing when there is none that can be read."""
+    """The fields of ``profile/profile.html``; empty when there is no readable one."""
     for member in members:
         if member.folder == "profile" and member.name.lower() == "profile.html":
             try:
@@ -359,7 +360,7 @@ def _profile(
 
 def read_profile(content: bytes) -> Record:
     """The labelled values of the profile page. ``created_at`` is text as Medium shows it, such as
-    ``2014-01-20 5:19 pm``, in a zone that Medium does not tell. Raises ``_BrokenPage``."""
+    ``2014-01-20 5:19 pm``, in an unspecified time zone. Raises ``_BrokenPage``."""
     cards = _parsed(content).xpath("//section[contains(@class, 'h-card')]")
     if not cards:
         raise _BrokenPage('expected a <section class="h-card">')

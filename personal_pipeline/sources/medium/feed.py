@@ -26,7 +26,7 @@ _POST_ID = re.compile(r"(?:/p/|-)([0-9a-f]{8,16})/?$")
 
 
 def feed_client(settings: Settings) -> Client:
-    """A session whose base address is the feed itself. Raises ``BadSetting`` when none is set."""
+    """A client whose base URL is the feed itself. Raises ``BadSetting`` when none is set."""
     address = settings.text(FEED_URL)
     return Client(
         "medium",
@@ -44,12 +44,12 @@ def feed_client(settings: Settings) -> Client:
 
 
 def fetch_feed(client: Client, _window: Window) -> Iterator[Record]:
-    """Every item that the feed holds now, whatever the window: it knows no dates to ask for.
+    """Every item currently in the feed, whatever the window: it cannot be queried by date.
 
-    Raises ``ServiceError``: FORMAT_CHANGED when the answer is not an RSS feed, or breaks off.
+    Raises ``ServiceError``: FORMAT_CHANGED when the response is not an RSS feed, or is truncated.
     """
     response = client.get("")
-    # not the path: it is what the person set, and may be an address that only they know
+    # not the path: it is the user's setting, and the URL may be private
     place = f"medium: GET {urlsplit(response.url).hostname}"
     yield from read_feed(response.content, response.headers.get("Content-Type", ""), place)
 
@@ -60,19 +60,19 @@ def read_feed(content: bytes, content_type: str, place: str) -> list[Record]:
     ``published`` and ``updated`` are ISO 8601 UTC; what an item lacks is None. Raises
     ``ServiceError(FORMAT_CHANGED)``.
     """
-    # heavy, and nothing else needs it
+    # slow to import, and nothing else needs it
     import feedparser
 
     try:
         feed = feedparser.parse(
-            # as a stream: given text, feedparser would take it for a file name or an address
+            # as a stream: given text, feedparser would take it for a file name or URL
             BytesIO(content),
             response_headers={"content-type": content_type},
             resolve_relative_uris=False,
             sanitize_html=False,
         )
         is_rss = feed.get("version", "").startswith("rss")
-    except Exception:  # on damaged XML feedparser lets through whatever its parts raise
+    except Exception:  # on damaged XML feedparser lets any exception through
         is_rss = False
     if not is_rss:
         raise ServiceError(
@@ -101,7 +101,7 @@ def _record(entry: Any) -> Record:
         "title": entry.get("title"),
         "link": link,
         "published": _utc(entry.get("published_parsed")),
-        # asked for with `in`: on its own, feedparser answers with the time of publication
+        # checked with `in`: otherwise feedparser falls back to the publication time
         "updated": _utc(entry.get("updated_parsed")) if "updated_parsed" in entry else None,
         "categories": categories,
         "creator": entry.get("author"),

@@ -1,8 +1,8 @@
-"""The shapes in which Medium gives figures, and the rows that each of them holds.
+"""The shapes in which Medium provides figures, and the rows in each.
 
-A shape is known by a field that only it has, wherever it stands in an answer. A reader takes the
-object (or list) that has the field, and yields a row for every record in it; a record that cannot
-be, such as a story without id or a time that is not a number, does not stop the others.
+A shape is recognized by a field that only it has, wherever it is in a response. A reader takes the
+object (or list) with that field, and yields a row for every record in it; an invalid record, such
+as a story without id or a time that is not a number, does not stop the others.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from personal_pipeline.ingest.contract import DropRow, Record, Unreadable
 
 Found: TypeAlias = Iterator[DropRow | Unreadable]
 
-# Medium opened in 2012. A time in seconds instead of milliseconds falls before it.
+# Medium opened in 2012. A time in seconds rather than milliseconds would be before that.
 _EARLIEST = datetime(2012, 1, 1, tzinfo=UTC).timestamp() * 1000
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
 
 
 class _Impossible(Exception):
-    """A record that cannot be. The message names the field and what was expected, no value."""
+    """An invalid record. The message names the field and what was expected, without values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What is known of an answer besides its content: its UTC day, and whether it is whole."""
+    """What is known about a response besides its content: its UTC day, and whether it is
+    complete."""
 
     day: date
     complete: bool
 
 
 def errors_in(value: object) -> Unreadable | None:
-    """The errors that GraphQL put beside its data, or instead of it."""
+    """The errors that GraphQL returned with its data, or instead of it."""
     errors = value.get("errors") if isinstance(value, dict) else None
     if isinstance(errors, list) and any(isinstance(error, dict) for error in errors):
         return Unreadable("errors: Medium could not answer this in full; save it again", errors)
@@ -82,7 +83,7 @@ def _check_published(record: dict[str, Any]) -> None:
 
 
 def _each(items: object, name: str, read: Callable[[dict[str, Any]], DropRow]) -> Found:
-    """Read every object of a list; one that cannot be read does not stop the others."""
+    """Read every object of a list; an unreadable one does not stop the others."""
     if items is None:
         return
     if not isinstance(items, list):
@@ -132,7 +133,7 @@ def _stories(user: dict[str, Any], capture: Capture) -> Found:
 def _check_money(total: dict[str, Any]) -> None:
     for name in ("units", "nanos"):
         value = total.get(name)
-        # a 64-bit number may stand as text
+        # a 64-bit number may be given as text
         digits = isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value) is not None
         if not (value is None or digits or type(value) is int):
             raise _Impossible(f"earnings.total.{name}: expected a whole number")
@@ -177,7 +178,7 @@ def _story_day(
 
 
 def _committed(earnings: dict[str, Any]) -> date | None:
-    """The last day whose earnings are final; None when the answer does not say."""
+    """The last day whose earnings are final; None when the response does not say."""
     try:
         return _instant(earnings, "lastCommittedPeriodStartedAt").date()
     except _Impossible:
@@ -185,7 +186,7 @@ def _committed(earnings: dict[str, Any]) -> date | None:
 
 
 def _account(user: dict[str, Any], capture: Capture) -> Found:
-    """``UserMonthlyStoryStatsTimeseriesQuery``: all stories together, per day and in total."""
+    """``UserMonthlyStoryStatsTimeseriesQuery``: all stories combined, per day and in total."""
     stats = user["postsAggregateTimeseriesStats"]
     if not isinstance(stats, dict):
         if stats is not None:
@@ -207,7 +208,7 @@ def _account(user: dict[str, Any], capture: Capture) -> Found:
         yield Unreadable("totalStats: expected a JSON object", totals)
         return
     days = sorted(point.record["day"] for point in points if isinstance(point, DropRow))
-    # the answer does not say which days were asked for: only its points do
+    # the response says which days were requested only through its points
     if not capture.complete or not days or len(days) < len(points):
         yield Unreadable("totalStats: the days that it sums up are not all readable", totals)
         return
@@ -224,7 +225,7 @@ def _account(user: dict[str, Any], capture: Capture) -> Found:
 
 
 def _followers(user: dict[str, Any], capture: Capture) -> Found:
-    """The old ``GET /me?format=json``: the number of followers at that time."""
+    """The old ``GET /me?format=json``: the current number of followers."""
     social = user["socialStats"]
     count = social["usersFollowedByCount"]
     if type(count) is not int or count < 0:
@@ -273,7 +274,7 @@ def _referrers(post: dict[str, Any], capture: Capture) -> Found:
 
 
 def _bundle(place: dict[str, Any], capture: Capture) -> Found:
-    """``StatsPostFunnelQuery`` and ``StatsPostImpactQuery``: people, not views, of one story."""
+    """``StatsPostFunnelQuery`` and ``StatsPostImpactQuery``: people, not views, for one story."""
     bundle = place["postStatsTotalBundle"]
     if bundle is None:
         return
@@ -310,7 +311,7 @@ def _post_stats(items: list[Any], capture: Capture) -> Found:
 
 
 def _publication_hours(items: list[Any], _capture: Capture) -> Found:
-    """The old ``GET /{publication}/stats/views|visitors``: one point an hour."""
+    """The old ``GET /{publication}/stats/views|visitors``: one point per hour."""
 
     def point_of_hour(point: dict[str, Any]) -> DropRow:
         hour = _instant(point, "timeWindowStart")
@@ -324,7 +325,7 @@ def _publication_hours(items: list[Any], _capture: Capture) -> Found:
 
 
 def _monthly_earnings(payload: dict[str, Any], _capture: Capture) -> Found:
-    """The old ``GET /me/partner/dashboard?format=json``: earnings of a story in a month."""
+    """The old ``GET /me/partner/dashboard?format=json``: a story's earnings in a month."""
 
     def amount_of_story(amount: dict[str, Any]) -> DropRow:
         story_id = _identifier(_object(amount.get("post"), "post"), "id")
@@ -354,7 +355,7 @@ def shapes_of(name: str, value: object) -> Iterator[Callable[[Any, Capture], Fou
         if "postAmounts" in value:
             yield _monthly_earnings
         social = value.get("socialStats")
-        # other people have one too, under other names
+        # other people have this too, under other names
         if name == "user" and isinstance(social, dict) and "usersFollowedByCount" in social:
             yield _followers
     elif isinstance(value, list):

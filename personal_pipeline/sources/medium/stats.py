@@ -1,12 +1,12 @@
 """Medium's statistics: JSON that the logged-in statistics page loads, saved by hand.
 
-The page asks ``POST /_/graphql``; its answer is an array with one ``{"data": ...}``, or that object
-alone. Older files hold answers of ``GET /me/stats?format=json`` and its relatives, each behind the
-guard ``])}while(1);</x>``. Medium changes its queries without notice, so a figure is found by the
-shape around it, wherever it stands, and the part that holds it is kept verbatim.
+The page calls ``POST /_/graphql``; the response is an array with one ``{"data": ...}``, or just
+that object. Older files contain responses of ``GET /me/stats?format=json`` and related endpoints,
+each behind the guard ``])}while(1);</x>``. Medium changes its queries without notice, so a figure
+is found by the shape around it, wherever it is, and the part that contains it is kept verbatim.
 
-One file may hold several answers: in an array, one a line, or simply one after the other. Where two
-of them tell of the same thing, the later one wins, and keeps what only the earlier one had.
+One file may contain several responses: in an array, one per line, or simply concatenated. If two of
+them cover the same thing, the later one wins, and keeps what only the earlier one had.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _GRAPHQL = re.compile(
 
 
 def recognise_stats(file: DropFile) -> Claim | None:
-    """Whether the head of the file looks like an answer of Medium's statistics."""
+    """Whether the beginning of the file looks like a response from Medium's statistics."""
     try:
         text = decoded(file.head()).lstrip()
     except OSError:
@@ -68,7 +68,7 @@ def recognise_stats(file: DropFile) -> Claim | None:
 def read_stats(file: DropFile) -> Found:
     """Rows of every statistic in the file, and what could not be read.
 
-    Raises ``UnreadableFile`` when it is no JSON, or holds no statistics of Medium.
+    Raises ``UnreadableFile`` when it is not JSON, or contains no Medium statistics.
     """
     text = decoded(file.content())
     if text.lstrip().startswith("<"):

@@ -1,16 +1,16 @@
-"""Strava: the archive of an account, which one asks for on its pages, with the files of all
-activities beside one table of them.
+"""Strava: the account archive, which the user requests on the website: the files of all activities
+and one table of them.
 
-Every archive is the whole account, so the newest one is the picture.
+Every archive is the whole account, so the most recent one is the full picture.
 
 What surprised the author:
-- The table repeats headers: first what the pages show, in the units of the account, then the same
-  in metres and seconds. A reader that goes by names alone keeps one of the two.
-- Some headers are the sentence "translation missing: …", others are in the language of the account.
-- The date has no zone: it is UTC. Before AM and PM stands U+202F, which is no blank.
-- A file is named by the number of its upload, which is not the number of the activity.
-- Files come as they were uploaded: FIT, GPX or TCX, some gzipped, some TCX with blanks before the
-  declaration of XML.
+- The table repeats headers: first what the pages show, in the account's units, then the same in
+  metres and seconds. A reader that goes by name alone keeps one of the two.
+- Some headers are the sentence "translation missing: …", others are in the account's language.
+- The date has no zone: it is UTC. Before AM and PM is U+202F, which is not an ordinary space.
+- A file is named by its upload id, which is not the activity id.
+- Files are as they were uploaded: FIT, GPX or TCX, some gzipped, some TCX with whitespace before
+  the XML declaration.
 """
 
 from __future__ import annotations

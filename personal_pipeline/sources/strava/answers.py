@@ -1,4 +1,4 @@
-"""Answers of Strava's API that somebody saved: an activity, or a list of them, as JSON."""
+"""Responses of Strava's API that somebody saved: an activity, or a list of them, as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMES = (b'"start_date"', b'"moving_time"', b'"elapsed_time"', b'"athlete"', b'
 
 
 def recognise_answer(file: DropFile) -> Claim | None:
-    """Whether the file is an activity of the API, or a list of them."""
+    """Whether the file is an activity from the API, or a list of them."""
     head = file.head()
     if not head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"{", b"[")):
         return None
@@ -28,7 +28,7 @@ def recognise_answer(file: DropFile) -> Claim | None:
 
 
 def read_answer(file: DropFile) -> Iterator[DropRow | Unreadable]:
-    """A row an activity. Raises ``UnreadableFile`` when it is no JSON."""
+    """One row per activity. Raises ``UnreadableFile`` when it is not JSON."""
     try:
         answer = json.loads(file.content())
     except (ValueError, RecursionError):
@@ -37,7 +37,7 @@ def read_answer(file: DropFile) -> Iterator[DropRow | Unreadable]:
         ) from None
     for each in answer if isinstance(answer, list) else [answer]:
         number = each.get("id") if isinstance(each, dict) else None
-        # start_date_local is written as if it were UTC, and is not
+        # start_date_local is written as if it were UTC, but is not
         at = _time_of(each.get("start_date")) if number is not None else None
         if at is None or at.date() < EARLIEST:
             yield Unreadable("expected an activity with id and start_date", each)

@@ -1,4 +1,4 @@
-"""Dates as Strava writes them, in the language of the account. All are UTC."""
+"""Dates as Strava writes them, in the account's language. All are UTC."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _MORNING = re.compile(r"\d\s*(?:a\.?\s?m\b)|上午|午前|오전", re.IGNORECASE
 
 
 def read_date(text: str) -> datetime | None:
-    """The time that a text such as ``Jan 15, 2024, 7:30:00 AM`` names; None when it names none."""
-    # a narrow blank becomes a blank
+    """The time given by a text such as ``Jan 15, 2024, 7:30:00 AM``; None when it is not a time."""
+    # a narrow space becomes an ordinary one
     plain = unicodedata.normalize("NFKC", text).strip().lower()
     numbers = [int(each) for each in _NUMBER.findall(plain)[:6]]
     month = next((found for word in _WORD.findall(plain) if (found := _month(word))), None)
@@ -76,6 +76,7 @@ def _is_half_day(text: str) -> bool:
 
 
 def _month(word: str) -> int | None:
-    """By the longest beginning of the word that names one: June and July begin alike in French."""
+    """By the longest prefix of the word that identifies one: June and July begin alike in
+    French."""
     word = _without_accents(word)
     return next((_BY_NAME[word[:n]] for n in (4, 3, 5) if word[:n] in _BY_NAME), None)

@@ -1,4 +1,4 @@
-"""The archive of an account: the table, and the files beside it."""
+"""The archive of an account: the table, and the activity files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DAMAGED = (*DAMAGED_ZIP, OSError)
 
 
 def recognise_export(file: DropFile) -> Claim | None:
-    """Whether the file is an archive of an account, or the table out of one."""
+    """Whether the file is an account archive, or the table from one."""
     if kind_of(file.path) != "zip":
         found = _layout(file.head(_HEAD_BYTES))
         return Claim(0.9, "the table of a Strava archive, without its files") if found else None
@@ -45,7 +45,7 @@ def recognise_export(file: DropFile) -> Claim | None:
 
 
 def _table_in(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, Layout] | None:
-    """The table of an archive, at its top or in a folder."""
+    """The table of an archive, at the top level or in a folder."""
     tables = [
         each
         for each in archive.infolist()
@@ -67,11 +67,11 @@ def _layout(head: bytes) -> Layout | None:
 
 
 def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable | Incomplete]:
-    """Read an archive. Samples of recordings go into the spool; all else is yielded.
+    """Read an archive. Samples of recordings go into the spool; everything else is yielded.
 
-    Raises ``UnreadableFile`` when there is no table in it.
+    Raises ``UnreadableFile`` when it contains no table.
     """
-    # heavy, and most files that are asked about are something else
+    # slow to import, and most files checked are something else
     from personal_pipeline.sources.fit.files import read_members, show_samples
 
     if kind_of(file.path) != "zip":
@@ -115,7 +115,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
     there = {each.name.removeprefix(top) for each in members}
     for row in rows_of(read_members(file, members, spool)):
         if isinstance(row, DropRow):
-            # as the table names it
+            # the name used in the table
             row.record["file"] = str(row.record["file"]).removeprefix(top)
         yield row
     missing = {name for name in names if name} - there

@@ -1,4 +1,4 @@
-"""``activities.csv``: one row an activity, with headers that repeat."""
+"""``activities.csv``: one row per activity, with headers that repeat."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ENGLISH = (
     "Perceived Exertion", "Type", "Start Time", "Weighted Average Power", "Power Count",
     "Prefer Perceived Exertion", "Perceived Relative Effort", "Commute",
 )  # fmt: skip
-"""The headers in their order, which is the same in every language."""
+"""The headers in order, which is the same in every language."""
 
 _OLD = {
     "id": ID,
@@ -45,7 +45,7 @@ _OLD = {
 _MISSING = re.compile(r"^translation missing:.*\.", re.IGNORECASE)
 _A_FILE = re.compile(r"^activities/[^,\"]+\.(?:fit|gpx|tcx)(?:\.gz)?$", re.IGNORECASE)
 _FEWEST_REPEATED = 2
-"""Headers of the first columns that later ones have too: time and distance at the least."""
+"""How many headers of the first columns must occur again later: time and distance at the least."""
 _KILOMETRE, _MILE, _YARD = 1000.0, 1609.344, 0.9144
 _UNITS = (_KILOMETRE, _MILE, 1.0, _YARD)
 
@@ -59,7 +59,7 @@ class Layout:
 
 
 def layout_of(lines: Sequence[str]) -> Layout | None:
-    """The layout of a table by its first lines; None when it is none of Strava's."""
+    """The layout of a table by its first lines; None when it is not from Strava."""
     if not lines:
         return None
     delimiter = max(DELIMITERS, key=lines[0].count)
@@ -73,7 +73,7 @@ def layout_of(lines: Sequence[str]) -> Layout | None:
     if {"id", "date", "type", "filename"} <= plain:
         named = [_OLD.get(plain_name(each), each) for each in headers]
         return Layout(delimiter, tuple(unique_names(named)))
-    # another language: the order says what is what, if what is there fits it
+    # another language: go by the order of the columns, if the content fits it
     lines_of_it = [cells for cells in found[1:] if len(cells) == len(headers)]
     if _is_in_order(headers, lines_of_it):
         named = [*_ENGLISH[: len(headers)], *headers[len(_ENGLISH) :]]
@@ -82,10 +82,10 @@ def layout_of(lines: Sequence[str]) -> Layout | None:
 
 
 def _is_in_order(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
-    """Whether the columns are those of Strava in their order, whatever they are called: rows begin
-    with a number and name a file below ``activities/``. Activities that were typed in have none, of
-    thousands perhaps the first hundred: then headers repeat where Strava's do, and seconds are
-    numbers."""
+    """Whether the columns are Strava's in their order, whatever they are called: rows begin with a
+    number and name a file below ``activities/``. Activities entered by hand have no file, which may
+    apply to the first hundred of thousands: then headers must repeat where Strava's do, and seconds
+    must be numbers."""
     at = _ENGLISH.index(FILE)
     numbered = [cells for cells in lines if cells[0].strip().isdigit()]
     if len(headers) <= at or not numbered:
@@ -150,7 +150,7 @@ def read_table(lines: Iterable[str], layout: Layout) -> Iterator[DropRow | Unrea
 
 
 def number_of(text: str | None) -> float | None:
-    """A number as people's settings write it; None when it is none."""
+    """A number in any locale's format; None when it is not one."""
     if text is None:
         return None
     if re.fullmatch(r"-?\d+,\d{1,2}|-?\d{1,3}(\.\d{3})+,\d+", text):
@@ -163,8 +163,8 @@ def number_of(text: str | None) -> float | None:
 
 
 def _units_of(records: Sequence[Record]) -> dict[str | None, float]:
-    """Metres of the unit in which a kind of activity is shown, told by the rows that have both;
-    under None that of most kinds, for those that have none."""
+    """Metres per unit in which a kind of activity is shown, derived from rows with both values;
+    under None, that of most kinds, for kinds without such rows."""
     ratios: dict[str | None, list[float]] = defaultdict(list)
     for record in records:
         shown = number_of(record["columns"].get("Distance"))
@@ -182,14 +182,14 @@ def _nearest_unit(metres: float) -> float:
 
 
 def _metres(cells: Record, units: dict[str | None, float]) -> float | None:
-    """The distance in metres: as it is written, else from what is shown."""
+    """The distance in metres: as given, else converted from what is shown."""
     metres = number_of(cells.get("Distance_2"))
     shown = number_of(cells.get("Distance"))
     if metres or shown is None:
         return metres
     unit = units.get(cells.get(TYPE)) or units.get(None)
     if unit is None:
-        # old archives show metres: nobody moves at a kilometre a second
+        # old archives show metres: nobody moves at a kilometre per second
         seconds = number_of(cells.get("Elapsed Time"))
         unit = 1.0 if seconds and shown / seconds > 0.1 else _KILOMETRE
     return round(shown * unit, 3)
