@@ -33,7 +33,7 @@ from personal_pipeline.shown import shown_lines
 from personal_pipeline.warehouse.left_out import LeftOut, left_out
 
 _ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
-"""After one of these failures the remaining streams of the source are not requested."""
+"""After one of these failures the remaining streams of the source are not fetched."""
 
 CAUSES = {
     Kind.LAKE: LAKE_DAMAGED,
@@ -61,7 +61,7 @@ class StreamState:
     """Why it is failing or needs a person, in a few words such as "credential refused"; else
     None."""
     last_looked: datetime | None
-    """UTC instant of the most recent request, or of the arrival of the most recent file of its
+    """UTC instant of the most recent fetch, or of the arrival of the most recent file of its
     kind, successful or not."""
     asked_until: datetime | None = None
     """UTC instant up to which the service was asked for everything; None for a drop, or if
@@ -74,9 +74,9 @@ class StreamState:
     rows: int | None
     """Rows in the lake; None if one of its files is damaged."""
     records: int | None = None
-    """Records of the most recent request or file, readable or not; None if not recorded."""
+    """Records of the most recent fetch or file, readable or not; None if not recorded."""
     unreadable: int
-    """Records of the most recent request or file that could not be parsed and were set aside."""
+    """Records of the most recent fetch or file that could not be parsed and were set aside."""
     left_out: int = 0
     """Rows in the lake that the staging table drops although it declares that it keeps all of
     them."""
@@ -161,7 +161,7 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
 
 def with_failure_of_all(memories: Mapping[str, StreamMemory], stream: str) -> StreamMemory:
     """The memory of a stream, including a failure of another stream of its source that stopped the
-    requests before this one's turn. Otherwise it would show as fresh, and later as forgotten."""
+    fetches before this one's turn. Otherwise it would show as fresh, and later as forgotten."""
     memory = memories[stream]
     for other in memories.values():
         if other.failure not in _ENDS_THE_LOOKS or other.looked_at is None:

@@ -2,7 +2,7 @@
 
 There are three kinds of streams, judged by what they promise:
 
-- A stream of a service is requested every day. A request that finds nothing new is a success.
+- A stream of a service is fetched every day. A fetch that finds nothing new is a success.
 - A drop with a calendar is due on a fixed day of each month and then covers the previous month.
   Only an export captured after that month ended satisfies it: one made earlier does not cover the
   rest of the month.
@@ -29,7 +29,7 @@ from personal_pipeline.ingest.memory import StreamMemory
 from personal_pipeline.ingest.unreadable import format_changed, is_format_changed
 
 LOOK_DUE_AFTER = timedelta(hours=26)
-"""A daily request is overdue two hours after its time: one morning was missed."""
+"""A daily fetch is overdue two hours after its time: one morning was missed."""
 
 LOOK_LATE_AFTER = timedelta(hours=50)
 """Two mornings in a row were missed: more than a computer that was off overnight."""
@@ -63,7 +63,7 @@ class State(StrEnum):
     LATE = "late"
     """The next data should have arrived already."""
     FAILING = "failing"
-    """The most recent request or file ended in an error."""
+    """The most recent fetch or file ended in an error."""
     ACTION_REQUIRED = "action required"
     """The service refuses until the person acts there; retrying cannot help."""
 

@@ -118,7 +118,7 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """What the pipeline remembers of each stream: when it was last requested, and the
+        """What the pipeline remembers of each stream: when it was last fetched, and the
         result."""
         return self.root / "state"
 

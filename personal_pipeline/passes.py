@@ -59,7 +59,7 @@ class Fetched:
 
     @property
     def looked_at(self) -> list[str]:
-        """The streams (``source/stream``) that were requested successfully."""
+        """The streams (``source/stream``) that were fetched successfully."""
         return [f"{each.source}/{each.stream}" for each in self.looks if not each.failure]
 
 
@@ -338,7 +338,7 @@ def finish_pass(
 # ------------------------------------------------------------------------------ telling Dagster
 
 TELL_LOOK_AFTER = timedelta(hours=6)
-"""A request that found nothing is reported to Dagster if the previously reported one is older than
+"""A fetch that found nothing is reported to Dagster if the previously reported one is older than
 this: often enough for source freshness in the UI, which is counted in days."""
 
 

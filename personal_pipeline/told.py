@@ -26,7 +26,7 @@ class Told:
     checks: dict[str, str] = field(default_factory=dict)
     """Of each check."""
     looks: dict[str, str] = field(default_factory=dict)
-    """Per fetched stream, the instant of the reported request, ISO 8601 UTC."""
+    """Per fetched stream, the instant of the reported fetch, ISO 8601 UTC."""
     published: list[int] | None = None
     """Identifies the reported copy of the tables."""
     failed: bool = False
