@@ -1,7 +1,7 @@
-"""What the report is made from: rows of the published tables, and which sources there are.
+"""The input of the report: rows of the published tables, and which sources there are.
 
-A query is an SQL file beside the code that shows it. It reads tables of ``marts`` only, and of days
-before ``$day`` only, the day of the report. Days and months are UTC; amounts are decimals in major
+A query is an SQL file next to the code that shows it. It reads tables of ``marts`` only, and only
+days before ``$day``, the day of the report. Days and months are UTC; amounts are decimals in major
 units of their currency; ratios go from 0 to 1 and rates are in percent.
 """
 
@@ -26,7 +26,7 @@ from personal_pipeline.outputs.standing import is_connected
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query and the tables that it reads, as ``marts.story_stats``."""
+    """A query and the tables that it reads, such as ``marts.story_stats``."""
 
     sql: str
     marts: tuple[str, ...]
@@ -40,9 +40,9 @@ def query(package: str, name: str) -> Query:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What the report of ``day`` may show: of the days before it, and of the sources of ``board``.
+    """What the report of ``day`` may show: the days before it, and the sources on ``board``.
 
-    ``connection`` is None when nothing was published yet; ``marts`` are the tables that there are.
+    ``connection`` is None if nothing has been published yet; ``marts`` are the existing tables.
     """
 
     day: date
@@ -51,10 +51,10 @@ class Figures:
     marts: frozenset[str]
 
     def rows(self, query: Query, **values: object) -> list[Any]:
-        """The rows of a query, with an attribute for each of its columns; none when it reads a
-        table that is not there yet. ``values`` are those of its parameters besides ``$day``.
+        """The rows of a query, with one attribute per column; empty if it reads a table that does
+        not exist yet. ``values`` are its parameters besides ``$day``.
 
-        Raises ``duckdb.Error`` when a table lacks a column.
+        Raises ``duckdb.Error`` if a table lacks a column.
         """
         if self.connection is None or not self.marts.issuperset(query.marts):
             return []
@@ -63,19 +63,19 @@ class Figures:
         return [row(*each) for each in result.fetchall()]
 
     def has(self, *sources: str) -> bool:
-        """Whether one of these sources is connected, or once was."""
+        """Whether one of these sources is, or once was, connected."""
         return any(is_connected(self.board, source) for source in sources)
 
 
 @contextmanager
 def published_figures(database: Path, day: date, board: Sequence[StreamState]) -> Iterator[Figures]:
-    """The figures of a published DuckDB file, which need not be there; it is opened read-only, and
-    closed again. Raises ``duckdb.Error`` when it is no DuckDB file."""
+    """The figures of a published DuckDB file, which may be missing; it is opened read-only and
+    closed again. Raises ``duckdb.Error`` if it is not a DuckDB file."""
     if not database.exists():
         yield Figures(day=day, board=board, connection=None, marts=frozenset())
         return
     with duckdb.connect(str(database), read_only=True, config=duck.CONFIG) as connection:
-        # else a timestamp becomes the date of the machine's own zone
+        # otherwise timestamps are converted to dates in the machine's own time zone
         connection.execute("set TimeZone = 'UTC'")
         found = connection.execute(
             "select 'marts.' || table_name from information_schema.tables"

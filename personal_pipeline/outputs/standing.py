@@ -1,4 +1,5 @@
-"""What the board means for a reader: which sources are in use, what to know before figures."""
+"""What the board means for a reader: which sources are in use, and what to know before the
+figures."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
 
 
 def is_connected(board: Sequence[StreamState], source: str) -> bool:
-    """Whether a source gives anything, should, or once did: a setting that was lost must not make
-    figures vanish without a word. An export that was never made is no source."""
+    """Whether a source delivers data, should, or once did: a lost setting must not make figures
+    vanish silently. An export that was never made does not count as a source."""
     return any(line.source == source and _has_part(line) for line in board)
 
 
@@ -34,7 +35,7 @@ def _has_part(line: StreamState) -> bool:
 
 
 def in_use(line: StreamState) -> bool:
-    """Whether the person uses a stream: drops need no connecting, so the first file tells."""
+    """Whether the person uses a stream: drops are never connected, so the first file counts."""
     never_dropped = line.route == "drop" and line.state is State.WAITING
     return line.state is not State.NOT_CONNECTED and not never_dropped
 
@@ -42,9 +43,9 @@ def in_use(line: StreamState) -> bool:
 def looked_until(
     board: Sequence[StreamState], source: str, stream: str, yesterday: date
 ) -> date | None:
-    """The last whole day that a stream has told everything about, ``yesterday`` at most.
+    """The last whole day for which a stream is complete, ``yesterday`` at most.
 
-    None when the board does not say: the newest record is then the best that is known.
+    None if the board does not say: then the most recent record is the best available answer.
     """
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
     if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
@@ -52,7 +53,7 @@ def looked_until(
     if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_looked is None:
         told = line.newest_data
     else:
-        # a look tells about all days before its own, and about a part of that one
+        # a fetch covers all days before its own, and part of that one
         told = line.last_looked.astimezone(UTC).date() - timedelta(days=1)
     return min(told, yesterday) if told else None
 
@@ -63,7 +64,7 @@ def words(stream: str) -> str:
 
 
 def notes_about(board: Sequence[StreamState], *sources: str) -> tuple[Note, ...]:
-    """One note for all streams of a source that have the same trouble, the worst first."""
+    """One note for all streams of a source with the same trouble, the worst first."""
     troubled = [
         line
         for line in board
