@@ -134,8 +134,7 @@ class NotForEnv(Exception):
 def write_into_env(path: Path, name: str, value: str) -> None:
     """Set a variable in a ``.env``: replaces or adds its line and leaves all others unchanged.
     Afterwards the file is readable by its owner only. Raises ``NotForEnv``, and then changes
-    nothing.
-    """
+    nothing."""
     from io import StringIO
 
     from dotenv import dotenv_values

@@ -1,5 +1,4 @@
-"""How DuckDB is opened everywhere: nothing is downloaded at run time, and connections are always
-closed."""
+"""How DuckDB is opened: nothing is downloaded at run time, and connections are always closed."""
 
 from __future__ import annotations
 

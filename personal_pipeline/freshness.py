@@ -203,8 +203,7 @@ def told_apart(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], Arrival | No
 
 
 def due_day(captured_at: datetime, monthly_on_day: int, zone: tzinfo = UTC) -> date:
-    """The due day of the export after a capture: that of the month after the first month which the
-    capture does not cover completely.
+    """The due day of the next export: in the month after the first one not completely captured.
 
     A date in a file name counts to the last second of its day, so a file named after the last day
     of a month, or later, covers that month completely. A month is over for the person when it is

@@ -1,5 +1,7 @@
-"""The configuration of everything that runs: settings, folders, sources, clock. It is immutable;
-``passes`` return what they change."""
+"""The context of everything that runs: settings, folders, sources, clock.
+
+It is immutable; a pass returns what it did, see ``passes``.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A pass over the house, step by step: fetch what is due, take the inbox, build what is stale,
-write the report, check every stream.
+"""A pass over the house: fetch, take the inbox, build what is stale, write the report, check.
 
 Each step is a plain function of a house that returns what it did. The command line runs all of them
 here; a Dagster run executes only those it needs. Nothing here depends on Dagster.
@@ -73,8 +72,7 @@ def fetch_source(
     accept: bool = False,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Fetch a connected source: what is due for these streams (None: all of them), or only
-    ``window``.
+    """Fetch a connected source: what is due for these streams (None: all), or only ``window``.
 
     ``beginning`` is the first day that the person wants; ``accept`` accepts an answer even if it
     removes most rows. Raises ``Busy`` if another process is fetching the source, and ``OSError`` if

@@ -205,8 +205,7 @@ def _written(default: object) -> str:
 
 
 def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
-    """The settings, with the wanted variables that are not set elsewhere filled in from the
-    keyring.
+    """The settings, with wanted variables that are not set elsewhere read from the keyring.
 
     Raises ``NoKeyring`` if one that should be there cannot be read.
     """

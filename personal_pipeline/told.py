@@ -1,7 +1,7 @@
-"""What was last reported to Dagster. If nothing changed, Dagster need not be asked or even
-imported.
+"""What was last reported to Dagster.
 
-The file is next to Dagster's own, so that it is deleted with them and everything is reported again.
+If nothing changed, Dagster need not be asked or even imported. The file is next to Dagster's own,
+so that it is deleted with them and everything is reported again.
 """
 
 from __future__ import annotations

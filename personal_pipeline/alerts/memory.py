@@ -38,8 +38,7 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class First:
-    """When a trouble of a stream was first seen. ``failed_at`` is the time of the first failed
-    fetch.
+    """When a trouble of a stream was first seen. ``failed_at`` is the first failed fetch.
 
     ``held_since`` is when it was first held back because the computer had just woken up.
     """

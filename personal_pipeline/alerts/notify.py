@@ -62,8 +62,7 @@ def notify(
     wait_seconds: float = 0,
 ) -> Round:
     """Make a round. ``checks`` are the asset checks; None if they were not evaluated, in which case
-    what was told about them stands. ``last_success`` returns when a job last succeeded.
-    """
+    what was told about them stands. ``last_success`` returns when a job last succeeded."""
     try:
         with house.home.lock("alerts", wait_seconds=wait_seconds):
             return _round(house, board, checks, last_success)

@@ -19,8 +19,7 @@ from personal_pipeline.demo.parts import INVENTED
 
 def write_drops(life: Life, folder: Path, invented: Sequence[Invented] = INVENTED) -> list[Path]:
     """Write every file that was exported by hand into a folder, and return them in order of
-    arrival. Creates the folder if missing; replaces files of the same name.
-    """
+    arrival. Creates the folder if missing; replaces files of the same name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [*(file for part in invented for file in part.files(life)), _junk(life)]
     files.sort(key=lambda file: (file.made_at, file.name))

@@ -1,5 +1,4 @@
-"""The content of the ``export.zip`` of the writer's phone: everything that phone, watch and scale
-measured.
+"""The ``export.zip`` of the writer's phone: everything that phone, watch and scale measured.
 
 As written by a phone in the United States: miles, pounds and Apple's ``Cal``, which is the
 kilocalorie; grouped by type; every time with the UTC offset of the phone at the export. The phone

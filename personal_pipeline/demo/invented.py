@@ -1,5 +1,4 @@
-"""The part of an invented life that a source sees: the service that answers, the settings, the
-exports.
+"""What a source sees of an invented life: the service that answers, the settings, the exports.
 
 A source may have an invented part (``parts``); a source without one is simply not in the demo.
 """

@@ -94,8 +94,7 @@ class Life:
 
 
 def invent(years: int, seed: int, until: date) -> Life:
-    """Generate a life that begins with the month ``years`` years before ``until`` and ends with
-    that day.
+    """Generate a life from the month ``years`` years before ``until`` to the end of that day.
 
     ``until`` is covered to its last second, and the last files are exported in the night after it:
     for a life that reaches the present, it is yesterday.

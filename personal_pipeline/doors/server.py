@@ -1,4 +1,4 @@
-"""How a server of the house listens: only on 127.0.0.1, with the same port of ::1 taken."""
+"""How a server of the house listens: only on 127.0.0.1, with the port of ::1 kept from others."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Dagster's event log in SQLite, with connections kept open and materializations written in
-batches.
+"""Dagster's event log in SQLite, with open connections and batched materializations.
 
 The stock storage opens a new engine for every write and commits every event twice: 9 ms per
 materialization, so that two years of daily partitions took minutes of bookkeeping.

@@ -691,8 +691,7 @@ def balances(accounts: Sequence[tuple[str, Sequence[tuple[date, Number | None]]]
 def spent_against(
     items: Sequence[tuple[str, Number, Number | None, str]], names: tuple[str, str]
 ) -> Picture:
-    """Horizontal bars under their labels, the largest first, each with a mark at its previous
-    value.
+    """Horizontal bars under their labels, largest first, with a mark at the previous value.
 
     Rows are (label, value, previous value, the value in words).
     """

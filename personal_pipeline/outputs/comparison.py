@@ -1,5 +1,4 @@
-"""The daily line: the most recent day and month compared with the previous one and with the year
-before.
+"""The daily line: day and month compared with the previous ones and with a year before.
 
 An unfinished month is compared with the same days of the other month, never with the whole of it. A
 sum is compared only if every day in it is known, because half a month compared with a whole one is
@@ -157,8 +156,7 @@ class Comparison:
 class Line:
     """The daily line over all services: its rows, oldest first, and the days on which the figure of
     each measure is known, by column. Currencies: the one that Medium pays in, and the main one of
-    Stripe.
-    """
+    Stripe."""
 
     days: Sequence[Any]
     known: Mapping[str, Known]

@@ -1,5 +1,4 @@
-"""What the board means for a reader: which sources are in use, and what to know before the
-figures."""
+"""What the board means for a reader: which sources are in use, and notes on their figures."""
 
 from __future__ import annotations
 

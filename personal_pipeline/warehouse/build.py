@@ -480,8 +480,7 @@ def _untested(
     models: Collection[str],
 ) -> dict[str, list[str]]:
     """The tests, by table, that should have run when these models were built but did not because
-    dbt was interrupted. A test that also reads a failed model could not run, and is not counted.
-    """
+    dbt was interrupted. A test that also reads a failed model could not run, and is not counted."""
     status = {result.unique_id: result.status for result in results}
     has_failed = any(result.failed for result in results)
     owners = tested_tables(manifest)

@@ -1,6 +1,4 @@
-"""Generated parts of the dbt project: the tables of the sources, and the descriptions of columns
-that a model passes through unchanged.
-"""
+"""Generated parts of the dbt project: the sources' tables, and inherited column descriptions."""
 
 from __future__ import annotations
 

@@ -42,8 +42,7 @@ class LeftOut:
 
 
 def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: Lake) -> None:
-    """Compare each staging table with the lake that it was built from, and record the result for
-    the board.
+    """Compare staging tables with the lake that they were built from, for the board.
 
     A partition counts only while the lake still has what it was built from: rows that are yet to be
     built are not left out.

@@ -201,11 +201,11 @@ def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def owed_tests(manifest: Mapping[str, Any], models: Collection[str]) -> dict[str, list[str]]:
-    """The tests of severity error that dbt runs when it builds these models (given by name): the
-    unique ids of the models that each test reads, by the unique id of the test.
+    """The tests of severity error that dbt runs when it builds these models (given by name).
 
-    The project uses cautious test selection (``indirect_selection``): only tests whose tables are
-    all among those being built.
+    By the unique id of the test: the unique ids of the models that it reads. The project uses
+    cautious test selection (``indirect_selection``): only tests whose tables are all among those
+    being built.
     """
     nodes = manifest["nodes"]
     chosen = {
