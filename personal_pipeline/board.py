@@ -78,8 +78,7 @@ class StreamState:
     unreadable: int
     """Records of the most recent fetch or file that could not be parsed and were set aside."""
     left_out: int = 0
-    """Rows in the lake that the staging table drops although it declares that it keeps all of
-    them."""
+    """Rows in the lake missing from the staging table for no declared reason (``rows_differ``)."""
     detail: str
     """What is wrong and what to do about it, in sentences; empty if all is well."""
 
