@@ -118,7 +118,7 @@ def source_files(name: str, sample: Sample) -> dict[str, str]:
     staging = f"sql/models/staging/{name}"
     return {
         f"personal_pipeline/sources/{name}.py": made("module.py"),
-        # the house could derive this file from the declaration of the source
+        # the house declares these sources to dbt as well, see `warehouse.descriptions`
         f"{staging}/_sources.yml": made("_sources.yml"),
         f"{staging}/_models.yml": made("_models.yml"),
         f"{staging}/stg_{name}__{STREAM}.sql": made("staging.sql"),
