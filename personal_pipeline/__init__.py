@@ -1,1 +1,1 @@
-"""One person's data, brought home: fetched or dropped, kept, built into tables, given back."""
+"""One person's data, brought home: fetched or dropped, archived, built into tables, reported."""

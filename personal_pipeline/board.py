@@ -1,7 +1,7 @@
-"""The state of every stream, judged from files alone: right with the daemon stopped or running.
+"""The state of every stream, derived from files alone, whether or not the daemon runs.
 
-It is computed once a report, a command or a check, and handed on: the board is a picture of one
-moment, and two looks at it may differ.
+The board is a snapshot: compute it once per report, command or check and pass it on, because two
+calls may differ.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from personal_pipeline.shown import shown_lines
 from personal_pipeline.warehouse.left_out import LeftOut, left_out
 
 _ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
-"""After these the other streams of the source are not even asked."""
+"""After one of these failures the remaining streams of the source are not fetched."""
 
 CAUSES = {
     Kind.LAKE: LAKE_DAMAGED,
@@ -46,40 +46,41 @@ CAUSES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamState:
-    """One line of the board: one stream of one source, at the moment of looking."""
+    """One line of the board: the state of one stream of one source."""
 
     source: str
-    """The source's short name, as in the lake."""
+    """The source's short name, as used in the lake."""
     source_title: str
     stream: str
     route: Literal["api", "drop"]
     """Fetched from a service, or dropped by hand."""
     drop: str | None = None
-    """The kind of export that feeds the stream; None when it is fetched."""
+    """The kind of export that feeds the stream; None if it is fetched."""
     state: State
     cause: str | None = None
-    """Why it is failing or needs a person, in two words such as "credential refused"; else None."""
+    """Why it is failing or needs a person, in a few words such as "credential refused"; else
+    None."""
     last_looked: datetime | None
-    """UTC instant of the last look, or at which the last file of its kind came, whatever came
-    of it."""
+    """UTC instant of the most recent fetch, or of the arrival of the most recent file of its
+    kind, successful or not."""
     asked_until: datetime | None = None
-    """UTC instant until which the service was asked for everything; None of a drop, or when that
-    is not known."""
+    """UTC instant up to which the service was asked for everything; None for a drop, or if
+    unknown."""
     newest_data: date | None
-    """The newest partition that has records: a UTC day, or a month (its first day) of a drop."""
+    """The most recent partition with records: a UTC day, or a month (its first day) for a drop."""
     next_expected: date | None
-    """The UTC day by which newer data should be there, for a drop a day in the person's zone; None
-    when nothing tells."""
+    """The day by which newer data should arrive: a UTC day, for a drop a day in the person's time
+    zone; None if it cannot be predicted."""
     rows: int | None
-    """Rows in the lake; None when a file of it is damaged."""
+    """Rows in the lake; None if one of its files is damaged."""
     records: int | None = None
-    """Records of the last look or file, readable or not; None when that was not noted."""
+    """Records of the most recent fetch or file, readable or not; None if not recorded."""
     unreadable: int
-    """Records of the last look or file that were kept aside because they could not be read."""
+    """Records of the most recent fetch or file that could not be parsed and were set aside."""
     left_out: int = 0
-    """Rows in the lake that its staging table leaves out, though it says that it has them all."""
+    """Rows in the lake missing from the staging table for no declared reason (``rows_differ``)."""
     detail: str
-    """What is wrong and what to do about it, in sentences; empty when all is well."""
+    """What is wrong and what to do about it, in sentences; empty if all is well."""
 
 
 def in_use(line: StreamState) -> bool:
@@ -100,7 +101,7 @@ def has_part(line: StreamState) -> bool:
 
 
 def board_of(house: House) -> list[StreamState]:
-    """One state a stream, in the order of the sources."""
+    """One state per stream, in the order of the sources."""
     now = house.clock()
     exports = exports_of(house.home)
     damaged = _damage_by_stream(house)
@@ -113,7 +114,7 @@ def board_of(house: House) -> list[StreamState]:
 
 
 def _with_left_out(line: StreamState, leaves: Mapping[str, LeftOut]) -> StreamState:
-    """What a staging table leaves out is said; where it is much, the stream is failing."""
+    """Report the rows that a staging table drops; if there are many, the stream is failing."""
     left = leaves.get(f"{line.source}/{line.stream}")
     if left is None:
         return line
@@ -125,7 +126,7 @@ def _with_left_out(line: StreamState, leaves: Mapping[str, LeftOut]) -> StreamSt
 
 
 def _damage_by_stream(house: House) -> dict[tuple[str, str], Damage]:
-    """What was found damaged, by source and stream, or the drop of an original."""
+    """Known damage by source and stream, or by source and drop for an archived original."""
     damages = missing_still(house.home, house.sources, known_damage(house.home))
     return {(each.source, each.stream or each.drop): each for each in damages}
 
@@ -139,8 +140,8 @@ def _with_damage(line: StreamState, damaged: Mapping[tuple[str, str], Damage]) -
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What the lake has of a stream. ``rows`` is None when a file of it is damaged, and then
-    ``damage`` says which."""
+    """What the lake has of a stream. If one of its files is damaged, ``rows`` is None and
+    ``damage`` describes it."""
 
     newest: date | None
     rows: int | None
@@ -175,8 +176,8 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
 
 
 def with_failure_of_all(memories: Mapping[str, StreamMemory], stream: str) -> StreamMemory:
-    """What is remembered of a stream, with the failure of another one of its source that ended the
-    looks before it had its turn: else it would stand there as fresh, and then as forgotten."""
+    """The memory of a stream, including a failure of another stream of its source that stopped the
+    fetches before this one's turn. Otherwise it would show as fresh, and later as forgotten."""
     memory = memories[stream]
     for other in memories.values():
         if other.failure not in _ENDS_THE_LOOKS or other.looked_at is None:
@@ -205,7 +206,7 @@ def _drop_lines(
                 source,
                 stream,
                 kept,
-                # one kind of export feeds several streams, and need not hold all of them
+                # one kind of export feeds several streams but need not contain all of them
                 verdict if arrived else Verdict(State.WAITING, drop.how_to),
                 drop=drop.name,
                 last_looked=came.received_at,

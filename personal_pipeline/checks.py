@@ -1,7 +1,7 @@
-"""What is checked of every stream and of the files, as plain values.
+"""The checks of streams and files, as plain values.
 
-The verdict on a stream is that of the board. What only a check tells is which fields of its records
-came and went.
+The verdict on a stream is the board's. What only a check reports is which fields appeared in its
+records or disappeared from them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from personal_pipeline.warehouse.store import damage_of_published
 
 LOCK_WAIT_SECONDS = 60
 MOST_NAMES = 20
-"""So many field names are told; a file of another kind may have hundreds."""
+"""Upper bound on the field names listed; a file in a different format may have hundreds."""
 LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCheck:
-    """What the check of a stream (``source/stream``) says: counts, days and names of fields, never
-    a value. ``only_warns`` when it failed and nobody has to be told."""
+    """The result of checking a stream (``source/stream``): counts, days and field names, never a
+    value. ``only_warns`` if it failed but nobody needs to be alerted."""
 
     stream: str
     passed: bool
@@ -43,15 +43,15 @@ class StreamCheck:
 
     @property
     def digest(self) -> str:
-        """Differs when it says something else; that time passes is nothing to say."""
+        """Changes if the result changes; the passing of time alone does not change it."""
         said = (self.passed, self.only_warns, self.description)
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class FilesCheck:
-    """Whether what lies on the disk is what was written there. ``read`` says what was read of it
-    now; None when nothing was due."""
+    """Whether the files on disk are as they were written. ``read`` describes what was verified this
+    time; None if nothing was due."""
 
     troubles: Sequence[str]
     read: str | None = None
@@ -60,7 +60,7 @@ class FilesCheck:
 def check_streams(
     house: House, board: Sequence[StreamState], only: Collection[str] | None = None
 ) -> list[StreamCheck]:
-    """Check every stream of the board, or those that are named."""
+    """Check every stream of the board, or only the named ones."""
     checks = []
     streams = {
         f"{source.name}/{stream.name}": (source.name, stream)
@@ -76,7 +76,7 @@ def check_streams(
                 continue
             known = remembered.get(name, Columns())
             source, stream = streams[name]
-            with suppress(DamagedPartition):  # its line of the board says so
+            with suppress(DamagedPartition):  # the board reports it
                 known = look_at(known, lake_of(house.home, source, stream), house.today)
             remembered[name] = known
             checks.append(checked(line, known.unknown(house.today), known.gone(house.today)))
@@ -86,7 +86,8 @@ def check_streams(
 
 
 def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) -> StreamCheck:
-    """The check of a stream from its line of the board, and the fields that came and went."""
+    """The check of a stream, from its line of the board and the fields that appeared or
+    disappeared."""
     sentences = []
     if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
@@ -122,7 +123,7 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
 
 
 def check_files(house: House) -> FilesCheck:
-    """Read a thirtieth of archive and lake, once a day, and the published tables."""
+    """Verify the published tables and, once per day, a thirtieth of archive and lake."""
     looked_at = verify_some(house.home, house.sources, house.today)
     read = None
     if looked_at is not None:
@@ -135,7 +136,7 @@ def check_files(house: House) -> FilesCheck:
 
 
 def troubles_of(home: Home) -> list[str]:
-    """What is damaged and has no line on the board, with what to do, a sentence each."""
+    """Damage that has no line on the board, with what to do, one sentence each."""
     found = []
     if damage := damage_of_published(home):
         found.append(

@@ -1,8 +1,8 @@
 """The command line: ``personal-pipeline``.
 
-Exit codes: 0 all is well; 1 something is late, failing or went wrong, and the output says what;
-2 the command was not understood. What is heavy to import is imported by the command that needs it,
-so that ``--help`` is instant.
+Exit codes: 0 all is well; 1 something is late, failing or went wrong, and the output says what; 2
+the command was not understood. Heavy modules are imported by the commands that need them, so that
+``--help`` is instant.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ A_DAY = "YYYY-MM-DD"
 
 
 class Group(click.Group):
-    """Turns the errors that a person can do something about into a sentence and exit code 1."""
+    """Prints errors that a person can act on as one sentence, and exits with code 1."""
 
     def invoke(self, context: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
-            # the name of a file need not be text, and no name may end a command
+            # a file name need not be valid text, and must not crash a command
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         try:
@@ -88,8 +88,8 @@ class Group(click.Group):
 
 
 def _last_word(error: Exception) -> str:
-    """A full disk in a sentence. Of a defect the places that led to it, and not its text, which
-    may hold what was read."""
+    """One sentence for a full disk. For a defect, its traceback locations without its text, which
+    may contain data that was read."""
     if trouble := disk_trouble(error, _home_of_settings()):
         return trouble
     frames = traceback.extract_tb(error.__traceback__)
@@ -109,7 +109,7 @@ def _home_of_settings() -> Path | None:
 def main() -> None:
     """Brings one person's data home: fetches it, keeps it, builds tables, and reports.
 
-    Data lies under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
+    Data is kept under PERSONAL_PIPELINE_HOME (default: data/ in the current folder). Settings come
     from the environment or from .env in the current folder.
     """
     keep_private()
@@ -120,13 +120,13 @@ def _house(settings: Settings) -> House:
     from personal_pipeline.sources import SOURCES
 
     home = Home.of(settings.home)
-    # a home of a later version is refused by every command
+    # every command refuses a home of a later version
     home.version()
     return House(settings, home, SOURCES)
 
 
 def _open(house: House) -> None:
-    """Bring a home of an earlier version up to date."""
+    """Upgrade a home of an earlier version."""
     from personal_pipeline.ingest.opening import opened
 
     _say(opened(house.home, house.sources))
@@ -197,7 +197,7 @@ def refresh(
 
 
 class Rate(ProgressColumn):
-    """How many a second."""
+    """Units per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:,.0f}/s" if task.speed else "")
@@ -205,7 +205,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Told]:
-    """Bars for what is fetched, on a terminal; gives the function that moves them."""
+    """Progress bars for fetching, on a terminal; yields the function that updates them."""
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -370,10 +370,10 @@ def _bad(number: int) -> str:
 @click.option("--source", "only", help="Only the files of this source, and what follows from it.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def rebuild(only: str | None, as_json: bool) -> None:
-    """Make the lake of dropped files anew from the archive, and everything else from the lake.
+    """Rebuild the lake of dropped files from the archive, and all tables from the lake.
 
-    What was fetched stays: its lake is the original. Nothing should come out differently, and what
-    does is shown. Readers keep the published tables until the new ones are there.
+    Fetched data is kept: its lake is the original. The result should be identical; differences are
+    shown. Readers keep the published tables until the new ones are complete.
     """
     from personal_pipeline import refresh as passes
 
@@ -426,9 +426,9 @@ def _print_rebuilt(rebuilt: Rebuilt) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON.")
 def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
-    """Copy FILES into the inbox and take them at once. The files themselves stay where they are.
+    """Copy FILES into the inbox and take them at once. The originals stay where they are.
 
-    Of a folder every file is taken, or the whole of it when it is one export, unpacked.
+    For a folder, every file in it is taken, or the whole folder if it is one unpacked export.
     """
     from personal_pipeline import refresh as passes
     from personal_pipeline.ingest import adding
@@ -480,10 +480,10 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
 )
 @click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
 def connect(name: str, in_env: bool, forget: bool) -> None:
-    """Ask for what SOURCE needs, showing no key, and store it in the system's keyring.
+    """Ask for the credentials of SOURCE without echoing them, and store them in the keyring.
 
-    Where there is no keyring it offers .env, which it makes readable by you only. The service is
-    asked once whether it takes the credential; one that it refuses is not stored.
+    If there is no keyring, it offers .env and makes it readable by you only. The service is asked
+    once whether it accepts the credential; a refused one is not stored.
     """
     from personal_pipeline import connecting
     from personal_pipeline.sources import SOURCES
@@ -578,11 +578,11 @@ def _state(state: Any) -> str:
     "--notify", "tell", is_flag=True, help="Send what is new; print only what could not be sent."
 )
 def status(as_json: bool, tell: bool) -> None:
-    """Show when each stream was last looked at and how new its data is.
+    """Show when each stream was last checked and how recent its data is.
 
-    Exit code 1 when anything is late or failing, or waits for you. Right with the daemon running or
-    stopped.
-    --notify is made for cron: it tells what a running daemon would tell (docs/alerts.md).
+    Exit code 1 if anything is late or failing, or waits for you. Works whether or not the daemon
+    runs.
+    --notify is made for cron: it sends what a running daemon would send (docs/alerts.md).
     """
     from personal_pipeline.board import board_of
     from personal_pipeline.checks import troubles_of
@@ -599,7 +599,7 @@ def status(as_json: bool, tell: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) for each in board], default=_iso, indent=1))
     elif tell:
-        pass  # what cron mails is what could not be sent otherwise
+        pass  # cron mails only what could not be sent otherwise
     else:
         CONSOLE.print(board_with_advice(board))
     troubles = troubles_of(house.home)
@@ -626,10 +626,10 @@ def _iso(value: Any) -> str:
 @click.option("--dry-run", is_flag=True, help="Change nothing: show what would come back.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
-    """Bring back the days and months of SOURCE that newer answers or files replaced.
+    """Restore the days and months of SOURCE that newer answers or files replaced.
 
-    What is there now is kept in the archive. A fetched day that was restored is not replaced again
-    before `refresh --accept SOURCE`.
+    The current version is kept in the archive. A restored day of a fetched source is not replaced
+    again before `refresh --accept SOURCE`.
     """
     from personal_pipeline.ingest.restoring import held_before
     from personal_pipeline.ingest.restoring import restore as bring
@@ -663,7 +663,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
 )
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(day: datetime | None, show: bool) -> None:
-    """Write the report of a day from the tables as they are, and say where it lies."""
+    """Write the report of a day from the current tables, and print its path."""
     from personal_pipeline.board import board_of
     from personal_pipeline.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
@@ -688,9 +688,9 @@ def report(day: datetime | None, show: bool) -> None:
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
 @click.option("--open", "show", is_flag=True, help="Open the UI in the browser.")
 def up(port: int | None, show: bool) -> None:
-    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C ends them.
+    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C stops them.
 
-    The address that it prints lets one browser in; `open` gives it again.
+    The printed address admits one browser; `open` prints it again.
     """
     from personal_pipeline import serve
 
@@ -725,7 +725,7 @@ def up(port: int | None, show: bool) -> None:
 def open_(as_json: bool) -> None:
     """Open the UI of a running `up` in the browser, and print its address.
 
-    The address holds the token that lets a browser in: keep it to yourself.
+    The address contains the token that admits a browser: keep it to yourself.
     """
     from personal_pipeline import serve
 
@@ -743,7 +743,8 @@ def open_(as_json: bool) -> None:
 
 
 def _open_in_browser(home: Home, door: Door) -> None:
-    """By way of a file: the arguments of the browser are for all users of the machine to read."""
+    """Go through a file: a browser's command-line arguments are visible to all users of the
+    machine."""
     page = home.state / "open.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(page, opening_page(door).encode())
@@ -777,7 +778,7 @@ def _open_in_browser(home: Home, door: Door) -> None:
     help="The folder of the invented life; your own data is never touched.",
 )
 def demo(years: int, seed: int, folder: Path) -> None:
-    """Invent a writer's years, and run the whole graph over them as over real data."""
+    """Generate a writer's years of data, and run the whole graph over them as over real data."""
     from personal_pipeline import refresh as passes
     from personal_pipeline.demo.run import NotADemo, clear, invented_house
 
@@ -799,7 +800,7 @@ def demo(years: int, seed: int, folder: Path) -> None:
 
 
 def _own_name() -> str:
-    """How this command was called: the environment need not be active."""
+    """The path this command was started with: its virtual environment need not be active."""
     return sys.argv[0] if ".venv" in sys.argv[0] else "personal-pipeline"
 
 
@@ -816,10 +817,10 @@ def _own_name() -> str:
     help="A file such as will be dropped: CSV, JSON or JSON lines.",
 )
 def new_source(name: str, sample: Path) -> None:
-    """Write module, table, descriptions, page and test of a source NAME into the checkout.
+    """Write module, table, descriptions, page and test of a new source NAME into the checkout.
 
-    They pass as they are, and are then edited. Of the sample they hold names and types and no
-    value. Nothing that is there already is overwritten.
+    They pass all checks as generated and are meant to be edited. They contain names and types from
+    the sample, but no values. Existing files are not overwritten.
     """
     from personal_pipeline import scaffold
     from personal_pipeline.scaffold.sample import NoSample
@@ -850,8 +851,9 @@ def new_source(name: str, sample: Path) -> None:
 def doctor(verify: bool, repair: bool, as_json: bool) -> None:
     """Check settings, credentials' presence, folder modes, versions and the port.
 
-    --verify reads all that is kept instead; --repair then mends what is damaged: from copies, from
-    the originals, or by letting the next refresh fetch it again. It names what it cannot.
+    --verify instead reads everything that is kept; --repair then fixes what is damaged: from
+    copies, from the originals, or by letting the next refresh fetch it again. It lists what it
+    cannot fix.
     """
     from personal_pipeline import doctor as examination
 

@@ -1,4 +1,4 @@
-"""Connecting a source: its credential is asked for, tried at the service, and stored."""
+"""Connecting a source: ask for its credential, try it with the service, store it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ _PLACES = {"environment": "the environment", ".env": ".env"}
 
 
 class Refused(Exception):
-    """What was typed is no credential, or the service does not take it. Nothing was stored."""
+    """The input is not a credential, or the service rejects it. Nothing was stored."""
 
 
 def asked_for(setting: Setting) -> str:
-    """What the person types, which no screen shows if it is secret; or the line that a program
-    pipes in."""
+    """What the person types (without echo if secret), or the line that a program pipes in."""
     if sys.stdin.isatty():
         value = click.prompt(setting.name, hide_input=setting.secret, err=True)
     else:
@@ -36,7 +35,7 @@ def asked_for(setting: Setting) -> str:
 
 
 def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
-    """Ask the service once; a sentence that says what came of it. Raises ``Refused``."""
+    """Ask the service once; returns a sentence with the result. Raises ``Refused``."""
     for variable, value in given.items():
         if not value:
             raise Refused(f"{variable}: nothing was given, so nothing was stored.")
@@ -61,7 +60,7 @@ def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
 
 
 def stored(settings: Settings, given: Mapping[str, str], *, in_env: bool) -> Iterator[str]:
-    """Store the credentials; yields what is to be told. Raises ``Refused``."""
+    """Store the credentials; yields the messages to print. Raises ``Refused``."""
     home = settings.home.expanduser()
     for variable, value in given.items():
         into_env = in_env
@@ -93,7 +92,7 @@ def _wanted_in_env() -> bool:
 
 
 def forgotten(settings: Settings, source: Source) -> Iterator[str]:
-    """Take the credentials of a source out of the keyring; yields what is to be told."""
+    """Remove the credentials of a source from the keyring; yields the messages to print."""
     home = settings.home.expanduser()
     for variable in source.credentials:
         if credentials.forget(home, variable):

@@ -1,10 +1,9 @@
-"""Credentials in the keyring of the system, for whoever does not want them in ``.env``.
+"""Credentials in the system keyring, for those who do not want them in ``.env``.
 
-A keyring may be locked, and then it asks the person, in a window that a daemon's machine may not
-even have, and answers when they do. So it is asked only by the run that is about to ask a service,
-and with a time limit. Which credentials it has stands in ``credentials/keyring.json`` of the home,
-names only: to know which sources are connected it need not be asked, and a home without that file
-never loads it.
+A locked keyring prompts the person, in a window that a daemon's machine may not even have, and
+blocks until they answer. So only a run that is about to call a service reads it, with a time limit.
+``credentials/keyring.json`` in the home lists which credentials it has, names only: finding out
+which sources are connected does not touch the keyring, and a home without that file never loads it.
 """
 
 from __future__ import annotations
@@ -21,23 +20,23 @@ from personal_pipeline.home import write_atomically
 
 SERVICE = "personal-pipeline"
 ANSWER_SECONDS = 30.0
-"""So long may a keyring take; within it a person can unlock it."""
+"""Time limit for the keyring, long enough for a person to unlock it."""
 
 Answer = TypeVar("Answer")
 
 
 class NoKeyring(Exception):
-    """The keyring is not there, is locked, or does not keep what it is given. The message is a
+    """The keyring is missing, is locked, or does not keep what it is given. The message is a
     sentence."""
 
 
 def names_file(home: Path) -> Path:
-    """Where the names of the credentials stand that the keyring has."""
+    """The file with the names of the credentials in the keyring."""
     return home / "credentials" / "keyring.json"
 
 
 def names_in_keyring(home: Path) -> frozenset[str]:
-    """The credentials that were put into the keyring for this home."""
+    """The names of the credentials that were stored in the keyring for this home."""
     try:
         names = json.loads(names_file(home).read_bytes())
     except (OSError, ValueError):
@@ -59,19 +58,19 @@ def recalled(home: Path, name: str) -> str:
 
 
 def keep(home: Path, name: str, value: str) -> None:
-    """Put a credential into the keyring. Raises ``NoKeyring`` when it is not kept there."""
+    """Store a credential in the keyring. Raises ``NoKeyring`` if it is not kept there."""
     import keyring
 
     account = _account(home, name)
     _asked(lambda: keyring.set_password(SERVICE, account, value))
-    # the backend that means "none" takes everything and keeps nothing
+    # the null backend accepts everything and keeps nothing
     if _asked(lambda: keyring.get_password(SERVICE, account)) != value:
         raise NoKeyring("This system has no keyring that keeps what it is given.")
     _note(home, names_in_keyring(home) | {name})
 
 
 def forget(home: Path, name: str) -> bool:
-    """Take a credential out of the keyring; whether it was there. Raises ``NoKeyring``."""
+    """Remove a credential from the keyring; returns whether it was there. Raises ``NoKeyring``."""
     import keyring
 
     if name not in names_in_keyring(home):
@@ -84,7 +83,7 @@ def forget(home: Path, name: str) -> bool:
 
 
 def _account(home: Path, name: str) -> str:
-    # each home has accounts of its own
+    # each home has its own accounts
     return f"{name} of {home.resolve()}"
 
 
@@ -96,8 +95,8 @@ def _note(home: Path, names: Collection[str]) -> None:
 
 
 def _asked(question: Callable[[], Answer]) -> Answer:
-    """The answer of the keyring. An error of a backend may quote what it was given, so only its
-    kind is told."""
+    """The keyring's answer. A backend's error may quote what it was given, so only its type is
+    reported."""
     from keyring.errors import NoKeyringError
 
     answer: Future[Answer] = Future()
@@ -108,7 +107,7 @@ def _asked(question: Callable[[], Answer]) -> Answer:
         except BaseException as error:
             answer.set_exception(error)
 
-    # a daemon, so that one that never answers does not keep the process from ending
+    # a daemon thread, so that a keyring that never answers does not keep the process alive
     Thread(target=ask, name="personal-pipeline-keyring", daemon=True).start()
     problem = ""
     try:
@@ -129,13 +128,13 @@ def _asked(question: Callable[[], Answer]) -> Answer:
 
 
 class NotForEnv(Exception):
-    """A credential that a line of ``.env`` cannot hold. The message is a sentence."""
+    """A credential that cannot be written as a line of ``.env``. The message is a sentence."""
 
 
 def write_into_env(path: Path, name: str, value: str) -> None:
-    """Set a variable in a ``.env``: its line is replaced or added, every other stays as it is. The
-    file is readable by its owner only afterwards. Raises ``NotForEnv``, and changes nothing then.
-    """
+    """Set a variable in a ``.env``: replaces or adds its line and leaves all others unchanged.
+    Afterwards the file is readable by its owner only. Raises ``NotForEnv``, and then changes
+    nothing."""
     from io import StringIO
 
     from dotenv import dotenv_values
@@ -150,5 +149,5 @@ def write_into_env(path: Path, name: str, value: str) -> None:
         text += ("" if not text or text.endswith("\n") else "\n") + f"{line}\n"
     if dotenv_values(stream=StringIO(text)).get(name) != value:
         raise NotForEnv(f"{name} holds characters that {path.name} cannot hold, such as ${{…}}.")
-    # the temporary file has mode 0600 from the start, and keeps it
+    # the temporary file has mode 0600 from the start and keeps it
     write_atomically(path, text.encode())

@@ -1,6 +1,6 @@
-"""What Dagster imports: the graph of the home that the settings name.
+"""The entry point for Dagster: the graph of the home that the settings name.
 
-For Dagster only. Everything else calls ``definitions_of`` with a house of its own.
+For Dagster only. Everything else calls ``definitions_of`` with its own house.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ from personal_pipeline.sources import SOURCES
 keep_private()
 _settings = load_settings()
 _home = Home.of(_settings.home)
-# a home of a later version is refused here too
+# refuses a home of a later version
 _home.version()
 defs = definitions_of(House(_settings, _home, SOURCES))

@@ -1,4 +1,4 @@
-"""Is everything in place? Each finding says what was looked at, what was found, and what to do."""
+"""Is everything in place? Each finding says what was checked, the result, and what to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ORIGINS = {"environment": "the environment", ".env": ".env", "keyring": "the ke
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. A "note" is worth knowing and needs no action."""
+    """The result of one check. A "note" is worth knowing but needs no action."""
 
     what: str
     verdict: Literal["ok", "note", "problem"]
@@ -37,7 +37,7 @@ class Finding:
 
 
 def examine(house: House) -> list[Finding]:
-    """Look at everything; creates and changes nothing, and never shows a credential."""
+    """Check everything; creates and changes nothing, and never shows a credential."""
     return [
         *_settings(house),
         *_alerts(house),
@@ -50,8 +50,8 @@ def examine(house: House) -> list[Finding]:
 
 
 def verify(house: House, progress: Progress | None = None) -> list[Finding]:
-    """Read every file of archive and lake and all tables, and compare them with what was written.
-    What is damaged is remembered, and is on the board from then on."""
+    """Read all of archive, lake and tables, and compare them with what was written. Damage is
+    recorded, and shows on the board from then on."""
     from personal_pipeline.ingest import damage
     from personal_pipeline.warehouse import integrity
 
@@ -83,8 +83,8 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
 
 
 def repair(house: House, progress: Progress | None = None) -> list[Finding]:
-    """Look at everything, and put back what can be had. What cannot is a problem, with what to do;
-    a partition that is missing now is one until it was fetched again."""
+    """Verify everything and repair what can be repaired. The rest is a problem, with what to do; a
+    partition that is now missing is a problem until it has been fetched again."""
     from personal_pipeline.ingest import damage
     from personal_pipeline.warehouse import integrity, mending, store
     from personal_pipeline.warehouse.build import reconcile
@@ -106,7 +106,7 @@ def repair(house: House, progress: Progress | None = None) -> list[Finding]:
     if not broken:
         return findings or [Finding("archive, lake and tables", "ok", "nothing is damaged")]
     if any(each.kind is damage.Kind.MISSING for each in damage.known_damage(home)):
-        # published now, the tables would lack what is missing
+        # if published now, the tables would lack what is missing
         advice = "personal-pipeline refresh"
         findings.append(Finding("tables", "note", "all are built again by the next pass", advice))
         return findings
@@ -118,7 +118,8 @@ def repair(house: House, progress: Progress | None = None) -> list[Finding]:
 
 
 def narrow(home: Home) -> int:
-    """Take from others what they may do with files and folders of the home; says of how many."""
+    """Remove group and other permissions within the home; returns how many files and folders had
+    any."""
     wide = list(_wide(home))
     for path in wide:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
@@ -144,7 +145,7 @@ def _settings(house: House) -> Iterator[Finding]:
 
 def _set(house: House, setting: Setting, origin: Origin) -> Finding:
     try:
-        # what is in the keyring was tried when it was put there
+        # credentials in the keyring were tried when they were stored
         if origin != "keyring":
             house.settings.text(setting)
     except BadSetting as error:

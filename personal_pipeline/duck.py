@@ -1,5 +1,4 @@
-"""How DuckDB is opened everywhere: nothing is downloaded at run time, and what was opened is closed
-whatever happens."""
+"""How DuckDB is opened: nothing is downloaded at run time, and connections are always closed."""
 
 from __future__ import annotations
 
@@ -13,14 +12,14 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": False}
-"""An extension that a query seems to need would else be fetched from the network, unasked."""
+"""Otherwise DuckDB would silently download an extension that a query seems to need."""
 
 READ_ONLY = {**CONFIG, "access_mode": "READ_ONLY"}
 
 
 class Database(Protocol):
-    """What opens a database: ``dagster_duckdb.DuckDBResource`` in Dagster's processes, and ``File``
-    where Dagster is not imported."""
+    """Something that opens a database: ``dagster_duckdb.DuckDBResource`` in Dagster's processes,
+    ``File`` where Dagster is not imported."""
 
     def get_connection(self) -> AbstractContextManager[DuckDBPyConnection]:
         """A connection for the block."""
@@ -44,8 +43,8 @@ class File:
 
 @contextmanager
 def opened(database: Database) -> Iterator[DuckDBPyConnection]:
-    """A connection for the block, closed whatever happens in it: the resource itself closes only
-    when nothing was raised, which would leave the file locked."""
+    """A connection for the block, closed even if it raises: the resource itself closes only on
+    success, which would leave the file locked."""
     with database.get_connection() as connection:
         try:
             yield connection

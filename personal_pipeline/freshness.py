@@ -1,15 +1,15 @@
-"""How fresh a stream is: verdicts from plain values and a clock, without any reading or writing.
+"""How fresh a stream is: verdicts from plain values and a clock, without I/O.
 
-Three kinds of streams are judged, each by what it promises:
+There are three kinds of streams, judged by what they promise:
 
-- A stream of a service is looked at every day. A look that finds nothing new is a good look.
-- A drop with a calendar is due on its day of each month, and then holds the month that ended. So
-  what satisfies it is a capture that was made after that month was over: one made early in a month
-  says nothing of the rest of it.
-- A drop without a calendar has no promise but its own rhythm. By the 90th percentile of its last
-  silences the next file is *due*: nine times in ten it had come by then. One time in ten it had
-  not, so this alone must not raise an alarm: it is *late* after twice the longest of those
-  silences. A source that is quiet for weeks as a habit is therefore left in peace.
+- A stream of a service is fetched every day. A fetch that finds nothing new is a success.
+- A drop with a calendar is due on a fixed day of each month and then covers the previous month.
+  Only an export captured after that month ended satisfies it: one made earlier does not cover the
+  rest of the month.
+- A drop without a calendar is judged by its own rhythm. The next file is *due* after the 90th
+  percentile of the most recent gaps between files: nine times out of ten it had arrived by then.
+  One time out of ten it had not, so this alone must not raise an alert: it is *late* after twice
+  the longest of those gaps. A source that is regularly quiet for weeks therefore raises no alert.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from personal_pipeline.ingest.memory import StreamMemory
 from personal_pipeline.ingest.unreadable import format_changed, is_format_changed
 
 LOOK_DUE_AFTER = timedelta(hours=26)
-"""A daily look is overdue when it is two hours late: one morning was missed."""
+"""A daily fetch is overdue two hours after its time: one morning was missed."""
 
 LOOK_LATE_AFTER = timedelta(hours=50)
-"""Two mornings in a row were missed: that is no computer that was off over night."""
+"""Two mornings in a row were missed: more than a computer that was off overnight."""
 
 GRACE = timedelta(days=5)
-"""How long after its day a monthly export may come before it is late."""
+"""How long after its due day a monthly export may arrive before it is late."""
 
 GAPS_NEEDED = 10
-"""So many silences between arrivals a source must have shown before it is judged by them."""
+"""Minimum number of gaps between arrivals before a source is judged by them."""
 
 GAPS_KEPT = 30
-"""Only the last ones count, so that a changed habit becomes the new rhythm."""
+"""Only the most recent gaps count, so that a changed habit becomes the new rhythm."""
 
 _LAST_SECOND = timedelta(seconds=1)
 
@@ -50,52 +50,52 @@ ARCHIVE_DAMAGED = "file in the archive damaged"
 
 
 class State(StrEnum):
-    """How a stream stands, mildest first: the order is that of ``worst``."""
+    """The state of a stream, mildest first: ``worst`` relies on the order."""
 
     NOT_CONNECTED = "not connected"
-    """It has no credential or address, and nothing is expected of it."""
+    """It has no credential or address, and nothing is expected from it."""
     FRESH = "fresh"
     """Everything that should be there is there."""
     WAITING = "waiting for the first"
-    """It is ready, and nothing has arrived yet."""
+    """It is set up, but nothing has arrived yet."""
     DUE = "due"
-    """The next data can be had now; it is not late yet."""
+    """The next data is available now; it is not late yet."""
     LATE = "late"
-    """The next data should have been there already."""
+    """The next data should have arrived already."""
     FAILING = "failing"
-    """The last look ended in an error."""
+    """The most recent fetch or file ended in an error."""
     ACTION_REQUIRED = "action required"
-    """The service refuses until the person has done something there: looking again cannot help."""
+    """The service refuses until the person acts there; retrying cannot help."""
 
 
 SEVERITY: tuple[State, ...] = tuple(State)
 
 
 def worst(states: Iterable[State]) -> State:
-    """The state that most needs a person; ``NOT_CONNECTED`` when there is none at all."""
+    """The state that most needs a person; ``NOT_CONNECTED`` if there are none."""
     return max(states, key=SEVERITY.index, default=State.NOT_CONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgement of one stream, or of one kind of export with all streams that it feeds."""
+    """The verdict on one stream, or on one kind of export with all streams that it feeds."""
 
     state: State
     detail: str = ""
-    """What is wrong and what to do about it, in sentences; empty when all is well."""
+    """What is wrong and what to do about it, in sentences; empty if all is well."""
     next_expected: date | None = None
-    """The day by which newer data should be there: UTC for a service, in the person's zone for a
-    drop. None when nothing tells."""
+    """The day by which newer data should arrive: UTC for a service, in the person's time zone for a
+    drop. None if it cannot be predicted."""
     cause: str | None = None
     """Why it is failing or needs a person: a word of ``ingest.http.Failure``, or one of
-    ``FILE_UNREADABLE``, ``FORMAT_CHANGED``, ``LAKE_DAMAGED`` and ``ARCHIVE_DAMAGED``. None unless
-    it does."""
+    ``FILE_UNREADABLE``, ``FORMAT_CHANGED``, ``LAKE_DAMAGED`` and ``ARCHIVE_DAMAGED``. Otherwise
+    None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """The silences that a source has shown: 90 in 100 of the last ones were no longer than
-    ``usual``, none was longer than ``longest``."""
+    """The recent gaps between arrivals of a source: 90% of them were at most ``usual``, and none
+    exceeded ``longest``."""
 
     usual: timedelta
     longest: timedelta
@@ -106,8 +106,8 @@ def judge_api(
 ) -> Verdict:
     """The verdict on a stream that is fetched every day.
 
-    ``connect`` tells how to connect its source. A source whose credential was taken away expects
-    nothing any more, whatever came of its last look.
+    ``connect`` explains how to connect its source. Nothing is expected from a source whose
+    credential was removed, whatever its last result.
     """
     if not connected:
         if memory.succeeded_at is None:
@@ -143,7 +143,7 @@ def judge_api(
         return Verdict(State.FRESH, "", expected)
     return Verdict(
         State.DUE if silence <= LOOK_LATE_AFTER else State.LATE,
-        # no figure that grows: it is one message for as long as it lasts, and for all streams
+        # no number that grows: it stays one message while it lasts, for all streams
         "Not looked at for more than a day: is `personal-pipeline up` running? "
         "`personal-pipeline refresh` looks now.",
         expected,
@@ -160,8 +160,8 @@ def judge_drop(
 ) -> Verdict:
     """The verdict on a kind of export that is made by hand.
 
-    ``arrivals`` are all files of this kind that ever came, in any order. ``zone`` is that of the
-    person: a deadline is a day of the person's calendar.
+    ``arrivals`` are all files of this kind so far, in any order. ``zone`` is the person's time
+    zone: a deadline is a day of their calendar.
     """
     good, bad = told_apart(arrivals)
     if bad is not None:
@@ -179,9 +179,9 @@ def judge_drop(
 def told_apart(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], Arrival | None]:
     """The good files, each once, and the bad one that still matters.
 
-    A bad file matters until a good one came after it, or was there that is as new: a person who
-    sorts old captures in does not want to hear of a broken old one, and whoever answered a broken
-    file with a good one has done what was asked.
+    A bad file stops mattering once a good one arrives after it, or if there is a good one captured
+    no earlier: a person who adds old captures does not want to hear about a broken old one, and a
+    person who replaced a broken file with a good one has done what was asked.
     """
     good: dict[str, Arrival] = {}
     broken: dict[str, Arrival] = {}
@@ -203,12 +203,11 @@ def told_apart(arrivals: Iterable[Arrival]) -> tuple[list[Arrival], Arrival | No
 
 
 def due_day(captured_at: datetime, monthly_on_day: int, zone: tzinfo = UTC) -> date:
-    """The day on which the export after a capture is due: that of the month after the first month
-    that the capture does not hold whole.
+    """The due day of the next export: in the month after the first one not completely captured.
 
-    A date in the name of a file counts to the last second of its day, so one named after the last
-    day of a month, or after the month, holds it whole. A month is over for the person as soon as
-    it is in their zone, if that is before UTC.
+    A date in a file name counts to the last second of its day, so a file named after the last day
+    of a month, or later, covers that month completely. A month is over for the person when it is
+    over in their time zone, if that is before UTC.
     """
     until = max(
         (captured_at + _LAST_SECOND).astimezone(UTC).date(), captured_at.astimezone(zone).date()
@@ -228,10 +227,10 @@ def _by_calendar(
 
 
 def rhythm_of(days: Sequence[date]) -> Rhythm | None:
-    """The rhythm of a source by the days on which it gave something, oldest first and each once.
+    """The rhythm of a source from the days on which data arrived, oldest first, without duplicates.
 
-    None when it has shown fewer than ``GAPS_NEEDED`` silences. The percentile is the nearest
-    rank: a silence that there was, not one between two.
+    None with fewer than ``GAPS_NEEDED`` gaps. The percentile is the nearest rank: an actual gap,
+    not an interpolated one.
     """
     gaps = sorted(later - earlier for earlier, later in pairwise(days[-GAPS_KEPT - 1 :]))
     if len(gaps) < GAPS_NEEDED:

@@ -1,4 +1,4 @@
-"""The folder that holds one person's data, and the names of everything in it."""
+"""The folder with one person's data, and the names of everything in it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ PRIVATE = 0o700
 PRIVATE_FILE = 0o600
 READ_ONLY = 0o400
 OTHERS = 0o077
-"""The bits that give anything to anybody but the owner."""
+"""The permission bits of everybody but the owner."""
 
 SURELY_LEFT_SECONDS = 86_400
-"""After a day a temporary file is nobody's whose name tells no process, or one that was begun later
-and happens to have the same number. Not at once: clocks are set."""
+"""Age at which a temporary file counts as abandoned if its name carries no process id, or the id of
+a process that started later (ids are reused). Not sooner: clocks get adjusted."""
 
 _SCRATCH = re.compile(r"(?:unpacked|spool|adding|repair|again|opening)-(?:(\d+)-)?.+")
 _TEMPORARY = re.compile(r"\.(?:(\d+)-)?.*\.tmp(?:\.wal)?|\.(\d+)-.*\.part")
 
 
 VERSION = 3
-"""The layout of a home that this code reads and writes. 2 has a sidecar beside each original; 3 has
-a file a month of most that is fetched, where there was one a day."""
+"""The layout version of a home that this code reads and writes. 2 has a sidecar next to each
+original; 3 keeps most fetched data in one file per month instead of one per day."""
 
 
 class NewerHome(Exception):
-    """The home was made by a later version of the pipeline. Nothing was touched."""
+    """The home was made by a later version of the pipeline. Nothing was changed."""
 
 
 _SYNCERS = 8
@@ -49,23 +49,24 @@ _DERIVED = (
 )
 
 DAMAGED = "damaged"
-"""The folder of the quarantine for what lay where something else of ours should be."""
+"""The quarantine folder for files found where one of ours should be."""
 
 
 class Busy(Exception):
-    """Another process of the pipeline holds what this one needs. Nothing was changed."""
+    """Another process of the pipeline holds a lock that this one needs. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths under the home folder. ``ensure`` makes them, readable by their owner only, and from
-    then on the process makes no file that others can read."""
+    """Paths under the home folder. ``ensure`` creates them, readable by their owner only; from then
+    on the process creates no file that others can read."""
 
     root: Path
 
     @classmethod
     def of(cls, folder: Path) -> Home:
-        """The home in a folder as the settings name it: from the current one, or from ``~``."""
+        """The home in a folder as given in the settings: relative to the current folder, or to
+        ``~``."""
         return cls(folder.expanduser().resolve())
 
     @property
@@ -78,12 +79,12 @@ class Home:
 
     @property
     def dialects(self) -> Path:
-        """What the person declared: how the CSV of a bank is read."""
+        """The person's declarations of how the CSV files of a bank are read."""
         return self.root / "dialects"
 
     @property
     def credentials(self) -> Path:
-        """Tokens of services, a file each, of mode 0600; in a folder of mode 0700."""
+        """Tokens of services, one file of mode 0600 each, in a folder of mode 0700."""
         return self.root / "credentials"
 
     @property
@@ -117,12 +118,13 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """What the pipeline remembers of each stream: when it last looked, and with what result."""
+        """What the pipeline remembers of each stream: when it was last fetched, and the
+        result."""
         return self.root / "state"
 
     def ensure(self) -> Home:
-        """Create every folder that is missing, with mode 0700; what lies in the place of one, and
-        a folder in the place of a file that can be made again, is moved away."""
+        """Create every missing folder with mode 0700. A file in place of a folder is moved away,
+        and so is a folder in place of a file that can be regenerated."""
         keep_private()
         for folder in (
             self.root,
@@ -152,11 +154,11 @@ class Home:
         return self.root / "home.json"
 
     def version(self) -> int:
-        """The version of the layout; 1 where none is noted. Raises ``NewerHome``."""
+        """The layout version; 1 if none is recorded. Raises ``NewerHome``."""
         try:
             found = int(json.loads(self._version_file.read_bytes())["version"])
         except (OSError, ValueError, KeyError, TypeError):
-            # opening an older home does nothing to what is as it should be
+            # upgrading a home that is already current changes nothing
             return 1
         if found > VERSION:
             raise NewerHome(
@@ -166,12 +168,12 @@ class Home:
         return found
 
     def note_version(self) -> None:
-        """Say that the home has the present layout."""
+        """Record that the home has the current layout."""
         write_atomically(self._version_file, json.dumps({"version": VERSION}).encode())
 
     @contextmanager
     def lock(self, name: str, *, wait_seconds: float) -> Iterator[None]:
-        """Hold ``name`` against every other process. Raises ``Busy`` when the wait is over."""
+        """Hold lock ``name`` against every other process. Raises ``Busy`` on timeout."""
         path = self.state / "locks" / f"{name}.lock"
         make_folder(path.parent)
         if path.is_dir():
@@ -188,14 +190,14 @@ class Home:
 
 
 def keep_private() -> None:
-    """Let this process and its children make files and folders for their owner only, whatever the
-    mask that they were started with. DuckDB, SQLite and dbt make theirs without asking us."""
+    """Make this process and its children create files and folders for their owner only, whatever
+    umask they were started with. DuckDB, SQLite and dbt create their own files."""
     os.umask(OTHERS)
 
 
 def is_alive(number: int, since: float, slack_seconds: float) -> bool:
-    """Whether a process that was there at ``since`` (epoch seconds) still is, and is not a later
-    one with the same number."""
+    """Whether the process that had this id at ``since`` (epoch seconds) is still running, as
+    opposed to a later process with the same id."""
     try:
         process = psutil.Process(number)
         return (
@@ -208,8 +210,8 @@ def is_alive(number: int, since: float, slack_seconds: float) -> bool:
 
 @contextmanager
 def scratch(home: Home, purpose: str) -> Iterator[Path]:
-    """A folder in the home for what is needed for a while; its name tells whose it is. Not where
-    the system has its temporary files: that may be small, and others can see the names in it."""
+    """A temporary folder in the home, named after its process. Not in the system's temporary
+    folder: that may be small, and others can see the file names in it."""
     home.state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=home.state, prefix=f"{purpose}-{os.getpid()}-"))
     try:
@@ -219,10 +221,10 @@ def scratch(home: Home, purpose: str) -> Iterator[Path]:
 
 
 def sweep(home: Home) -> list[Path]:
-    """Delete the temporary files and folders of processes that were killed; returns them.
+    """Delete the temporary files and folders of killed processes; returns them.
 
-    Only what carries the name of a process that is surely gone, or of none and is a day old:
-    another process may be at work here.
+    Deletes only what is named after a process that is certainly gone, or after none and is a day
+    old: another process may be at work here.
     """
     left = [
         path
@@ -255,7 +257,7 @@ def sweep(home: Home) -> list[Path]:
 
 def _is_left(path: Path, number: str | None) -> bool:
     try:
-        # not the time of the content, which a copy has from where it came
+        # not the modification time, which a copy inherits from its source
         begun = path.stat().st_ctime
     except OSError:
         return False  # its owner has just deleted it
@@ -265,7 +267,7 @@ def _is_left(path: Path, number: str | None) -> bool:
 
 
 def free_name(wanted: Path) -> Path:
-    """``wanted``, or when it exists the same name with the first number that is free."""
+    """``wanted``, or if it exists, the same name with the first free number."""
     place, number = wanted, 1
     while place.exists():
         number += 1
@@ -274,7 +276,7 @@ def free_name(wanted: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those that it lies in; a file in the place of one is moved away."""
+    """Create a folder and its parents; a file in its place is moved away."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -285,7 +287,7 @@ def make_folder(folder: Path) -> None:
 
 
 def give_name(temporary: Path, path: Path) -> None:
-    """Rename a finished file; a folder in its place is moved away."""
+    """Rename a finished file to its final name; a folder in its place is moved away."""
     try:
         temporary.replace(path)
     except OSError:
@@ -296,8 +298,7 @@ def give_name(temporary: Path, path: Path) -> None:
 
 
 def move_away(path: Path) -> None:
-    """Out of the place of something else: into ``quarantine/damaged/``, unless there is nothing
-    in it."""
+    """Move a file or folder that is in the way to ``quarantine/damaged/``, unless it is empty."""
     if path.is_dir():
         with suppress(OSError):
             path.rmdir()
@@ -315,7 +316,7 @@ def move_away(path: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace ``path`` whole: a temporary file in the same folder, fsync, rename, fsync.
+    """Replace ``path`` atomically: a temporary file in the same folder, fsync, rename, fsync.
 
     A reader, or a run after a kill, sees either the old content or the new.
     """
@@ -334,7 +335,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def staged(path: Path, content: bytes) -> Path:
-    """A temporary file beside ``path`` with its coming content, for ``publish``."""
+    """A temporary file next to ``path`` with its new content, for ``publish``."""
     make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{os.getpid()}-", suffix=".tmp")
     with os.fdopen(handle, "wb") as stream:
@@ -343,14 +344,14 @@ def staged(path: Path, content: bytes) -> Path:
 
 
 def publish(temporaries: Mapping[Path, Path], *, mode: int | None = None) -> None:
-    """Give temporary files their names: ``write_atomically`` for many at once.
+    """Rename temporary files to their final names: ``write_atomically`` for many files at once.
 
-    All of them are on the disk before the first gets its name, and all names are on the disk when
-    this returns, each folder synced once. What is left when it fails is taken away.
+    All of them are synced before the first rename, and all renames are synced when this returns,
+    with one sync per folder. If it fails, the remaining temporary files are deleted.
     """
     try:
         with ThreadPoolExecutor(_SYNCERS) as pool:
-            # side by side they share the commits of the file system's journal
+            # concurrent syncs share the commits of the file system's journal
             list(pool.map(_sync, temporaries))
         for temporary, path in temporaries.items():
             if mode is not None:
@@ -365,13 +366,13 @@ def publish(temporaries: Mapping[Path, Path], *, mode: int | None = None) -> Non
 
 
 def _sync(path: Path) -> None:
-    # for writing, because Windows refuses to sync what was opened for reading
+    # opened for writing, because Windows refuses to sync a file opened for reading
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut, where the system can."""
+    """Make a rename in ``folder`` survive a power failure, where the system supports it."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)

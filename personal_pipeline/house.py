@@ -1,5 +1,7 @@
-"""What a house is configured to be: settings, folders, sources, clock. It does not change; what a
-pass does to it is returned by the pass, see ``passes``."""
+"""The context of everything that runs: settings, folders, sources, clock.
+
+It is immutable; a pass returns what it did, see ``passes``.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,16 @@ UNSET = File(Path())
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The surroundings of everything that runs."""
+    """The context of everything that runs."""
 
     settings: Settings
     home: Home
     sources: Sequence[Source]
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     warehouse: Database = UNSET
-    """The tables that one process writes; the file of the home unless another is given."""
+    """The tables, written by one process; the file in the home unless another is given."""
     published: Database = UNSET
-    """The copy of them that everybody reads; never written."""
+    """The published copy for all readers; never written directly."""
 
     def __post_init__(self) -> None:
         if self.warehouse is UNSET:
@@ -41,14 +43,14 @@ class House:
         return self.clock().astimezone(UTC).date()
 
     def connected(self, source: Source) -> bool:
-        """Whether the API streams of a source have all their credentials."""
+        """Whether a source has all credentials that its API streams need."""
         return bool(source.api) and all(self.settings.is_set(name) for name in source.credentials)
 
     def first_day(self) -> date:
-        """The first day in the lake or the one that the person set, whichever is earlier, as the
-        first of its month. Without either it is the current month.
+        """The first day in the lake or the one that the person set, whichever is earlier, rounded
+        down to the first of its month. Without either, the current month.
 
-        It only looks at names of folders.
+        Reads folder names only.
         """
         found = [self.settings.start] if self.settings.start else []
         for source in self.sources:

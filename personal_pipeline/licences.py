@@ -1,7 +1,7 @@
-"""Under which licences the packages of requirements.lock are: ``make licences``.
+"""The licences of the packages in requirements.lock: ``make licences``.
 
-What a package says of itself counts, as it is installed here: nothing is asked over the network.
-Ends with 1 when a licence is not on the list below, or a package does not say any.
+Uses what the installed packages declare; no network access. Exits with 1 if a licence is not on the
+list below, or a package declares none.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ ACCEPTED = frozenset(
         "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Zlib",
     }
 )  # fmt: skip
-"""Under these anybody may use, change and pass on the whole."""
+"""Licences under which anybody may use, change and redistribute the whole."""
 
 ACCEPTED_IN_TESTS = frozenset({"GPL-3.0-only", "GPL-3.0-or-later"})
-"""Of what only the tests start, and nobody gets with the pipeline."""
+"""Also accepted for packages that only the tests run, and that are not distributed with the
+pipeline."""
 
 _SPELT = {
     "3-Clause BSD License": "BSD-3-Clause",
@@ -45,14 +46,14 @@ _NO_LICENCE = frozenset({"OSI Approved", "DFSG approved"})
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package of the lock. ``licence`` is empty when it does not say; ``version`` when it is not
-    installed, because it is for another system."""
+    """A package of the lock. ``licence`` is empty if it declares none; ``version`` if it is not
+    installed because it is for another system."""
 
     name: str
     version: str
     licence: str
     runs: bool
-    """Whether the pipeline itself needs it; else tests and tools do."""
+    """Whether the pipeline itself needs it; otherwise only tests and tools do."""
 
     @property
     def accepted(self) -> bool:
@@ -63,7 +64,7 @@ class Package:
 
 
 def allows(licence: str, accepted: frozenset[str]) -> bool:
-    """Whether an expression of SPDX is fulfilled by accepted licences."""
+    """Whether the accepted licences satisfy an SPDX expression."""
     text = licence.strip()
     while text.startswith("(") and _closes_at(text) == len(text) - 1:
         text = text[1:-1].strip()
@@ -94,7 +95,7 @@ def _split(text: str, word: str) -> list[str]:
 
 
 def licence_of(package: Distribution) -> str:
-    """What a package says of its licence, in the words of SPDX where they are known."""
+    """The licence that a package declares, as an SPDX expression where known."""
     said = package.metadata
     if expression := said.get_all("License-Expression"):
         return str(expression[0])
@@ -127,7 +128,7 @@ def packages() -> Iterator[Package]:
 
 
 def _needed() -> set[str]:
-    """What the pipeline needs on this system, and what that needs."""
+    """The transitive dependencies of the pipeline on this system."""
     needed: set[str] = set()
     left = [Requirement("personal-pipeline")]
     while left:
@@ -148,7 +149,7 @@ def _needed() -> set[str]:
 
 
 def main() -> int:
-    """Print the table, what is not accepted first; returns the exit code."""
+    """Print the table, packages that are not accepted first; returns the exit code."""
     console = Console()
     table = Table("package", "version", "licence", "for", "", header_style="dim")
     found = sorted(packages(), key=lambda each: (each.accepted, each.name.lower()))

@@ -1,8 +1,7 @@
-"""A pass over the house, step by step: fetch what is due, take the inbox, build what is stale,
-write the report, check every stream.
+"""A pass over the house: fetch, take the inbox, build what is stale, write the report, check.
 
-Each step is a plain function over a house that returns what it did. The command line runs all of
-them here; a run of Dagster runs the ones that it is for. Nothing here knows Dagster.
+Each step is a plain function of a house that returns what it did. The command line runs all of them
+here; a Dagster run executes only those it needs. Nothing here depends on Dagster.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ from personal_pipeline.warehouse.mending import mend_dropped
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What fetching one source brought, a look per stream. ``broken`` is the sentence for what
-    ended it before it could say of which stream."""
+    """The result of fetching one source, per stream. ``broken`` describes an error that ended it
+    before it could be attributed to a stream."""
 
     source: Source
     looks: Sequence[Pulled] = ()
@@ -45,7 +44,7 @@ class Fetched:
 
     @property
     def failures(self) -> list[str]:
-        """What went wrong that another look may mend, a sentence each."""
+        """Failures that a retry may fix, one sentence each."""
         broken = [f"{self.source.title}: {self.broken}"] if self.broken else []
         failed = (look.failure for look in self.looks if look.failure)
         mended = (str(each) for each in failed if each.failure not in NEEDS_A_PERSON)
@@ -53,13 +52,13 @@ class Fetched:
 
     @property
     def needs_a_person(self) -> list[str]:
-        """What the service refuses until the person has done something there, a sentence each."""
+        """What the service refuses until the person acts there, one sentence each."""
         failed = (look.failure for look in self.looks if look.failure)
         return list(dict.fromkeys(str(e) for e in failed if e.failure in NEEDS_A_PERSON))
 
     @property
     def looked_at(self) -> list[str]:
-        """The streams (``source/stream``) at which a look succeeded."""
+        """The streams (``source/stream``) that were fetched successfully."""
         return [f"{each.source}/{each.stream}" for each in self.looks if not each.failure]
 
 
@@ -73,11 +72,11 @@ def fetch_source(
     accept: bool = False,
     progress: Progress | None = None,
 ) -> Fetched:
-    """Fetch a connected source: what is due of these streams (None: of all), or just ``window``.
+    """Fetch a connected source: what is due for these streams (None: all), or only ``window``.
 
-    ``beginning`` is the first day that the person wants; ``accept`` takes an answer also when it
-    makes most rows vanish. Raises ``Busy`` when another process has the source, and ``OSError``
-    when the disk is full.
+    ``beginning`` is the first day that the person wants; ``accept`` accepts an answer even if it
+    removes most rows. Raises ``Busy`` if another process is fetching the source, and ``OSError`` if
+    the disk is full.
     """
     looks = fetch.pull_source(
         house.home,
@@ -101,8 +100,8 @@ def fetch_sources(
     accept: str | None = None,
     progress: Progress | None = None,
 ) -> list[Fetched]:
-    """Fetch sources side by side, a thread each: one that stalls costs its own time budget and
-    delays no other, and one that breaks is a failure of its own. ``accept`` names one of them."""
+    """Fetch sources concurrently, one thread each: a source that stalls uses up only its own time
+    budget, and one that raises is a failure of its own. ``accept`` names one of them."""
     done: dict[str, Fetched] = {}
 
     def work(source: Source) -> None:
@@ -115,13 +114,13 @@ def fetch_sources(
                 progress=progress,
             )
             if any(look.changed for look in done[source.name].looks):
-                # tables will be built: let dbt be imported while the others are fetched
+                # tables will be built: import dbt while the others are still being fetched
                 dbt_host.warm()
-        except Exception as error:  # the pass goes on without this source
+        except Exception as error:  # continue without this source
             done[source.name] = Fetched(source, broken=sentence_of(error, house.home.root))
 
     chosen = list(sources)
-    # daemons, so that Ctrl-C does not wait for a service that stalls; every write is atomic
+    # daemon threads, so that Ctrl-C does not wait for a stalled service; every write is atomic
     threads = [Thread(target=work, args=(source,), daemon=True) for source in chosen]
     for thread in threads:
         thread.start()
@@ -135,8 +134,9 @@ def fetch_sources(
 
 @dataclass(slots=True)
 class Taken:
-    """What taking the inbox did: a receipt per file, the files that stay there, and by stream
-    (``source/stream``) the partitions that were written. ``broken`` ended it early."""
+    """The result of taking the inbox: a receipt per file, the files that stay there, and the
+    partitions written per stream (``source/stream``). ``broken`` describes an error that ended it
+    early."""
 
     receipts: list[inbox.Receipt] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
@@ -146,13 +146,13 @@ class Taken:
 
     @property
     def failures(self) -> list[str]:
-        """What a person should look at, a sentence each."""
+        """What a person should look at, one sentence each."""
         troubles = [str(each) for each in self.left if each.trouble]
         return [*troubles, *([self.broken] if self.broken else [])]
 
     @property
     def waits(self) -> list[str]:
-        """The files that are still being written, a sentence each."""
+        """The files that are still being written, one sentence each."""
         return [str(each) for each in self.left if not each.trouble]
 
 
@@ -163,15 +163,16 @@ def take_inbox(
     publish: bool = True,
     progress: Progress | None = None,
 ) -> Taken:
-    """Take what waits in the inbox, or what waits there under these names.
+    """Take the files in the inbox, or only those with these names.
 
-    ``publish`` shows readers the receipts at once; building tables next publishes them anyway.
+    ``publish`` makes the receipts visible to readers at once; not needed if tables are built next,
+    which publishes them anyway.
     """
     taken = Taken()
     if not publish:
         dbt_host.warm()
     try:
-        # a damaged partition stands in the way of the files that are to go into it
+        # a damaged partition blocks the files that go into it
         taken.notes += mend_dropped(house)
         for each in adding.taken(house.home, house.sources, house.clock, files, progress):
             if isinstance(each, Left):
@@ -181,7 +182,7 @@ def take_inbox(
                 taken.receipts.append(file.receipt)
                 for (source, stream), partitions in file.written.items():
                     taken.written.setdefault(f"{source}/{stream}", []).extend(partitions)
-    except Exception as error:  # what was taken before it was taken
+    except Exception as error:  # files taken before the error stay taken
         taken.broken = sentence_of(error, house.home.root)
     if publish and taken.receipts:
         store.publish_receipts(house.home)
@@ -193,7 +194,7 @@ def take_inbox(
 
 @dataclass(slots=True)
 class Restored:
-    """What reading originals again did, so that the lake shows all that the archive has."""
+    """The result of re-reading originals, so that the lake reflects everything in the archive."""
 
     read: list[ReadAgain] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -201,27 +202,29 @@ class Restored:
 
     @property
     def failures(self) -> list[str]:
-        """What could not be read again, a sentence each."""
+        """What could not be re-read, one sentence each."""
         problems = [each for read in self.read for each in read.problems]
         return [*problems, *([self.broken] if self.broken else [])]
 
 
 def restore_lake(house: House, *, progress: Progress | None = None) -> Restored:
-    """Let the lake of dropped files show all that the archive has, as today's readers read it."""
+    """Bring the lake of dropped files in line with the archive, as parsed by the current
+    readers."""
     done = Restored()
     try:
         done.notes += mend_dropped(house)
         done.notes += opened(house.home, house.sources)
         done.notes += complete_sidecars(house.home, house.sources)
         done.read += read_outdated_again(house.home, house.sources, progress, now=house.clock())
-    except Exception as error:  # the tables are built from the lake as it is
+    except Exception as error:  # build the tables from the lake as it is
         done.broken = sentence_of(error, house.home.root)
     return done
 
 
 def build_tables(house: House, *, retry: bool = False, again: bool = False) -> Work:
-    """Build what is stale. ``retry`` tries what failed twice and waits; ``again`` tries what fails
-    once more at once, for a run that nobody follows up. Raises as ``reconcile`` does."""
+    """Build what is stale. ``retry`` also builds what failed twice and is on hold; ``again``
+    immediately retries what fails, for a run that nobody follows up. Raises as ``reconcile``
+    does."""
     work = reconcile(house, retry=retry)
     if again and any(each.failure and not each.waits for each in work.built):
         second = reconcile(house)
@@ -235,7 +238,7 @@ def build_tables(house: House, *, retry: bool = False, again: bool = False) -> W
 
 
 def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | None:
-    """Write the report of the day, unless the one that is there says the same."""
+    """Write the report of the day, unless the existing one is identical."""
     return None if is_current(house, board) else write_morning_report(house, board)
 
 
@@ -244,21 +247,21 @@ def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | 
 
 @dataclass(slots=True)
 class Passed:
-    """What a pass did, step by step."""
+    """The result of a pass, step by step."""
 
     fetched: list[Fetched] = field(default_factory=list)
     taken: Taken = field(default_factory=Taken)
     restored: Restored = field(default_factory=Restored)
     work: Work = field(default_factory=Work)
     broken: str | None = None
-    """What ended the building of tables."""
+    """The error that ended the building of tables."""
     report: WrittenReport | None = None
     board: Sequence[StreamState] = ()
     checks: Sequence[StreamCheck] = ()
     files: FilesCheck | None = None
     lake: Lake | None = None
     notes: list[str] = field(default_factory=list)
-    """What a person should know, a sentence each."""
+    """What a person should know, one sentence each."""
 
     @property
     def failures(self) -> list[str]:
@@ -276,7 +279,7 @@ class Passed:
 
     @property
     def table_failures(self) -> list[str]:
-        """What could not be built, a sentence each."""
+        """What could not be built, one sentence each."""
         failed = [f"{each.name}: {each.failure}" for each in self.work.built if each.failure]
         return [*failed, *([self.broken] if self.broken else [])]
 
@@ -296,8 +299,9 @@ def run_pass(
     accept: str | None = None,
     progress: Progress | None = None,
 ) -> Passed:
-    """Run a pass. ``only`` limits the fetching, and leaves the inbox alone; ``retry`` also builds
-    what failed twice and waits; ``beginning`` and ``accept`` are those of ``fetch_sources``."""
+    """Run a pass. ``only`` restricts fetching to some sources and skips the inbox; ``retry`` also
+    builds what failed twice and is on hold; ``beginning`` and ``accept`` are those of
+    ``fetch_sources``."""
     home = house.home
     passed = Passed()
     passed.notes += opened(home, house.sources)
@@ -314,12 +318,12 @@ def run_pass(
 def finish_pass(
     house: House, passed: Passed, *, retry: bool = False, progress: Progress | None = None
 ) -> None:
-    """The second half of a pass, after whatever brought data: build, report, check. What it did is
-    added to ``passed``; a step that fails does not keep the next from its work."""
+    """The second half of a pass, after new data has arrived: build, report, check. The results are
+    added to ``passed``; a failing step does not prevent the next."""
     passed.restored = restore_lake(house, progress=progress)
     try:
         passed.work = build_tables(house, retry=retry)
-    except Exception as error:  # the report still tells how things are
+    except Exception as error:  # the report still shows the current state
         passed.broken = sentence_of(error, house.home.root)
     passed.lake = passed.work.lake or read_lake(house)
     passed.board = board_of(house)
@@ -334,12 +338,12 @@ def finish_pass(
 # ------------------------------------------------------------------------------ telling Dagster
 
 TELL_LOOK_AFTER = timedelta(hours=6)
-"""A look that found nothing is told when the last one that was told is older than this: often
-enough for the freshness of a source in the UI, which is counted in days."""
+"""A fetch that found nothing is reported to Dagster if the previously reported one is older than
+this: often enough for source freshness in the UI, which is counted in days."""
 
 
 def is_news(house: House, passed: Passed) -> bool:
-    """Whether a pass found, did or failed at anything that Dagster was not told."""
+    """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
     if passed.report or passed.taken.receipts or passed.restored.read:
         return True

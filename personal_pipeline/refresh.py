@@ -1,6 +1,6 @@
-"""What the commands do, without a daemon: a pass, a rebuild, taking the inbox, telling what is new.
+"""What the commands do without a daemon: a pass, a rebuild, taking the inbox, sending alerts.
 
-Dagster is told of a pass when there is something to tell, and only then imported.
+Dagster is told about a pass only if there is news, and only then imported.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def refresh(
     accept: str | None = None,
     progress: Progress | None = None,
 ) -> Passed:
-    """Run a pass, see ``passes.run_pass``, and tell Dagster what was new."""
+    """Run a pass (see ``passes.run_pass``) and report its news to Dagster."""
     passed = passes.run_pass(
         house, only=only, retry=retry, beginning=beginning, accept=accept, progress=progress
     )
@@ -42,7 +42,7 @@ def refresh(
 
 
 def _record(house: House, passed: Passed) -> None:
-    # what is damaged in Dagster's storage is found when there is something to tell it
+    # damage in Dagster's storage is found when there is something to report
     if passes.is_news(house, passed):
         from personal_pipeline.graph.recording import NotTold, record_pass
 
@@ -54,8 +54,8 @@ def _record(house: House, passed: Passed) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did. ``differs`` counts by table the partitions whose content is another now
-    than in the copy that was published before; it is None when there was no copy to compare."""
+    """The result of a rebuild. ``differs`` counts per table the partitions whose content differs
+    from the previously published copy; None if there was no copy to compare with."""
 
     passed: Passed
     differs: Mapping[str, int] | None
@@ -64,11 +64,11 @@ class Rebuilt:
 def rebuild(
     house: House, *, only: Source | None = None, progress: Progress | None = None
 ) -> Rebuilt:
-    """Make the lake of dropped files anew from the archive, and everything else from the lake; with
-    ``only`` that of one source, and what follows from it.
+    """Rebuild the lake of dropped files from the archive, and all tables from the lake; with
+    ``only``, those of one source and everything downstream.
 
-    What was fetched is not touched: its lake is the original. The published copy stays until the
-    new one is whole. A rebuild that was killed is ended by the next ``refresh``.
+    Fetched data is not touched: its lake is the original. The published copy stays until the new
+    one is complete. The next ``refresh`` finishes a rebuild that was killed.
     """
     home = house.home
     passed = Passed()
@@ -97,7 +97,7 @@ def rebuild(
 
 
 def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
-    """What the published copy holds; None when there is none, or it cannot be read."""
+    """The content of the published copy; None if there is none or it cannot be read."""
     try:
         with store.reading(house) as copy:
             return store.read_kept(copy)
@@ -108,7 +108,7 @@ def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
 def _differences(
     before: Mapping[str, Mapping[str, Kept]] | None, after: Mapping[str, Mapping[str, Kept]] | None
 ) -> dict[str, int] | None:
-    """How many partitions of each table differ. One without rows is as if it were not there."""
+    """How many partitions of each table differ. A partition without rows counts as missing."""
     if before is None or after is None:
         return None
 
@@ -123,7 +123,7 @@ def _differences(
 
 
 def take_inbox(house: House, *, progress: Progress | None = None) -> Taken:
-    """Take what waits in the inbox, and nothing else."""
+    """Take the files in the inbox, and nothing else."""
     notes = opened(house.home, house.sources)
     taken = passes.take_inbox(house, progress=progress)
     if taken.receipts:
@@ -135,12 +135,12 @@ def take_inbox(house: House, *, progress: Progress | None = None) -> Taken:
 
 
 ROUND_WAIT_SECONDS = 30
-"""How long a round of alerts that another process makes is waited for."""
+"""How long to wait for a round of alerts in another process."""
 
 
 def tell_what_is_new(house: House) -> tuple[str, ...]:
-    """Send what is new on the board, among the checks and of failed runs, as the daemon does.
-    Returns a line for each message, and for each that could not be sent."""
+    """Send what is new on the board, among the checks and about failed runs, as the daemon does.
+    Returns a line per message, and per message that could not be sent."""
     from personal_pipeline.graph.alerting import check_keys_of, make_round
     from personal_pipeline.graph.definitions import definitions_of
     from personal_pipeline.graph.recording import with_instance

@@ -1,10 +1,10 @@
-"""Dagster's UI and daemon over one home, until somebody ends them.
+"""Dagster's UI and daemon over one home, until they are stopped.
 
-Three processes: the code server, which has the graph; the web server behind its guard; the daemon.
-They live as long as this one does: each ends when the pipe that is its standard input is closed,
-whoever closes it (``doors/kept.py``). When one of them ends by itself all do, with a sentence and
-exit code 1: a service manager starts the whole again, and a house that half works is not taken for
-one that works.
+Three processes: the code server, which holds the graph; the web server behind its guard; the
+daemon. They live as long as this one: each exits when the pipe on its standard input is closed, by
+whatever means (``doors/kept.py``). If one of them exits by itself, all are stopped, with a message
+and exit code 1: a service manager then restarts the whole, and a half-working house is not mistaken
+for a working one.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
 
 LOOK_SECONDS = 20.0
-"""How often it is looked whether data came that is older than all partitions that Dagster knows."""
+"""How often to check whether data arrived that is older than all partitions known to Dagster."""
 
 _POLL_SECONDS = 0.25
-# longer than a child gives itself before it is ended with all that it started
+# longer than a child allows itself before it is killed with everything it started
 _PATIENCE_SECONDS = kept.GRACE_SECONDS + 5
-# clocks are read at different moments
+# clocks are read at different times
 _SLACK_SECONDS = 2.0
 
-# leaves room for a folder of ours, and the socket within
+# leaves room for our folder and the socket in it
 _LONGEST_FOLDER = 60
 
 CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
 LOOKS_WITHOUT = 3
-"""After so many looks without it, the process that holds the graph is gone for good."""
+"""Consecutive polls without the process that holds the graph before it counts as gone for good."""
 
 RELOAD = "mutation { reloadWorkspace { __typename } }"
 
 
 class Ended(Exception):
-    """A part of the house ended by itself, or could not begin; the text says which."""
+    """One of the processes exited by itself or could not start; the text says which."""
 
 
 def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
-    """Run all three and return the exit code; ``tell`` is called when the UI can be opened.
-    Ctrl-C and SIGTERM end them.
+    """Run all three and return the exit code; ``tell`` is called once the UI can be opened. Ctrl-C
+    and SIGTERM stop them.
 
-    Raises ``Busy`` when they run over this home already: each daemon would start every schedule.
-    Raises ``NewerHome``, and ``Ended`` when one of them ends by itself, or the port is taken.
+    Raises ``Busy`` if they already run over this home: each daemon would start every schedule.
+    Raises ``NewerHome``, and ``Ended`` if one of them exits by itself or the port is taken.
 
-    A first fetch reaches back behind the partitions that were defined when this started. Dagster
-    reads definitions once, so it is told to read them again.
+    A first fetch reaches back before the partitions that were defined at start. Dagster reads
+    definitions once, so it is told to reload them.
     """
     house.home.version()
     with house.home.lock("up", wait_seconds=0):
@@ -78,14 +78,14 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
             )
         door = door_of(house.home, port, plain=house.settings.plain_address)
         while _serve(house, door, tell):
-            pass  # its storage was damaged, and what ran had the old files open
+            pass  # its storage was damaged, and the processes had the old files open
         return 0
 
 
 def ask(door: Door, query: str, **variables: Any) -> Any:
-    """The answer of GraphQL, asked as the person's own browser asks it.
+    """The response to a GraphQL query, sent as the person's own browser would send it.
 
-    Raises ``requests.RequestException`` when nobody listens, or the answer is a refusal.
+    Raises ``requests.RequestException`` if nothing listens or the request is refused.
     """
     with requests.Session() as session:
         session.trust_env = False
@@ -104,8 +104,8 @@ def ask(door: Door, query: str, **variables: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What ``state/up.json`` says of the processes over a home. ``started`` is in epoch seconds: a
-    later process may have the same number."""
+    """The processes over a home, as recorded in ``state/up.json``. ``started`` is in epoch seconds:
+    a later process may reuse the process id."""
 
     port: int
     plain: bool
@@ -115,7 +115,7 @@ class Running:
 
 
 def door_of_running(home: Home) -> Door | None:
-    """The door at which ``up`` serves this home now; None when it does not run."""
+    """The door at which ``up`` currently serves this home; None if it does not run."""
     running = _running(home)
     if running is None or not running.processes or not _lives(*running.processes[0]):
         return None
@@ -123,8 +123,9 @@ def door_of_running(home: Home) -> Door | None:
 
 
 def end_left_over(home: Home) -> None:
-    """End what an earlier ``up`` left, whose lock this process holds now. Its parts end by
-    themselves within half a minute; nobody should wait for that, nor find the port taken."""
+    """Kill what an earlier ``up`` left running, whose lock this process now holds. Its children
+    exit by themselves within half a minute, but nobody should have to wait for that or find the
+    port taken."""
     running = _running(home)
     if running is None:
         return
@@ -153,8 +154,8 @@ def _running(home: Home) -> Running | None:
 
 
 def _lives(number: int, started: float) -> bool:
-    """Stricter than ``home.is_alive``, because what lives here is ended: under a clock that was
-    wrong a later process can seem older."""
+    """Stricter than ``home.is_alive``, because a match is killed: under a wrong clock, a later
+    process can seem older."""
     try:
         process = psutil.Process(number)
         same = abs(process.create_time() - started) <= _SLACK_SECONDS
@@ -167,7 +168,7 @@ def _lives(number: int, started: float) -> bool:
 
 
 class _Children:
-    """The three processes; leaving the block ends them."""
+    """The three processes; leaving the block stops them."""
 
     def __init__(self, home: Home, door: Door, folder: Path, environment: dict[str, str]) -> None:
         self._home, self._door, self._folder = home, door, folder
@@ -176,13 +177,13 @@ class _Children:
         self.asked_to_end = False
 
     def start(self, name: str, module: str, *arguments: str) -> None:
-        """Start ``python -m module``, named so in what is told."""
+        """Start ``python -m module``; messages call it ``name``."""
         command = [sys.executable, "-P", "-m", kept.__name__, module, *arguments]
         self._started[name] = subprocess.Popen(
             command,
             env=self._environment,
             stdin=subprocess.PIPE,
-            # what is wrong, wherever they say it: our own output is the address alone
+            # everything they print goes to stderr: our own stdout is the address alone
             stdout=2,
         )
         numbers = [os.getpid(), *(each.pid for each in self._started.values())]
@@ -195,15 +196,15 @@ class _Children:
         write_atomically(_path(self._home), json.dumps(written).encode())
 
     def worker_lives(self) -> bool:
-        """Whether the code server has the process that holds the graph, which it never starts
-        again."""
+        """Whether the code server still has the process that holds the graph, which it never
+        restarts."""
         with suppress(psutil.NoSuchProcess):
             server = psutil.Process(self._started[CODE_SERVER].pid)
             return any(each.status() != psutil.STATUS_ZOMBIE for each in server.children())
         return False
 
     def wait(self, until: Callable[[], bool]) -> bool:
-        """Whether it became so before somebody asked to end. Raises ``Ended``."""
+        """Wait for ``until``; returns False if asked to stop first. Raises ``Ended``."""
         while not self.asked_to_end:
             for name, process in self._started.items():
                 if process.poll() is not None:
@@ -217,8 +218,8 @@ class _Children:
         return False
 
     def end(self) -> None:
-        """Close their input, that of the code server last: the others ask it until they are
-        gone."""
+        """Close the standard input of each, the code server's last: the others query it until they
+        exit."""
         started = list(self._started.values())
         for group in (started[1:], started[:1]):
             for process in group:
@@ -237,8 +238,8 @@ class _Children:
 
 
 def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
-    """Run all three until somebody ends them; says whether they must begin again, because Dagster's
-    storage is damaged or another one now."""
+    """Run all three until stopped; returns whether they must start again because Dagster's storage
+    is damaged or was replaced."""
     environment = _made_ready(house.home)
     defined = house.first_day()
     known = storage.identity(house.home)
@@ -249,7 +250,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
         nonlocal defined, looked, missing
         if time.monotonic() - looked < LOOK_SECONDS:
             return False
-        # while the graph is loaded anew there is none for a moment
+        # while the graph is being reloaded there is briefly none
         missing = 0 if children.worker_lives() else missing + 1
         if missing == LOOKS_WITHOUT:
             raise Ended(
@@ -307,7 +308,7 @@ def _children(
         def end(*_: object) -> None:
             children.asked_to_end = True
 
-        # before a child starts: started in the background, both would ignore Ctrl-C for ever
+        # before a child starts: children started in the background would ignore Ctrl-C for ever
         before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield children, Path(folder)
@@ -318,18 +319,18 @@ def _children(
 
 
 def _short_folder() -> str | None:
-    """Where sockets can lie when the path of the usual folder for temporary files is too long; the
-    path of a socket may have 103 bytes, and Dagster makes others like ours."""
+    """A folder for sockets if the path of the default temporary folder is too long: a socket path
+    is limited to 103 bytes, and Dagster creates sockets of its own."""
     usual = os.fsencode(tempfile.gettempdir())
     return None if len(usual) <= _LONGEST_FOLDER or sys.platform == "win32" else "/tmp"  # noqa: S108
 
 
 def _made_ready(home: Home) -> dict[str, str]:
-    """The environment of Dagster's processes, once the home is ready for them."""
+    """Make the home ready for Dagster; returns the environment of its processes."""
     environment = {
         **os.environ,
         "PERSONAL_PIPELINE_HOME": str(home.root),
-        # a gql.py or dagster.py in the folder where this is started must not be imported
+        # a gql.py or dagster.py in the current folder must not be imported
         "PYTHONSAFEPATH": "1",
     }
     done = subprocess.run(
@@ -341,14 +342,14 @@ def _made_ready(home: Home) -> dict[str, str]:
     )
     if done.returncode:
         raise Ended("The home could not be made ready for Dagster; what is wrong stands above.")
-    # what a library prints while it is imported comes before it
+    # libraries may print while they are imported, so only the last line counts
     more: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return environment | more
 
 
 def _place(folder: Path) -> dict[str, Any]:
-    """Where the code server listens, as a workspace file and as its own options call it. Where
-    there are no sockets in folders, other users of the machine can reach it."""
+    """Where the code server listens, with the keys of a workspace file, which are also its own
+    options. On systems without Unix sockets, other users of the machine can reach it."""
     if sys.platform != "win32":
         return {"socket": str(folder / "code.socket")}
     with socket.socket() as probe:
@@ -370,7 +371,7 @@ def _listens(port: int) -> bool:
 
 
 def _reloaded(door: Door) -> bool:
-    """Whether Dagster took the request; while it still starts it does not, and is asked again."""
+    """Whether Dagster accepted the request; while starting it does not, and is asked again."""
     try:
         ask(door, RELOAD)
     except requests.RequestException:

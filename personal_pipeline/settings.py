@@ -1,11 +1,11 @@
 """Settings: from the environment, else from ``.env`` in the current folder, else the default.
 
-The house's own are the fields of ``Settings``; a source declares its own, each as a ``Setting``.
-What a source needs and neither environment nor ``.env`` has may be in the keyring of the system
-(see ``credentials``).
+The house's own settings are the fields of ``Settings``; a source declares each of its own as a
+``Setting``. What a source needs and neither environment nor ``.env`` provides may be in the system
+keyring (see ``credentials``).
 
-Reading them touches no network and no keyring, and creates nothing. What sources are given is held
-as ``SecretStr``, which shows as stars wherever it is printed.
+Reading them accesses neither network nor keyring, and creates nothing. Values for sources are held
+as ``SecretStr``, which prints as asterisks.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ Origin: TypeAlias = Literal["environment", ".env", "keyring"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the person can set, by an environment variable."""
+    """One thing that the person can set through an environment variable."""
 
     name: str
     description: str
-    """What it is and, of one that is needed, where to get it and where to put it: in ``connect``,
-    ``doctor``, ``.env.example`` and ``docs/settings.md``."""
+    """What it is and, if required, where to get it and where to put it; shown by ``connect`` and
+    ``doctor``, and in ``.env.example`` and ``docs/settings.md``."""
     secret: bool = False
-    """Whether nobody else may see it: no screen shows it as it is typed, no message holds it."""
+    """Whether it must stay hidden: it is not echoed when typed, and never part of a message."""
     default: str | None = None
-    """What holds when it is not set. Without a default the source is not connected until it is."""
+    """The value used if unset. Without a default, the source is not connected until it is set."""
     pattern: str = ".+"
-    """The regular expression that a value matches as a whole."""
+    """The regular expression that the whole value must match."""
 
     @property
     def is_needed(self) -> bool:
@@ -53,7 +53,7 @@ class Setting:
 
 
 class BadSetting(Exception):
-    """A setting of a source is missing or malformed. The message is sentences without its value."""
+    """A setting of a source is missing or malformed. The message never contains its value."""
 
 
 def _zone(name: str) -> str:
@@ -70,7 +70,7 @@ def _words(value: Any) -> Any:
 
 
 def _hours(value: Any) -> Any:
-    """``22-7`` as two hours; nothing, or ``none``, as None."""
+    """``22-7`` as two hours; an empty value or ``none`` as None."""
     if not isinstance(value, str):
         return value
     if value.strip().lower() in ("", "none"):
@@ -82,8 +82,8 @@ def _hours(value: Any) -> Any:
 
 
 class Settings(BaseModel):
-    """What the person set. Each field but ``of_sources`` is a setting of the house: its alias is
-    the environment variable, its docstring the text of ``.env.example``."""
+    """What the person set. Each field except ``of_sources`` is a setting of the house: its alias is
+    the environment variable, its docstring the text in ``.env.example``."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -128,13 +128,13 @@ class Settings(BaseModel):
     figures."""
 
     of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
-    """By name, every variable that is not one of the house: a source finds among them those that it
+    """All variables by name that are not settings of the house; each source picks those that it
     declares."""
 
     def __init__(self, **variables: Any) -> None:
-        """Settings from variables, whose names may be in any case. One that is blank, as in a
-        copied .env.example, says nothing; but of the quiet hours it says that there are none.
-        Raises ``pydantic.ValidationError`` when one of the house's is malformed."""
+        """Settings from variables, whose names are case-insensitive. A blank one, as in a copied
+        .env.example, counts as unset; but blank quiet hours mean that there are none. Raises
+        ``pydantic.ValidationError`` if one of the house's is malformed."""
         named = {
             name.upper(): value
             for name, value in variables.items()
@@ -151,8 +151,8 @@ class Settings(BaseModel):
         )
 
     def text(self, setting: Setting) -> str:
-        """The value of a source's setting, in the clear, else its default; of one that is in the
-        keyring only after ``with_keyring``. Raises ``BadSetting``."""
+        """The value of a source's setting in plain text, else its default; values in the keyring
+        only after ``with_keyring``. Raises ``BadSetting``."""
         value = self.of_sources.get(setting.name)
         if value is None:
             if setting.default is None:
@@ -166,25 +166,25 @@ class Settings(BaseModel):
         return value.get_secret_value()
 
     def is_set(self, variable: str) -> bool:
-        """Whether a variable of a source has a value, here or in the keyring. The keyring itself is
-        not asked."""
+        """Whether a source's variable has a value, here or in the keyring. The keyring itself is
+        not accessed."""
         return self.origin(variable) is not None
 
     def origin(self, variable: str) -> Origin | None:
-        """Where the value of a variable of a source comes from; None when it has none."""
+        """Where the value of a source's variable comes from; None if it has none."""
         if variable not in self.of_sources:
             kept = names_in_keyring(self.home.expanduser())
             return "keyring" if variable in kept else None
         return "environment" if (_upper(os.environ).get(variable) or "").strip() else ".env"
 
     def with_values(self, values: Mapping[str, str]) -> Settings:
-        """A copy in which these variables of sources have these values."""
+        """A copy with these values for variables of sources."""
         given = {name: SecretStr(value) for name, value in values.items()}
         return self.model_copy(update={"of_sources": {**self.of_sources, **given}})
 
 
 def house_settings() -> tuple[Setting, ...]:
-    """The settings of the house, as a source declares its own."""
+    """The settings of the house, in the form that sources use to declare theirs."""
     return tuple(
         Setting(
             name=info.alias,
@@ -198,16 +198,16 @@ def house_settings() -> tuple[Setting, ...]:
 
 
 def _written(default: object) -> str:
-    """A default as a person writes it."""
+    """A default as a person would write it."""
     if isinstance(default, bool):
         return str(default).lower()
     return "" if default is None else str(default)
 
 
 def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
-    """The settings with those of the wanted variables from the keyring that nothing else gives.
+    """The settings, with wanted variables that are not set elsewhere read from the keyring.
 
-    Raises ``NoKeyring`` when one that should be there cannot be had.
+    Raises ``NoKeyring`` if one that should be there cannot be read.
     """
     home = settings.home.expanduser()
     missing = (names_in_keyring(home) & set(wanted)) - settings.of_sources.keys()
@@ -215,15 +215,15 @@ def with_keyring(settings: Settings, wanted: Iterable[str]) -> Settings:
 
 
 class OpenToOthers(Exception):
-    """The file with the credentials can be read by others. The message says what to do."""
+    """Others can read the file with the credentials. The message says what to do."""
 
 
 def load_settings() -> Settings:
-    """Read the settings now. Raises ``pydantic.ValidationError`` when one of them is malformed, and
-    ``OpenToOthers`` when others on this machine may read or change ``.env``, whatever is in it: it
-    is made to hold credentials."""
+    """Read the settings now. Raises ``pydantic.ValidationError`` if one is malformed, and
+    ``OpenToOthers`` if others on this machine may read or change ``.env``, whatever its content: it
+    is meant for credentials."""
     file = Path(".env").absolute()
-    # elsewhere modes say nothing of who may read
+    # on other systems the mode does not say who may read
     if os.name == "posix" and file.is_file():
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & OTHERS:

@@ -1,7 +1,7 @@
-"""What can be set, as people read it: ``.env.example`` and ``docs/settings.md``.
+"""The settings, documented for people: ``.env.example`` and ``docs/settings.md``.
 
-Both follow from what the house and its sources declare. Run this module
-(``python -m personal_pipeline.settings_pages``) to write them anew.
+Both are generated from what the house and its sources declare. Run this module (``python -m
+personal_pipeline.settings_pages``) to regenerate them.
 """
 
 from __future__ import annotations

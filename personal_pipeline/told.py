@@ -1,6 +1,7 @@
-"""What Dagster was told last. Whoever has nothing new to tell need not ask it, nor even import it.
+"""What was last reported to Dagster.
 
-The file lies beside Dagster's own, so that it goes when they are deleted, and all is told again.
+If nothing changed, Dagster need not be asked or even imported. The file is next to Dagster's own,
+so that it is deleted with them and everything is reported again.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ FILE = "told.json"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Digests by name, of what was told when the telling was last complete."""
+    """Digests by name, as of the last complete report to Dagster."""
 
     contents: dict[str, str] = field(default_factory=dict)
     """Of the partitions of each table, raw and derived."""
     checks: dict[str, str] = field(default_factory=dict)
     """Of each check."""
     looks: dict[str, str] = field(default_factory=dict)
-    """Of each fetched stream the instant of the look, ISO 8601 UTC."""
+    """Per fetched stream, the instant of the reported fetch, ISO 8601 UTC."""
     published: list[int] | None = None
-    """Identifies the copy of the tables that was told of."""
+    """Identifies the reported copy of the tables."""
     failed: bool = False
-    """Whether the last pass that was told had failures."""
+    """Whether the last reported pass had failures."""
 
 
 def recall(home: Home) -> Told:
-    """What was told; nothing when that cannot be read."""
+    """What was reported; empty if that cannot be read."""
     try:
         kept = json.loads(_path(home).read_bytes())
         told = Told(**{each.name: kept[each.name] for each in fields(Told)})
@@ -45,7 +46,7 @@ def recall(home: Home) -> Told:
 
 
 def remember(home: Home, told: Told) -> None:
-    """Replace what was told."""
+    """Replace the record of what was reported."""
     if told != recall(home):
         write_atomically(_path(home), json.dumps(asdict(told), indent=1).encode())
 

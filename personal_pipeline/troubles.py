@@ -1,9 +1,9 @@
-"""What to say of an error: a sentence that a person can act on, and that holds nobody's data.
+"""How errors are reported: a sentence that a person can act on and that contains nobody's data.
 
 The text of an error that is not ours may quote what was read (``could not convert string to float:
-'…'``), and Dagster keeps what it is told for ever. So of such an error only its kind and its place
-are said. A disk that is full or cannot be written is nobody's defect: it is recognised whoever met
-it, the system, SQLite, DuckDB or dbt, and said in one way.
+'…'``), and Dagster keeps what it is given for ever. So for such errors only the type and the
+location are reported. A disk that is full or read-only is not a bug: it is recognised whether the
+system, SQLite, DuckDB or dbt ran into it, and always reported in the same words.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ R = TypeVar("R")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
-# of SQLite, DuckDB, dbt; matched in the text of those errors only
+# messages of SQLite, DuckDB and dbt; matched only in the text of their errors
 _SAYS_FULL = re.compile(
     r"no space left on device|database or disk is full|disk quota exceeded|file too large"
     r"|out of disk|disk I/O error",
@@ -44,10 +44,10 @@ _OWN = frozenset(
         *("ServiceError", "UnreadableFile"),
     }
 )
-"""Our errors whose text is a sentence for people, without a value of a row."""
+"""Our own errors, whose text is a sentence for people without any value of a row."""
 
 UNEXPECTED = "unexpected"
-"""In the metadata of a failure that was an error, and not the answer of a service."""
+"""In the metadata of a failure caused by an error rather than by the answer of a service."""
 
 FULL = "The disk is full{place}. Make room, and run the same again: nothing that was there is lost."
 CLOSED = (
@@ -61,8 +61,8 @@ DENIED = (
 
 
 def disk_trouble(error: BaseException, home: Path | None = None) -> str | None:
-    """The sentence for a disk that is full, or a folder that cannot be written, when that is why
-    this was raised, or what it was raised from; else None."""
+    """The sentence for a full disk or an unwritable folder, if that caused this error or one that
+    it was raised from; else None."""
     for each in _chain(error):
         kind = _kind_of_disk_trouble(each)
         if kind:
@@ -97,7 +97,7 @@ def _kind_of_disk_trouble(error: BaseException) -> str | None:
 
 
 def sentence_of(error: BaseException, home: Path | None = None) -> str:
-    """What went wrong, in a sentence."""
+    """What went wrong, as one sentence."""
     if sentence := disk_trouble(error, home):
         return sentence
     if type(error).__name__ in _OWN:
@@ -112,7 +112,7 @@ DEFECT = "This is a defect of personal_pipeline; nothing that was there is lost.
 
 
 def place_of(error: BaseException) -> str:
-    """File and line where it was raised, after the line of ours that led there."""
+    """File and line where it was raised, preceded by the line of ours that led there."""
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return "an unknown place"
@@ -126,9 +126,9 @@ def place_of(error: BaseException) -> str:
 
 
 def told_without_values(body: Callable[P, R]) -> Callable[P, R]:
-    """The body of an asset, an op, a check or a sensor, whose errors leave as ``dagster.Failure``
-    with their sentence alone: Dagster keeps the text and the whole chain of what is raised, for
-    ever and for whoever sees the UI."""
+    """Wraps the body of an asset, op, check or sensor so that errors leave it as
+    ``dagster.Failure`` with their sentence alone: Dagster keeps the text and the whole chain of an
+    exception for ever, visible to anyone who can open the UI."""
     import dagster as dg
 
     if inspect.isgeneratorfunction(body):
@@ -142,7 +142,7 @@ def told_without_values(body: Callable[P, R]) -> Callable[P, R]:
                 raise
             except Exception as error:
                 failure = _failure(error, kwargs.get("house"))
-            # out here, where the error is no longer the context of what is raised
+            # raised here, where the error is no longer its context
             raise failure from None
 
         return yielding  # type: ignore[return-value]

@@ -1,16 +1,17 @@
 """Sending through apprise: one address, one message, one outcome.
 
-What surprises in apprise 2.2:
+Pitfalls of apprise 2.2:
 
-- Importing it takes half a second, and the first address another; so it is imported when there is
-  something to send.
-- ``?retry=`` in an address sends again without saying so, and ``?optional=yes`` calls a failure a
-  success. The outbox does the first and must know of the second, so both are taken out.
-- A call that is given a time limit is left behind in a thread that the interpreter waits for at its
-  end. Here it is left behind in a daemon thread, which ends with the process.
-- It answers yes or no. Whether a no may have been a yes (the answer was cut off) is only in its log
-  at level DEBUG. That log holds addresses, so it is collected for a moment and shown to nobody.
-- The pictures that it names in messages lie on a server that would learn who reads them.
+- Importing it takes half a second, and the first address another; so it is imported only when there
+  is something to send.
+- ``?retry=`` in an address silently sends again, and ``?optional=yes`` reports a failure as a
+  success. The outbox does its own retries and must know about failures, so both are removed.
+- A call that exceeds its time limit is abandoned in a thread that the interpreter waits for at
+  exit. Here it is abandoned in a daemon thread, which ends with the process.
+- It answers yes or no. Whether a no may have been a yes (the answer was cut off) appears only in
+  its log at level DEBUG. That log contains addresses, so it is captured briefly and shown to
+  nobody.
+- The images that it links in messages are on a server that would learn who reads them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT_SECONDS = 20.0
 SEND_TIMEOUT_SECONDS = 90.0
-"""How long one message may take on one channel, also if the server sends a byte a minute."""
+"""Time limit per message and channel, even if the server keeps sending a byte per minute."""
 
 _THREAD = "personal-pipeline-alert"
 
@@ -45,7 +46,7 @@ REPEAT_BODY = (
     "This may be a repeat: an earlier try to send it was cut off before the answer came.\n\n"
 )
 
-# Of a connection that was there and then was not. One that never came to be is a plain no.
+# Matches a connection that was established and then lost. One never established is a plain no.
 _CUT_OFF = re.compile(
     r"read timed out|connection aborted|remotedisconnected|unexpectedly closed|reset by peer"
     r"|broken pipe|incompleteread|response ended prematurely|protocolerror|\btimed out\b",
@@ -55,19 +56,19 @@ _NEVER_THERE = re.compile(r"NewConnectionError|NameResolutionError|ConnectTimeou
 
 
 class Outcome(StrEnum):
-    """What became of one try."""
+    """The result of one attempt."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"
-    """Surely not delivered."""
+    """Certainly not delivered."""
     IN_DOUBT = "in doubt"
     """Cut off before the answer: it may have been delivered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """An address that messages go to. It is shown by its place in the setting and its scheme,
-    because the rest of it is a credential."""
+    """An address that messages go to. It is shown by its position in the setting and its scheme,
+    because the rest is a credential."""
 
     place: int
     address: SecretStr
@@ -83,7 +84,7 @@ class Channel:
 
     @property
     def digest(self) -> str:
-        """What stands for the address in files."""
+        """The digest that represents the address in files."""
         return hashlib.sha256(self.address.get_secret_value().encode()).hexdigest()[:16]
 
     @property
@@ -92,7 +93,7 @@ class Channel:
 
 
 def channels_of(addresses: Sequence[SecretStr]) -> list[Channel]:
-    """The channels of the setting; an address that stands there twice counts once."""
+    """The channels of the setting, without duplicate addresses."""
     by_digest: dict[str, Channel] = {}
     for place, address in enumerate(addresses, 1):
         channel = Channel(place, address)
@@ -101,7 +102,7 @@ def channels_of(addresses: Sequence[SecretStr]) -> list[Channel]:
 
 
 def misunderstood(channels: Sequence[Channel]) -> list[Channel]:
-    """The channels whose address apprise cannot use. Sends nothing."""
+    """The channels whose address apprise cannot parse. Sends nothing."""
     return [channel for channel in channels if _service(channel) is None]
 
 
@@ -114,8 +115,8 @@ def send(
     attachment: Path | None = None,
     timeout: float = SEND_TIMEOUT_SECONDS,
 ) -> Outcome:
-    """Send one message to one channel, within ``timeout`` seconds. Never raises for what the
-    channel does, and logs nothing."""
+    """Send one message to one channel within ``timeout`` seconds. Never raises on a failure of the
+    channel, and logs nothing."""
     outcome: Future[Outcome] = Future()
 
     def run() -> None:
@@ -130,7 +131,7 @@ def send(
     except TimeoutError:
         return Outcome.IN_DOUBT
     except Exception:
-        # an error of a plugin may hold the address, so not even its text is kept
+        # a plugin's error may contain the address, so its text is discarded too
         return Outcome.IN_DOUBT
 
 
@@ -183,12 +184,12 @@ def _service(channel: Channel) -> NotifyBase | None:
 
 
 def _apprise() -> ModuleType:
-    """apprise, with a log that goes nowhere but into its own collections."""
+    """apprise, with its log going only to its own captures."""
     log = logging.getLogger("apprise")
     log.propagate = False
     log.handlers = [logging.NullHandler()]
     log.setLevel(logging.DEBUG)
-    # at level DEBUG it names the path of a request, which for a webhook is the credential
+    # at level DEBUG it logs the path of a request, which for a webhook is the credential
     logging.getLogger("urllib3.connectionpool").addFilter(_not_of_a_message)
     import apprise
 

@@ -1,8 +1,7 @@
-"""Runs that failed, left as small files by whoever saw it, until the person is told.
+"""Failed runs, recorded as small files by whoever saw them, until the person has been told.
 
-A run ends in one process and messages are planned in another; the file is what lies between. It is
-written whole or not at all, under a name of its run and step, so that seeing a failure twice leaves
-one file.
+A run ends in one process and messages are planned in another; the files connect them. A file is
+written atomically and named after its run and step, so a failure seen twice leaves one file.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ class RunFailure:
     what: str
     """The assets, or the step."""
     partition: str
-    """Empty when the run has none; ``first … last`` of a range."""
+    """Empty if the run has none; ``first … last`` for a range."""
     cause: str
-    """A sentence that holds no value of a row."""
+    """A sentence without any value of a row."""
     address: str
-    """Where the run can be looked at; empty when nothing shows it."""
+    """The address at which the run can be viewed; empty if there is none."""
 
     @property
     def name(self) -> str:
@@ -39,23 +38,24 @@ class RunFailure:
 
     @property
     def sort(self) -> str:
-        """What failures that the person need hear of once have in common; partitions differ."""
+        """What failures have in common that the person needs to hear about only once; partitions
+        differ."""
         return hashlib.sha256(f"{self.job} {self.what} {self.cause}".encode()).hexdigest()[:24]
 
 
 def folder(home: Home) -> Path:
-    """Where failures wait."""
+    """The folder of failures that have not been planned for yet."""
     return home.state / "alerts" / "events"
 
 
 def record(home: Home, failure: RunFailure) -> None:
-    """Leave a failure for the next planning. Durable when this returns."""
+    """Record a failure for the next planning. Durable on return."""
     content = asdict(failure) | {"at": failure.at.isoformat()}
     write_atomically(folder(home) / f"{failure.name}.json", json.dumps(content, indent=1).encode())
 
 
 def recorded(home: Home) -> list[RunFailure]:
-    """The failures that wait, oldest first. A file that cannot be read is set aside."""
+    """The recorded failures, oldest first. A file that cannot be parsed is set aside."""
     failures = []
     for path in folder(home).glob("*.json"):
         try:
@@ -67,6 +67,6 @@ def recorded(home: Home) -> list[RunFailure]:
 
 
 def forget(home: Home, failures: list[RunFailure]) -> None:
-    """Remove what has been planned for."""
+    """Delete failures that have been planned for."""
     for failure in failures:
         (folder(home) / f"{failure.name}.json").unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""What the person was told, kept in ``state/alerts/memory.json``.
+"""What the person has been told, kept in ``state/alerts/memory.json``.
 
-The messages of a planning are committed in the same file as the memory that says they were told,
-and only then laid into the outbox. Killed in between, the next planning lays them out again under
-the same names: nothing is lost, and nothing is told twice.
+Planned messages are committed in the same file as the memory that records them as told, and only
+then put into the outbox. After a kill in between, the next planning puts them out again under the
+same names: nothing is lost, and nothing is told twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """One message, as it lies in the outbox. ``id`` sorts by time."""
+    """One message, as stored in the outbox. ``id`` sorts by time."""
 
     id: str
     created_at: datetime
@@ -31,16 +31,16 @@ class Message:
     body: str
     tone: Tone
     about: tuple[str, ...] = ()
-    """What it tells, for machines: ``messages.Text``."""
+    """Its topics, machine-readable: see ``messages.Text``."""
     attachment: str | None = None
-    """Path of a file; only mail carries one, so only mail gets such a message."""
+    """Path of a file; only mail supports attachments, so only mail gets such a message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class First:
-    """When a trouble of a stream was first seen. ``failed_at`` is the first look that failed.
+    """When a trouble of a stream was first seen. ``failed_at`` is the first failed fetch.
 
-    ``held_since`` is when it was first kept back because the computer had just woken up.
+    ``held_since`` is when it was first held back because the computer had just woken up.
     """
 
     kind: str
@@ -51,8 +51,8 @@ class First:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """What was told of a subject since it was last well: which kinds of trouble, since when, and
-    when a message last spoke of it."""
+    """What has been told about a subject since it was last well: the kinds of trouble, since when,
+    and the time of the most recent message about it."""
 
     kinds: tuple[str, ...]
     since: datetime
@@ -61,25 +61,25 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """Instants are UTC."""
+    """All instants are UTC."""
 
     firsts: Mapping[str, First] = field(default_factory=dict)
-    """By subject and stream: troubles that are there."""
+    """By subject and stream: current troubles."""
     told: Mapping[str, Told] = field(default_factory=dict)
-    """By subject: troubles that the person knows of."""
+    """By subject: troubles that the person has been told about."""
     failures: Mapping[str, datetime] = field(default_factory=dict)
     """By sort of run failure: when it was last told."""
     report_sent: date | None = None
-    """The UTC day of the last report that went out."""
+    """The UTC day of the last report that was sent."""
     planned_at: datetime | None = None
     woke_at: datetime | None = None
-    """When planning last went on after a long pause."""
+    """When planning last resumed after a long pause."""
     quiet: bool = False
-    """Whether the last planning fell into the quiet hours."""
+    """Whether the last planning was during the quiet hours."""
     number: int = 0
-    """How many messages there ever were."""
+    """How many messages there have ever been."""
     unposted: tuple[Message, ...] = ()
-    """Messages that are committed, and not surely in the outbox yet."""
+    """Messages that are committed but possibly not in the outbox yet."""
 
 
 _MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
@@ -91,8 +91,8 @@ def path(home: Home) -> Path:
 
 
 def recall(home: Home) -> Memory:
-    """The memory; an empty one when there is none. One that cannot be read is set aside, which
-    costs one repetition of what stands on the board."""
+    """The memory; empty if there is none. One that cannot be parsed is set aside, at the cost of
+    repeating once what is on the board."""
     file = path(home)
     try:
         return _MEMORY.validate_json(file.read_bytes())
@@ -106,5 +106,5 @@ def recall(home: Home) -> Memory:
 
 
 def remember(home: Home, memory: Memory) -> None:
-    """Replace the memory. Durable when this returns."""
+    """Replace the memory. Durable on return."""
     write_atomically(path(home), _MEMORY.dump_json(memory, indent=1))

@@ -1,5 +1,5 @@
-"""What a message says. No credential and no row of anybody's data is in it: a message leaves the
-machine, and lies on the telephone's screen."""
+"""The text of messages. It contains no credential and no row of anybody's data: a message leaves
+the machine and shows on a phone's lock screen."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from personal_pipeline.alerts.subjects import DUE, LATE, Subject, Trouble
 from personal_pipeline.outputs.formats import MONTHS, WEEKDAYS
 
 Tone = Literal["info", "success", "warning", "failure"]
-"""How a channel that has colours shows the message."""
+"""How a channel that supports colours shows the message."""
 
 MOST_NAMED = 3
-"""So many names stand in a title; of more, their number."""
+"""Maximum number of names in a title; beyond that, their count."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,13 +29,13 @@ class Text:
     body: str
     tone: Tone
     about: tuple[str, ...] = ()
-    """What it tells, for machines: ``turned service kit: late``, ``well …``, ``reminder …``,
-    ``run …``, ``report …``."""
+    """Its topics, machine-readable: ``turned service kit: late``, ``well …``, ``reminder …``, ``run
+    …``, ``report …``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A subject with the troubles that are told of it, and since when they are known."""
+    """A subject with its reported troubles, and since when they are known."""
 
     subject: Subject
     troubles: tuple[Trouble, ...]
@@ -43,7 +43,7 @@ class Known:
 
 
 def turned(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) -> Text:
-    """Sources have turned late or failing, or exports due, for one reason."""
+    """Sources have turned late or failing, or exports are due, for one reason."""
     names = _names([each.subject.title for each in group])
     title = f"Please export: {names}" if reason == DUE else f"{names}: {reason}"
     return Text(
@@ -55,7 +55,7 @@ def turned(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) -> T
 
 
 def reminder(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) -> Text:
-    """It was told some days ago, and still is so."""
+    """The trouble was reported some days ago and persists."""
     text = turned(reason, group, board, zone)
     return replace(
         text,
@@ -65,7 +65,7 @@ def reminder(reason: str, group: Sequence[Known], board: str, zone: ZoneInfo) ->
 
 
 def recovered(subjects: Sequence[Subject], since: Mapping[str, datetime], zone: ZoneInfo) -> Text:
-    """What was late or failing is well again. ``since`` says by key when it was told."""
+    """What was late or failing is well again. ``since`` has by key when it was reported."""
     names = _names([each.title for each in subjects])
     return Text(
         title=f"{names}: well again",
@@ -90,7 +90,7 @@ def runs_failed(failures: Sequence[RunFailure], board: str) -> Text:
 
 
 def report_of(day: str) -> Text:
-    """The letter that carries the report."""
+    """The message that carries the report."""
     return Text(
         title=f"The report of {day}",
         body=f"The report of {day} is attached.",
@@ -100,7 +100,7 @@ def report_of(day: str) -> Text:
 
 
 def joined(texts: Sequence[Text]) -> Text:
-    """One message of several that waited together."""
+    """Combines several messages that waited together into one."""
     if len(texts) == 1:
         return texts[0]
     order: Sequence[Tone] = ("info", "success", "warning", "failure")
@@ -126,7 +126,7 @@ def _standing(known: Known, zone: ZoneInfo) -> str:
             f"{known.subject.title}{which}: {lead.reason}, known since {moment(known.since, zone)}."
         )
     details = list(dict.fromkeys(each.detail for each in known.troubles if each.detail))
-    # steps are lines
+    # instructions with several steps have one per line
     between = "\n" if any("\n" in each for each in details) else " "
     return between.join([what, *details[:MOST_NAMED]])
 
@@ -148,14 +148,14 @@ def _names(names: Sequence[str]) -> str:
 
 
 def moment(instant: datetime, zone: ZoneInfo) -> str:
-    """``Sat 21 Nov, 07:30``, in the person's zone."""
+    """``Sat 21 Nov, 07:30``, in the person's time zone."""
     local = instant.astimezone(zone)
     day = f"{WEEKDAYS[local.weekday()][:3]} {local.day} {MONTHS[local.month - 1][:3]}"
     return f"{day}, {local:%H:%M}"
 
 
-# What may be somebody's data in the message of a database or a parser: what stands in quotes (an
-# apostrophe within a word is none), addresses, long numbers, structures.
+# Parts of a database or parser message that may be somebody's data: quoted text (an apostrophe
+# within a word is no quote), addresses, long numbers, structures.
 _VALUES = re.compile(
     r"(?<!\w)'.*?'(?!\w)|\".*?\"|\S+@\S+|\S*://\S+|\b\d[\d.,-]{4,}|\{.*\}|\[.*\]", re.DOTALL
 )
@@ -163,11 +163,11 @@ _OPEN_QUOTE = re.compile(r"(?<!\w)'|\"")
 
 
 def without_values(text: str) -> str:
-    """The first two lines that say something, with all taken out that may be somebody's data.
+    """The first two non-empty lines, with everything removed that may be somebody's data.
 
     Error messages of a database quote the value that they could not convert.
     """
     lines = " ".join([line.strip() for line in text.splitlines() if line.strip()][:2])
     shown = _VALUES.sub("…", lines)
-    # a value that was opened here and closed further down
+    # a quoted value that opens here and closes in a later line
     return _OPEN_QUOTE.split(shown)[0][:300].rstrip()

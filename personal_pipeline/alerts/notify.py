@@ -1,7 +1,7 @@
-"""One round: what is to be told now is planned, committed, laid into the outbox and sent.
+"""One round of alerts: plan what is to be told now, commit it, put it into the outbox, send it.
 
-The sensor of the daemon and ``personal-pipeline status --notify`` make the same rounds, under one
-lock, so that both may run.
+The daemon's sensor and ``personal-pipeline status --notify`` make the same rounds under one lock,
+so both may run.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ LOG = logging.getLogger(__name__)
 LONGEST_TITLE = 200
 
 REPORT_PATIENCE = timedelta(hours=1)
-"""So long after its hour the report of the day is awaited; then an earlier one of the day goes."""
+"""How long to wait for the morning's report; after that, one written earlier that day is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What a round did. ``lines`` say it, a sentence each; none when nothing happened."""
+    """What a round did. ``lines`` describe it, one sentence each; empty if nothing happened."""
 
     delivered: Delivered = field(default_factory=Delivered)
     lines: tuple[str, ...] = ()
     busy: bool = False
-    """Another process was making its round, so this one did nothing."""
+    """Another process was making a round, so this one did nothing."""
 
 
 def rules_of(home: Home, settings: Settings) -> Rules:
-    """What the person chose."""
+    """The person's choices."""
     return Rules(
         zone=ZoneInfo(settings.timezone),
         quiet=settings.quiet_hours,
@@ -61,9 +61,8 @@ def notify(
     last_success: Callable[[str], datetime | None] = lambda job: None,
     wait_seconds: float = 0,
 ) -> Round:
-    """Make a round. ``checks`` are the asset checks; None when nobody looked at them, and then
-    what was told of them stands. ``last_success`` says when a job last succeeded.
-    """
+    """Make a round. ``checks`` are the asset checks; None if they were not evaluated, in which case
+    what was told about them stands. ``last_success`` returns when a job last succeeded."""
     try:
         with house.home.lock("alerts", wait_seconds=wait_seconds):
             return _round(house, board, checks, last_success)
@@ -103,7 +102,7 @@ def _round(
 
 
 def _post(house: House, known: memory.Memory) -> None:
-    """Lay out what is committed, also what a planning that was killed has left."""
+    """Put committed messages into the outbox, including those of a planning that was killed."""
     if known.unposted:
         for message in known.unposted:
             outbox.post(house.home, _censored(message, house))
@@ -111,8 +110,8 @@ def _post(house: House, known: memory.Memory) -> None:
 
 
 def _censored(message: memory.Message, house: House) -> memory.Message:
-    """The message without any secret of the settings, and with nothing in it that steers: a title
-    is one line. None should be in it; this is the last door before it leaves the machine."""
+    """The message without any secret of the settings or control characters; a title is one line.
+    None should be in it; this is the last check before it leaves the machine."""
     title, body = shown(message.title, LONGEST_TITLE), shown_lines(message.body)
     declared = {each.name for source in house.sources for each in source.settings if each.secret}
     given = house.settings.of_sources
@@ -125,7 +124,7 @@ def _censored(message: memory.Message, house: House) -> memory.Message:
 def _report(
     home: Home, now: datetime, settings: Settings, rules: Rules
 ) -> tuple[date, Path] | None:
-    """The report of the day, once it is there as it was meant for the morning."""
+    """The report of the day, once the one meant for the morning is there."""
     local = now.astimezone(rules.zone)
     hour = local.replace(hour=settings.report_hour, minute=0, second=0, microsecond=0)
     day = now.astimezone(ZoneInfo("UTC")).date()

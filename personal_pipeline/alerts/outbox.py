@@ -1,13 +1,13 @@
 """Messages on their way, one JSON file each, under ``state/alerts/outbox/``.
 
-A message is on disk before anything is sent, and stays until every channel has it. Which channels
-have it stands in the file, by digest of the address, so that one dead channel does not make the
-others hear everything again. Before a try the file says that it is under way; if the process dies
-in that moment, or the answer is cut off, the next try is marked as a repeat. What every channel has
-moves to ``sent/``, where the last ones are kept.
+A message is on disk before anything is sent, and stays until every channel has it. The file records
+which channels have it, by digest of the address, so that one dead channel does not make the others
+receive everything again. Before an attempt, the file records that it is under way; if the process
+dies then, or the answer is cut off, the next attempt is marked as a repeat. A message that every
+channel has moves to ``sent/``, which keeps the most recent ones.
 
-A dead channel is tried again after one minute, two, four, up to an hour. It holds back only its own
-messages, and gets them in order when it is alive again.
+A dead channel is retried after one minute, two, four, up to an hour. It holds back only its own
+messages, and gets them in order when it recovers.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from personal_pipeline.ingest.names import NotInside, inside
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 KEPT_SENT = 200
-"""So many sent messages can be read again."""
+"""Number of sent messages that are kept for reading."""
 
 LATE_AFTER = timedelta(hours=1)
-"""A message that comes so late says when it was written."""
+"""A message delivered with this much delay says when it was written."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Letter:
-    """A message in the outbox. Channels are named by the digest of their address."""
+    """A message in the outbox. Channels are identified by the digest of their address."""
 
     message: Message
     delivered: Mapping[str, datetime] = field(default_factory=dict)
     under_way: tuple[str, ...] = ()
-    """Channels to which a try began that did not surely fail."""
+    """Channels with an attempt that was begun and did not certainly fail."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pause:
-    """A channel that failed: how often in a row, and when it is tried again."""
+    """A failed channel: how often in a row, and when it is retried."""
 
     failures: int
     until: datetime
@@ -53,14 +53,14 @@ class _Pause:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What one delivery did. ``failed`` are the channels that did not take a message, and
-    ``waiting`` is the number of messages that are still on their way."""
+    """The result of one delivery. ``failed`` are the channels that did not accept a message,
+    ``waiting`` is the number of undelivered messages."""
 
     sent: tuple[tuple[Message, Channel], ...] = ()
     repeated: int = 0
     failed: tuple[Channel, ...] = ()
     shown: tuple[Message, ...] = ()
-    """Messages for which there is no channel at all: whoever called shows them."""
+    """Messages for which no channel is configured: the caller shows them."""
     waiting: int = 0
 
 
@@ -69,24 +69,24 @@ _PAUSES: TypeAdapter[dict[str, _Pause]] = TypeAdapter(dict[str, _Pause])
 
 
 def folder(home: Home) -> Path:
-    """Where messages wait."""
+    """The folder of undelivered messages."""
     return home.state / "alerts" / "outbox"
 
 
 def sent_folder(home: Home) -> Path:
-    """Where the last sent ones are kept."""
+    """The folder of the most recent sent messages."""
     return home.state / "alerts" / "sent"
 
 
 def post(home: Home, message: Message) -> None:
-    """Lay a message into the outbox. Durable when this returns; the same one twice is one."""
+    """Put a message into the outbox. Durable on return; posting it twice has no further effect."""
     path = folder(home) / f"{message.id}.json"
     if not path.exists() and not (sent_folder(home) / path.name).exists():
         _write(path, Letter(message=message))
 
 
 def waiting(home: Home) -> list[Letter]:
-    """What is on its way, oldest first."""
+    """The undelivered messages, oldest first."""
     return [letter for _, letter in _letters(home)]
 
 
@@ -103,7 +103,7 @@ def _write(path: Path, letter: Letter) -> None:
 
 
 def deliver(home: Home, channels: Sequence[Channel], clock: Callable[[], datetime]) -> Delivered:
-    """Try every message that waits on every channel that lacks it. The caller holds the lock."""
+    """Try every undelivered message on every channel that lacks it. The caller holds the lock."""
     done = Delivered()
     letters = dict(_letters(home))
     now = clock()
@@ -130,7 +130,7 @@ def deliver(home: Home, channels: Sequence[Channel], clock: Callable[[], datetim
             longer = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE)
             pauses[channel.digest] = _Pause(failures=failures, until=now + longer)
             done = replace(done, failed=(*done.failed, channel))
-            # what comes after it would most likely fail alike, and must not overtake it
+            # later messages would most likely fail too, and must not overtake it
             break
     if pauses != before:
         write_atomically(_pauses_path(home), _PAUSES.dump_json(pauses, indent=1))
@@ -175,7 +175,7 @@ def _try(
     )
     if outcome is Outcome.DELIVERED:
         letter = replace(letter, delivered={**letter.delivered, channel.digest: clock()})
-    # once in doubt, always in doubt: a later no does not unsend what may have been sent before
+    # once in doubt, always in doubt: a later refusal does not undo what may have been sent before
     if outcome is Outcome.DELIVERED or (outcome is Outcome.REFUSED and not repeat):
         others = tuple(each for each in letter.under_way if each != channel.digest)
         letter = replace(letter, under_way=others)
@@ -184,7 +184,7 @@ def _try(
 
 
 def _report(home: Home, named: str) -> Path | None:
-    """The report of that name, wherever the home lies now; no other file is ever sent."""
+    """The report of that name, wherever the home is now; no other file is ever sent."""
     try:
         path = inside(home.reports, Path(named).name)
     except NotInside:
@@ -209,5 +209,5 @@ def _recall_pauses(home: Home) -> dict[str, _Pause]:
     try:
         return _PAUSES.validate_json(_pauses_path(home).read_bytes())
     except (FileNotFoundError, ValidationError):
-        # losing it costs one try too early
+        # losing it costs one premature retry
         return {}

@@ -1,20 +1,22 @@
-"""Who is told what, and when: a pure function of what is, what was told, and the clock.
+"""Who is told what, and when: a pure function of the current state, what was told, and the clock.
 
 The rules, in the order in which a person would miss them:
 
-- A subject is told of once when it turns, and once when it is well again. In between there is a
-  reminder every so many days, and a message when a trouble of another kind comes on top, since that
-  asks for another remedy.
-- What only the person can mend at the service (a key is refused) is told once, without reminders.
-- A failure that the next look may end (the service is down, time ran out) is told when a look most
-  of a day later failed too, or was missed. What recovers before is never told, so that a service
-  that stumbles every other day is left in peace.
-- Nothing that only a look could end is told while the computer has just woken up: the looks that it
-  slept through are being made up. Where planning is always a first after a long pause, as under a
-  daily cron job, the second sight tells.
-- Subjects in trouble for one reason share a message, and those that are about to be as well join.
-- In the quiet hours nothing is told. What is still so at their end is one message; what came and
-  went in the night is none.
+- A subject is reported once when it turns bad, and once when it is well again. In between there is
+  a reminder every few days, and a message if a trouble of another kind is added, because that needs
+  another remedy.
+- What only the person can fix at the service (a key is refused) is reported once, without
+  reminders.
+- A failure that the next fetch may resolve (the service is down, time ran out) is reported when a
+  fetch most of a day later also failed, or was missed. One that recovers sooner is never
+  reported, so that a service that stumbles every other day causes no alerts.
+- Nothing that only a fetch could resolve is reported when the computer has just woken up: missed
+  fetches are being made up for. Where every planning follows a long pause, as under a daily cron
+  job, it is reported when seen the second time.
+- Subjects in trouble for the same reason share a message, including those that are about to be
+  reported.
+- Nothing is sent during the quiet hours. What still holds at their end becomes one message; what
+  came and went in the night is not reported.
 """
 
 from __future__ import annotations
@@ -32,32 +34,34 @@ from personal_pipeline.alerts.messages import Known, Text
 from personal_pipeline.alerts.subjects import DUE, Standing, Subject, Trouble
 
 CONFIRMED_AFTER = timedelta(hours=20)
-"""A passing failure is real when a look so long after the first failing one fails too: a daily look
-that wanders by some hours counts, a second try of the same morning does not."""
+"""A transient failure is confirmed when a fetch this long after the first failed one fails too:
+long enough to exclude a retry on the same morning, short enough for a daily fetch that shifts by
+some hours."""
 
 MISSED_AFTER = timedelta(hours=26)
-"""So long after a failing look the next daily one was missed."""
+"""This long after a failed fetch, the next daily one has been missed."""
 
 PAUSE = timedelta(hours=3)
-"""No planning for so long means that the computer slept, or that plans are made by a daily job."""
+"""A gap between plannings this long means that the computer slept, or that a daily job plans."""
 
 SETTLING = timedelta(hours=1)
-"""So long after a pause the looks that were missed may take."""
+"""How long missed fetches may take to be made up for after a pause."""
 
 COMPANY = timedelta(hours=3)
-"""Troubles for one reason that began within this time are one event."""
+"""Troubles for the same reason that began within this time are one event."""
 
 SLACK = timedelta(hours=1)
-"""A daily job comes a little earlier or later; a reminder must not wait a day more for that."""
+"""A daily job runs a little earlier or later; a reminder must not be delayed by a day because of
+that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
-    """What the person chose. ``board`` is the address of the UI."""
+    """The person's choices. ``board`` is the address of the UI."""
 
     zone: ZoneInfo
     quiet: tuple[int, int] | None = None
-    """Hours in the zone: quiet from the first until the second."""
+    """Hours in the time zone: quiet from the first until the second."""
     reminder: timedelta = timedelta(days=3)
     board: str = "http://127.0.0.1:3000"
 
@@ -71,7 +75,7 @@ class Planned:
 
 
 def is_quiet(now: datetime, rules: Rules) -> bool:
-    """Whether it is the person's quiet time."""
+    """Whether it is within the person's quiet hours."""
     if rules.quiet is None:
         return False
     begin, end = rules.quiet
@@ -89,11 +93,11 @@ def plan(
     report: tuple[date, Path] | None = None,
     worked: Mapping[str, datetime] | None = None,
 ) -> Planned:
-    """What to tell now. ``report`` is the day's report if it is to be mailed and was not yet;
-    ``worked`` says by job when it last succeeded, after which a failure is news again.
+    """What to tell now. ``report`` is the day's report if it is to be mailed and has not been yet;
+    ``worked`` has by job when it last succeeded, after which a failure is news again.
 
-    A subject that ``subjects`` does not name is gone, and forgotten without a word; one of UNKNOWN
-    standing keeps what was told of it.
+    A subject missing from ``subjects`` is gone and silently forgotten; one with standing UNKNOWN
+    keeps what was told about it.
     """
     paused = memory.planned_at is not None and now - memory.planned_at > PAUSE
     woke_at = now if paused else memory.woke_at
@@ -150,7 +154,7 @@ def _watch(
     now: datetime,
     woke_at: datetime | None,
 ) -> tuple[dict[str, First], set[str]]:
-    """When each trouble began, and the places of those that may be told."""
+    """When each trouble began, and the places of those that may be told now."""
     firsts: dict[str, First] = {}
     ripe: set[str] = set()
     for subject in subjects:

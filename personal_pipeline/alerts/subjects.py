@@ -1,7 +1,7 @@
-"""What the person is told about: the services, the exports made by hand, and the asset checks.
+"""What alerts are about: the services, the exports made by hand, and the asset checks.
 
-The board has a line a stream. One message a stream would be many for one cause, so the streams that
-a service answers for are one subject, and so are those that one kind of export feeds.
+The board has one line per stream. One message per stream would send many for one cause, so the
+streams of a service are one subject, and so are those fed by one kind of export.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.http import Failure
 
 DUE = "due"
-"""The reason of an export that can be made now."""
+"""The reason for an export that can be made now."""
 LATE = "late"
-"""The reason of what should have been there already."""
+"""The reason for what should have arrived already."""
 CHECK_FAILED = "check failed"
-"""The reason of an asset check that does not hold."""
+"""The reason for an asset check that failed."""
 
 CHECK = "check "
-"""What the keys of asset checks begin with."""
+"""The prefix of the keys of asset checks."""
 
 UNAVAILABLE = "unavailable"
-"""The kind that the passing reasons share."""
+"""The kind shared by the transient reasons."""
 
 _PASSING = frozenset((Failure.SERVICE_DOWN, Failure.OUT_OF_TIME))
 
 
 class Standing(StrEnum):
-    """What it means that a subject has no trouble."""
+    """What it means if a subject has no trouble."""
 
     WELL = "well"
     DORMANT = "dormant"
-    """Nothing is expected of it: it is not connected, or its first data has not come yet."""
+    """Nothing is expected: it is not connected, or its first data has not arrived yet."""
     UNKNOWN = "unknown"
-    """It could not be judged now; what was told of it stands."""
+    """It could not be judged now; what was told about it stands."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trouble:
     """What is wrong with one stream.
 
-    ``early``: not worth a message of its own yet, but worth a line in that of another subject that
-    has it for the same reason. ``by_hand``: only the person can end it, by dropping a file.
-    ``once``: told when it turns, and without reminders, since nothing can change by itself.
+    ``early``: does not justify a message of its own yet, but is included in that of another subject
+    with the same reason. ``by_hand``: only the person can end it, by dropping a file. ``once``:
+    reported once without reminders, because nothing changes by itself.
     """
 
     stream: str
@@ -63,24 +63,25 @@ class Trouble:
 
     @property
     def passing(self) -> bool:
-        """Whether the next look may well end it without anybody doing anything."""
+        """Whether the next fetch may well resolve it without anybody doing anything."""
         return self.reason in _PASSING
 
     @property
     def waits_for_a_look(self) -> bool:
-        """Whether a look that was missed explains it: it ends when the computer wakes up."""
+        """Whether a missed fetch explains it: it ends when the computer wakes up."""
         return self.passing or (self.reason == LATE and not self.by_hand)
 
     @property
     def kind(self) -> str:
-        """What is told once: a service that is down, slow or not asked is out of reach in three
-        ways that follow on each other."""
+        """What is reported once: a service that is down, slow or not fetched is unavailable, in
+        three ways that follow on each other."""
         return UNAVAILABLE if self.waits_for_a_look else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """One thing that is well or not. ``key`` names it in the memory, ``title`` to the person."""
+    """One thing that is well or not. ``key`` identifies it in the memory, ``title`` to the
+    person."""
 
     key: str
     title: str
@@ -146,8 +147,8 @@ def _export(
     drop = next(d for s in sources if s.name == source for d in s.drops if d.name == name)
     troubles: dict[str, Trouble] = {}
     for line in lines:
-        # by its rhythm, one in ten is due without being missed: only a calendar has a day on
-        # which a person should be asked
+        # judged by rhythm, one export in ten is due without being missed: the person should only be
+        # asked on the due day of a calendar
         if line.state is State.DUE and drop.monthly_on_day is None:
             continue
         if line.state not in (State.DUE, State.LATE, State.FAILING):
@@ -155,11 +156,11 @@ def _export(
         reason = {State.DUE: DUE, State.LATE: LATE}.get(line.state, line.cause or State.FAILING)
         detail = line.detail
         if line.state is not State.FAILING:
-            # a line of the board may hold the steps already, after what is special about this one
+            # the board's detail may already contain the steps, after what is particular to this one
             told = "" if drop.how_to in detail else drop.how_to
             detail = f"{detail} {told}".strip()
             detail += f"\nThe inbox: {inbox}, or run `personal-pipeline add FILE`."
-        # the streams of an export are in trouble together
+        # the streams of one export share their trouble
         troubles.setdefault(
             reason, Trouble(stream=name, reason=reason, detail=detail, by_hand=True)
         )
@@ -172,7 +173,7 @@ def _export(
 
 
 def unknown(keys: Iterable[str]) -> list[Subject]:
-    """The checks among what was told, as nobody has looked at them now."""
+    """The checks among the told keys, as subjects that were not evaluated now."""
     return [
         Subject(key=key, title=key, standing=Standing.UNKNOWN)
         for key in keys

@@ -1,4 +1,4 @@
-"""The audience: subscribers of the newsletter, what they do, and the letters sent to them.
+"""The audience: subscribers of the newsletter, what they do, and the broadcasts sent to them.
 
 All instants are UTC. A subscriber leaves by cancelling, by bouncing, or by complaining.
 """
@@ -39,13 +39,13 @@ class Subscriber:
     left_as: str | None
 
     def state(self, when: datetime) -> str:
-        """The state that the service shows at an instant, in its own spelling."""
+        """The state that the service shows at an instant, in the service's spelling."""
         if self.left_at is not None and self.left_as is not None and self.left_at < when:
             return self.left_as
         return "active"
 
     def tags(self, when: datetime) -> tuple[str, ...]:
-        """The tags that the person carries at an instant."""
+        """The person's tags at an instant."""
         if self.customer_from is not None and self.customer_from < when:
             return (self.found_via, "Customer")
         return (self.found_via,)
@@ -58,10 +58,10 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class AudienceDay:
-    """The newsletter on one UTC day as the service's growth figures count it.
+    """The newsletter on one UTC day, as counted by the service's growth figures.
 
-    ``left`` is everybody who went, whatever the reason. A person who was deleted by hand is
-    counted here and is in no list of subscribers: on those few days the two disagree.
+    ``left`` is everybody who left, whatever the reason. A person who was deleted by hand is counted
+    here but is in no list of subscribers: on those few days the two disagree.
     """
 
     day: date
@@ -72,8 +72,8 @@ class AudienceDay:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """One letter to all active subscribers. Rates are percent and grow for some days after the
-    sending; ``sent_at`` lies in the future while it is scheduled, and is None for a draft."""
+    """One broadcast to all active subscribers. Rates are percent and keep growing for some days
+    after sending; ``sent_at`` is in the future while it is scheduled, and None for a draft."""
 
     broadcast_id: int
     subject: str
@@ -138,7 +138,7 @@ def _subscriber(
 
 
 def _departure(rng: Random, created_at: datetime) -> tuple[datetime | None, str | None]:
-    """When and how somebody leaves: some at once, the others at a slow steady rate."""
+    """When and how somebody leaves: some at once, the others at a slow, steady rate."""
     in_haste = rng.random() < 0.05
     days = rng.expovariate(1 / 12) if in_haste else rng.expovariate(1 / 1900)
     left_as = rng.choices(("cancelled", "bounced", "complained"), (84, 13, 3))[0]
@@ -156,14 +156,14 @@ def _departure(rng: Random, created_at: datetime) -> tuple[datetime | None, str 
 def invent_audience_days(
     seed: int, subscribers: Sequence[Subscriber], start: date, until: date
 ) -> tuple[AudienceDay, ...]:
-    """Growth as the service counts it, day by day from the first day to the last."""
+    """Growth as the service counts it, one entry per day from the first day to the last."""
     size = (until - start).days + 1
     new, left = [0] * size, [0] * size
     for subscriber in subscribers:
         new[(subscriber.created_at.date() - start).days] += 1
         if subscriber.left_at is not None:
             left[(subscriber.left_at.date() - start).days] += 1
-    # a sign-up of the writer's own, to try the form, deleted the same day or soon after
+    # the writer signs up to try the form, and is deleted the same day or soon after
     rng = stream(seed, "deleted by hand")
     for index in range(size):
         deleted, stayed = rng.random() < 0.008, rng.randrange(3)
@@ -182,8 +182,8 @@ def invent_audience_days(
 def invent_broadcasts(
     seed: int, subscribers: Sequence[Subscriber], start: date, until: date
 ) -> tuple[Broadcast, ...]:
-    """A draft that was never sent, then a letter every Tuesday, oldest first; the last may be
-    scheduled for the Tuesday to come."""
+    """A draft that was never sent, then one broadcast every Tuesday, oldest first; the last may be
+    scheduled for the coming Tuesday."""
     end = at(until + _DAY)
     arrivals = [subscriber.created_at for subscriber in subscribers]
     departures = sorted(each.left_at for each in subscribers if each.left_at is not None)

@@ -1,9 +1,9 @@
-"""The bank: a checking account, a credit card, and what moved on them.
+"""The bank: a checking account, a credit card, and their transactions.
 
-Amounts are cents in US dollars; what leaves an account is negative. Days are those of the bank. The
-writer has a part-time job beside the stories. The payouts in dollars arrive on the checking
-account, those in euros at a bank of which nothing is told. The card is paid from the checking
-account each month, with all that was booked on it in the month before.
+Amounts are cents in US dollars, negative if money leaves the account. Days are those of the bank.
+The writer has a part-time job besides the stories. Payouts in dollars arrive on the checking
+account, those in euros at a bank that is not part of the life. The card is paid from the checking
+account each month, for everything booked on it in the month before.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from personal_pipeline.demo.money import Payout
 
 _DAY = timedelta(days=1)
 _BOOKED_AFTER = 2 * _DAY
-"""A payout is booked so long after it should arrive. A payout that the bank refuses is never
-booked, and by that day it is known which one is."""
+"""Delay between the expected arrival of a payout and its booking. A payout that the bank refuses is
+never booked, and which one that is is known by then."""
 
 _OPENING = 624_018
 _WAGE = 72_350
@@ -28,8 +28,9 @@ _WAGE = 72_350
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """A booking on an account. ``kind`` is the word of OFX, ``category`` that of the card's bank,
-    empty on the checking account. ``number`` counts those of one account and day, from one."""
+    """A booking on an account. ``kind`` is the OFX term, ``category`` that of the card's bank,
+    empty on the checking account. ``number`` counts the bookings of one account and day, from
+    one."""
 
     posted_on: date
     paid_on: date
@@ -42,18 +43,18 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class BankAccount:
-    """An account with its movements, oldest first. ``opening`` is what it held before the first."""
+    """An account with its movements, oldest first. ``opening`` is its balance before the first."""
 
     number: str
     opening: int
     movements: tuple[Movement, ...]
 
     def balance(self, day: date) -> int:
-        """What it holds at the end of a day."""
+        """The balance at the end of a day."""
         return self.opening + sum(each.amount for each in self.between(date.min, day))
 
     def between(self, first: date, last: date) -> list[Movement]:
-        """The movements that were booked from ``first`` to ``last``, both included."""
+        """The movements booked from ``first`` to ``last``, both included."""
         return [each for each in self.movements if first <= each.posted_on <= last]
 
 
@@ -76,7 +77,7 @@ class _Booking:
 
 
 _SHOPS = (
-    # payee, category of the card's bank, how often a month, from and to in cents
+    # payee, category of the card's bank, how often per month, from and to in cents
     ("GREENLEAF MARKET 0412", "Grocery", 6.0, 1_890, 7_450),
     ("CORNER GROCER", "Grocery", 3.0, 640, 2_380),
     ("LANTERN NOODLE HOUSE", "Dining", 2.2, 1_420, 3_960),
@@ -127,7 +128,7 @@ def invent_bank(seed: int, payouts: Sequence[Payout], start: date, until: date) 
 
 
 def _numbered(bookings: Iterable[_Booking], until: date) -> tuple[Movement, ...]:
-    """The bookings as far as the life tells of them, oldest first."""
+    """The bookings up to the end of the life, oldest first, numbered per day."""
     movements: list[Movement] = []
     for each in sorted(bookings, key=lambda one: (one.posted_on, one.payee, one.amount)):
         if each.posted_on > until:
@@ -148,7 +149,7 @@ def _numbered(bookings: Iterable[_Booking], until: date) -> tuple[Movement, ...]
 
 
 def _card_month(seed: int, month: date) -> Iterator[_Booking]:
-    """What is paid with the card in a month; it is booked a day or two later."""
+    """Card payments of one month; each is booked a day or two later."""
     rng = stream(seed, "card", str(month))
     last = add_months(month, 1) - _DAY
     for payee, category, often, low, high in _SHOPS:
@@ -161,7 +162,7 @@ def _card_month(seed: int, month: date) -> Iterator[_Booking]:
                 yield _Booking(back_on, back_on, amount, payee, "CREDIT", category)
     for payee, category, day, amount in _SUBSCRIPTIONS:
         yield _bought(rng, month.replace(day=day), amount, payee, category)
-    # a journey in summer, a new laptop in some autumns
+    # a trip in summer, a new laptop in some autumns
     if month.month == 7:
         fare, nights = rng.randrange(52_000, 78_000), rng.randrange(41_000, 66_000)
         yield _bought(rng, month.replace(day=6), fare, "ALBA AIR", "Airfare")
@@ -176,7 +177,7 @@ def _bought(rng: Random, paid_on: date, amount: int, payee: str, category: str) 
 
 
 def _checking_month(seed: int, month: date) -> Iterator[_Booking]:
-    """Wages, bills, cash and coffee of a month; sometimes there are two equal coffees on a day."""
+    """Wages, bills, cash and coffee of one month; sometimes two equal coffees on one day."""
     rng = stream(seed, "checking", str(month))
     last = add_months(month, 1) - _DAY
     for day in (month.replace(day=14), last):

@@ -1,7 +1,8 @@
-"""Statements of the invented bank, as the sites of two banks give them for download.
+"""Statements of the invented bank, in the download formats of two banks.
 
-The checking account comes as QFX (OFX 1.0.2: leaves have no end tag) and as the bank's CSV, newest
-row first, with a comma too many; the card's bank has a CSV of its own, with its own categories.
+The checking account comes as QFX (OFX 1.0.2: leaf elements have no end tag) and as the bank's CSV,
+most recent row first, with one comma too many; the card's bank has its own CSV, with its own
+categories.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def checking_csv(account: BankAccount, first: date, last: date) -> str:
 
 
 def card_csv(account: BankAccount, first: date, last: date) -> str:
-    """What was booked on the card from ``first`` to ``last``, newest first."""
+    """The bookings on the card from ``first`` to ``last``, most recent first."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     table.writerow(

@@ -1,8 +1,8 @@
-"""The body: how it slept, moved and weighed, and what a watch, a phone and a scale saw of it.
+"""The body: its sleep, movement and weight, and what a watch, a phone and a scale recorded of it.
 
-Instants and days are UTC. The writer lives five hours behind it: a night lies within one UTC day,
-and a day's evening at the beginning of the next. After a day with a new story the night is short,
-and the pulse shows it.
+Instants and days are UTC. The writer lives five hours behind it: a night is within one UTC day, and
+the evening of a day is at the beginning of the next. The night after a day with a new story is
+short, and the pulse shows it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 
 _HOURS = (0, 1, 2, 13, 14, 15, 16, 17, 18, 19, 20, 21)
-"""Hours of the UTC day in which the writer may walk: between them lie the night and the sport."""
+"""Hours of the UTC day in which the writer may walk; the night and the sport are in between."""
 _CHARGING_HOUR = 1
 _SPORT = (22, 5)
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A night's sleep. ``stages`` are what the watch told: a stage and its minutes, one after the
-    other from ``asleep_at`` on; none when the watch was not on the wrist."""
+    """One night's sleep. ``stages`` are as recorded by the watch: a stage and its minutes,
+    consecutively from ``asleep_at``; empty if the watch was not worn."""
 
     in_bed_at: datetime
     asleep_at: datetime
@@ -49,7 +49,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Workout:
-    """A workout that the watch was told of. ``pulse`` is the lowest, the mean and the highest."""
+    """A workout recorded by the watch. ``pulse`` is the lowest, the mean and the highest."""
 
     kind: str
     start: datetime
@@ -61,8 +61,8 @@ class Workout:
 
 @dataclass(frozen=True, slots=True)
 class BodyDay:
-    """One UTC day. What only the watch measures is not there when it was left at home; the writer
-    steps on the scale some mornings only."""
+    """One UTC day. What only the watch measures is missing if it was left at home; the writer uses
+    the scale on some mornings only."""
 
     day: date
     is_watch_worn: bool
@@ -87,7 +87,7 @@ def invent_body(
 
 
 def _day(rng: Random, day: date, progress: float, restless: bool) -> BodyDay:
-    # the charger stays at home on the journey in summer
+    # the charger stays at home on the trip in summer
     is_worn = not (day.month == 7 and 10 <= day.day <= 17)
     winter = math.cos((day.timetuple().tm_yday - 15) / 365 * 2 * math.pi)
     night = _night(rng, day, restless, is_watched=is_worn and rng.random() > 0.02)
@@ -127,7 +127,7 @@ def _night(rng: Random, day: date, restless: bool, *, is_watched: bool) -> Night
 
 
 def _stages(rng: Random, minutes: int, restless: bool) -> Iterator[tuple[str, int]]:
-    """Cycles of an hour and a half: deep sleep at first, more and more dreams towards morning."""
+    """Cycles of an hour and a half: deep sleep first, more and more REM sleep towards morning."""
     left = minutes
     cycle = 0
     while left > 0:
@@ -147,7 +147,7 @@ def _stages(rng: Random, minutes: int, restless: bool) -> Iterator[tuple[str, in
 
 
 def _workouts(rng: Random, day: date, progress: float) -> Iterator[Workout]:
-    """At most one a day: weights on Mondays, runs in the week, rides on summer Sundays."""
+    """At most one per day: weights on Mondays, runs during the week, rides on summer Sundays."""
     weekday = day.weekday()
     takes_place = rng.random() < 0.7
     effort = rng.gauss(0, 4)
@@ -196,7 +196,7 @@ def _stretches(
 def _pulse(
     rng: Random, day: date, night: Night, workouts: tuple[Workout, ...], resting: float
 ) -> Iterator[tuple[datetime, int]]:
-    """A reading in the first minutes of every hour, and one every five minutes of a workout."""
+    """One reading in the first minutes of every hour, and one every five minutes of a workout."""
     for hour in range(24):
         moment = at(day, hour, rng.randrange(10)) + timedelta(seconds=rng.randrange(60))
         beats = resting + rng.uniform(10, 42)

@@ -1,7 +1,7 @@
-"""Seeded chance: every part of the invented life draws from a stream of its own.
+"""Seeded randomness: every part of the invented life draws from its own stream.
 
-A stream is named by what it decides (a story, a subscriber). So one part does not shake another,
-and a life that ends a day later is the same life, a day longer: what was drawn stays drawn.
+A stream is named after what it decides (a story, a subscriber). So changing one part does not
+affect another, and a life that ends a day later is the same life, one day longer.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def stream(seed: int, *name: str | int) -> Random:
-    """The stream of chance that a seed gives to a name; the same on every machine."""
+    """The random stream for a seed and a name; the same on every machine."""
     return Random("/".join(str(part) for part in (seed, *name)))  # noqa: S311 - nothing secret
 
 
 def poisson(rng: Random, mean: float) -> int:
-    """How often something happens that happens ``mean`` times on average."""
+    """A Poisson-distributed count with this mean."""
     if mean <= 0:
         return 0
     if mean > 30:
-        # the normal curve is close enough here, and takes one draw instead of dozens
+        # the normal approximation is close enough here, and takes one draw instead of dozens
         return max(0, round(rng.gauss(mean, math.sqrt(mean))))
     limit = math.exp(-mean)
     count = 0
@@ -51,7 +51,8 @@ def at(day: date, hour: int = 0, minute: int = 0) -> datetime:
 
 
 def sometime(rng: Random, day: date) -> datetime:
-    """An instant of a UTC day, to the second; people are awake more in some hours than others."""
+    """An instant of a UTC day, to the second; people are more active in some hours than in
+    others."""
     hour = min(23.99, max(0.0, rng.gauss(14.5, 4.5)))
     return at(day) + timedelta(seconds=int(hour * 3600) + rng.randrange(30))
 
@@ -68,7 +69,7 @@ def month_of(day: date) -> date:
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day some months later, or the last of that month where it has no such day."""
+    """The same day some months later, or the last day of that month if it is shorter."""
     index = day.year * 12 + day.month - 1 + months
     year, month = index // 12, index % 12 + 1
     following = date(year + month // 12, month % 12 + 1, 1)

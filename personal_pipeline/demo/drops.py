@@ -1,6 +1,7 @@
-"""The files that the person of the invented life exported by hand, as they lie in a folder.
+"""The files that the person of the invented life exported by hand, as found in a folder.
 
-Names carry the day of the export, but for a few that never do, and so does the time of each file.
+Names contain the day of the export, except for a few kinds that never do; the modification times
+match it.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from personal_pipeline.demo.parts import INVENTED
 
 
 def write_drops(life: Life, folder: Path, invented: Sequence[Invented] = INVENTED) -> list[Path]:
-    """Write every file that was exported by hand into a folder, and return them in the order in
-    which they came. The folder is made where it is missing; files of the same name are replaced.
-    """
+    """Write every file that was exported by hand into a folder, and return them in order of
+    arrival. Creates the folder if missing; replaces files of the same name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [*(file for part in invented for file in part.files(life)), _junk(life)]
     files.sort(key=lambda file: (file.made_at, file.name))
@@ -34,6 +34,6 @@ def write_drops(life: Life, folder: Path, invented: Sequence[Invented] = INVENTE
 
 
 def _junk(life: Life) -> File:
-    """Something that landed in the folder by mistake, and that no source knows."""
+    """A file that got into the folder by mistake, and that no source recognises."""
     text = "Pack: walking shoes, the small notebook, chargers. Ask Ida about the garden.\n"
     return File("holiday.txt", at(life.start + timedelta(days=280), 19, 30), text.encode())

@@ -1,8 +1,8 @@
-"""What the writer's phone puts into ``export.zip``: all that it, the watch and the scale measured.
+"""The ``export.zip`` of the writer's phone: everything that phone, watch and scale measured.
 
-As a phone in the United States writes it: miles, pounds and Apple's ``Cal``, which is the
-kilocalorie; one type after the other; every time with the offset that the phone has at the export.
-The phone counts what the watch counts, too, a little later and a little less.
+As written by a phone in the United States: miles, pounds and Apple's ``Cal``, which is the
+kilocalorie; grouped by type; every time with the UTC offset of the phone at the export. The phone
+also counts what the watch counts, a little later and a little less.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MINUTE = timedelta(minutes=1)
 _METRES_A_MILE = 1_609.344
 _GRAMS_A_POUND = 453.59237
 _RESTING_KILOCALORIES = 372
-"""In six hours."""
+"""Per six hours."""
 
 _PROLOG = """\
 <?xml version="1.0" encoding="UTF-8"?>
@@ -52,7 +52,7 @@ def export_files(
     rng: Random, body: Sequence[BodyDay], exported_at: datetime
 ) -> Iterator[tuple[str, str]]:
     """Each file of the zip and its text: what was stored on the phone by ``exported_at``."""
-    # the address of a device in the phone's memory is another one in every export
+    # the memory address of a device object differs in every export
     watch = _device("Wren’s Apple\u00a0Watch", "Apple Watch", "Watch", "Watch6,2", rng)
     phone = _device("Wren’s iPhone", "iPhone", "iPhone", "iPhone14,5", rng)
     elements = "".join(
@@ -73,7 +73,7 @@ def _device(source: str, name: str, model: str, hardware: str, rng: Random) -> s
 
 
 def _stored(body: Sequence[BodyDay], watch: str, phone: str) -> Iterator[_Stored]:
-    """Every element under the root, one type after the other."""
+    """Every element under the root, grouped by type."""
     stretches = [each for day in body for each in day.stretches]
     on_watch = [each for each in stretches if each.on_watch]
     on_phone = [_seen_by_phone(each) for each in stretches if each.on_phone]
@@ -142,7 +142,7 @@ def _seen_by_phone(each: Stretch) -> Stretch:
 
 
 def _efforts(day: BodyDay) -> list[tuple[datetime, datetime, float]]:
-    """From when to when the watch saw energy being burned, and how much; a run is a stretch."""
+    """When the watch recorded energy being burned, and how much; a run is one stretch."""
     efforts = [(*_span(each), 0.06 * each.metres) for each in day.stretches if each.on_watch]
     efforts += [
         (*_while(each), float(each.kilocalories)) for each in day.workouts if each.kind != "Running"
@@ -151,7 +151,7 @@ def _efforts(day: BodyDay) -> list[tuple[datetime, datetime, float]]:
 
 
 def _exercise(start: datetime, end: datetime) -> int:
-    """The minutes of it that count as exercise: none when it was short."""
+    """The minutes that count as exercise: none if it was short."""
     minutes = (end - start) // _MINUTE
     return minutes if minutes >= 10 else 0
 
@@ -176,7 +176,7 @@ def _record(
 
 
 def _at_rest(day: BodyDay, watch: str) -> Iterator[_Stored]:
-    """What a body burns without moving, and its pulse at rest."""
+    """The resting energy, and the resting pulse."""
     if day.resting_pulse is None:
         return
     for hour in (0, 6, 12, 18):
@@ -202,7 +202,7 @@ def _variability(day: BodyDay, watch: str) -> Iterator[_Stored]:
 
 
 def _night(day: BodyDay, watch: str, phone: str) -> Iterator[_Stored]:
-    """The phone knows when the writer lay in bed, the watch how the writer slept."""
+    """The phone records when the writer was in bed, the watch how the writer slept."""
     stage = "HKCategoryValueSleepAnalysis"
     span = (day.night.in_bed_at, day.night.up_at)
     yield _record("SleepAnalysis", phone, "", *span, f"{stage}InBed", _ZONE)

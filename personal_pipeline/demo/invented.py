@@ -1,6 +1,6 @@
-"""What an invented life tells a source: the service that answers, the settings, the exports.
+"""What a source sees of an invented life: the service that answers, the settings, the exports.
 
-A source may have an invented part (``parts``); one that has none is simply not in the demo.
+A source may have an invented part (``parts``); a source without one is simply not in the demo.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back."""
+    """The response to a request."""
 
     status: HTTPStatus
     body: bytes
@@ -59,7 +59,7 @@ Service: TypeAlias = Callable[[Request], Answer]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file as it came: its name, when it was made (UTC), and what is in it."""
+    """A file as it arrived: its name, when it was made (UTC), and its content."""
 
     name: str
     made_at: datetime
@@ -68,13 +68,13 @@ class File:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Invented:
-    """The invented part of one source, all of it made from a life."""
+    """The invented part of one source, all of it derived from a life."""
 
     source: str
     services: Callable[[Life], Mapping[str, Service]] = lambda life: {}
-    """What answers, by the beginning of the path."""
+    """The services, by path prefix."""
     settings: Callable[[Life, str], Mapping[str, str]] = lambda life, base: {}
-    """The settings of the person, as environment variables; the services answer at ``base``."""
+    """The person's settings, as environment variables; the services answer at ``base``."""
     files: Callable[[Life], Iterable[File]] = lambda life: ()
     """What the person exported by hand."""
 
@@ -85,13 +85,13 @@ def json_answer(body: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 
 
 def one(query: Query, parameter: str) -> str | None:
-    """The value of a parameter; the last one, where it is given more than once."""
+    """The value of a parameter; the last one if it is given more than once."""
     values = query.get(parameter)
     return values[-1] if values else None
 
 
 def export_days(life: Life) -> Iterator[date]:
-    """The second of every month after the first, as long as the life tells of the day before."""
+    """The second of every month after the first, while the day before is part of the life."""
     day = add_months(life.start, 1) + timedelta(days=CAPTURE_DAY - 1)
     while day <= life.end.date():
         yield day
@@ -105,7 +105,7 @@ def json_file(name: str, made_at: datetime, body: object) -> File:
 
 
 def zipped(made_at: datetime, files: Iterable[tuple[str, str]]) -> bytes:
-    """A zip of texts by name; the same bytes for the same texts."""
+    """A zip of texts by name; the same texts give the same bytes."""
     archive = BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as export:
         for name, text in files:

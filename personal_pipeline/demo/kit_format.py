@@ -1,7 +1,7 @@
-"""The life as Kit tells it: the objects of its API v4, and the exports made by hand.
+"""The life as Kit reports it: the objects of its API v4, and the exports made by hand.
 
-Shapes are those of https://developers.kit.com; times are ISO 8601 with ``Z``. Cancellations in
-the growth figures are negative, and the state is spelled ``cancelled`` while the field is
+Shapes are those of https://developers.kit.com; times are ISO 8601 with ``Z``. Cancellations in the
+growth figures are negative, and the state is spelled ``cancelled`` while the field is
 ``canceled_at``. Rates are percent.
 """
 
@@ -30,12 +30,12 @@ def iso(instant: datetime) -> str:
 
 
 def cursor(subscriber_or_broadcast_id: int) -> str:
-    """The opaque mark of a place in a list, as paging answers carry it."""
+    """The opaque cursor for a position in a list, as in paged responses."""
     return base64.b64encode(f"[{subscriber_or_broadcast_id}]".encode()).decode()
 
 
 def account(life: Life) -> Object:
-    """The writer's account, as ``GET /account`` gives it."""
+    """The writer's account, as returned by ``GET /account``."""
     return {
         "user": {"email": life.writer.email},
         "account": {
@@ -51,7 +51,7 @@ def account(life: Life) -> Object:
 
 def growth_stats(life: Life, starting: date, ending: date) -> Object:
     """Growth over the days from ``starting`` to ``ending``, both included: the total at the end,
-    who came, and, below zero, who went."""
+    new subscribers, and, as a negative number, those who left."""
     known = life.audience_days[: max(0, (ending - life.start).days + 1)]
     days = known[max(0, (starting - life.start).days) :]
     new, left = sum(each.new for each in days), sum(each.left for each in days)
@@ -66,8 +66,8 @@ def growth_stats(life: Life, starting: date, ending: date) -> Object:
 
 
 def subscriber(each: Subscriber, when: datetime, *, with_tags: bool = False) -> Object:
-    """A person on the list, as of an instant. Only cancelling leaves a ``canceled_at``; of a bounce
-    or a complaint there is the state and ``updated_at``."""
+    """A person on the list, as of an instant. Only cancelling sets ``canceled_at``; a bounce or a
+    complaint only shows in the state and in ``updated_at``."""
     state = each.state(when)
     cancelled = state == "cancelled" and each.left_at is not None
     body: Object = {
@@ -86,7 +86,7 @@ def subscriber(each: Subscriber, when: datetime, *, with_tags: bool = False) -> 
 
 
 def broadcast(each: Broadcast) -> Object:
-    """One letter: sent, scheduled, or a draft."""
+    """One broadcast: sent, scheduled, or a draft."""
     sent = each.status == "completed"
     return {
         "id": each.broadcast_id,
@@ -110,7 +110,7 @@ def broadcast(each: Broadcast) -> Object:
 
 
 def broadcast_stats(each: Broadcast) -> Object:
-    """What became of a letter that was sent."""
+    """The statistics of a sent broadcast."""
 
     def percent(part: int) -> float:
         return round(100 * part / each.recipients, 2) if each.recipients else 0.0
@@ -140,7 +140,7 @@ def broadcast_stats(each: Broadcast) -> Object:
 
 
 def export_csv(subscribers: Sequence[Subscriber], when: datetime, *, found_via: bool) -> bytes:
-    """The confirmed subscribers as the web app mails them: UTF-8 with BOM, no ids, no state.
+    """The confirmed subscribers as mailed by the web app: UTF-8 with BOM, no ids, no state.
 
     ``found_via`` adds the column that the writer began to keep later.
     """
@@ -163,7 +163,7 @@ def export_csv(subscribers: Sequence[Subscriber], when: datetime, *, found_via: 
 
 
 def export_v4(subscribers: Sequence[Subscriber], when: datetime) -> list[Object]:
-    """All subscribers of every state as the pages of API v4, saved one after the other."""
+    """All subscribers in every state as the pages of API v4, saved one after the other."""
     known = _known(subscribers, when)
     pages = []
     for first in range(0, len(known), V4_PAGE):

@@ -1,8 +1,7 @@
-"""A life that nobody lived: a writer with stories, a newsletter, paying readers, a bank, a body.
+"""An invented life: a writer with stories, a newsletter, paying readers, a bank, a body.
 
-It is invented from a seed, by plain functions that read no clock and touch nothing. The same
-arguments give the same life on every machine, and within a month a later last day gives the same
-life some days longer.
+It is generated from a seed by pure functions that read no clock. The same arguments give the same
+life on every machine, and within a month a later last day gives the same life, some days longer.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ DEFAULT_YEARS = 2
 DEFAULT_SEED = 11
 
 SHEET_HEADER = ("URL", "Boosted", "Boosted date", "Notes", "", "Mood")
-"""The columns of the writer's sheet; one has no header, and one is nobody's business."""
+"""The columns of the writer's sheet; one has no header, and one is private."""
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who the life is about."""
+    """The person of the life."""
 
     user_id: str
     username: str
@@ -54,8 +53,8 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class SheetRow:
-    """One row of the sheet as its cells show, in the order of ``SHEET_HEADER``; the writer ticks
-    a box, or types yes, or an x, and one row is blank."""
+    """One row of the sheet as displayed, in the order of ``SHEET_HEADER``; the writer ticks a box,
+    or types yes, or an x, and one row is blank."""
 
     story_url: str
     boosted: str
@@ -84,22 +83,23 @@ class Life:
     money: Money
     bank: Bank
     body: tuple[BodyDay, ...]
-    """One day more than the life: the phone's export in the night after it holds a bit of that."""
+    """One day more than the life: the phone's export in the night after it includes part of that
+    day."""
     sheet: tuple[SheetRow, ...]
 
     @property
     def end(self) -> datetime:
-        """The first instant that the life does not tell of; services answer as of it."""
+        """The first instant after the life; services answer as of it."""
         return at(self.until + timedelta(days=1))
 
 
 def invent(years: int, seed: int, until: date) -> Life:
-    """Invent a life that begins with the month ``years`` years before ``until`` and ends with it.
+    """Generate a life from the month ``years`` years before ``until`` to the end of that day.
 
-    ``until`` is told to its last second, and the last files are exported in the night after it:
-    for a life that goes on until now, it is yesterday.
+    ``until`` is covered to its last second, and the last files are exported in the night after it:
+    for a life that reaches the present, it is yesterday.
 
-    Raises ``ValueError`` when ``years`` is less than one, or reaches back before the year 2000.
+    Raises ``ValueError`` if ``years`` is less than one, or reaches back before the year 2000.
     """
     if years < 1:
         raise ValueError(f"a life takes at least one year, not {years}")
@@ -138,7 +138,7 @@ def invent(years: int, seed: int, until: date) -> Life:
 
 
 def slug(text: str) -> str:
-    """A title as it stands in an address: lower case, words joined by dashes."""
+    """A title as used in an address: lower case, words joined by dashes."""
     words = "".join(each if each.isalnum() else " " for each in text.lower()).split()
     return "-".join(words)
 
@@ -149,7 +149,7 @@ def address(writer: Writer, title: str, post_id: str) -> str:
 
 
 def _sheet(seed: int, writer: Writer, stories: Sequence[Story], until: date) -> Iterable[SheetRow]:
-    """A row a story, a week after it came out; the hand that keeps it is human."""
+    """One row per story, a week after it came out; entered by hand, so not consistently."""
     ticks = 0
     for number, story in enumerate(stories):
         rng = stream(seed, "sheet", number)

@@ -1,7 +1,7 @@
-"""The life as Medium tells it: statistics captured from its pages, the feed, the account export.
+"""The life as Medium reports it: statistics captured from its pages, the feed, the account export.
 
-Statistics are answers of the queries behind the stats pages (2026), and of the address that came
-before them; periods are UTC days, instants are milliseconds since 1970-01-01 UTC, daily earnings
+Statistics are responses to the queries behind the stats pages (2026), and of the older address that
+preceded them; periods are UTC days, instants are milliseconds since 1970-01-01 UTC, daily earnings
 are cents. The feed is RSS 2.0, the account export is HTML with microformats.
 """
 
@@ -23,21 +23,21 @@ Object: TypeAlias = dict[str, Any]
 PAGE = 25
 FEED_ITEMS = 10
 GUARD = "])}while(1);</x>"
-"""What the older address put before its JSON, against scripts of strangers."""
+"""The prefix that the older address put before its JSON, against cross-site script inclusion."""
 
 UNCOMMITTED_DAYS = 3
-"""The earnings of the last days before a capture are an estimate, and still change."""
+"""Earnings of this many days before a capture are an estimate, and still change."""
 
 PRESENTATIONS_SINCE = timedelta(days=30)
-"""Medium counts presentations only of what came out after this much of the life."""
+"""Medium counts presentations only for what came out after this much of the life."""
 
 
 # --- captured statistics --------------------------------------------------------------------------
 
 
 def lifetime_pages(life: Life, captured_on: date) -> list[Object]:
-    """The answers of ``UserLifetimeStoryStatsPostsQuery``, newest story first, 25 a page: totals
-    since publication, as of the morning of ``captured_on``."""
+    """The responses of ``UserLifetimeStoryStatsPostsQuery``, most recent story first, 25 per page:
+    totals since publication, as of the morning of ``captured_on``."""
     edges = [
         {"cursor": "", "node": _lifetime_node(life, story, captured_on)}
         for story in reversed(life.stories)
@@ -92,14 +92,15 @@ def _lifetime_node(life: Life, story: Story, captured_on: date) -> Object:
 
 
 def _shown_cents(each: StoryDay, captured_on: date) -> int:
-    """Earnings of a day as the page shows them: the last days are estimated, and too low."""
+    """Earnings of a day as the page shows them: those of the last days are estimates, and too
+    low."""
     committed = (captured_on - each.day).days > UNCOMMITTED_DAYS
     return each.earnings_cents if committed else each.earnings_cents * 85 // 100
 
 
 def daily_chart(story: Story, first: date, captured_on: date) -> Object | None:
-    """The answer of ``StatsPostChart``: one story, the days from ``first`` to the one before
-    ``captured_on``; None when nobody looked at it."""
+    """The response of ``StatsPostChart``: one story, the days from ``first`` to the one before
+    ``captured_on``; None if the story had no views."""
     days = [each for each in story.before(captured_on) if each.day >= first]
     if not any(each.views for each in days):
         return None
@@ -132,7 +133,7 @@ def daily_chart(story: Story, first: date, captured_on: date) -> Object | None:
 
 
 def account_series(life: Life, first: date, last: date) -> Object:
-    """The answer of ``UserMonthlyStoryStatsTimeseriesQuery``: all stories together, the days from
+    """The response of ``UserMonthlyStoryStatsTimeseriesQuery``: all stories together, the days from
     ``first`` to ``last``, both included, and their sums."""
     days = [each for each in life.account_days if first <= each.day <= last]
     stats = {
@@ -157,7 +158,7 @@ def account_series(life: Life, first: date, last: date) -> Object:
 
 
 def referrers(story: Story, captured_on: date) -> Object:
-    """The answer of ``StatsPostReferrersContainerQuery``: where all views of a story came from.
+    """The response of ``StatsPostReferrersContainerQuery``: where all views of a story came from.
     The counts of the referrers add up to the views."""
     days = story.before(captured_on)
     views = sum(each.views for each in days)
@@ -198,8 +199,8 @@ def _referrer(story: Story, kind: str, name: str, count: int, **details: object)
 
 
 def old_stats(life: Life, captured_on: date) -> str:
-    """The body of ``/me/stats?format=json`` as people saved it before 2026: a guard, then lifetime
-    totals in ``payload.value[]``, and no money."""
+    """The body of ``/me/stats?format=json`` as people saved it before 2026: the guard, then
+    lifetime totals in ``payload.value[]``, without money."""
     value = [
         _old_row(life, story, captured_on)
         for story in reversed(life.stories)
@@ -243,7 +244,7 @@ def _old_row(life: Life, story: Story, captured_on: date) -> Object:
 
 
 def feed(life: Life) -> str:
-    """The public RSS feed: the last ten posts, responses among them, newest first."""
+    """The public RSS feed: the last ten posts, including responses, most recent first."""
     writer = life.writer
     posts: list[Story | Response] = [*life.stories, *life.responses]
     posts.sort(key=lambda each: each.published_at, reverse=True)

@@ -1,8 +1,8 @@
 """The money: customers, subscriptions, charges, refunds, a dispute, payouts and the balance.
 
-Amounts are in the currency's minor unit (cents). Instants are UTC. There is a balance in dollars
-and one in euros; each is paid out every Monday. For every balance transaction
-``net = amount - fee``, and a payout is the sum of the nets that it contains.
+Amounts are in the currency's minor unit (cents). Instants are UTC. There is one balance in dollars
+and one in euros; each is paid out every Monday. For every balance transaction ``net = amount -
+fee``, and a payout is the sum of the nets that it contains.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Somebody with a subscription, now or once."""
+    """Somebody who has or had a subscription."""
 
     customer_id: str
     created_at: datetime
@@ -90,7 +90,7 @@ class Customer:
 class Subscription:
     """One paid subscription, as the service shows it at the end of the life.
 
-    ``canceled_at`` is when the customer asked for the end, ``ended_at`` when it came.
+    ``canceled_at`` is when the customer requested the end, ``ended_at`` when it took effect.
     """
 
     subscription_id: str
@@ -114,8 +114,8 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One attempt to take money from a card. A failed one moves nothing. Sales of the e-book have
-    no customer."""
+    """One attempt to charge a card. A failed one moves no money. Sales of the e-book have no
+    customer."""
 
     charge_id: str
     payment_intent_id: str
@@ -136,7 +136,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money given back for a charge; the fee of the charge is not given back."""
+    """A refund of a charge; the fee of the charge is not returned."""
 
     refund_id: str
     balance_transaction_id: str
@@ -150,7 +150,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """A charge that the customer contested at the bank, and that was lost."""
+    """A charge that the customer disputed with the bank, and that was lost."""
 
     dispute_id: str
     balance_transaction_id: str
@@ -163,8 +163,8 @@ class Dispute:
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """Money sent to the bank. ``arrives_at`` is a midnight. A payout that failed was ``paid`` for
-    some days before the bank sent it back."""
+    """Money sent to the bank. ``arrives_at`` is at midnight. A payout that failed was ``paid`` for
+    some days before the bank returned it."""
 
     payout_id: str
     balance_transaction_id: str
@@ -212,7 +212,7 @@ class Money:
 
 @dataclass(slots=True)
 class _Books:
-    """What has happened so far, in no order."""
+    """Everything so far, unordered."""
 
     end: datetime
     customers: list[Customer] = field(default_factory=list)
@@ -280,15 +280,16 @@ def _live_as_customer(
     subscribed_at: datetime | None = created_at + timedelta(seconds=rng.randrange(2, 90))
     while subscribed_at is not None and subscribed_at < books.end:
         subscribed_at = _live_subscription(rng, books, customer, price, subscribed_at)
-        # the only reason to begin anew is the change from monthly to yearly
+        # the only reason for a second subscription is the change from monthly to yearly
         price = PATRON_YEARLY if price is PATRON_MONTHLY else YEARLY
 
 
 def _live_subscription(
     rng: Random, books: _Books, customer: Customer, price: Price, created_at: datetime
 ) -> datetime | None:
-    """Live one subscription to its end or to the end of the life; return when the customer went
-    over to the yearly one, if ever. What lies beyond the end is drawn and not told."""
+    """Simulate one subscription to its end or to the end of the life; returns when the customer
+    switched to the yearly one, if ever. What happens beyond the end of the life is drawn but left
+    out."""
     end = books.end
     in_trial = rng.random() < 0.12 and price.months == 1
     anchor = created_at + timedelta(days=14) if in_trial else created_at
@@ -322,7 +323,7 @@ def _live_subscription(
             current_period_end=finishes_at,
         )
         first = number == 0 and not in_trial
-        # a renewal is charged an hour after its invoice was made
+        # a renewal is charged an hour after its invoice is created
         due_at = begins_at if first else begins_at + timedelta(hours=1, seconds=rng.randrange(120))
         paid_at = _collect(rng, books, customer, price, due_at, first=first)
         cancels = rng.random() < (0.045 if price.months == 1 else 0.16)
@@ -404,7 +405,7 @@ def _end_unpaid(
 def _collect(
     rng: Random, books: _Books, customer: Customer, price: Price, due_at: datetime, *, first: bool
 ) -> datetime | None:
-    """Charge a period, up to three times if need be; return when it was paid, None if never."""
+    """Charge for a period, in up to three attempts; returns when it was paid, None if never."""
     succeeds = (rng.random() < (0.985 if first else 0.965), rng.random() < 0.62, rng.random() < 0.4)
     attempts = succeeds[:1] if first else succeeds
     description = "Subscription creation" if first else "Subscription update"
@@ -442,7 +443,7 @@ def _charge(
     *,
     succeeds: bool,
 ) -> None:
-    """Put one attempt into the books, with its refund, as far as the life tells of them."""
+    """Record one attempt in the books, with its refund, up to the end of the life."""
     tail, refund_tail = token(rng, 23), token(rng, 23)
     decline = rng.choice(_DECLINES)
     kind, days = rng.random(), rng.randrange(1, 12)
@@ -515,7 +516,7 @@ def _charge(
 
 
 def _fee(amount: int, currency: str, country: str) -> int:
-    """What the service keeps: a share and a fixed part, more for cards from abroad."""
+    """The service's fee: a share and a fixed part, higher for foreign cards."""
     if currency == "eur":
         return round(amount * 0.015) + 25
     return round(amount * (0.029 if country == "US" else 0.044)) + 30
@@ -534,7 +535,8 @@ def _card(rng: Random, country: str, on: datetime) -> Card:
 
 
 def _sell_books(seed: int, books: _Books, start: date, until: date) -> None:
-    """The e-book: a launch in the fifth month, then some sales a day, to people without account."""
+    """The e-book: a launch in the fifth month, then some sales per day, to people without an
+    account."""
     rng = stream(seed, "books")
     launch = start + timedelta(days=130)
     for day in days_between(launch, until):
@@ -561,8 +563,8 @@ def _sell_books(seed: int, books: _Books, start: date, until: date) -> None:
 
 
 def _dispute_one(seed: int, books: _Books, earliest: date) -> tuple[Dispute, ...]:
-    """Let the first book sold on or after a day be contested twelve days later, when every refund
-    has long been given."""
+    """Dispute the first book sold on or after a day, twelve days later, when every refund has long
+    been given."""
     candidates = (
         index
         for index, charge in enumerate(books.charges)
@@ -611,8 +613,8 @@ def _dispute_one(seed: int, books: _Books, earliest: date) -> tuple[Dispute, ...
 def _billing_fees(
     seed: int, charges: Iterable[Charge], start: date, until: date
 ) -> Iterator[BalanceTransaction]:
-    """On the first of a month, what the service asks for running the subscriptions of the month
-    before: seven tenths of a percent. It is a movement of its own, with no fee upon the fee."""
+    """The service's fee for running the subscriptions, on the first of a month for the month
+    before: seven tenths of a percent. It is a separate movement, without a fee of its own."""
     volume: dict[tuple[date, str], int] = defaultdict(int)
     for charge in charges:
         if charge.customer_id is not None and charge.status == "succeeded":
@@ -641,8 +643,8 @@ def _billing_fees(
 def _pay_out(
     seed: int, books: _Books, start: date, until: date, failing_from: date
 ) -> tuple[tuple[Payout, ...], tuple[BalanceTransaction, ...]]:
-    """Send each balance to the bank every Monday; return payouts and all movements, with those of
-    the payouts, oldest first."""
+    """Send each balance to the bank every Monday; returns payouts and all movements, including
+    those of the payouts, oldest first."""
     payouts: list[Payout] = []
     movements: list[BalanceTransaction] = []
     for currency in ("usd", "eur"):
@@ -661,7 +663,7 @@ def _pay_out(
                 available.append(waiting.pop())
             amount = sum(each.net for each in available)
             if amount <= 0:
-                # a balance below zero waits for the next week
+                # a negative balance waits for the next week
                 continue
             tail = token(stream(seed, "payout", currency, str(day)), 23)
             fails = not failed_yet and day >= failing_from
@@ -680,7 +682,7 @@ def _pay_out(
 def _payout(
     tail: str, created_at: datetime, amount: int, currency: str, end: datetime, fails: bool
 ) -> tuple[Payout, BalanceTransaction, BalanceTransaction | None]:
-    """One payout, its movement, and the movement back if the bank has refused it by the end."""
+    """One payout, its movement, and the reverse movement if the bank has refused it by the end."""
     payout_id = f"po_1{tail}"
     arrives_at = at(created_at.date() + _ARRIVES_AFTER)
     refused_at = created_at + timedelta(days=4, hours=7)

@@ -1,6 +1,6 @@
-"""The demo: the whole pipeline over an invented life, as it runs over a real one.
+"""The demo: the whole pipeline over an invented life, exactly as it runs over a real one.
 
-The invented services stand on loopback and the invented exports lie in the inbox; from there on it
+The invented services listen on loopback and the invented exports are in the inbox; from there on it
 is a refresh with settings that point to them.
 """
 
@@ -22,18 +22,18 @@ from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 
 MARKER = ".invented"
-"""The file by which a folder is known as a demo's."""
+"""The file that identifies a folder as a demo's."""
 
 
 def settings_for(services: Mapping[str, str], folder: Path) -> Settings:
-    """The settings of a person who has these settings of services. The person's own .env and
-    environment are not read, so that a demo can never reach a real account."""
+    """The settings of a person with these service settings. The person's own .env and environment
+    are not read, so that a demo can never reach a real account."""
     values: dict[str, Any] = {**services, "PERSONAL_PIPELINE_HOME": folder.resolve()}
     return Settings(**values)
 
 
 class NotADemo(Exception):
-    """The folder holds something that no demo made. Nothing was touched."""
+    """The folder contains something that no demo made. Nothing was changed."""
 
 
 def clear(folder: Path) -> None:
@@ -49,11 +49,11 @@ def clear(folder: Path) -> None:
 
 @contextmanager
 def invented_house(years: int, seed: int, folder: Path) -> Iterator[House]:
-    """A house whose services answer, and whose exports wait in the inbox, while this is open.
+    """A house whose services answer, and whose exports are in the inbox, while this is open.
 
-    The folder is empty: see ``clear``.
+    The folder must be empty: see ``clear``.
     """
-    # told until the end of yesterday: what is later would lie in the future
+    # ends yesterday: later data would be in the future
     life = invent(years, seed, datetime.now(UTC).date() - timedelta(days=1))
     with serve(life) as served:
         settings = settings_for(served.settings, folder)

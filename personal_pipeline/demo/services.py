@@ -21,7 +21,7 @@ from personal_pipeline.demo.parts import INVENTED
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where the services answer, and the settings of their person, as environment variables."""
+    """Where the services answer, and the person's settings for them, as environment variables."""
 
     base: str
     settings: Mapping[str, str]
@@ -29,7 +29,7 @@ class Served:
 
 @contextmanager
 def serve(life: Life, invented: Sequence[Invented] = INVENTED) -> Iterator[Served]:
-    """Answer for the services of a life, on a free port of 127.0.0.1, until the block is left."""
+    """Run the services of a life on a free port of 127.0.0.1 until the block is left."""
     services = {prefix: one for part in invented for prefix, one in part.services(life).items()}
     server = _Server(("127.0.0.1", 0), _handler(services))
     base = f"http://127.0.0.1:{server.server_port}"
@@ -50,7 +50,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of what went wrong here; a client that hung up is its own affair."""
+        """Report errors of our own; a client that hung up is not one."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -58,7 +58,8 @@ class _Server(ThreadingHTTPServer):
 def _handler(services: Mapping[str, Service]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        # Head and body leave in one piece; in two, each answer would wait for an acknowledgement.
+        # Head and body are sent in one piece; in two, each response would wait for an
+        # acknowledgement.
         wbufsize = 65_536
         disable_nagle_algorithm = True
 
@@ -86,6 +87,6 @@ def _handler(services: Mapping[str, Service]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(answer.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as inherited
-            """Say nothing: an address can hold what is private."""
+            """Log nothing: an address may contain private data."""
 
     return Handler

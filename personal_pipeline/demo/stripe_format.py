@@ -1,8 +1,8 @@
-"""The life as Stripe tells it: the objects of its API, as of the end of the life.
+"""The life as Stripe reports it: the objects of its API, as of the end of the life.
 
 Shapes are those of https://docs.stripe.com/api since version ``2025-03-31.basil``: a subscription
-has its current period on its item, a charge names no invoice. Amounts are in minor units, times
-are seconds since 1970-01-01 UTC. Fields that a small account never uses are null, not absent.
+has its current period on its item, a charge names no invoice. Amounts are in minor units, times are
+seconds since 1970-01-01 UTC. Fields that a small account never uses are null, not absent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Object: TypeAlias = dict[str, Any]
 
 
 def objects(life: Life) -> dict[str, list[Object]]:
-    """Every list of the API by its name in the path, newest object first."""
+    """Every list of the API by its name in the path, most recent object first."""
     money = life.money
     customers = {each.customer_id: each for each in money.customers}
     behind = {each.customer_id for each in money.subscriptions if each.status == "past_due"}
@@ -53,7 +53,7 @@ def objects(life: Life) -> dict[str, list[Object]]:
 
 
 def account(life: Life) -> Object:
-    """The writer's account, as ``GET /v1/account`` gives it."""
+    """The writer's account, as returned by ``GET /v1/account``."""
     return {
         "id": "acct_1WrenFairholmInvtd",
         "object": "account",
@@ -73,7 +73,8 @@ def account(life: Life) -> Object:
 
 
 def balance(life: Life) -> Object:
-    """What is left, as ``GET /v1/balance`` gives it: available now, and pending, by currency."""
+    """The remaining balance, as returned by ``GET /v1/balance``: available and pending, by
+    currency."""
     available: dict[str, int] = defaultdict(int)
     pending: dict[str, int] = defaultdict(int)
     for each in life.money.balance_transactions:
@@ -125,7 +126,7 @@ def balance_transaction(each: BalanceTransaction, end: datetime) -> Object:
 
 
 def charge(each: Charge) -> Object:
-    """One attempt to charge a card, with its refunds inside only as a sum."""
+    """One attempt to charge a card; its refunds only appear as a sum."""
     failed = each.failure is not None
     outcome = {
         "advice_code": None,
@@ -215,7 +216,7 @@ def charge(each: Charge) -> Object:
 
 
 def customer(each: Customer, *, delinquent: bool) -> Object:
-    """Somebody with a subscription, now or once."""
+    """Somebody who has or had a subscription."""
     return {
         "id": each.customer_id,
         "object": "customer",
@@ -410,7 +411,7 @@ def refund(each: Refund) -> Object:
 
 
 def dispute(each: Dispute) -> Object:
-    """A charge that was contested, and lost."""
+    """A charge that was disputed, and lost."""
     return {
         "id": each.dispute_id,
         "object": "dispute",

@@ -1,4 +1,4 @@
-"""The words of the invented life: names of nobody, titles of stories that nobody wrote."""
+"""The words of the invented life: names of nobody, and titles of stories that nobody wrote."""
 
 from __future__ import annotations
 

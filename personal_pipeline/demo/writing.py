@@ -1,7 +1,7 @@
 """The writing: stories with their days on Medium, responses, drafts, followers.
 
-Counts are a UTC day's. Money is in cents of a US dollar. What happens after the last day of the
-life is not in it.
+Counts are per UTC day. Money is in cents of a US dollar. Nothing after the last day of the life is
+included.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from personal_pipeline.demo.chance import at, days_between, hexadecimal, poisson
 from personal_pipeline.demo.words import RESPONSES, SUBJECTS, SUBTITLES, TAGS, TITLES
 
 _PUBLISHING = {1: 0.43, 3: 0.29, 6: 0.12}
-"""Chance of a new story on a Tuesday, a Thursday, a Sunday."""
+"""Probability of a new story on a Tuesday, a Thursday, a Sunday."""
 
 _READERS_OF_THE_WEEK = (1.06, 1.13, 1.11, 1.05, 0.94, 0.79, 0.90)
 """Monday to Sunday."""
 
 _VIRAL_WAVE = (0.10, 0.55, 1.0, 0.86, 0.61, 0.47, 0.41, 0.30, 0.22, 0.17, 0.12, 0.09, 0.06, 0.04)
-"""The wave of the story that went round, day by day from the day after publication."""
+"""The wave of views of the viral story, day by day from the day after publication."""
 
 _VIRAL_PEAK = 8_600
 _A_BOOST_IN = 6
-"""One story in so many is boosted, so that no quarter of a year goes without."""
+"""One story in this many is boosted, so that every quarter has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoryDay:
-    """One story on one UTC day. ``member_reading_seconds`` is the reading time of members, which
-    is what Medium pays for."""
+    """One story on one UTC day. ``member_reading_seconds`` is the reading time of members, which is
+    what Medium pays for."""
 
     day: date
     presentations: int
@@ -59,13 +59,13 @@ class Story:
     days: tuple[StoryDay, ...]
 
     def before(self, day: date) -> Sequence[StoryDay]:
-        """The days that a look on the morning of ``day`` knows of."""
+        """The days known on the morning of ``day``."""
         return self.days[: max(0, (day - self.published_at.date()).days)]
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A comment by the writer on someone's story; Medium keeps it among the posts."""
+    """A comment by the writer on someone's story; Medium lists it among the posts."""
 
     post_id: str
     text: str
@@ -74,7 +74,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A story that is not published."""
+    """An unpublished story."""
 
     post_id: str
     title: str
@@ -83,8 +83,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class AccountDay:
-    """All stories together on one UTC day. Viewers and readers are people, so there are fewer of
-    them than views and reads; the two net figures can be negative."""
+    """All stories together on one UTC day. Viewers and readers are people, so they are fewer than
+    views and reads; the two net figures can be negative."""
 
     day: date
     presentations: int
@@ -95,7 +95,7 @@ class AccountDay:
 
 
 def growth(days: int) -> float:
-    """How much larger the audience is than on the first day; it levels off in the third year."""
+    """The size of the audience relative to the first day; it levels off in the third year."""
     return 1 + 2.6 * (days / 730 if days <= 730 else 1 + (1 - math.exp(-(days - 730) / 900)))
 
 
@@ -131,7 +131,7 @@ def invent_stories(seed: int, start: date, until: date, years: int) -> tuple[Sto
 
 def _publication_days(seed: int, start: date, until: date) -> Iterator[date]:
     rng = stream(seed, "publishing")
-    # the first day brings the first story: a writer begins by writing
+    # the first day has the first story: a writer begins by writing
     yield start
     for day in days_between(start + timedelta(days=1), until):
         if rng.random() < _PUBLISHING.get(day.weekday(), 0):
@@ -198,7 +198,7 @@ def _story(
 
 
 def invent_responses(seed: int, start: date, until: date) -> tuple[Response, ...]:
-    """The writer's comments on other people's stories, one every four weeks or so."""
+    """The writer's comments on other people's stories, about one every four weeks."""
     rng = stream(seed, "responses")
     responses = []
     day = start
@@ -209,7 +209,7 @@ def invent_responses(seed: int, start: date, until: date) -> tuple[Response, ...
 
 
 def invent_drafts(seed: int, start: date, until: date) -> tuple[Draft, ...]:
-    """Stories that were begun and never published, a few a year."""
+    """Stories that were begun and never published, a few per year."""
     rng = stream(seed, "drafts")
     drafts = []
     day = start
@@ -223,7 +223,7 @@ def invent_drafts(seed: int, start: date, until: date) -> tuple[Draft, ...]:
 def invent_account_days(
     seed: int, stories: Sequence[Story], start: date, until: date
 ) -> tuple[AccountDay, ...]:
-    """All stories together, day by day from the first day to the last."""
+    """All stories together, one entry per day from the first day to the last."""
     size = (until - start).days + 1
     presentations, views, reads = [0] * size, [0] * size, [0] * size
     for story in stories:

@@ -1,7 +1,7 @@
-"""Dagster's web server behind the guard, in a process of its own.
+"""Dagster's web server behind the guard, in its own process.
 
-The stock server runs GraphQL mutations that are sent by GET, looks neither at Host nor at Origin,
-nor at the websocket's Origin, and lets anybody tell it of materializations that never were.
+The stock server runs GraphQL mutations sent by GET, checks neither Host nor Origin, nor the Origin
+of a websocket, and lets anybody report materializations that never happened.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from personal_pipeline.doors.server import PortTaken, other_loopback_taken, serv
 from personal_pipeline.home import Home
 
 CLOSED = (
-    # anybody could tell of events that never were
+    # lets anybody report events that never happened
     "/report_asset_",
     "/report_runless",
     # shows a notebook from anywhere on the disk as a page of ours, with its scripts
     "/notebook",
-    # older names of the same
+    # older names for the same
     "/dagit",
 )
 GRAPHQL = "/graphql"
-"""The page for trying queries, which GET gives, is not served: GET of it is how pages forge
-requests."""
+"""GET would return the page for trying queries; it is not served, because forged requests use
+GET."""
 
 LIVE_DATA_MILLISECONDS = 2000
 STATEMENT_MILLISECONDS = 15_000
@@ -41,7 +41,7 @@ POOL_OVERFLOW = 20
 
 
 def guarded(app: App, door: Door) -> Guard:
-    """Dagster's web server with its guard before it."""
+    """Dagster's web server with the guard in front."""
     return Guard(app, door, questions=(GRAPHQL,), sockets=(GRAPHQL,), closed=CLOSED)
 
 
@@ -51,8 +51,8 @@ def guarded(app: App, door: Door) -> Guard:
 @click.option("--port", type=int, required=True)
 @click.option("--plain", is_flag=True)
 def main(home: Path, workspace: str, port: int, plain: bool) -> None:
-    """Serve until interrupted. The token is read from the home: neither the list of processes nor a
-    log holds it."""
+    """Serve until interrupted. The token is read from the home, so that it appears neither in the
+    process list nor in a log."""
     door = door_of(Home(home), port, plain=plain)
     with dg.DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MILLISECONDS, POOL_RECYCLE_SECONDS, POOL_OVERFLOW)
@@ -61,7 +61,7 @@ def main(home: Path, workspace: str, port: int, plain: bool) -> None:
         ) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MILLISECONDS)
             try:
-                # the server ends in order, and then says once more that it was interrupted
+                # the server shuts down cleanly, then raises the interrupt once more
                 with other_loopback_taken(port), suppress(KeyboardInterrupt):
                     server_of(guarded(app, door), port).run()
             except PortTaken as error:

@@ -1,8 +1,8 @@
-"""The name and the token of a home's web servers: what a person opens, and what keeps others out.
+"""The host name and token of a home's web servers: what a person opens, and what keeps others out.
 
-Cookies know no ports: a server of somebody else on another port of 127.0.0.1 would be sent ours by
-the browser. So a home has a name of its own below ``localhost``, which Chromium and Firefox know to
-be this machine. It is random, so that no page can guess it.
+Cookies ignore ports: the browser would send ours to somebody else's server on another port of
+127.0.0.1. So a home has its own name below ``localhost``, which Chromium and Firefox resolve to
+this machine. It is random, so that no page can guess it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where one web server of a home is found. ``plain`` adds 127.0.0.1, for a browser that does
-    not find names below ``localhost``; every other server on 127.0.0.1 is then sent the cookie."""
+    """Where one web server of a home is reached. ``plain`` adds 127.0.0.1, for a browser that does
+    not resolve names below ``localhost``; every other server on 127.0.0.1 is then sent the
+    cookie."""
 
     name: str
     token: str = field(repr=False)
@@ -38,17 +39,17 @@ class Door:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """What a browser may call it in ``Host``: in lower case, with the port unless it is 80."""
+        """The accepted values of ``Host``: in lower case, with the port unless it is 80."""
         names = [self.name, LOOPBACK] if self.plain else [self.name]
         return frozenset(self._host(name) for name in names)
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie that holds the token: two servers of a home differ."""
+        """The name of the cookie with the token; differs between two servers of a home."""
         return f"personal_pipeline_{self.port}"
 
     def address(self, path: str = "/") -> str:
-        """Without the token: what a bookmark holds."""
+        """The address without the token, fit for a bookmark."""
         return f"http://{self._host(LOOPBACK if self.plain else self.name)}{path}"
 
     def opening(self) -> str:
@@ -56,7 +57,7 @@ class Door:
         return f"{self.address()}?{urlencode({'token': self.token})}"
 
     def headers(self) -> dict[str, str]:
-        """What a program of the same person sends to 127.0.0.1 in order to be let in."""
+        """The headers with which a program of the same person is admitted at 127.0.0.1."""
         return {"Host": self._host(self.name), "Cookie": f"{self.cookie}={self.token}"}
 
     def _host(self, name: str) -> str:
@@ -65,10 +66,9 @@ class Door:
 
 def door_of(home: Home, port: int, *, plain: bool = False) -> Door:
     """The door of a home, the same at each start, so that bookmarks last. Delete
-    ``state/door.json`` for another name and token.
+    ``state/door.json`` for a new name and token.
 
-    A file that others could read, or that is damaged, is replaced: its token opens nothing any
-    more.
+    A file that is damaged or that others could read is replaced: its token is no longer valid.
     """
     path = home.state / "door.json"
     name, token = _kept(path) or (None, None)
@@ -79,13 +79,13 @@ def door_of(home: Home, port: int, *, plain: bool = False) -> Door:
 
 
 def address_of(home: Home, settings: Settings, path: str = "") -> str:
-    """Where the person's browser finds the UI once it was let in: for messages, so without the
+    """The address of the UI for a browser that has been admitted: for messages, so without the
     token."""
     return door_of(home, settings.port, plain=settings.plain_address).address(path)
 
 
 def opening_page(door: Door) -> str:
-    """A page that leads to the door, to be kept in a file that only the person can read."""
+    """A page that redirects to the door, to be stored in a file that only the person can read."""
     target = html.escape(door.opening())
     return (
         f'<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
@@ -95,7 +95,7 @@ def opening_page(door: Door) -> str:
 
 def _kept(path: Path) -> tuple[str, str] | None:
     try:
-        # elsewhere a file has no modes, and the home lies in the person's own folder
+        # on other systems files have no mode, and the home is in the person's own folder
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             return None
         kept = json.loads(path.read_bytes())

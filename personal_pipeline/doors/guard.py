@@ -1,21 +1,20 @@
-"""A guard before a web server of the house: only the person's own browser may speak to it.
+"""A guard in front of a web server of the house: only the person's own browser gets through.
 
-A web page of anybody, open in the same browser, can send requests to 127.0.0.1: by image, form,
-script, fetch, websocket or frame, and under our name when it answers a lookup of its own with
-127.0.0.1. So
+Any web page open in the same browser can send requests to 127.0.0.1: by image, form, script, fetch,
+websocket or frame, and under our name if it resolves a host name of its own to 127.0.0.1. So
 
 - ``Host`` must be ours (else 421), which a rebound name is not;
-- ``Origin`` and ``Sec-Fetch-Site`` must say that one of our own pages asks (else 403). A page on
+- ``Origin`` and ``Sec-Fetch-Site`` must show that one of our own pages asks (else 403). A page on
   another port of the same host counts as the same *site*: a SameSite cookie alone does not keep it
   out;
-- the token must be there (else 401), which keeps other users of the machine out too. It comes once
-  in the address, becomes a cookie of our name alone, and leaves the address;
-- what is asked must be a page or file (GET, HEAD), or JSON sent to a path that takes questions,
+- the token must be present (else 401), which also keeps out other users of the machine. It arrives
+  once in the address, becomes a cookie of our host name alone, and is removed from the address;
+- the request must be for a page or file (GET, HEAD), or JSON sent to a path that accepts queries,
   which no form or image of another page can send (else 405). Closed paths are refused to everybody;
 - no page may frame ours, and ours load nothing from elsewhere.
 
-It is plain ASGI and knows no server: what the house serves later stands behind the same guard. The
-model is Jupyter Server (token to cookie, check of the origin).
+It is plain ASGI and independent of the server: anything else that the house serves goes behind the
+same guard. It is modelled on Jupyter Server (token to cookie, origin check).
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ WAY_IN = (
 )
 
 REMEMBERED_SECONDS = 30 * 24 * 3600
-"""How long a browser needs no token: bookmarks of pages last that long after each opening."""
+"""How long a browser needs no token: bookmarks work this long after each opening."""
 
 OUR_PAGES = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Stands beside the policy that the server itself sends, and the stricter of both counts."""
+"""Added to the policy that the server itself sends; browsers enforce the stricter of both."""
 
 _COMMON = {
     "content-security-policy": OUR_PAGES,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    # the name is a secret of a kind, so a link that leads outside does not tell it
+    # the name is a kind of secret, so external links must not reveal it
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -64,12 +63,12 @@ _ANSWER = {
     "referrer-policy": "no-referrer",
 }
 _ADDED = {"content-security-policy"}
-"""Of this header the server's own stays too; every other replaces what the server says."""
+"""For this header the server's own value is kept too; all others replace the server's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not let in: a status and a sentence."""
+    """Why a request is refused: a status and a sentence."""
 
     status: int
     sentence: str
@@ -84,10 +83,11 @@ NOT_SO = Refusal(405, "Pages are read with GET; a question is sent with POST, as
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """An ASGI application before another one.
+    """An ASGI application in front of another one.
 
-    ``questions`` are the paths that take POST of JSON, ``sockets`` those that take websockets;
-    ``closed`` are beginnings of paths that nobody may ask for. All else is read with GET and HEAD.
+    ``questions`` are the paths that accept POST of JSON, ``sockets`` those that accept websockets;
+    ``closed`` are path prefixes that are refused to everybody. Everything else is read with GET and
+    HEAD.
     """
 
     app: App
@@ -111,15 +111,15 @@ class Guard:
             await self.app(scope, receive, _with_headers(send))
 
     def refusal(self, asked: Asked) -> Refusal | None:
-        """Why a request is not let in, or None. What it may not know comes last: a stranger does
-        not learn which paths there are."""
+        """Why a request is refused, or None. Path checks come last: a stranger does not learn which
+        paths exist."""
         if not asked.names_us:
             return NOT_OURS
         if not asked.comes_from_here:
             return NOT_FROM_HERE
         if not asked.has_cookie:
             return NO_TOKEN
-        # as the server reads the path, and as one would that tidies paths
+        # both as the server reads the path and as a server that normalizes paths would
         if asked.path.startswith(self.closed) or _tidy(asked.path).startswith(self.closed):
             return CLOSED
         return None if self._is_proper(asked) else NOT_SO
@@ -135,7 +135,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the guard looks at in a request. ``method`` is None for a websocket."""
+    """What the guard examines in a request. ``method`` is None for a websocket."""
 
     method: str | None
     path: str
@@ -147,7 +147,7 @@ class Asked:
     has_cookie: bool
     opens_the_door: bool
     can_be_told: bool
-    """Whether there is a way to answer with a status and a sentence."""
+    """Whether the request can be answered with a status and a sentence."""
 
     @classmethod
     def of(cls, scope: Message, door: Door) -> Asked:
@@ -165,12 +165,12 @@ class Asked:
             all(each.lower() == f"http://{host[0]}" for each in origins) if host else False
         )
         sites = headers.get("sec-fetch-site", [])
-        # a browser always says from where a websocket is opened, and not always the site
+        # a browser always sends the origin of a websocket, but not always the site
         said = bool(origins) if is_socket else True
         comes_from_here = (
             said and same_origin and all(each in ("same-origin", "none") for each in sites)
         )
-        # a click elsewhere, or the file with which `open` calls the browser
+        # a click on another site, or the file with which `open` starts the browser
         navigates = headers.get("sec-fetch-mode", ["navigate"]) == ["navigate"] and headers.get(
             "sec-fetch-dest", ["document"]
         ) == ["document"]
@@ -195,7 +195,7 @@ class Asked:
 
 
 def _cookies(headers: Iterable[str], wanted: str) -> list[str]:
-    """Every value under that name. A cookie of somebody else that no parser likes hides none."""
+    """Every value of that cookie. A foreign cookie that no parser accepts hides none of them."""
     pairs = (each.partition("=") for header in headers for each in header.split(";"))
     return [value.strip() for name, _, value in pairs if name.strip() == wanted]
 
@@ -232,10 +232,10 @@ def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 async def _open(door: Door, asked: Asked, send: Send) -> None:
-    """Make the token a cookie, and go on without it.
+    """Turn the token into a cookie and continue without it.
 
-    Who comes from elsewhere goes on by a page of ours: after a redirect the browser would still
-    hold the page that led here for the one that asks, and keep a strict cookie back.
+    A visitor from another site continues through a page of ours: after a redirect the browser would
+    still treat the referring page as the one that asks, and withhold a strict cookie.
     """
     place = "/" + quote(asked.path.lstrip("/\\"), safe="/~:@!$&'()*+,;=")
     place += f"?{asked.rest}" if asked.rest else ""

@@ -1,8 +1,8 @@
 """Runs a module for as long as the process that started it lives.
 
 ``python -m personal_pipeline.doors.kept MODULE ARGUMENT...`` is ``python -m MODULE ARGUMENT...``,
-and is interrupted, as by Ctrl-C, when its standard input ends: its parent closed the pipe, or is
-gone, however it died. What does not end then is ended, with all that it started.
+interrupted as by Ctrl-C when its standard input ends: its parent closed the pipe or died, however
+that happened. If it does not exit then, it is killed with everything that it started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GRACE_SECONDS = 20.0
 def main() -> None:
     """Never returns before the module does."""
     module, *arguments = sys.argv[1:]
-    # of this process's sockets and files nothing is for others
+    # sockets and files of this process are private
     os.umask(0o077)
     threading.Thread(target=_end_with_input, daemon=True).start()
     sys.argv = [module, *arguments]

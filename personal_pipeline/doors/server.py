@@ -1,4 +1,4 @@
-"""How a server of the house listens: on 127.0.0.1 alone, and nobody else beside it."""
+"""How a server of the house listens: only on 127.0.0.1, with the port of ::1 kept from others."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from personal_pipeline.doors.guard import App
 
 
 class PortTaken(Exception):
-    """Another program has the port, perhaps of another user."""
+    """Another program uses the port, perhaps one of another user."""
 
 
 def server_of(app: App, port: int) -> uvicorn.Server:
-    """A server on 127.0.0.1 that keeps no log of requests: their addresses may hold the token."""
+    """A server on 127.0.0.1 without an access log: addresses of requests may contain the token."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
             host=LOOPBACK,
             port=port,
-            # the strict parser: two Host headers, or a head of more than 64 KB, are refused by it
+            # the strict parser: it refuses two Host headers, or a request head of more than 64 KB
             http="h11",
             log_level="warning",
             access_log=False,
@@ -38,10 +38,10 @@ def server_of(app: App, port: int) -> uvicorn.Server:
 
 @contextmanager
 def other_loopback_taken(port: int) -> Iterator[None]:
-    """Hold the port of ``[::1]`` without listening there. A browser may try that address first, and
-    a server of another user of the machine would be sent our token.
+    """Hold the port of ``[::1]`` without listening on it. A browser may try that address first, and
+    a server of another user of the machine would receive our token.
 
-    Raises ``PortTaken`` when somebody has it. A machine without IPv6 has no such address.
+    Raises ``PortTaken`` if it is in use. A machine without IPv6 has no such address.
     """
     try:
         held = socket.socket(socket.AF_INET6)

@@ -1,6 +1,6 @@
-"""Alerts from within the daemon: a round every few minutes, and failed runs as they end.
+"""Alerts from the daemon: a round every few minutes, and failed runs as they end.
 
-No ``from __future__ import annotations`` here: Dagster reads the annotations.
+No ``from __future__ import annotations`` here: Dagster inspects the annotations.
 """
 
 import re
@@ -28,12 +28,12 @@ _OWN_ERRORS = frozenset(
         *("PermissionError", "ServiceError", "UnreadableFile"),
     ]
 )
-"""Errors whose text is known to hold no value of a row. Of any other only the name is told."""
+"""Errors whose text never contains a value of a row. For all others only the name is reported."""
 
 
 def check_keys_of(assets: Iterable[object]) -> list[dg.AssetCheckKey]:
-    """The keys of all checks of the assets and check definitions of a graph, but not of those that
-    repeat the board: their messages come from the board itself."""
+    """The keys of all checks of a graph's assets and check definitions, except those that repeat
+    the board: their messages come from the board itself."""
     found = {
         key
         for each in assets
@@ -47,9 +47,10 @@ def check_keys_of(assets: Iterable[object]) -> list[dg.AssetCheckKey]:
 def check_subjects(
     instance: dg.DagsterInstance, keys: Collection[dg.AssetCheckKey], board: str
 ) -> list[Subject]:
-    """How each check stands by its latest evaluation. One that only warns stays on the screen.
+    """The standing of each check according to its latest evaluation. A check that only warns is
+    shown in the UI but not sent.
 
-    A check that runs just now, or never ran, is unknown: what was told of it stands.
+    A check that is currently running, or never ran, is unknown: what was told about it stands.
     """
     return [_check_subject(instance, key, board) for key in keys]
 
@@ -59,7 +60,7 @@ def _check_subject(instance: dg.DagsterInstance, key: dg.AssetCheckKey, board: s
     name, title = f"{CHECK}{asset} {key.name}", f"{asset}: {key.name}"
     record = instance.get_latest_asset_check_evaluation_record(key)
     evaluation = record.evaluation if record is not None else None
-    # of a check that is only planned the record holds the plan
+    # for a check that is only planned, the record contains the plan
     if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
         return Subject(key=name, title=title, standing=Standing.UNKNOWN)
     if evaluation.passed or evaluation.severity is not dg.AssetCheckSeverity.ERROR:
@@ -75,7 +76,7 @@ def _check_subject(instance: dg.DagsterInstance, key: dg.AssetCheckKey, board: s
 
 
 def last_success(instance: dg.DagsterInstance, job: str) -> datetime | None:
-    """When a run of the job last ended well."""
+    """When a run of the job last succeeded."""
     runs = instance.get_run_records(
         dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS]), limit=1
     )
@@ -90,8 +91,8 @@ def make_round(
     *,
     wait_seconds: float = 0,
 ) -> Round:
-    """Tell the person what is new on the board, among the checks with these keys, and of failed
-    runs. ``wait_seconds`` is how long another process may take to finish its round."""
+    """Tell the person what is new on the board, among the checks with these keys, and about failed
+    runs. ``wait_seconds`` is how long to wait for another process to finish its round."""
     board = address_of(house.home, house.settings)
     return notify(
         house,
@@ -103,7 +104,7 @@ def make_round(
 
 
 def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
-    """Looks at the board and at the checks with these keys, and tells the person what is new."""
+    """Reads the board and the checks with these keys, and tells the person what is new."""
 
     @dg.sensor(
         name="alerts",
@@ -131,7 +132,7 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
 
 
 def failed_run_sensor() -> dg.SensorDefinition:
-    """Notes every failed run for the next round of ``alert_sensor``."""
+    """Records every failed run for the next round of ``alert_sensor``."""
 
     @dg.run_failure_sensor(
         name="failed_runs",
@@ -149,10 +150,10 @@ def failed_run_sensor() -> dg.SensorDefinition:
 
 
 def note_failures(house: House, run: dg.DagsterRun, failed: Sequence[dg.DagsterEvent]) -> int:
-    """Leave what failed in a run for the next round; returns how much was left.
+    """Record what failed in a run for the next round; returns the number of failures recorded.
 
-    ``failed`` are the failure events of its steps; without any the run as a whole failed, or was
-    killed. What a service answered stands on the board, and is told from there.
+    ``failed`` are the failure events of its steps; if empty, the run failed as a whole or was
+    killed. Failures of a service are on the board, and are reported from there.
     """
     if failed:
         noted = [
@@ -183,7 +184,7 @@ def _failure(house: House, run: dg.DagsterRun, step: str, cause: str) -> RunFail
         run_id=run.run_id,
         job=run.job_name,
         at=house.clock(),
-        # the step of a single asset is its key, written with underscores
+        # the step of a single asset is its key, joined by double underscores
         what=named or step.replace("__", "/") or run.job_name,
         partition=_partition(run),
         cause=cause,
@@ -207,6 +208,6 @@ def _cause(event: dg.DagsterEvent) -> str:
     if error is None:
         return "the run says why."
     if error.cls_name in _OWN_ERRORS:
-        # Dagster puts the full name of the class before the message
+        # Dagster prefixes the message with the full class name
         return without_values(re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message))
     return f"{error.cls_name}; the run says more."

@@ -1,4 +1,4 @@
-"""When sources are fetched, when the report is written, and what waits in the inbox."""
+"""When sources are fetched, when the report is written, and how the inbox is watched."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -16,22 +16,22 @@ from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
 
 ASK_AGAIN_AFTER = timedelta(minutes=15)
-"""A file that is still in the inbox this long after it was asked for is asked for again: its run
+"""A file that is still in the inbox this long after it was requested is requested again: its run
 was killed, or never started."""
 
 INBOX_INTERVAL_SECONDS = 10
 
 PAUSE_SECONDS = 20
-"""A file is asked for when nothing happened to it for so long."""
+"""A file is requested when it has not changed for this long."""
 
 UNTOLD_PAUSE_SECONDS = 60
-"""The same where the system does not tell whether somebody has it open: slow downloads pause."""
+"""The same on systems that do not tell whether a file is open: slow downloads pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A file or folder as a sensor saw it, when it was last asked for, and since when it has been
-    as it is (epoch seconds)."""
+    """A file or folder as the sensor saw it, when it was last requested, and since when it is
+    unchanged (epoch seconds)."""
 
     size: int
     modified_ns: int
@@ -47,11 +47,11 @@ def plan_inbox(
     written: Collection[str] = (),
     quiet_seconds: float = PAUSE_SECONDS,
 ) -> tuple[list[str], dict[str, Look]]:
-    """Which files and folders to ask for, and what to remember. ``files`` has size and time.
+    """Which files and folders to request, and what to remember. ``files`` has size and time.
 
-    One is asked for when nobody has it open (``written``), and size and time were the same on two
-    looks and for so long that a download has not merely paused; and asked for once, until it
-    changes or too long passed.
+    A file is requested once nobody has it open (``written``) and its size and time have not changed
+    for ``quiet_seconds``, so that a download has not merely paused. It is requested only once,
+    until it changes or ``ASK_AGAIN_AFTER`` has passed.
     """
     ask: list[str] = []
     looks: dict[str, Look] = {}
@@ -71,7 +71,8 @@ def plan_inbox(
 
 
 def inbox_sensor(job: Any) -> dg.SensorDefinition:
-    """Takes what was dropped into ``inbox/`` as soon as it is complete, a folder whole."""
+    """Takes what is dropped into ``inbox/`` as soon as it is complete; a folder is taken as a
+    whole."""
 
     @dg.sensor(
         name="inbox",
@@ -124,7 +125,7 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
 
 
 def fetch_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinition:
-    """Fetches one source each morning, an hour before the report, in the person's zone."""
+    """Fetches one source each morning, an hour before the report, in the person's time zone."""
     hour = (house.settings.report_hour - 1) % 24
     return dg.ScheduleDefinition(
         name=f"{source.name}_each_morning",
@@ -137,7 +138,7 @@ def fetch_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinit
 
 
 def report_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
-    """Reconciles and writes the report each morning at the person's hour."""
+    """Reconciles and writes the report each morning at the person's report hour."""
     return dg.ScheduleDefinition(
         name="report_each_morning",
         job=job,
@@ -149,8 +150,8 @@ def report_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
 
 
 def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.ScheduleDefinition:
-    """Fetches the whole month that ended once more, when its last day is over in every zone: what
-    a service revised later than its daily refetch reaches is in the monthly figures by then.
+    """Fetches the whole previous month once more when its last day is over in every time zone, so
+    that the monthly figures include what a service revised later than its daily refetch reaches.
     ``begins`` is the first day that has a partition."""
 
     def last_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

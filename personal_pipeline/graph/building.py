@@ -1,8 +1,8 @@
 """Building what is stale, under Dagster: the job, and when it is started.
 
-What is stale is asked in one place, ``warehouse.reconcile.find_stale``. The sensor asks it whenever
-something may have changed, the job builds what it says, and each table's page then shows which
-inputs changed.
+What is stale is decided in one place, ``warehouse.reconcile.find_stale``. The sensor calls it
+whenever something may have changed, the job builds what it returns, and the page of each table then
+shows which inputs changed.
 """
 
 import json
@@ -29,11 +29,11 @@ JOB = "build_what_is_stale"
 INTERVAL_SECONDS = 30
 
 ASK_AGAIN_AFTER = timedelta(minutes=15)
-"""What is stale this long after it was asked for is asked for again: its run was killed, or never
-started."""
+"""What is still stale this long after it was requested is requested again: its run was killed, or
+never started."""
 
 MOST_TIMES = 2
-"""How often the same is asked for before it is left to the morning, or to a change."""
+"""How often the same build is requested before it is left to the morning run, or to a change."""
 
 MOST_NAMED = 30
 
@@ -48,15 +48,15 @@ UNDER_WAY = [
 
 
 class BuildConfig(dg.Config):
-    """Whether to try again what failed twice and has not changed since."""
+    """Whether to retry what failed twice and has not changed since."""
 
     retry: bool = False
 
 
 def build_and_tell(context: Context, house: House, *, retry: bool = False) -> list[str]:
-    """Let the lake show what the archive has, build what is stale, write the report if it would say
-    something else, and tell all of it. Returns what failed, a sentence each; a table that failed
-    does not keep the report from coming."""
+    """Bring the lake in line with the archive, build what is stale, write the report if it would
+    differ, and report all of it to Dagster. Returns the failures, one sentence each; a failed table
+    does not prevent the report."""
     restored = restore_lake(house)
     tell_restored(context, house, restored)
     failures = restored.failures
@@ -64,7 +64,7 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
         work = build_tables(house, retry=retry, again=True)
         tell_work(context, house, work)
         failures += [f"{each.name}: {each.failure}" for each in work.built if each.failure]
-    except Exception as error:  # the report still tells how things are
+    except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
     if written := write_report(house, board_of(house)):
         tell_report(context, written)
@@ -79,15 +79,15 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
         "from what is there now, until nothing is stale. Then writes the report of the day, unless "
         "the one that is there says the same; a table that failed does not keep it from coming."
     ),
-    # no pool: without a daemon nobody takes back the slot of a run that was killed, and the next
-    # refresh would wait for ever; the lock of the warehouse ends with its process
+    # no pool: without a daemon nobody releases the slot of a killed run, and the next refresh would
+    # wait for ever; the lock of the warehouse is released with its process
     out=dg.Out(dg.Nothing),
 )
 @told_without_values
 def build_and_report(
     context: dg.OpExecutionContext, config: BuildConfig, house: dg.ResourceParam[House]
 ) -> None:
-    """What the job does."""
+    """The body of the job."""
     raise_failures(build_and_tell(context, house, retry=config.retry))
 
 
@@ -96,15 +96,15 @@ def build_and_report(
     description="Builds whatever is stale, and nothing else; then writes the report of the day.",
 )
 def build_job() -> None:
-    """What the sensor and the schedule of the report start."""
+    """Started by the sensor and by the schedule of the report."""
     build_and_report()
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What the sensor remembers. ``clean`` identifies the state of lake and tables in which nothing
-    was to be built; ``asked`` what was asked for, ``times`` times, and last at ``asked_at`` (ISO
-    8601 UTC)."""
+    """The sensor's cursor. ``clean`` identifies the state of lake and tables in which nothing was
+    stale; ``asked`` identifies what was requested, ``times`` times, most recently at ``asked_at``
+    (ISO 8601 UTC)."""
 
     clean: str = ""
     asked: str = ""
@@ -113,8 +113,8 @@ class Looked:
 
 
 def build_sensor(busy_jobs: list[str]) -> dg.SensorDefinition:
-    """Starts the job when something is stale and nothing is coming in: while one of ``busy_jobs``
-    goes on, its data is waited for, so that a morning of fetches makes one run."""
+    """Starts the job when something is stale and no data is coming in: it waits while one of
+    ``busy_jobs`` is running, so that a morning of fetches leads to one run."""
 
     @dg.sensor(
         name="what_is_stale",
@@ -162,7 +162,7 @@ def _remembered(cursor: str | None) -> Looked:
 
 
 def _named(tables: Iterable[str]) -> str:
-    """The tables that are stale, for the page of the run."""
+    """The stale tables, for the page of the run."""
     names = sorted(tables)
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(names[:MOST_NAMED]) + more

@@ -1,7 +1,7 @@
-"""The checks of Dagster: one for every raw stream, and one for the files.
+"""Dagster's asset checks: one per raw stream, and one for the files.
 
-They run on a schedule of their own and not with the fetching, because what stopped cannot check
-itself. What they say is computed in ``personal_pipeline.checks``.
+They run on their own schedule rather than with the fetching, because a source that stopped cannot
+check itself. Their results are computed in ``personal_pipeline.checks``.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ HOURS_BETWEEN_CHECKS = 4
 
 
 def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
-    """One check a raw stream, all of one op: the board is computed once."""
+    """One check per raw stream, all in one op, so that the board is computed once."""
 
     @dg.multi_asset_check(
         name="check_streams",
@@ -53,7 +53,7 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
 
 
 def files_check() -> dg.AssetChecksDefinition:
-    """Whether what lies on the disk is what was written there."""
+    """Whether the files on disk are as they were written."""
 
     @dg.asset_check(
         asset=BOARD,
@@ -90,9 +90,9 @@ def checks_job(checks: Sequence[dg.AssetChecksDefinition], board: dg.AssetsDefin
 def checks_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
     """Half an hour after the report, and every four hours from then.
 
-    The first check of a day must see the looks of that morning, which begin an hour before the
-    report. A stream turns late at some hour of its own, so once a day would tell up to a day too
-    late; a run takes seconds, and six of them a day leave little behind in Dagster's history.
+    The first check of a day must include that morning's fetches, which begin an hour before the
+    report. A stream may turn late at any hour, so a daily check would report it up to a day late; a
+    run takes seconds, and six per day add little to Dagster's history.
     """
     hours = sorted(
         (house.settings.report_hour + n) % 24 for n in range(0, 24, HOURS_BETWEEN_CHECKS)

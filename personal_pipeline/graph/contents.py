@@ -1,8 +1,8 @@
-"""Telling Dagster what every partition holds: its content digest as data version.
+"""Reporting to Dagster what every partition contains: its content digest as data version.
 
-Level-triggered like the reconcile: what is told is the difference between what there is and what
-Dagster knows, so that a run that was killed between its work and its events leaves no hole, and a
-partition that was looked at and came out equal costs no event. Dagster keeps each event for ever.
+Level-triggered like the reconcile: reports the difference between the current state and what
+Dagster knows, so that a run killed between its work and its events leaves no gap, and a partition
+that was checked and came out equal costs no event. Dagster keeps every event for ever.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -25,7 +25,7 @@ Metadata = dict[str, dg.MetadataValue]
 def materialization(
     key: dg.AssetKey, partition: str | None, digest: str, metadata: Metadata
 ) -> dg.AssetMaterialization:
-    """An event that says: this partition now has this content. Metadata never holds row values."""
+    """An event for the current content of a partition. Metadata never contains row values."""
     return dg.AssetMaterialization(
         asset_key=key,
         partition=partition,
@@ -41,8 +41,8 @@ def log_contents(
     describe: Callable[[str, str], Metadata],
     asked: Mapping[str, Collection[str]] | None = None,
 ) -> None:
-    """Log a materialization for each partition whose digest Dagster does not know, and for those
-    that were ``asked`` for. ``contents`` has the digests by table and partition."""
+    """Log a materialization for each partition whose digest Dagster does not know, and for those in
+    ``asked``. ``contents`` has the digests by table and partition."""
     with house.home.lock("contents", wait_seconds=LOCK_WAIT_SECONDS):
         told = recall(house.home)
         now = {name: digest_of_partitions(partitions) for name, partitions in contents.items()}
@@ -51,12 +51,12 @@ def log_contents(
                 key = dg.AssetKey(name.split("/"))
                 unchanged = told.contents.get(name) == now[name]
                 known = partitions if unchanged else known_contents(context.instance, key)
-                # the newest last: it is what the page of the asset shows first
+                # the most recent last: the page of the asset shows it first
                 for partition, digest in sorted(partitions.items()):
                     before = known.get(partition)
                     if before == digest and partition not in (asked or {}).get(name, ()):
                         continue
-                    # few entries: they are most of what an event takes on the disk
+                    # few entries: they take up most of an event's space on disk
                     content = f"{(before or 'nothing')[:16]} → {digest[:16]}"
                     metadata = {
                         **describe(name, partition),
@@ -68,7 +68,7 @@ def log_contents(
 
 
 def known_contents(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, str]:
-    """The digest of each partition as Dagster last heard it."""
+    """The digest of each partition as last reported to Dagster."""
     tags = instance.event_log_storage.get_latest_tags_by_partition(
         key, dg.DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
     )

@@ -23,8 +23,8 @@ from personal_pipeline.warehouse.build import all_tables
 def definitions_of(house: House) -> dg.Definitions:
     """Everything that Dagster loads.
 
-    This touches no network and no database. It reads names of folders in the lake, to know from
-    when on there are partitions, and dbt's manifest, which is parsed anew only if the SQL changed.
+    Accesses neither network nor database. It reads folder names in the lake to find the first
+    partition, and dbt's manifest, which is only parsed again if the SQL changed.
     """
     house = replace(
         house,
@@ -44,7 +44,7 @@ def definitions_of(house: House) -> dg.Definitions:
     built = derived_assets(house, tables, partitions)
     board = board_asset()
     checks = [*stream_checks(house.sources), files_check()]
-    # the checks of the streams judge all of them, in a job of their own
+    # the stream checks cover all streams, in a job of their own
     jobs = {source.name: fetch_job(source) for source in fetched}
     taking = inbox_job(taken)
     checking = checks_job(checks, board)
@@ -70,6 +70,6 @@ def definitions_of(house: House) -> dg.Definitions:
             failed_run_sensor(),
         ],
         resources={"house": house, "warehouse": house.warehouse, "published": house.published},
-        # one process a run: eight assets took 5 s in process and 66 s in processes of their own
+        # one process per run: eight assets took 5 s in one process and 66 s in separate ones
         executor=dg.in_process_executor,
     )

@@ -1,6 +1,6 @@
 """The derived assets: dbt's models.
 
-A definition a grain, because a run of Dagster has one kind of partition: days, months, or none.
+One definition per grain, because a Dagster run has one kind of partition: days, months, or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Table
 
 
 class Translator(DagsterDbtTranslator):
-    """Gives dbt's models their place in the graph: groups, owners, partitions, conditions."""
+    """Gives dbt's models their groups, owners, code versions and partition mappings."""
 
     def __init__(self, tables: Tables, partitions: Partitions) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
@@ -61,8 +61,8 @@ class Translator(DagsterDbtTranslator):
 def derived_assets(
     house: House, tables: Tables, partitions: Partitions
 ) -> list[dg.AssetsDefinition]:
-    """Every dbt model: a multi-asset a grain; and one of its own for a model that reads an input
-    otherwise than by window, because within a multi-asset all must read it alike."""
+    """Every dbt model: one multi-asset per grain, and a separate one for each model that reads an
+    input other than by window, because all models of a multi-asset must read an input alike."""
     models = [table for table in tables.values() if table.model]
     alone = [t for t in models if any(edge.reads is not Reads.WINDOW for edge in t.inputs)]
     groups = {

@@ -1,9 +1,9 @@
-"""Dagster's event log in SQLite, with its connections kept and materializations written in batches.
+"""Dagster's event log in SQLite, with open connections and batched materializations.
 
-The stock storage opens a new engine for every write and commits every event twice: 9 ms a
-materialization, so that two years of daily partitions took minutes of bookkeeping. The reasons,
-figures and risks stand in docs/decisions/0006; a test compares what it stores with the stock
-storage.
+The stock storage opens a new engine for every write and commits every event twice: 9 ms per
+materialization, so that two years of daily partitions took minutes of bookkeeping.
+docs/decisions/0006 has the reasons, figures and risks. A test compares what this stores with the
+stock storage.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from personal_pipeline.dagster_private import ConfigurableClassData, SqliteEvent
 
 BUSY_TIMEOUT_SECONDS = 60
 KEPT_IN_RUN = 10
-"""Of the materializations of an asset that a run tells together, so many of the last stand in the
-log of the run too; all of them are in the index, which is what the page of the asset shows."""
+"""How many of the most recent materializations per asset in one batch are also stored in the log of
+the run; all of them are in the index, which is what the page of the asset shows."""
 
 INDEX = "index"
-"""The shard that holds what is asked across runs; its connection is kept."""
+"""The shard for queries across runs; its connection is kept open."""
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -34,14 +34,14 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
-        # a thread runs one job at a time, and each job has a batch of its own
+        # a thread runs one job at a time, and each job has its own batch
         self._batch = threading.local()
         super().__init__(base_dir, inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         if shard != INDEX:
-            # there is a file a run; kept open, they would use up the handles of a daemon
+            # there is one file per run; kept open, they would exhaust a daemon's file handles
             with super()._connect(shard) as connection:
                 yield connection
             return
@@ -62,7 +62,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 yield connection
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store now; or, within ``batch``, at its end if the event is a materialization."""
+        """Store now or, for a materialization within ``batch``, at the end of the block."""
         held: list[dg.EventLogEntry] | None = getattr(self._batch, "held", None)
         if held is not None and _is_materialization(event):
             held.append(event)
@@ -99,7 +99,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Hold the materializations of the run that goes on inside, and store them at the end."""
+        """Collect the materializations of the run in this block, and store them at its end."""
         held: list[dg.EventLogEntry] = []
         self._batch.held = held
         try:
@@ -122,14 +122,14 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
 
 def _relax_sync(connection: Any, _record: Any) -> None:
-    # in WAL mode NORMAL cannot damage the file; a power cut may lose the last events, and the
-    # reconcile repairs what Dagster then does not know
+    # in WAL mode NORMAL cannot corrupt the file; a power failure may lose the last events, and the
+    # reconcile reports again what Dagster then lacks
     connection.execute("pragma synchronous = normal")
 
 
 def _slim(entry: dg.EventLogEntry) -> dg.EventLogEntry:
-    """An entry without what only a debugger reads, and what stands in it elsewhere: SQLite fits so
-    two or three on a page where it fitted one."""
+    """An entry without fields that only a debugger reads or that are stored elsewhere: SQLite then
+    fits two or three on a page instead of one."""
     event = entry.dagster_event
     assert event is not None
     slim = event._replace(logging_tags=None, message=None, step_handle=None, node_handle=None)
@@ -137,7 +137,7 @@ def _slim(entry: dg.EventLogEntry) -> dg.EventLogEntry:
 
 
 def _last_of_each(batch: Sequence[dg.EventLogEntry]) -> set[int]:
-    """The places of the last few entries of each asset."""
+    """The positions of the last few entries of each asset."""
     places: dict[dg.AssetKey | None, list[int]] = {}
     for place, each in enumerate(batch):
         event = each.dagster_event
@@ -151,7 +151,7 @@ def _is_materialization(entry: dg.EventLogEntry) -> bool:
 
 @contextmanager
 def batched(instance: dg.DagsterInstance) -> Iterator[None]:
-    """Write the materializations logged inside in one batch, where the storage can."""
+    """Write the materializations logged in this block in one batch, if the storage supports it."""
     storage = instance.event_log_storage
     if isinstance(storage, BatchingSqliteEventLogStorage):
         with storage.batch():

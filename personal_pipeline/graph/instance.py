@@ -61,7 +61,7 @@ retention:
 
 
 def prepare(home: Home) -> dict[str, str]:
-    """Write dagster.yaml, and return the environment that Dagster's processes need."""
+    """Write dagster.yaml, and return the environment for Dagster's processes."""
     home.ensure()
     path = home.dagster / "dagster.yaml"
     content = CONFIGURATION.encode()
@@ -76,10 +76,10 @@ def prepare(home: Home) -> dict[str, str]:
 
 @contextmanager
 def instance_of(home: Home, note: Callable[[str], object] = print) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance of a home, for runs in this process. ``note`` is told in a sentence when
-    its storage was damaged and begun anew."""
+    """The Dagster instance of a home, for runs in this process. ``note`` receives a sentence if its
+    storage was damaged and recreated."""
     with ExitStack() as stack:
-        # held while Dagster makes its files: half made they look damaged
+        # held while Dagster creates its files: half-created ones look damaged
         with home.lock("dagster", wait_seconds=LOCK_WAIT_SECONDS):
             if said := storage.mend(home):
                 note(said)

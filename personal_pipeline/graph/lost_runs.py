@@ -1,7 +1,7 @@
 """Runs whose process is gone.
 
-A machine that loses power leaves runs behind that Dagster takes for running: its launcher of plain
-processes cannot be asked about them, and each holds a place in the queue and in its pools.
+After a power failure, Dagster considers the interrupted runs as running: its default launcher
+cannot be asked about them, and each occupies a slot in the queue and in its pools.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ BEGUN = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-"""A run in one of these has a process."""
+"""A run in one of these states has a process."""
 
-# clocks are read at different moments
+# clocks are read at different times
 _SLACK_SECONDS = 2.0
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed what is recorded as running in a process that is gone; returns the ids.
+    """Mark as failed the runs recorded as running in a process that is gone; returns their ids.
 
-    Such a run can be started again as it is: what it finished is there, and the rest is missing.
+    Such a run can be started again unchanged: what it finished is there, and the rest is missing.
     """
     lost = []
     for run in instance.get_runs(dg.RunsFilter(statuses=BEGUN)):
@@ -40,7 +40,8 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def _process_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, float] | None:
-    """The number of the process that works on a run, and when it said so; None before it began."""
+    """The id of the process that executes a run, and when it was recorded; None before it
+    started."""
     for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         data = entry.get_dagster_event().engine_event_data
         number = data.metadata.get("pid")

@@ -13,7 +13,7 @@ from personal_pipeline.troubles import told_without_values
 
 
 def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
-    """The morning report, downstream of all that it shows."""
+    """The morning report, downstream of everything that it shows."""
     shown = sorted(each for each in tables if each.startswith("marts/"))
 
     @dg.multi_asset(
@@ -43,9 +43,9 @@ def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
 
 
 def board_asset() -> dg.AssetsDefinition:
-    """The state of every stream, as a table in the metadata of its newest event."""
+    """The state of every stream, as a table in the metadata of its most recent event."""
 
-    # no inputs: every fetch would mark it as out of date, also one that changed nothing on it
+    # no inputs: every fetch would mark it as stale, even one that changed nothing on it
     @dg.multi_asset(
         name="write_source_board",
         specs=[

@@ -1,4 +1,4 @@
-"""How Dagster sees time: UTC days and months, from the first day that the house has or wants."""
+"""Dagster's partitions: UTC days and months, from the first day that the house has or wants."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from personal_pipeline.warehouse.tables import Input, Reads
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """One definition a grain, shared by every asset of that grain, so that they map by default.
+    """One definition per grain, shared by every asset of that grain, so that they map by default.
 
-    ``end_offset=1`` has the current day and the current month in it: both are wanted while they
-    are still filling.
+    ``end_offset=1`` includes the current day and month: both are wanted while they are still
+    filling.
     """
 
     day: dg.DailyPartitionsDefinition
     month: dg.MonthlyPartitionsDefinition
 
     def of(self, grain: Grain) -> dg.TimeWindowPartitionsDefinition | None:
-        """The definition of a grain; None for tables that are not cut."""
+        """The definition for a grain; None for unpartitioned tables."""
         return {Grain.DAY: self.day, Grain.MONTH: self.month, Grain.WHOLE: None}[grain]
 
 
 def partitions_from(start: date) -> Partitions:
-    """Partitions from a day on."""
+    """Partitions starting on a day."""
     begin = datetime(start.year, start.month, start.day, tzinfo=UTC)
     return Partitions(
         day=dg.DailyPartitionsDefinition(start_date=begin, end_offset=1, timezone="UTC"),
@@ -39,7 +39,7 @@ def partitions_from(start: date) -> Partitions:
 
 
 def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping | None:
-    """How Dagster maps an edge; the same as ``tables.read_partitions`` says it."""
+    """How Dagster maps an edge; equivalent to ``tables.read_partitions``."""
     if Grain.WHOLE in (upstream, grain):
         return None
     if edge.reads is Reads.ALL:
@@ -53,13 +53,13 @@ def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping |
 
 
 _A_LIFETIME_OF_DAYS = 36_525
-# Dagster walks months one by one, many times in each look; what lies further back is found by the
-# reconcile of the morning
+# Dagster iterates over months one by one, many times per evaluation; the morning's reconcile finds
+# what is further back
 _TEN_YEARS_OF_MONTHS = 120
 
 
 def asked_partitions(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> list[str] | None:
-    """The partitions that the run was started for; None when it was started without any."""
+    """The partitions that the run was started for; None if it was started without any."""
     if not context.run.tags.keys() & {
         "dagster/partition",
         "dagster/asset_partition_range_start",

@@ -1,9 +1,9 @@
 """The raw assets: what is fetched from services, and what is taken from the inbox.
 
-A multi-asset a source for what has an API, so that each source is a run of its own and a service
-that stalls holds back nobody else; one multi-asset for everything that the inbox feeds.
+One multi-asset per source with an API, so that each source has its own run and a stalled service
+holds back no other; one multi-asset for everything that the inbox feeds.
 
-Nothing is yielded: every asset is skippable, and the body logs one materialization a partition
+Nothing is yielded: every asset is skippable, and the body logs one materialization per partition
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
@@ -43,7 +43,7 @@ DROP_ENVELOPE = dg.TableSchema(
 
 
 def asset_key(source: Source, stream: ApiStream | DropStream) -> dg.AssetKey:
-    """The key of a raw asset: the source, then the stream; dbt gives its sources the same."""
+    """The key of a raw asset: the source, then the stream; dbt uses the same for its sources."""
     return dg.AssetKey([source.name, stream.name])
 
 
@@ -92,7 +92,7 @@ def _how(source: Source, stream: ApiStream | DropStream) -> str:
 
 
 def api_assets(source: Source, partitions: Partitions, house: House) -> dg.AssetsDefinition:
-    """The streams of one source that are fetched, in the order in which they stand there."""
+    """The fetched streams of one source, in their declared order."""
 
     @dg.multi_asset(
         name=f"fetch_{source.name}",
@@ -105,7 +105,7 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
     def fetch(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
         streams = {key.path[-1] for key in context.selected_asset_keys}
         asked = asked_partitions(context)
-        # streams of one run that has partitions have one grain
+        # the streams of a partitioned run share one grain
         grain = next(stream.grain for stream in source.api if stream.name in streams)
         window = Window(span(grain, min(asked))[0], span(grain, max(asked))[1]) if asked else None
         _fetch(context, house, source, streams, window, asked or ())
@@ -116,14 +116,14 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
 
 
 class FetchConfig(dg.Config):
-    """Which days to ask for again; without them those that are due."""
+    """Which days to fetch again; without them, those that are due."""
 
     first_day: str | None = Field(default=None, description="The first UTC day, as 2026-11-01.")
     last_day: str | None = Field(default=None, description="The last UTC day, as 2026-11-30.")
 
 
 def fetch_job(source: Source) -> dg.JobDefinition:
-    """Fetches all streams of a source. A job of an op: a job of assets has one grain, and the
+    """Fetches all streams of a source. A job with an op: a job of assets has one grain, but the
     streams of a source may have two."""
 
     @dg.op(name=f"fetch_all_of_{source.name}")
@@ -155,8 +155,8 @@ def _fetch(
     window: Window | None,
     asked: Collection[str] = (),
 ) -> None:
-    """Look at streams of a source, and tell Dagster what the lake holds of it then; ``asked`` are
-    partitions to tell of in any case."""
+    """Fetch streams of a source, and then report the content of the lake to Dagster; ``asked`` are
+    partitions to report in any case."""
     if not house.connected(source):
         missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
         raise dg.Failure(
@@ -169,7 +169,7 @@ def _fetch(
 
 
 class InboxConfig(dg.Config):
-    """What to take; nothing named means everything that waits in the inbox."""
+    """What to take; empty means everything in the inbox."""
 
     files: list[str] = Field(
         default=[],
@@ -184,7 +184,7 @@ class InboxConfig(dg.Config):
 def inbox_assets(
     sources: Sequence[Source], partitions: Partitions, house: House
 ) -> dg.AssetsDefinition:
-    """Every stream that dropped files feed."""
+    """Every stream that is fed by dropped files."""
 
     @dg.multi_asset(
         name="take_inbox",
@@ -222,5 +222,5 @@ def inbox_assets(
 
 
 def inbox_job(taken: dg.AssetsDefinition) -> Any:
-    """The job that takes what waits in the inbox."""
+    """The job that takes the files in the inbox."""
     return dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken).without_checks())

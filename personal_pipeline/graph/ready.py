@@ -1,7 +1,7 @@
 """Makes a home ready for Dagster's processes, and prints the environment that they need as JSON.
 
-``up`` calls this in a process of its own: what it imports takes a hundred megabytes, which ``up``
-would hold for as long as it runs.
+``up`` runs this in a separate process: its imports take a hundred megabytes, which ``up`` would
+hold for as long as it runs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from personal_pipeline.warehouse.dbt_project import DbtFailed, manifest_path
 
 
 def main() -> None:
-    """Bring an older home up to date, write dagster.yaml and dbt's manifest, end the runs whose
-    processes are gone, and tell a storage that was begun anew what there is."""
+    """Upgrade an older home, write dagster.yaml and dbt's manifest, end the runs whose processes
+    are gone, and report everything to a storage that was recreated."""
     settings = load_settings()
     home = Home.of(settings.home)
     notes = list(opened(home, SOURCES))

@@ -1,7 +1,7 @@
 """A pass that ran outside Dagster, recorded there as a run of the job ``refresh``.
 
-The run does nothing but tell what was done. When Dagster's storage turns out to be damaged, it is
-begun anew and told everything again.
+The run only reports what was done. If Dagster's storage turns out to be damaged, it is recreated
+and everything is reported again.
 """
 
 import warnings
@@ -29,11 +29,11 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class NotTold(Exception):
-    """Dagster could not be told of a pass. What the pass did is done; the next one tells it."""
+    """A pass could not be reported to Dagster. Its results are kept; the next pass reports them."""
 
 
 def record_pass(house: House, passed: Passed) -> list[str]:
-    """Tell Dagster what a pass did. Returns sentences for the person, about its storage."""
+    """Report a pass to Dagster. Returns sentences for the person about Dagster's storage."""
 
     def record(instance: dg.DagsterInstance) -> None:
         end_lost_runs(instance)
@@ -43,7 +43,7 @@ def record_pass(house: House, passed: Passed) -> list[str]:
 
 
 def tell_anew(house: House) -> list[str]:
-    """Tell a storage that was begun anew what there is. Returns what failed."""
+    """Report the current state to a storage that was recreated. Returns the failures."""
     passed = Passed()
     finish_pass(house, passed)
     record_pass(house, passed)
@@ -51,8 +51,8 @@ def tell_anew(house: House) -> list[str]:
 
 
 def with_instance(house: House, work: Callable[[dg.DagsterInstance], object]) -> list[str]:
-    """Do work on the instance of a home. If its storage turns out to be damaged, once more with a
-    new one: every step may be taken twice. Returns a sentence when it was."""
+    """Run ``work`` on the instance of a home. If its storage turns out to be damaged, run it again
+    on a new one: every step may happen twice. Returns a sentence if it was."""
     notes: list[str] = []
     try:
         with instance_of(house.home, notes.append) as instance, quiet_dagster():
@@ -96,7 +96,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
     if not complete:
         failed: Any = next(e for e in result.all_events if e.event_type_value == "STEP_FAILURE")
         error = failed.event_specific_data.error
-        # of its text nobody knows what it holds
+        # its text may contain anything
         raise NotTold(
             f"Dagster could not be told what was done ({(error.cause or error).cls_name})"
         )
@@ -118,7 +118,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
 
 
 def _failures(passed: Passed) -> Iterator[tuple[str, str]]:
-    """What failed in a pass, and why. What a service answered stands on the board, and is told from
+    """What failed in a pass, and why. Failures of a service are on the board, and are reported from
     there."""
     for fetched in passed.fetched:
         if fetched.broken:
@@ -134,7 +134,7 @@ def _failures(passed: Passed) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def quiet_dagster() -> Iterator[None]:
-    """Within it, Dagster's notices to developers stay off the terminal of the person."""
+    """Keeps Dagster's notices to developers off the person's terminal within the block."""
     with warnings.catch_warnings():
         for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
             warnings.simplefilter("ignore", category)

@@ -1,7 +1,7 @@
-"""Dagster's own storage: its runs, events and ticks, in SQLite files below ``dagster/``.
+"""Dagster's own storage: its runs, events and ticks, in SQLite files under ``dagster/``.
 
-Nothing that a person owns lies there. So when it is damaged it is set aside and begun anew, and
-Dagster is told of every partition again.
+It contains nothing that a person owns. So if it is damaged, it is set aside and recreated, and
+every partition is reported to Dagster again.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ FILES = {
     "history/runs/index.db": "event_logs",
     "schedules/schedules.db": "jobs",
 }
-"""The files that Dagster makes at its first start, each with a table that it must have."""
+"""The files that Dagster creates at its first start, each with a table that it must contain."""
 
 KEPT = 1
-"""So many damaged storages are kept, the newest."""
+"""How many damaged storages are kept: the most recent."""
 
 BUSY_TIMEOUT_SECONDS = 60
 
 
 def mend(home: Home, *, thorough: bool = False) -> str | None:
-    """Set the storage aside if it is damaged, and return a sentence about it; else None. The
-    caller holds the lock ``dagster``, so that no other process is just making it.
+    """Set the storage aside if it is damaged, and return a sentence about it; else None. The caller
+    holds the lock ``dagster``, so that no other process is creating it meanwhile.
 
-    ``thorough`` reads all of every file, which takes a second for each 100 MB; else only what is
-    needed to find the tables.
+    ``thorough`` reads every file completely, at a second per 100 MB; otherwise only what is needed
+    to find the tables.
     """
     found = next(damaged(home, thorough=thorough), None)
     if found is None:
@@ -54,7 +54,7 @@ def mend(home: Home, *, thorough: bool = False) -> str | None:
 
 
 def damaged(home: Home, *, thorough: bool) -> Iterator[str]:
-    """What of the storage is damaged; nothing where there is none yet."""
+    """Which parts of the storage are damaged; nothing if there is none yet."""
     there = [name for name in FILES if (home.dagster / name).exists()]
     if not there:
         return
@@ -78,7 +78,7 @@ def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
             opened.execute(f"select * from {table} limit 1").fetchall()  # noqa: S608
             found = opened.execute("pragma quick_check(1)").fetchall() if thorough else [("ok",)]
     except sqlite3.OperationalError as error:
-        # that it is locked, or on a disk that cannot be written, says nothing of its content
+        # a lock or a disk that cannot be written says nothing about the content
         return str(error) if "no such table" in str(error) else None
     except sqlite3.DatabaseError as error:
         return str(error)
@@ -86,7 +86,7 @@ def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
 
 
 def identity(home: Home) -> tuple[int, ...]:
-    """Differs when another storage took the place of this one."""
+    """Changes if another storage replaces this one."""
     found = []
     for name in FILES:
         # another process may be about to set it aside

@@ -1,6 +1,6 @@
-"""What Dagster is told of the steps of a pass, as events and lines of the run that took them.
+"""The steps of a pass as reported to Dagster: events and log lines of the run that took them.
 
-Level-triggered, like the reconcile: see ``contents``. Nothing here does any work of the pipeline.
+Level-triggered like the reconcile: see ``contents``. Nothing here does any work of the pipeline.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ CHECK = "state"
 
 LINES_A_MESSAGE = 200
 RECEIPTS_TOLD = 200
-"""So many of the newest receipts stand beside a partition; all of them are in pipeline.receipts."""
+"""How many of the most recent receipts are shown with a partition; pipeline.receipts has all."""
 
 MOST_PARTITIONS_SHOWN = 40
 
@@ -47,7 +47,7 @@ MOST_PARTITIONS_SHOWN = 40
 def tell_fetched(
     context: Context, house: House, fetched: Fetched, asked: Collection[str] = ()
 ) -> None:
-    """Tell what came of fetching a source. ``asked`` are partitions that a person asked for."""
+    """Report the result of fetching a source. ``asked`` are partitions that a person requested."""
     source = fetched.source
     written = {f"{source.name}/{look.stream}": look.written for look in fetched.looks}
     streams = [f"{source.name}/{stream.name}" for stream in source.api]
@@ -63,12 +63,12 @@ def tell_fetched(
         for said in look.notes:
             context.log.warning(f"{source.name}.{look.stream}: {said}")
     for said in fetched.needs_a_person:
-        # it waits for the person, who is told once: no run needs to be red
+        # it waits for the person, who is told once: the run need not fail
         context.log.warning(f"Action required. {said}")
 
 
 def tell_taken(context: Context, house: House, taken: Taken) -> None:
-    """Tell what came of taking the inbox."""
+    """Report the result of taking the inbox."""
     _log_lines(context, [receipt_line(each) for each in taken.receipts])
     _log_lines(context, map(str, taken.left))
     for note in taken.notes:
@@ -77,7 +77,7 @@ def tell_taken(context: Context, house: House, taken: Taken) -> None:
 
 
 def tell_restored(context: Context, house: House, restored: Restored) -> None:
-    """Tell what reading originals again changed."""
+    """Report what re-reading originals changed."""
     for note in restored.notes:
         context.log.warning(note)
     for each in restored.read:
@@ -90,7 +90,7 @@ def tell_restored(context: Context, house: House, restored: Restored) -> None:
 
 
 def dropped_streams(house: House) -> list[str]:
-    """The streams that dropped files feed."""
+    """The streams that are fed by dropped files."""
     return [
         f"{source.name}/{stream.name}" for source in house.sources for stream in source.drop_streams
     ]
@@ -104,10 +104,10 @@ def tell_streams(
     asked: Mapping[str, Collection[str]],
     receipts: Sequence[inbox.Receipt] = (),
 ) -> None:
-    """Tell what the lake holds of these streams; ``written`` is what was done to it just now, and
-    ``receipts`` are those of the files that were taken.
+    """Report what the lake has of these streams; ``written`` are the latest changes to it, and
+    ``receipts`` those of the files that were taken.
 
-    The newest partition that was written is told in any case: "we looked, and nothing is new" is
+    The most recent partition that was written is reported in any case: "checked, nothing new" is
     what makes a source fresh.
     """
     found: dict[str, dict[str, Version]] = {}
@@ -118,7 +118,7 @@ def tell_streams(
                 try:
                     versions = lake_of(house.home, source.name, stream).versions()
                 except DamagedPartition:
-                    continue  # the board and the reconcile say so, and what to do
+                    continue  # the board and the reconcile report it, and what to do
                 found[name] = {each.isoformat(): version for each, version in versions.items()}
     done = {(name, each.partition.isoformat()): each for name, w in written.items() for each in w}
     newest = {
@@ -150,14 +150,14 @@ def tell_streams(
 
 
 def _log_lines(context: Context, lines: Iterable[str]) -> None:
-    """Many lines a message: each message is a row of Dagster's storage and is stored by itself."""
+    """Many lines per message: each message is stored separately, as a row of Dagster's storage."""
     remaining = iter(lines)
     while some := list(islice(remaining, LINES_A_MESSAGE)):
         context.log.info("\n".join(some))
 
 
 def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:
-    """What each file did to one stream, a row a file."""
+    """What each file did to one stream, one row per file."""
     return [
         dg.TableRecord(
             {
@@ -208,8 +208,8 @@ def tell_work(
     work: Work,
     asked: Mapping[str, Collection[str]] | None = None,
 ) -> None:
-    """Tell what every derived partition holds for readers, and what the tests found: of a table
-    that failed, what was told before."""
+    """Report the content of every derived partition for readers, and the test results; for a table
+    that failed, what was reported before."""
     for note in work.notes:
         context.log.warning(note)
     stamp = integrity.stamp_of(house.home.published)
@@ -224,7 +224,7 @@ def tell_work(
             "inputs": dg.MetadataValue.md(_inputs_table(built)),
         }
 
-    # what readers have of a table that failed is no answer to who asked for a new build of it
+    # the content that readers have of a failed table is no answer to a request to rebuild it
     failed = {each.name for each in work.built if each.failure}
     log_contents(
         context,
@@ -237,7 +237,7 @@ def tell_work(
     for built in work.built:
         context.log.info(_said(built))
     for each in work.tested:
-        # taken at run time, though the annotation leaves it out
+        # accepted at run time, though missing from the annotation
         context.log_event(_test(each))  # type: ignore[arg-type]
 
 
@@ -268,7 +268,7 @@ def _inputs_table(built: store.Kept) -> str:
 
 
 def _said(built: BuiltTable) -> str:
-    """What became of a table, in a line for the log of the run."""
+    """The result for a table, in one line for the log of the run."""
     if built.failure:
         return f"{built.name}: {built.failure}"
     why = ", ".join(sorted(built.reasons))
@@ -290,7 +290,7 @@ def _test(tested: Tested) -> dg.AssetCheckEvaluation:
 
 
 def raise_failures(failures: Sequence[str]) -> None:
-    """End the run as failed when anything failed, with a sentence for each."""
+    """Fail the run if anything failed, with one sentence each."""
     if failures:
         raise dg.Failure(" ".join(failures), allow_retries=False)
 
@@ -299,7 +299,7 @@ def raise_failures(failures: Sequence[str]) -> None:
 
 
 def tell_report(context: Context, written: WrittenReport) -> None:
-    """Tell that the report of a day was written."""
+    """Report that the report of a day was written."""
     context.log_event(
         materialization(
             REPORT,
@@ -315,7 +315,7 @@ def tell_report(context: Context, written: WrittenReport) -> None:
 
 
 def tell_board(context: Context, board: Sequence[StreamState]) -> None:
-    """Tell how every stream stands."""
+    """Report the state of every stream."""
     states = [line.state for line in board]
     markdown = board_markdown(board)
     context.log_event(
@@ -332,7 +332,7 @@ def tell_board(context: Context, board: Sequence[StreamState]) -> None:
 
 
 def check_result(check: StreamCheck) -> dg.AssetCheckResult:
-    """A check as Dagster takes it from the op of the checks."""
+    """A check in the form that Dagster expects from the checks' op."""
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(check.stream.split("/")),
         check_name=CHECK,
@@ -344,7 +344,7 @@ def check_result(check: StreamCheck) -> dg.AssetCheckResult:
 
 
 def tell_checks(context: Context, house: House, checks: Sequence[StreamCheck]) -> None:
-    """Tell those checks that say something else than when they were told last."""
+    """Report the checks whose result differs from the last one reported."""
     known = told.recall(house.home)
     for check in checks:
         if known.checks.get(check.stream) != check.digest:
@@ -362,7 +362,7 @@ def tell_checks(context: Context, house: House, checks: Sequence[StreamCheck]) -
 
 
 def note_checks(house: House, checks: Sequence[StreamCheck]) -> None:
-    """Remember which checks were told."""
+    """Remember which checks were reported."""
     known = told.recall(house.home)
     digests = {check.stream: check.digest for check in checks}
     told.remember(house.home, replace(known, checks={**known.checks, **digests}))

@@ -1,4 +1,4 @@
-"""The board as people see it: a table on a terminal, the same as Markdown, and its words."""
+"""The board as people see it: as a table on a terminal, as Markdown, and in words."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ _STYLE = {
 
 
 def newest_words(line: StreamState) -> str:
-    """The newest data as it is written: a day, or a month for a drop; empty when there is none."""
+    """The most recent data in words: a day, or a month for a drop; empty if there is none."""
     if line.newest_data is None:
         return ""
     return short_month(line.newest_data) if line.route == "drop" else short_day(line.newest_data)
 
 
 def state_words(line: StreamState) -> str:
-    """The state, with its cause when it is failing: ``failing: credential refused``."""
+    """The state, with its cause if it is failing: ``failing: credential refused``."""
     return f"{line.state}: {line.cause}" if line.cause else str(line.state)
 
 
 def share_unreadable(line: StreamState) -> float | None:
-    """Which share of the last look or file could not be read, 0 to 1; None when that is not known.
+    """The share of the most recent fetch or file that could not be parsed, 0 to 1; None if unknown.
 
-    A look that brought nothing has nothing unreadable.
+    A fetch without new records has nothing unreadable.
     """
     if line.records is None:
         return None if line.unreadable else 0.0
@@ -69,8 +69,8 @@ def share_unreadable(line: StreamState) -> float | None:
 
 
 def board_table(board: Sequence[StreamState]) -> Table:
-    """The board for a terminal: a line a stream in the given order, under the name of its source
-    and of the way in which it comes."""
+    """The board for a terminal: one line per stream in the given order, under the name of its
+    source and of the route by which it arrives."""
     table = Table(
         title="State of every source",
         title_justify="left",
@@ -83,7 +83,7 @@ def board_table(board: Sequence[StreamState]) -> Table:
     for heading in _COLUMNS:
         table.add_column(
             heading,
-            # names and counts are what people look for: dates are folded before they are
+            # people look for names and counts, so dates are wrapped first
             no_wrap=heading in ("Stream", "Rows"),
             overflow="fold",
             justify="right" if heading == "Rows" else "left",
@@ -99,7 +99,7 @@ def board_table(board: Sequence[StreamState]) -> Table:
         table.add_row(
             Text(f"  {line.stream}"),
             Text(state, style=_STYLE[line.state]),
-            # the zone is in the heading of the column
+            # the time zone is in the column heading
             *(Text(cell.removesuffix(" UTC")) for cell in middle),
             Text.assemble(rows, lost),
         )
@@ -107,7 +107,8 @@ def board_table(board: Sequence[StreamState]) -> Table:
 
 
 def board_with_advice(board: Sequence[StreamState]) -> Group:
-    """The table, and below it what to do, once for all streams of a source that say the same."""
+    """The table and, below it, what to do, once for all streams of a source with the same
+    advice."""
     advice = [
         Group(
             Text.assemble(
@@ -121,7 +122,7 @@ def board_with_advice(board: Sequence[StreamState]) -> Group:
 
 
 def board_markdown(board: Sequence[StreamState]) -> str:
-    """The board as a Markdown table, and what to do as a list below it."""
+    """The board as a Markdown table, with what to do as a list below it."""
     rule = ["---" if h not in ("Rows", "Unreadable") else "---:" for h in HEADINGS]
     rows = [HEADINGS, rule, *(_cells(line) for line in board)]
     table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
@@ -155,7 +156,7 @@ def _unreadable(line: StreamState) -> str:
 
 
 def _troubles(board: Sequence[StreamState]) -> Iterator[list[StreamState]]:
-    """Lines that have something to say, together when it is the same; the worst first."""
+    """Lines with a detail, grouped if it is the same; the worst first."""
     alike: dict[tuple[str, State, str], list[StreamState]] = {}
     for line in board:
         if line.detail:
@@ -172,5 +173,6 @@ def _escaped(cell: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """Markdown in which nothing that others wrote becomes a link, a picture, HTML or a column."""
+    """Escapes Markdown so that text by others cannot become a link, an image, HTML or a table
+    column."""
     return re.sub(r"[\\<>\[\]|]", r"\\\g<0>", text)

@@ -1,8 +1,8 @@
-"""Charts: drawn by Altair, written into the page as SVG, in the colours of the page.
+"""Charts: drawn by Altair, embedded into the page as SVG, in the colours of the page.
 
-Each chart is drawn twice, for a desk and for a phone, because text in a picture that is scaled
-down cannot be read. Colours become CSS variables, so a chart follows light, dark and paper without
-being drawn again. Nothing is fetched and nothing needs JavaScript.
+Each chart is drawn twice, for desktop and for phone, because text in a scaled-down image is
+unreadable. Colours become CSS variables, so a chart follows light, dark and print without being
+drawn again. Nothing is fetched, and no JavaScript is needed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 WIDE = 800
 NARROW = 350
 
-# What the charts are drawn with; the page's stylesheet has a variable for each.
+# The colours of the charts; the page's stylesheet has a variable for each.
 INK = "#1b2430"
 MUTED = "#5a6573"
 GRID = "#e1e4e8"
@@ -72,7 +72,7 @@ _NOTHING_DRAWN = re.compile(r'<path [^>]*\bd="(?:M0,0h0v0h0Z)?"[^>]*/>')
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One entry of a chart's legend: its words, its colour's variable, and a shape."""
+    """One entry of a chart's legend: its label, its colour's variable, and a shape."""
 
     label: str
     variable: str
@@ -81,7 +81,7 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Picture:
-    """A chart as two SVG texts. ``description`` says what it shows to one who cannot see it."""
+    """A chart as two SVG texts. ``description`` is its text alternative."""
 
     wide: str
     narrow: str
@@ -97,13 +97,13 @@ def _svg(chart: AnyChart, width: int, height: int) -> str:
     svg = vl_convert.vegalite_to_svg(
         specification, vl_version=_vega_lite(), show_warnings=False, allowed_base_urls=[]
     )
-    # tags only: a title may hold anything, also what looks like an attribute
+    # tags only: a title may contain anything, including what looks like an attribute
     svg = re.sub(r"<[^>]+>", lambda tag: _tidy(tag[0]), svg)
     return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
 
 
 def _tidy(tag: str) -> str:
-    """One tag with the page's colours, and without what the page says or what draws nothing."""
+    """One tag with the page's colours, without what the page sets itself or what draws nothing."""
     if _NOTHING_DRAWN.fullmatch(tag):
         return ""
     for colour, variable in _VARIABLES.items():
@@ -116,7 +116,7 @@ def _tidy(tag: str) -> str:
 
 
 def _vega_lite() -> str:
-    """The version that Altair writes, as vl-convert names it: v6.4.1 is 6.4."""
+    """The Vega-Lite version that Altair writes, as named by vl-convert: v6.4.1 is 6.4."""
     return ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 
@@ -148,7 +148,8 @@ def _numbers_axis(values: Iterable[Number | None]) -> alt.Axis:
 
 
 def _months(narrow: bool, months: Sequence[date], padding: float = 0.2) -> alt.X:
-    """Months by name, the year below the first and below each January; on a phone every third."""
+    """Months by name, with the year below the first and below each January; on a phone every
+    third."""
     step = 1 if len(months) <= 9 else 3 if narrow else 1 if len(months) <= 13 else 2
     shown = [month for month in months if (month.month - 1) % step == 0]
     labels = {
@@ -162,14 +163,14 @@ def _months(narrow: bool, months: Sequence[date], padding: float = 0.2) -> alt.X
 
 
 def _days(narrow: bool, days: Sequence[date]) -> alt.X:
-    """Days by number and month: the newest, and back from it by so many weeks."""
+    """Days by day and month: the most recent one, and back from it in steps of whole weeks."""
     step = 7 * max(1, round(len(days) / (4 if narrow else 9) / 7))
     labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in days[::-1][::step]}
     return _bands("day", labels, 0.2)
 
 
 def _weeks(narrow: bool, weeks: Sequence[date]) -> alt.X:
-    """Weeks by their first day: the newest, and every so many back from it."""
+    """Weeks by their first day: the most recent one, and back from it in regular steps."""
     step = max(1, round(len(weeks) / (4 if narrow else 9)))
     labels = {day: [f"{day.day} {MONTHS[day.month - 1][:3]}"] for day in weeks[::-1][::step]}
     return _bands("week", labels, 0.2)
@@ -190,7 +191,7 @@ def _bands(field: str, labels: Mapping[date, list[str]], padding: float) -> alt.
 
 
 def _instants(narrow: bool, days: Sequence[date]) -> alt.X:
-    """Days as points in time: months by name where they span many, else days."""
+    """Days on a time axis: labelled by month if they span many, else by day."""
     many = (days[-1] - days[0]).days > 180
     return alt.X(
         "day:T",
@@ -214,7 +215,7 @@ def _paleness(period: date, unfinished: date | None) -> float:
 def views_by_month(
     months: Sequence[tuple[date, int | None, int | None]], unfinished: date | None
 ) -> Picture:
-    """Views a month as bars with the reads in front; ``unfinished`` is the month still running."""
+    """Views per month as bars with the reads in front; ``unfinished`` is the current month."""
     rows = [
         {
             "month": str(month),
@@ -246,7 +247,7 @@ def views_by_month(
 def amounts_by_day(
     days: Sequence[tuple[date, Number | None, float | None]], what: str, mean_of: int = 7
 ) -> Picture:
-    """An amount a day as bars, with the mean of some days as a line.
+    """An amount per day as bars, with a moving average as a line.
 
     Rows are (day, amount, mean).
     """
@@ -281,7 +282,7 @@ def amounts_by_day(
 def ranked(
     items: Sequence[tuple[str, int, bool]], *, description: str, legend: tuple[Key, ...] = ()
 ) -> Picture:
-    """Bars lying under their labels, the largest first; a marked item has a colour of its own."""
+    """Horizontal bars under their labels, the largest first; a marked item has its own colour."""
     largest = max((value for _, value, _ in items), default=0)
 
     def build(narrow: bool) -> AnyChart:
@@ -321,13 +322,14 @@ def ranked(
 def boosted_stories(
     stories: Sequence[tuple[int, bool]], medians: Sequence[tuple[bool, float]]
 ) -> Picture:
-    """Every story as a dot by its views (log scale), boosted above the others, medians as bars."""
+    """Every story as a dot by its views (log scale), boosted ones above the others, medians as
+    bars."""
     names = {True: "Boosted", False: "Others"}
     dots = [
         {
             "group": names[boosted],
             "views": views,
-            # spread by a fixed rule so that the same story stands at the same place every day
+            # deterministic jitter, so that a story is at the same place every day
             "spread": (index * 0.618034) % 1 - 0.5,
             "colour": SECOND if boosted else FIRST,
         }
@@ -381,7 +383,7 @@ def active_subscribers(days: Sequence[tuple[date, int]]) -> Picture:
     """Active subscribers by day, as a line."""
     rows = [{"day": str(day), "active": active} for day, active in days]
     low, high = min(active for _, active in days), max(active for _, active in days)
-    # from zero when the growth is large against the level, else the line would lie flat on top
+    # from zero if the growth is large relative to the level, else the line would be flat at the top
     bottom = 0 if low < high * 0.6 else max(0, low - (high - low))
     axis = _numbers_axis([high])
 
@@ -395,7 +397,7 @@ def active_subscribers(days: Sequence[tuple[date, int]]) -> Picture:
             ),
         )
         line = base.mark_line(color=FIRST, strokeWidth=2)
-        # an area says "from zero": it would lie when the axis begins elsewhere
+        # an area implies a baseline of zero: it would mislead if the axis starts elsewhere
         return line if bottom else alt.layer(base.mark_area(color=FIRST_PALE, opacity=0.45), line)
 
     return _picture(
@@ -429,7 +431,7 @@ def joined_and_left(
         return alt.layer(
             bars.mark_bar(color=FIRST).encode(y=alt.Y("new:Q", axis=axis)),
             bars.mark_bar(color=SECOND).encode(y=alt.Y("cancelled:Q", axis=axis)),
-            # a rim keeps the line apart from the bars, in light and in dark
+            # an outline separates the line from the bars, in light and in dark
             base.mark_line(color=SURFACE, strokeWidth=4).encode(y=alt.Y("net:Q", axis=axis)),
             base.mark_line(color=INK, strokeWidth=1.5).encode(y=alt.Y("net:Q", axis=axis)),
             base.mark_circle(color=INK, size=22, opacity=1).encode(y=alt.Y("net:Q", axis=axis)),
@@ -476,7 +478,7 @@ def side_by_side(
     names: tuple[str, str],
     unfinished: date | None,
 ) -> Picture:
-    """Two amounts a month beside each other."""
+    """Two amounts per month side by side."""
     rows = [
         {
             "month": str(month),
@@ -515,9 +517,9 @@ def gross_to_net(
     months: Sequence[tuple[date, Number | None, Number | None, Number | None, Number | None]],
     unfinished: date | None,
 ) -> Picture:
-    """Gross above the line, fees and what was taken back below it, the net as a mark, by month.
+    """Gross above the line, fees and deductions below it, the net as a mark, by month.
 
-    Rows are (month, gross, fees, taken back, net).
+    Rows are (month, gross, fees, deductions, net).
     """
     bars = [
         {
@@ -595,14 +597,14 @@ def recurring_revenue(months: Sequence[tuple[date, Number]]) -> Picture:
 def amounts_by_month(
     months: Sequence[tuple[date, Number]], what: str, unfinished: date | None
 ) -> Picture:
-    """One amount a month as bars."""
+    """One amount per month as bars."""
     return _amounts(months, what, unfinished, "month", _months)
 
 
 def amounts_by_week(
     weeks: Sequence[tuple[date, Number | None]], what: str, unfinished: date | None
 ) -> Picture:
-    """One amount a week as bars; weeks by their first day, oldest first."""
+    """One amount per week as bars; weeks by their first day, oldest first."""
     return _amounts(weeks, what, unfinished, "week", _weeks)
 
 
@@ -613,7 +615,7 @@ def _amounts(
     period: str,
     axis_of: Callable[[bool, Sequence[date]], alt.X],
 ) -> Picture:
-    """One amount a period as bars; ``axis_of`` makes the axis of the field of that name."""
+    """One amount per period as bars; ``axis_of`` makes the axis for the field of that name."""
     rows = [
         {
             period: str(first),
@@ -641,13 +643,13 @@ def _amounts(
 
 
 LINES = ((FIRST, "--first"), (SECOND, "--second"), (THIRD, "--third"), (INK, "--ink"))
-"""The colours of lines that share a chart, and their variables."""
+"""The colours of lines in a shared chart, and their variables."""
 
 
 def balances(accounts: Sequence[tuple[str, Sequence[tuple[date, Number | None]]]]) -> Picture:
-    """The balance of each account by day, as lines that break where it is not known.
+    """The balance of each account by day, as lines with gaps where it is unknown.
 
-    There are at most as many accounts as ``LINES``; each has the same days, oldest first.
+    There are at most as many accounts as ``LINES``; all have the same days, oldest first.
     """
     coloured = list(zip(accounts, LINES, strict=False))
     rows = [
@@ -689,9 +691,9 @@ def balances(accounts: Sequence[tuple[str, Sequence[tuple[date, Number | None]]]
 def spent_against(
     items: Sequence[tuple[str, Number, Number | None, str]], names: tuple[str, str]
 ) -> Picture:
-    """Bars lying under their labels, the largest first, each with a mark where it was before.
+    """Horizontal bars under their labels, largest first, with a mark at the previous value.
 
-    Rows are (label, value, value before, the value in words).
+    Rows are (label, value, previous value, the value in words).
     """
     largest = max((float(n) for _, *pair, _ in items for n in pair if n is not None), default=0)
 
@@ -740,8 +742,8 @@ def spent_against(
 def readings_by_day(
     days: Sequence[tuple[date, Number | None, float | None]], what: str, mean_of: int = 7
 ) -> Picture:
-    """Readings as dots, with the mean of some days as a line that breaks where it is not known:
-    rows are (day, reading, mean). The axis does not begin at zero."""
+    """Readings as dots, with a moving average as a line with gaps where it is unknown: rows are
+    (day, reading, mean). The axis does not start at zero."""
     rows = [
         {"day": str(day), "reading": None if reading is None else float(reading), "mean": mean}
         for day, reading, mean in days
@@ -785,11 +787,11 @@ SLEEP_STAGES = (
     ("REM", SECOND, "--second"),
     ("No stage told", THIRD, "--third"),
 )
-"""The parts of a night from the bottom of its bar to the top."""
+"""The stages of a night from the bottom of its bar to the top."""
 
 
 def sleep_by_stage(nights: Sequence[tuple[date, Sequence[Number | None]]]) -> Picture:
-    """Minutes asleep as a bar a night, its stages in the order of ``SLEEP_STAGES``."""
+    """Minutes asleep as one bar per night, stacked in the order of ``SLEEP_STAGES``."""
     shown = [
         place
         for place, _ in enumerate(SLEEP_STAGES)
@@ -828,9 +830,9 @@ def sleep_by_stage(nights: Sequence[tuple[date, Sequence[Number | None]]]) -> Pi
 
 
 def trend(values: Sequence[Number | None]) -> str:
-    """A line without axes, small enough to stand beside a number, as one SVG text.
+    """A sparkline, small enough to be next to a number, as one SVG text.
 
-    Its last known point has a dot. Empty when fewer than two values are known.
+    Its last known point has a dot. Empty if fewer than two values are known.
     """
     rows = [
         {"place": place, "value": float(value)}

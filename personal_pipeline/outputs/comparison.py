@@ -1,8 +1,8 @@
-"""The line a day: the day and the month against the one before and the one a year before.
+"""The daily line: day and month compared with the previous ones and with a year before.
 
-A month that is not finished is compared with the same days of the other month, never with the
-whole of it. A sum is compared only when every day in it is known, because half a month against
-a whole one is a false alarm.
+An unfinished month is compared with the same days of the other month, never with the whole of it. A
+sum is compared only if every day in it is known, because half a month compared with a whole one is
+a false alarm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Known: TypeAlias = Mapping[date, Number]
 
 
 class Unit(StrEnum):
-    """What a figure counts."""
+    """The unit of a figure."""
 
     COUNT = "count"
     MEDIUM_MONEY = "what Medium pays"
@@ -34,7 +34,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:
-    """A figure of the line a day. ``column`` is that of ``days.sql``."""
+    """A figure of the daily line. ``column`` is its column in ``days.sql``."""
 
     column: str
     title: str
@@ -43,14 +43,14 @@ class Measure:
     stock: bool = False
     """A level, such as active subscribers: a month's value is that of its last day, not the sum."""
     balance: bool = False
-    """It can be below zero, so changes are told as differences."""
+    """It can be negative, so changes are shown as differences."""
     events: str = ""
     """The stream whose events it counts, or empty. Such a figure is zero on a day without events,
-    so the table cannot tell a quiet day from one that was never looked at: the board can."""
+    so the table cannot distinguish a quiet day from one that was never fetched: the board can."""
     more_is_better: bool | None = True
     """None: more is neither good nor bad."""
     tile: bool = False
-    """It stands large at the top of the report."""
+    """It is shown large at the top of the report."""
 
 
 MEASURES = (
@@ -124,7 +124,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A figure over a span. ``value`` is what is known of it; None when nothing is."""
+    """A figure over a span. ``value`` covers the known days; None if there are none."""
 
     span: Span
     value: Number | None
@@ -132,13 +132,13 @@ class Total:
 
     @property
     def whole(self) -> Number | None:
-        """The value when every day of the span is known, else None: fit for comparing."""
+        """The value if every day of the span is known, and thus comparable; else None."""
         return self.value if self.known_days == self.span.days else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """One measure on the newest day that it is known for, and in that day's month so far."""
+    """One measure on its most recent known day, and in that day's month so far."""
 
     measure: Measure
     as_of: date
@@ -154,9 +154,9 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """The line a day over all services: its rows, oldest first, and the days on which the figure of
-    each measure is known, by column. Currencies: what Medium pays in, and the main one of Stripe.
-    """
+    """The daily line over all services: its rows, oldest first, and the days on which the figure of
+    each measure is known, by column. Currencies: the one that Medium pays in, and the main one of
+    Stripe."""
 
     days: Sequence[Any]
     known: Mapping[str, Known]
@@ -164,12 +164,12 @@ class Line:
     stripe_currency: str
 
     def newest(self, column: str) -> date | None:
-        """The newest day on which a figure is known."""
+        """The most recent day on which a figure is known."""
         return max(self.known[column], default=None)
 
 
 def line_a_day(figures: Figures) -> Line:
-    """The line a day for the report of a day."""
+    """The daily line for the report of a day."""
     days = figures.rows(DAYS)
     yesterday = figures.day - timedelta(days=1)
     known = {
@@ -178,18 +178,18 @@ def line_a_day(figures: Figures) -> Line:
         )
         for each in MEASURES
     }
-    # Medium pays in US dollars; its statistics say so only where they hold earnings
+    # Medium pays in US dollars; its statistics give the currency only with earnings
     medium = next((row.currency for row in figures.rows(MEDIUM_CURRENCY)), "usd")
     stripe = next((row.currency for row in reversed(days) if row.currency), "usd")
     return Line(days=days, known=known, medium_currency=medium, stripe_currency=stripe)
 
 
 def known_days(days: Sequence[Any], measure: Measure, looked_until: date | None) -> Known:
-    """The days on which a measure is known, of rows with a ``day`` and the measure's column.
+    """The days on which a measure is known, from rows with a ``day`` and the measure's column.
 
-    Counted events are known from the first of them to ``looked_until``, the last day that their
-    stream was looked at (None: to the last event). Other figures are known where the table
-    has a value.
+    Counted events are known from the first of them to ``looked_until``, the last day for which
+    their stream was fetched (None: to the last event). Other figures are known where the table has
+    a value.
     """
     values: dict[date, Number] = {
         row.day: value for row in days if (value := getattr(row, measure.column)) is not None
@@ -204,7 +204,7 @@ def known_days(days: Sequence[Any], measure: Measure, looked_until: date | None)
 
 
 def compare(measure: Measure, values: Known) -> Comparison | None:
-    """Compare a measure; None when no day of it is known."""
+    """Compare a measure; None if it is not known on any day."""
     if not values:
         return None
     as_of = max(values)
@@ -230,8 +230,8 @@ def compare(measure: Measure, values: Known) -> Comparison | None:
 
 
 def mean_of_days(values: Known, last: date, *, days: int, least: int) -> float | None:
-    """The mean of what is known of so many days up to ``last``; None when that is less than
-    ``least`` days."""
+    """The mean of the known values of the last ``days`` days up to ``last``; None if fewer than
+    ``least`` are known."""
     known = [values[day] for day in Span(last - timedelta(days - 1), last).each() if day in values]
     return float(sum(known)) / len(known) if len(known) >= least else None
 
@@ -242,13 +242,13 @@ def _flow(values: Known, span: Span) -> Total:
 
 
 def _stock(values: Known, span: Span) -> Total:
-    # a level needs its last day only
+    # a level only needs its last day
     value = values.get(span.last)
     return Total(span, value, 0 if value is None else span.days)
 
 
 def year_before(day: date) -> date:
-    """The same day a year before; 28 February for 29 February."""
+    """The same day one year earlier; 28 February for 29 February."""
     if (day.month, day.day) == (2, 29):
         return date(day.year - 1, 2, 28)
     return day.replace(year=day.year - 1)
@@ -261,7 +261,7 @@ def last_day(day: date) -> date:
 
 
 def same_days(as_of: date, month_end: date) -> Span:
-    """As much of the month that ends on ``month_end`` as ``as_of`` has seen of its own."""
+    """As much of the month that ends on ``month_end`` as has passed of the month of ``as_of``."""
     finished = as_of == last_day(as_of)
     last = month_end if finished else month_end.replace(day=min(as_of.day, month_end.day))
     return Span(month_end.replace(day=1), last)

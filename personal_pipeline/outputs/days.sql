@@ -1,4 +1,4 @@
--- The line a day, every day before the day of the report, oldest first.
+-- The daily line: one row per day before the day of the report, oldest first.
 select
     cast(day as date) as day,
     cast(views as bigint) as views,

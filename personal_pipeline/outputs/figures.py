@@ -1,7 +1,7 @@
-"""What the report is made from: rows of the published tables, and which sources there are.
+"""The input of the report: rows of the published tables, and which sources there are.
 
-A query is an SQL file beside the code that shows it. It reads tables of ``marts`` only, and of days
-before ``$day`` only, the day of the report. Days and months are UTC; amounts are decimals in major
+A query is an SQL file next to the code that shows it. It reads tables of ``marts`` only, and only
+days before ``$day``, the day of the report. Days and months are UTC; amounts are decimals in major
 units of their currency; ratios go from 0 to 1 and rates are in percent.
 """
 
@@ -24,7 +24,7 @@ from personal_pipeline.board import StreamState, is_connected
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query and the tables that it reads, as ``marts.story_stats``."""
+    """A query and the tables that it reads, such as ``marts.story_stats``."""
 
     sql: str
     marts: tuple[str, ...]
@@ -38,9 +38,9 @@ def query(package: str, name: str) -> Query:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What the report of ``day`` may show: of the days before it, and of the sources of ``board``.
+    """What the report of ``day`` may show: the days before it, and the sources on ``board``.
 
-    ``connection`` is None when nothing was published yet; ``marts`` are the tables that there are.
+    ``connection`` is None if nothing has been published yet; ``marts`` are the existing tables.
     """
 
     day: date
@@ -49,10 +49,10 @@ class Figures:
     marts: frozenset[str]
 
     def rows(self, query: Query, **values: object) -> list[Any]:
-        """The rows of a query, with an attribute for each of its columns; none when it reads a
-        table that is not there yet. ``values`` are those of its parameters besides ``$day``.
+        """The rows of a query, with one attribute per column; empty if it reads a table that does
+        not exist yet. ``values`` are its parameters besides ``$day``.
 
-        Raises ``duckdb.Error`` when a table lacks a column.
+        Raises ``duckdb.Error`` if a table lacks a column.
         """
         if self.connection is None or not self.marts.issuperset(query.marts):
             return []
@@ -61,7 +61,7 @@ class Figures:
         return [row(*each) for each in result.fetchall()]
 
     def has(self, *sources: str) -> bool:
-        """Whether one of these sources is connected, or once was."""
+        """Whether one of these sources is, or once was, connected."""
         return any(is_connected(self.board, source) for source in sources)
 
 

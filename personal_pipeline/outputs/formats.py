@@ -1,6 +1,6 @@
-"""How numbers, money, days and changes are written: in English, the same on every machine.
+"""How numbers, money, days and changes are formatted: in English, the same on every machine.
 
-Nothing here asks the system's locale, and no date can be read as another: months have names.
+The system's locale is not used, and no date is ambiguous: months have names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MINUS = "\u2212"
 DASH = "\u2013"
 TIMES = "\u00d7"
 UNKNOWN = "\u2014"
-"""What stands where a figure is not known."""
+"""Shown in place of an unknown figure."""
 
 MONTHS = (
     "January",
@@ -52,7 +52,7 @@ _SYMBOLS = {
     "vnd": "\u20ab",
 }
 
-# Decimals of ISO 4217 where they are not two.
+# Currencies without decimals in ISO 4217.
 _NO_DECIMALS = frozenset(
     "bif clp djf gnf isk jpy kmf krw pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905
 )
@@ -85,7 +85,7 @@ def short_month(month: date) -> str:
 
 
 def span(first: date, last: date) -> str:
-    """Both days included: ``1-20 Nov 2026``, ``24 Oct - 20 Nov 2026``, or the month when whole."""
+    """Both days included: ``1-20 Nov 2026``, ``24 Oct - 20 Nov 2026``, or the month if complete."""
     if (first.year, first.month) == (last.year, last.month):
         if first.day == 1 and (last + timedelta(days=1)).day == 1:
             return short_month(first)
@@ -114,14 +114,15 @@ def count(value: Number | None, *, signed: bool = False) -> str:
 
 
 def number(value: Number | None, decimals: int) -> str:
-    """A number with so many decimals, and thousands separators."""
+    """A number with this many decimals, and thousands separators."""
     if value is None:
         return UNKNOWN
     return _signed(f"{abs(value):,.{decimals}f}", value, signed=False)
 
 
 def money(value: Number | None, currency: str, *, signed: bool = False) -> str:
-    """An amount in major units as the currency is written: ``$1,234.50``, ``CHF 12.00``."""
+    """An amount in major units in the usual notation of its currency: ``$1,234.50``, ``CHF
+    12.00``."""
     if value is None:
         return UNKNOWN
     code = currency.lower()
@@ -132,7 +133,7 @@ def money(value: Number | None, currency: str, *, signed: bool = False) -> str:
 
 
 def percentage(percent: Number | None, decimals: int = 1) -> str:
-    """A share that is in percent already: 60.97 is ``61.0%``."""
+    """A value that is already in percent: 60.97 is ``61.0%``."""
     return UNKNOWN if percent is None else f"{number(percent, decimals)}%"
 
 
@@ -152,14 +153,14 @@ def _signed(unsigned: str, value: Number, signed: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How a figure moved: ``text`` is by how much, ``direction`` is what the arrow shows."""
+    """How a figure changed: ``text`` is by how much, ``direction`` is for the arrow."""
 
     direction: Literal["up", "down", "same", "unknown"]
     text: str
 
 
 def relative_change(now: Number | None, before: Number | None) -> Change:
-    """The change in percent. From nothing, or from below nothing, a percentage has no meaning."""
+    """The change in percent. Relative to zero or a negative number, a percentage is meaningless."""
     if now is None or before is None:
         return Change("unknown", "not known")
     if now == before:

@@ -1,4 +1,4 @@
--- The currency that Medium pays in: that of most stories.
+-- The currency that Medium pays in: the one of most stories.
 select lower(earnings_currency) as currency
 from marts.story_stats
 where earnings_currency is not null and (published_at is null or cast(published_at as date) < $day)

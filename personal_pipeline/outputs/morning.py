@@ -17,7 +17,7 @@ from personal_pipeline.warehouse import store
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report on disk. ``digest`` is of what it was made from."""
+    """A report on disk. ``digest`` identifies its inputs."""
 
     path: Path
     day: date
@@ -26,9 +26,10 @@ class WrittenReport:
 
 
 def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
-    """What the report of a day is made from: its tables and the state of the sources.
+    """A digest of the inputs of a day's report: its tables and the state of the sources.
 
-    Of the last look only the day counts, or every look that found nothing would make it new.
+    Only the day of the most recent fetch counts, otherwise every fetch that found nothing would
+    cause a new report.
     """
     digest = hashlib.sha256(day.isoformat().encode())
     if house.home.published.exists():
@@ -49,8 +50,8 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
 def write_morning_report(
     house: House, board: Sequence[StreamState], day: date | None = None
 ) -> WrittenReport:
-    """Write the report of a day (today when none is given); it speaks of the days before it."""
-    # it draws with altair, which takes half a second to import, and is rarely needed
+    """Write the report of a day (default: today); it covers the days before it."""
+    # imports altair, which takes half a second and is rarely needed
     from personal_pipeline.outputs.report import build_report, write_report
 
     day = day or house.today
@@ -63,7 +64,7 @@ def write_morning_report(
 
 
 def is_current(house: House, board: Sequence[StreamState]) -> bool:
-    """Whether today's report exists and was made from what is there now."""
+    """Whether today's report exists and was made from the current inputs."""
     try:
         kept = json.loads(_stamp(house).read_bytes())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The top of the report: the line of the day, and the day and the month against those before."""
+"""The top of the report: the headline, and the day and the month compared with earlier ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What one day brought: a group of numbers a source. ``when`` names the day."""
+    """What one day brought: one group of numbers per source. ``when`` names the day."""
 
     when: str
     groups: tuple[tuple[Said, ...], ...]
@@ -52,7 +52,7 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tile:
-    """One figure set large, with how it moved; the month below it, unless it is a level."""
+    """One large figure with its change; below it the month, unless it is a level."""
 
     title: str
     when: str
@@ -66,7 +66,7 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """The line of the day, its figures large, and the tables of both."""
+    """The headline of the day, its large figures, and the tables of both."""
 
     headlines: tuple[Headline, ...]
     tiles: tuple[Tile, ...]
@@ -90,7 +90,7 @@ def overview(figures: Figures) -> Overview:
 
 
 def _headlines(figures: Figures, line: Line) -> tuple[Headline, ...]:
-    """Yesterday first; then each source whose newest day is an older one, with that day."""
+    """Yesterday first; then each source whose most recent day is earlier, with that day."""
     yesterday = figures.day - timedelta(days=1)
     fresh: list[tuple[Said, ...]] = []
     older: list[tuple[date, Headline]] = []
@@ -156,7 +156,7 @@ def _move(
 ) -> Move:
     change = relative_change(now, before.whole)
     if measure.balance and now is not None and before.whole is not None and now != before.whole:
-        # a percentage of what may be below zero says nothing
+        # a percentage of a possibly negative value is meaningless
         difference = float(now) - float(before.whole)
         change = Change(
             "up" if difference > 0 else "down",
@@ -167,7 +167,7 @@ def _move(
 
 
 def _when(measure: Measure, total: Total) -> str:
-    # a level is of one day, also when it stands for a month
+    # a level is that of one day, even if it stands for a month
     return span(total.span.last if measure.stock else total.span.first, total.span.last)
 
 

@@ -1,6 +1,6 @@
-"""What a report's page is made of: sections of blocks, each a chart with its table below it.
+"""The structure of the report's page: sections of blocks, each a chart with its table below it.
 
-These are words and cells, ready to be shown; the template gives them their look and escapes them.
+These are texts and cells, ready to be shown; the template styles and escapes them.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Tone: TypeAlias = Literal["good", "bad", "neutral"]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change as it is shown: an arrow, by how much, and whether that is good."""
+    """A change as shown: an arrow, by how much, and whether that is good."""
 
     change: Change
     tone: Tone
     against: str = ""
-    """What it is measured against, in words; empty where a heading says it."""
+    """What it is compared with, in words; empty if a heading says it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """One cell: text, perhaps a link, a badge, a change, or a small picture beside it."""
+    """One cell: text, optionally a link, a badge, a change, or a sparkline next to it."""
 
     text: str = ""
     link: str = ""
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A heading; numbers are set flush right."""
+    """A heading; numbers are right-aligned."""
 
     heading: str
     numeric: bool = True
@@ -57,21 +57,23 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Rows under headings. ``marts`` are the tables of the warehouse that the numbers come from."""
+    """Rows under headings. ``marts`` are the warehouse tables that the numbers come from."""
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     marts: tuple[str, ...]
     folded: bool = True
-    """It opens at a click, because a chart above it already tells the gist; paper shows it open."""
+    """Collapsed until clicked, because a chart above it already shows the gist; expanded in
+    print."""
     cards: bool = False
-    """Each row is a thing with a name: on a phone it becomes a card, not a line to scroll along."""
+    """Each row is a named thing: on a phone it becomes a card instead of a row to scroll along."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A question that a section answers: a sentence, perhaps a chart, and the tables below it."""
+    """A question that a section answers: a sentence, optionally a chart, and the tables below
+    it."""
 
     title: str
     text: str = ""
@@ -81,7 +83,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that the reader should know before the figures: which kind, and the sentences."""
+    """Something that the reader should know before the figures: its kind, and the sentences."""
 
     kind: Literal["failing", "late", "due", "waiting"]
     heading: str
@@ -90,8 +92,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a section shows. ``as_of`` says how new its figures are; blocks that are None have
-    nothing to show."""
+    """The content of a section. ``as_of`` says how recent its figures are; blocks that are None
+    have nothing to show."""
 
     as_of: str
     blocks: Iterable[Block | None]
@@ -104,11 +106,11 @@ class Section:
     anchor: str
     title: str
     sources: tuple[str, ...]
-    """It is shown when one of them is connected."""
+    """It is shown if one of them is connected."""
     part: Callable[[Figures], Part | None]
-    """What it shows; None when it has nothing to say at all."""
+    """Its content; None if it has nothing to show at all."""
     also_of: tuple[str, ...] = ()
-    """Sources whose troubles it tells of, besides those of its own."""
+    """Sources whose troubles it also reports, besides its own."""
 
 
 def table(
@@ -120,8 +122,8 @@ def table(
     folded: bool = True,
     cards: bool = False,
 ) -> Table:
-    """A table of rows that a query gave. A column is its heading, and what of a row stands in it;
-    the first columns, so many as ``words`` says, hold words."""
+    """A table from the rows of a query. A column is its heading and a function from a row to its
+    cell; the first ``words`` columns contain words."""
     shown = [[cell(each) for _, cell in columns] for each in rows]
     return Table(
         caption=caption,
@@ -137,36 +139,36 @@ def table(
 
 
 def change_cell(now: Number | None, before: Number | None, more_is_better: bool | None) -> Cell:
-    """How a figure moved, in percent."""
+    """The change of a figure in percent."""
     change = relative_change(now, before)
     return Cell(move=Move(change, tone_of(change, more_is_better)))
 
 
 def title_cell(title: str, url: str | None, badge: str = "") -> Cell:
-    """A story's title, linked when its address is one of the web and not a script."""
+    """A story's title, linked if its address is a web address and not a script."""
     scheme = urlsplit(url).scheme.lower() if url else ""
     return Cell(text=title, link=url if url and scheme in ("http", "https") else "", badge=badge)
 
 
 def as_of(day: date | None) -> str:
-    """How new the figures of a section are; empty when there are none."""
+    """How recent the figures of a section are; empty if there are none."""
     return f"As of {plain_day(day)}" if day else ""
 
 
 def tone_of(change: Change, more_is_better: bool | None) -> Tone:
-    """Whether a change is good, where that can be said."""
+    """Whether a change is good, if that can be said."""
     if more_is_better is None or change.direction not in ("up", "down"):
         return "neutral"
     return "good" if (change.direction == "up") == more_is_better else "bad"
 
 
 def unfinished_month(until: date | None) -> date | None:
-    """The month of ``until`` (its first day) when days of it are still to come."""
+    """The month of ``until`` (its first day) if some of its days are still to come."""
     if until is None or (until + timedelta(days=1)).day == 1:
         return None
     return until.replace(day=1)
 
 
 def month_name(month: date, unfinished: date | None) -> str:
-    """``Nov 2026``, with a word when the month is still running."""
+    """``Nov 2026``, with a remark if the month is not over."""
     return f"{short_month(month)} (so far)" if month == unfinished else short_month(month)

@@ -1,4 +1,4 @@
-"""What became of dropped files, and what files are, for the terminal."""
+"""What happened to dropped files, and what files are, for the terminal."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_FILES_SHOWN = 20
 
 
 def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
-    """A line a file; of many files, a line a kind, and one for each file that had trouble. Below
-    it a sentence for everything that is odd."""
+    """One line per file; for many files, one line per kind, and one for each file with trouble.
+    Below it one sentence for everything unusual."""
     grid = Grid(
         title="Taken from the inbox", title_justify="left", title_style="bold", header_style="dim"
     )
@@ -107,10 +107,10 @@ def _count(number: int) -> str:
 
 
 def explanation(explained: Explained) -> RenderableType:
-    """Who claims a file, the one that takes it first; or what the file looks like."""
+    """The sources that claim a file, the one that takes it first; or what the file looks like."""
     name = Text(f"{shown(explained.file)}\n", style="bold")
     if explained.unknown is not None:
-        # not wrapped by the terminal's width: a part of it may be a file to copy
+        # not wrapped to the terminal's width: part of it may be a file to copy
         return name.append(f"{shown_lines(explained.unknown)}\n", style="not bold")
     grid = Grid(show_header=True, header_style="dim")
     grid.add_column("claimed by", overflow="fold")

@@ -1,7 +1,8 @@
-"""The morning report: one HTML file a day that holds everything it shows.
+"""The morning report: one self-contained HTML file per day.
 
-It opens without network and without JavaScript, follows light and dark, and reads on a phone and
-on paper. The report of a day tells of the days before it; yesterday is the newest whole day.
+It works without network and without JavaScript, follows light and dark, and is readable on a phone
+and in print. The report of a day covers the days before it; yesterday is the most recent complete
+day.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LATEST = "latest.html"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
-    """A line of the board in words."""
+    """One line of the board in words."""
 
     stream: str
     route: str
@@ -51,12 +52,12 @@ class _SourceState:
     in_use: bool
     lines: tuple[_Line, ...]
     details: tuple[str, ...]
-    """What to do, once for all streams that say the same."""
+    """What to do, once for all streams with the same advice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shown:
-    """A section as the template shows it."""
+    """A section in the form that the template shows."""
 
     anchor: str
     title: str
@@ -74,7 +75,7 @@ def build_report(
     ``board`` says which sources there are: figures of a source that is not connected are left out.
     ``built_at`` needs a time zone.
     """
-    # Altair and its renderer take a second to import: only who writes a report waits for them
+    # Altair and its renderer take a second to import: only writing a report should pay for that
     from personal_pipeline.outputs.figures import published_figures
     from personal_pipeline.outputs.overview import overview
     from personal_pipeline.outputs.sections import SECTIONS
@@ -96,7 +97,7 @@ def build_report(
         loader=PackageLoader("personal_pipeline.outputs"),
         autoescape=True,
         undefined=StrictUndefined,
-        # what is Markup is ours: pictures, and text that was escaped
+        # Markup is our own: charts, and text that has been escaped
         finalize=lambda value: (
             value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
         ),
@@ -118,10 +119,10 @@ def build_report(
 
 
 def write_report(html: str, folder: Path, day: date) -> Path:
-    """Write ``<day>.html`` and the same as ``latest.html``, each replaced whole.
+    """Write ``<day>.html`` and a copy as ``latest.html``, each replaced atomically.
 
-    A report of the past does not become the latest when there is one of a later day. Returns the
-    path of the day's file. Raises ``OSError`` when the folder cannot be written.
+    A report of an earlier day does not become the latest if there is one of a later day. Returns
+    the path of the day's file. Raises ``OSError`` if the folder cannot be written.
     """
     path = folder / f"{day.isoformat()}.html"
     content = html.encode()
@@ -132,7 +133,7 @@ def write_report(html: str, folder: Path, day: date) -> Path:
 
 
 def _coded(text: str) -> Markup:
-    """Text in which what stands between backticks is shown as code; all of it is escaped."""
+    """Shows text between backticks as code; everything is escaped."""
     return Markup().join(
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
         for place, part in enumerate(shown_lines(text).split("`"))
@@ -140,7 +141,7 @@ def _coded(text: str) -> Markup:
 
 
 def _attention(board: Sequence[StreamState]) -> str:
-    """One sentence on how the sources are."""
+    """One sentence on the state of the sources."""
     counted = Counter(line.state for line in board if in_use(line))
     troubles = [
         f"{count(counted[state])} {state}"
@@ -155,7 +156,7 @@ def _attention(board: Sequence[StreamState]) -> str:
 
 
 def _states(board: Sequence[StreamState]) -> list[_SourceState]:
-    """The board by source, in its own order."""
+    """The board grouped by source, in its order."""
     sources: dict[str, list[StreamState]] = {}
     for line in board:
         sources.setdefault(line.source, []).append(line)
@@ -171,7 +172,8 @@ def _states(board: Sequence[StreamState]) -> list[_SourceState]:
 
 
 def _details(lines: Sequence[StreamState]) -> tuple[str, ...]:
-    """What to do, once for all streams that say the same; named unless it is the whole service."""
+    """What to do, once for all streams with the same advice; with their names unless it is the
+    whole service."""
     by_detail: dict[str, list[StreamState]] = {}
     for line in lines:
         if line.detail:

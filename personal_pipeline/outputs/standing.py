@@ -1,4 +1,4 @@
-"""What the board means for a reader: which sources are in use, what to know before figures."""
+"""What the board means for a reader: which sources are in use, and notes on their figures."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
 def looked_until(
     board: Sequence[StreamState], source: str, stream: str, yesterday: date
 ) -> date | None:
-    """The last whole day that a stream has told everything about, ``yesterday`` at most.
+    """The last whole day for which a stream is complete, ``yesterday`` at most.
 
-    None when the board does not say: the newest record is then the best that is known.
+    None if the board does not say: then the most recent record is the best available answer.
     """
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
     if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
@@ -36,7 +36,7 @@ def looked_until(
     if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_looked is None:
         told = line.newest_data
     else:
-        # a look tells about all days before its own, and about a part of that one
+        # a fetch covers all days before its own, and part of that one
         told = line.last_looked.astimezone(UTC).date() - timedelta(days=1)
     return min(told, yesterday) if told else None
 
@@ -47,7 +47,7 @@ def words(stream: str) -> str:
 
 
 def notes_about(board: Sequence[StreamState], *sources: str) -> tuple[Note, ...]:
-    """One note for all streams of a source that have the same trouble, the worst first."""
+    """One note for all streams of a source with the same trouble, the worst first."""
     troubled = [
         line for line in board if line.source in sources and line.state in _KINDS and has_part(line)
     ]

@@ -1,4 +1,4 @@
-"""Text of others for rich: neither markup nor anything else that a terminal obeys."""
+"""Makes text by others safe for rich: no markup, and nothing else that a terminal interprets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from personal_pipeline.shown import shown, shown_lines
 
 
 def escape(text: str) -> str:
-    """For a place that is read as markup; a text may have several lines."""
+    """For a place that is parsed as markup; the text may have several lines."""
     return markup.escape(shown_lines(text))
 
 
 def escape_line(text: str) -> str:
-    """The same in one line."""
+    """The same for one line."""
     return markup.escape(shown(text))

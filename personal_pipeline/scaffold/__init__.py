@@ -1,7 +1,7 @@
 """A new source from a sample of its file: module, table, descriptions, page and test.
 
-What is written passes as it is, and is then edited. The sample gives names and types; every value
-in what is written is invented.
+The generated files pass all checks and are meant to be edited. The sample provides names and types;
+every value in the generated files is invented.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The files that were written, and in sentences what was guessed."""
+    """The generated files, and the guesses as sentences."""
 
     files: tuple[Path, ...]
     guesses: tuple[str, ...]
@@ -52,8 +52,8 @@ class Written:
 def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Written:
     """Write a source of that name for files like the sample into a checkout.
 
-    Raises ``Refused`` when the name cannot be used or a file of that name is there, ``NoSample``
-    when nothing can be guessed from the sample, and ``OSError``.
+    Raises ``Refused`` if the name cannot be used or a file of that name exists, ``NoSample`` if
+    nothing can be guessed from the sample, and ``OSError``.
     """
     listing = checkout / "personal_pipeline" / "sources" / "__init__.py"
     if not (checkout / "personal_pipeline_tests").is_dir() or not listing.is_file():
@@ -81,11 +81,11 @@ def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Writt
 
 
 def source_files(name: str, sample: Sample) -> dict[str, str]:
-    """What is written, by its path in the checkout."""
+    """The generated files, by path in the checkout."""
     environment = Environment(
         loader=PackageLoader("personal_pipeline.scaffold"),
         undefined=StrictUndefined,
-        # dbt's own templates, and lists of Python, hold the usual signs
+        # the usual markers occur in dbt's own templates and in Python lists
         block_start_string="<%",
         block_end_string="%>",
         variable_start_string="<<",
@@ -118,8 +118,6 @@ def source_files(name: str, sample: Sample) -> dict[str, str]:
     staging = f"sql/models/staging/{name}"
     return {
         f"personal_pipeline/sources/{name}.py": made("module.py"),
-        # the house could tell this file from the source itself
-        f"{staging}/_sources.yml": made("_sources.yml"),
         f"{staging}/_models.yml": made("_models.yml"),
         f"{staging}/stg_{name}__{STREAM}.sql": made("staging.sql"),
         f"docs/sources/{name}.md": made("page.md"),
@@ -131,7 +129,7 @@ def source_files(name: str, sample: Sample) -> dict[str, str]:
 
 
 def _quoted(text: str) -> str:
-    """A text as YAML and JSON both quote it."""
+    """A text quoted so that both YAML and JSON accept it."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -148,7 +146,7 @@ def _listed(text: str, name: str) -> str:
 
 
 def _format(paths: Sequence[Path]) -> None:
-    """Lay the code out as the linter wants it, where it is installed."""
+    """Format the code as the linter requires, if it is installed."""
     ruff = shutil.which("ruff", path=Path(sys.executable).parent) or shutil.which("ruff")
     if ruff:
         for arguments in (["check", "--fix"], ["format"]):
@@ -198,7 +196,7 @@ def _written_as(column: Column) -> str:
 
 
 def _moment(time: Column) -> str:
-    """The expression that gives the instant of a record."""
+    """The expression for the instant of a record."""
     value = "record" + "".join(f"[{json.dumps(name, ensure_ascii=False)}]" for name in time.path)
     if time.kind == "seconds":
         return f"datetime.fromtimestamp(int({value}), UTC)"
@@ -210,7 +208,7 @@ def _moment(time: Column) -> str:
 
 
 def _sql(column: Column) -> str:
-    """The expression that gives the typed value of a column; null for what has another type."""
+    """The expression for the typed value of a column; null for a value of another type."""
     plain = len(column.path) == 1 and column.path[0][:1] not in ("", "/", "$")
     pointer = "".join("/" + each.replace("~", "~0").replace("/", "~1") for each in column.path)
     name = (column.path[0] if plain else pointer).replace("'", "''")
@@ -235,7 +233,7 @@ def _sql(column: Column) -> str:
 # --- an invented file of the same shape -----------------------------------------------------------
 
 _GOOD = 3
-"""So many invented records can be read; one more cannot."""
+"""Number of invented records that can be parsed; one more cannot."""
 
 
 def _invented_value(column: Column, number: int, *, as_text: bool) -> Any:
@@ -262,7 +260,7 @@ def _invented_value(column: Column, number: int, *, as_text: bool) -> Any:
 
 
 def _like(rest: str, at: datetime) -> str:
-    """The time of a day, written like the end of another instant in ISO 8601, in UTC."""
+    """A time of day in UTC, formatted like the end of another instant in ISO 8601."""
     clock, zone = re.fullmatch(r"(.*?)(Z|[+-]\d\d:?\d\d)?", rest).groups()  # type: ignore[union-attr]
     seconds = ":%S" if clock.count(":") == 2 else ""
     return at.strftime(f"{clock[:1]}%H:%M{seconds}") + (
@@ -271,7 +269,7 @@ def _like(rest: str, at: datetime) -> str:
 
 
 def _invented(sample: Sample) -> list[dict[str, Any]]:
-    """The records that can be read."""
+    """The records that can be parsed."""
     as_text = sample.format == "csv"
     found: list[dict[str, Any]] = []
     for number in range(1, _GOOD + 1):
@@ -286,7 +284,7 @@ def _invented(sample: Sample) -> list[dict[str, Any]]:
 
 
 def _invented_file(sample: Sample) -> str:
-    """The invented records, and one that nobody can read, as the sample has them."""
+    """The invented records, plus an unreadable one, in the format of the sample."""
     good = _invented(sample)
     if sample.format == "json lines":
         lines = [json.dumps(each, ensure_ascii=False) for each in good]
@@ -305,7 +303,7 @@ def _invented_file(sample: Sample) -> str:
 
 
 def _expected(sample: Sample) -> list[tuple[str, str]]:
-    """Month and key of each invented record, where it has them, as they are written in a test."""
+    """Month and key of each invented record, if it has them, as written in a test."""
     records = _invented(sample)
     return [
         (

@@ -1,7 +1,7 @@
 """What a sample file is: its format, its columns with their types, its key, and its time.
 
-All of it is guessed from the records that are there, and is written where it can be mended. Of the
-sample only names and types are used; no value of it is kept or shown.
+All of it is guessed from the records in the sample, and written where it can be corrected. Only
+names and types are taken from the sample; none of its values is kept or shown.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from personal_pipeline.ingest.records import csv_records, json_line_records, jso
 MOST_RECORDS = 10_000
 MOST_COLUMNS = 300
 DEEPEST = 4
-"""Objects within objects become columns of their own to this depth; what is deeper stays JSON."""
+"""Nested objects are flattened into columns down to this depth; anything deeper stays JSON."""
 
 FORMATS = (
     "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y",
     "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
 )  # fmt: skip
-"""How days are written besides ISO 8601, the likelier of two that both fit first."""
+"""Date formats besides ISO 8601; if two fit, the likelier one is first."""
 TIMES = ("", " %H:%M", " %H:%M:%S", ", %H:%M", ", %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 Path_: TypeAlias = tuple[str, ...]
@@ -48,10 +48,9 @@ class NoSample(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the records: where its value lies, its name in the table, and its type.
+    """A column of the records: the path to its value, its name in the table, and its type.
 
-    ``pattern`` is how a day or an instant is written, for ``strptime``; of ISO 8601 it is an
-    example of it.
+    ``pattern`` is the ``strptime`` format of a day or an instant; for ISO 8601 it is an example.
     """
 
     path: Path_
@@ -68,8 +67,8 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """What was guessed of a file. ``required`` are the columns by which such a file is known;
-    ``key`` is empty when nothing identifies a record; ``header`` is that of delimited text."""
+    """The guesses about a file. ``required`` are the columns by which such a file is recognised;
+    ``key`` is empty if nothing identifies a record; ``header`` is that of delimited text."""
 
     format: Literal["csv", "json", "json lines"]
     encoding: str
@@ -104,7 +103,7 @@ def read_sample(path: Path) -> Sample:
         kind = "json lines" if _is_lines(start) else "json"
     if kind == "csv":
         delimiter, header = _header(file)
-        # a blank or repeated name is ours, not the file's
+        # a blank or repeated name is replaced by ours, so it is not the file's
         names = set(unique_names(header)) & {name.strip() for name in header}
         found = csv_records(file, delimiter, names)
     elif kind == "json":
@@ -160,7 +159,7 @@ def _loaded(file: DropFile) -> Any:
 
 
 def _list_in(value: Any) -> Path_:
-    """Where the longest list of objects lies: at the top, or at most three names below it."""
+    """The path of the longest list of objects: at the top, or at most three levels below it."""
     found: list[tuple[int, Path_]] = []
 
     def look(each: Any, path: Path_) -> None:
@@ -175,7 +174,7 @@ def _list_in(value: Any) -> Path_:
 
 
 def _header(file: DropFile) -> tuple[str, tuple[str, ...]]:
-    """The delimiter under which most rows have the same number of cells, and the first such row."""
+    """The delimiter with which most rows have the same number of cells, and the first such row."""
     best: tuple[int, int, str, tuple[str, ...]] | None = None
     for delimiter in DELIMITERS:
         with opened(file) as lines:
@@ -208,8 +207,8 @@ def _columns(records: Sequence[Record]) -> tuple[Column, ...]:
     if len(values) > MOST_COLUMNS:
         raise NoSample(f"It has more than {MOST_COLUMNS} columns. Are ids the names in it?")
     there = {path: [value for value in values[path] if value not in (None, "")] for path in values}
-    # what is an object in one record and a value in another is one column of JSON; an object that
-    # is only missing in some is none
+    # a path with an object in one record and a plain value in another becomes one JSON column; an
+    # object that is merely missing in some records does not
     mixed = {
         path
         for path in values
@@ -247,7 +246,7 @@ def _checked(name: str) -> None:
 
 
 def _table_names(paths: Sequence[Path_]) -> list[str]:
-    """Names for the table: ASCII, lower case, each once, none that SQL or the table itself has."""
+    """Names for the table: ASCII, lower case, unique, none that SQL or the table itself uses."""
     keywords = duckdb.execute(
         "select keyword_name from duckdb_keywords() where keyword_category != 'unreserved'"
     ).fetchall()
@@ -269,7 +268,7 @@ def _table_names(paths: Sequence[Path_]) -> list[str]:
 
 
 def _kind(values: Sequence[Any]) -> tuple[Kind, str]:
-    """The type that all values have, and how days and instants are written."""
+    """The type that all values have, and the format of days and instants."""
     if not values:
         return "text", ""
     if any(isinstance(each, dict | list) for each in values):
@@ -282,7 +281,7 @@ def _kind(values: Sequence[Any]) -> tuple[Kind, str]:
     if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", each) for each in texts):
         return _epoch([int(each) for each in texts]) or "bigint", ""
     if all(re.fullmatch(r"-?\d*\.?\d+(e[+-]?\d+)?", each, re.IGNORECASE) for each in texts):
-        # a number that begins with a zero is an id
+        # a number with a leading zero is an id
         return ("text" if any(re.match(r"-?0\d", each) for each in texts) else "double"), ""
     if all(re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?", each) for each in texts):
         return "decimal comma", ""
@@ -300,7 +299,7 @@ def _kind(values: Sequence[Any]) -> tuple[Kind, str]:
 
 
 def _epoch(numbers: Sequence[int]) -> Kind | None:
-    """Seconds or milliseconds since 1970, when all lie between 2000 and 2100."""
+    """Seconds or milliseconds since 1970, if all are between 2000 and 2100."""
     for kind, unit in (("seconds", 1), ("milliseconds", 1000)):
         if all(946_684_800 * unit <= each < 4_102_444_800 * unit for each in numbers):
             return "seconds" if kind == "seconds" else "milliseconds"
@@ -327,7 +326,7 @@ def _fits(text: str, pattern: str) -> bool:
 
 
 def _time(columns: Iterable[Column]) -> Column | None:
-    """The column that says when it was: the likeliest by its name, else the first."""
+    """The column with the time of a record: the likeliest by name, else the first."""
     named = re.compile(r"(^|_)(date|day|time|timestamp|at|when|start|created|ts)(_|$)")
     aside = re.compile(r"(^|_)(updated|modified|edited|born|birth|birthday|due|expires?|end|until)")
     candidates = [
@@ -346,15 +345,15 @@ def _time(columns: Iterable[Column]) -> Column | None:
 
 
 def _key(records: Sequence[Record], columns: Iterable[Column], time: Column | None) -> Path_:
-    """The columns that identify a record: one named like an id; else the time, alone or with one
-    or two others; none, where two records may be equal."""
+    """The columns that identify a record: one named like an id; else the time, alone or with one or
+    two others; empty if two records may be equal."""
     simple = [
         each
         for each in columns
         if len(each.path) == 1 and each.always and each.kind not in ("json", "double")
     ]
     ids = [each for each in simple if re.search(r"(^|_)(id|uuid|guid|key|number|no)$", each.name)]
-    # one that is only an id of something comes after the record's own
+    # the record's own id comes first; the id of something else has a longer name
     choices: list[Path_] = [each.path for each in sorted(ids, key=lambda each: len(each.name))]
     if time in simple and time is not None:
         labels = [each.path[0] for each in simple if each.kind == "text"]

@@ -1,7 +1,7 @@
 """Building derived tables: dbt, then a digest of every partition, then the ledger, then the copy.
 
-``build`` makes the partitions that somebody asks for, stale or not; ``reconcile`` those that are
-stale. Both take the same steps and leave the same records.
+``build`` builds the requested partitions, stale or not; ``reconcile`` builds those that are stale.
+Both take the same steps and leave the same records.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from personal_pipeline.warehouse.tables import (
 )
 
 MOST_BUILDS = 10
-"""How often one partition is built in a pass before the rest is left to the next: for inputs that
-never rest only, because what is left is stale until then."""
+"""How often one partition is built in a pass before the rest is left to the next. This only matters
+for inputs that keep changing; whatever is left remains stale."""
 
 MOVED = "changed meanwhile"
-"""In place of the digest of an input that changed while dbt ran."""
+"""Recorded instead of the digest of an input that changed while dbt ran."""
 
 WAITED = "an input failed, so it was not built"
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """What a dbt test found. ``message`` holds counts and no rows."""
+    """The result of a dbt test. ``message`` contains counts and no rows."""
 
     table: str
     name: str
@@ -65,9 +65,9 @@ class Tested:
 
 @dataclass(frozen=True, slots=True)
 class BuiltTable:
-    """What became of one derived table in a pass. ``changed`` counts partitions whose content
-    differs now; ``failure`` is dbt's message when it failed. What ``waits`` was not tried, because
-    nothing but a change or a person can help."""
+    """The result for one derived table in a pass. ``changed`` counts the partitions whose content
+    now differs; ``failure`` is dbt's message if it failed. A table that ``waits`` was not tried,
+    because only a change or a person can help."""
 
     name: str
     partitions: int
@@ -80,18 +80,19 @@ class BuiltTable:
 
 @dataclass(slots=True)
 class Work:
-    """What a build or a reconcile did, in order."""
+    """The result of a build or a reconcile, in order."""
 
     built: list[BuiltTable] = field(default_factory=list)
     tested: list[Tested] = field(default_factory=list)
     lake: Lake | None = None
-    """What it found in the lake when it was done."""
+    """The state of the lake at the end."""
     dbt_calls: int = 0
     notes: list[str] = field(default_factory=list)
-    """What a person should know, a sentence each: what was found damaged and mended by itself."""
+    """What a person should know, one sentence each: damage that was found and repaired
+    automatically."""
 
     def add(self, more: Work) -> None:
-        """Take over what was done after this."""
+        """Append the results of later work."""
         self.built += more.built
         self.tested += more.tested
         self.lake = more.lake or self.lake
@@ -101,8 +102,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The content digest of every lake partition, by table; the tables of which a file is damaged,
-    with what to do; and how many rows each partition has."""
+    """The content digest of every lake partition, by table; the tables with a damaged file, with
+    what to do; and the row count of each partition."""
 
     versions: Mapping[str, Mapping[str, str]]
     damaged: Mapping[str, str]
@@ -111,7 +112,7 @@ class Lake:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What there is before a batch is built."""
+    """The state before a batch is built."""
 
     lake: Lake
     ledger: Ledger
@@ -126,7 +127,7 @@ def all_tables(house: House) -> dict[str, Table]:
 
 
 def read_lake(house: House) -> Lake:
-    """What is in the lake now."""
+    """The current content of the lake."""
     versions: dict[str, dict[str, str]] = {}
     damaged: dict[str, str] = {}
     rows: dict[str, dict[str, int]] = {}
@@ -144,8 +145,8 @@ def read_lake(house: House) -> Lake:
 
 
 def signature_of(house: House) -> str:
-    """Differs whenever lake, SQL, tables or day may be others than before, and costs a few hundred
-    looks at files: what is stale need not be asked while it is the same."""
+    """Changes whenever lake, SQL, tables or day may have changed, at the cost of a few hundred file
+    stats: while it is the same, there is no need to determine what is stale."""
     seen = [
         house.today.isoformat(),
         dbt_project.changed_at(house.home),
@@ -161,16 +162,16 @@ def signature_of(house: House) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StaleNow:
-    """The partitions by table that a reconcile would build. ``identity`` is the same while these
-    are the ones, and the lake holds the same."""
+    """The partitions by table that a reconcile would build. ``identity`` stays the same as long as
+    these partitions and the content of the lake do."""
 
     partitions: Mapping[str, Sequence[str]]
     identity: str
 
 
 def what_is_stale(house: House) -> StaleNow:
-    """What a reconcile would build now, as far as what is published tells, which is all that can be
-    known while another process writes. What failed twice and waits is left out."""
+    """What a reconcile would build now according to the published tables, which are all that can be
+    read while another process writes. Omits what failed twice and is on hold."""
     tables = all_tables(house)
     lake = read_lake(house)
     ledger: Ledger = {}
@@ -190,7 +191,7 @@ def _digest(value: object) -> str:
 
 
 def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
-    """The half-open windows of days that cover these partitions, neighbours joined."""
+    """The half-open windows of days that cover these partitions, adjacent ones merged."""
     if table.grain is Grain.WHOLE:
         return [(date.min.isoformat(), date.max.isoformat())]
     joined: list[tuple[date, date]] = []
@@ -204,9 +205,9 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
-    """Build these partitions of these tables, stale or not, in the order of their inputs.
+    """Build these partitions of these tables, stale or not, upstream tables first.
 
-    A failed table keeps what it had, and is returned with its failure; this does not raise for it.
+    A failed table keeps its content and is returned with its failure; nothing is raised for it.
     Raises as ``reconcile`` does.
     """
     return _published(house, lambda: _build(house, wanted), builds_all=False)
@@ -218,14 +219,15 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     broken = _make_ready(house, tables, work)
     before = _look(house)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
-    # what failed its tests, or was not tested because its build was killed, is in its table, and
-    # nothing may be built from it
+    # rows that failed their tests, or were not tested because the build was killed, are in their
+    # table, and nothing may be built from them
     bad = {
         name
         for name, parts in stale.items()
         if parts.keys() & {*before.failures.get(name, ()), *before.begun.get(name, ())}
     }
-    # a table that is made anew, or holds bad rows, gets all its rows, whichever were asked for
+    # a table that is rebuilt from scratch or contains bad rows gets all its rows, whatever was
+    # requested
     asked: dict[str, dict[str, Reason]] = {
         name: {
             **dict.fromkeys(partitions, Reason.ASKED),
@@ -251,11 +253,11 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
 
 
 def reconcile(house: House, *, retry: bool = False) -> Work:
-    """Build what is stale until nothing is, or until all that is left failed.
+    """Build what is stale until nothing is, or until everything that is left has failed.
 
-    What failed twice from the same inputs is not tried again, unless ``retry`` says so; it is
-    returned with its failure every time. A damaged warehouse is deleted and built from the lake.
-    Raises ``DamagedWarehouse`` when it is damaged again after that.
+    What failed twice from the same inputs is not retried unless ``retry`` is set; it is returned
+    with its failure every time. A damaged warehouse is deleted and rebuilt from the lake. Raises
+    ``DamagedWarehouse`` if it is damaged again after that.
     """
     return _published(house, lambda: _reconcile(house, retry=retry), builds_all=True)
 
@@ -314,14 +316,14 @@ def _not_built(batch: Batch, done: Work) -> set[str]:
 
 
 def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | None:
-    """What to do about the damaged file that keeps a table from being built."""
+    """What to do about the damaged file that blocks a table."""
     return next((m for each, m in damaged.items() if name in downstream_of(tables, [each])), None)
 
 
 def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> Work:
-    """Do the work and publish at the end, whatever became of it: once, so that readers see no half
-    of it. If the warehouse is damaged, do it once more from an empty one, and publish only when
-    that is complete."""
+    """Do the work and publish once at the end, even if it fails, so that readers never see half of
+    it. If the warehouse is damaged, repeat the work on an empty one, and publish only when that is
+    complete."""
     home = house.home
     before = Work()
     with store.writing(home):
@@ -355,7 +357,7 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
 def _build_batch(
     house: House, tables: Tables, batch: Batch, reasons: Stale, before: Snapshot
 ) -> Work:
-    """One dbt call, and what it leads to in the ledger. The caller holds ``writing``."""
+    """One dbt call, and the resulting ledger entries. The caller holds ``writing``."""
     home = house.home
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
@@ -379,7 +381,7 @@ def _build_batch(
     if now != before.lake.versions:
         after = Inputs(tables, all_versions(now, before.ledger))
     with store.connection(house) as opened:
-        # in the order of their inputs: each records the content that it has just read
+        # upstream first: each records the content of the inputs that it has just read
         for table in in_order(tables):
             name, partitions = table.name, wanted.get(table.name)
             if partitions is None:
@@ -388,8 +390,8 @@ def _build_batch(
             if result is None or result.status != "success":
                 store.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
             if result is None or result.status == "skipped":
-                continue  # an input failed in this very call: it stays stale, and waits
-            # an input that was built in this very call counts as it is now, any other as it was
+                continue  # an input failed in this same call: it stays stale, and waits
+            # inputs built in this same call count with their new content, all others with their old
             read = {each: inputs.digests(table, each) for each in partitions}
             if result.status == "success":
                 store.record_tables(opened, [table])
@@ -397,9 +399,9 @@ def _build_batch(
             else:
                 failure = result.message
             if failure:
-                # what failed its tests is in the table, and no digest may vouch for it: forgotten,
-                # it is missing, what reads it waits, and the next pass tries again; readers are
-                # given the rows of before
+                # the rows that failed their tests are in the table, and no digest may vouch for
+                # them: removed from the ledger, they count as missing, what reads them waits, and
+                # the next pass tries again; readers keep the previous rows
                 if result.status == "success":
                     store.forget(opened, table, None if batch.anew else partitions)
                 store.record_failures(opened, table, read, failure, house.clock())
@@ -434,7 +436,7 @@ def _dbt(
     *,
     anew: bool = False,
 ) -> list[dbt_project.NodeResult]:
-    """Run models, each for its windows. Raises ``DamagedWarehouse`` when that is why one failed."""
+    """Run models, each for its windows. Raises ``DamagedWarehouse`` if that is why one failed."""
     try:
         results = dbt_project.run(
             house.home, command, list(models), models, house.settings.currency, anew=anew
@@ -451,8 +453,9 @@ def _dbt(
 
 
 def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """What was read of each input. Of one that changed while dbt ran nobody knows which content was
-    seen, so the partition is stale whatever becomes of that input, also when it changes back."""
+    """The digest that was read of each input. If one changed while dbt ran, it is unknown which
+    content was read, so the partition is stale whatever becomes of that input, even if it changes
+    back."""
     return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
@@ -476,9 +479,8 @@ def _untested(
     results: Sequence[dbt_project.NodeResult],
     models: Collection[str],
 ) -> dict[str, list[str]]:
-    """The tests that should have run when these models were built and did not, by table: dbt was
-    interrupted. One that reads another model too, which failed, could not run, and is not missed.
-    """
+    """The tests, by table, that should have run when these models were built but did not because
+    dbt was interrupted. A test that also reads a failed model could not run, and is not counted."""
     status = {result.unique_id: result.status for result in results}
     has_failed = any(result.failed for result in results)
     owners = tested_tables(manifest)
@@ -504,15 +506,15 @@ def _failed_tests(tested: Sequence[Tested], untested: Sequence[str], table: str)
 
 
 def _make_ready(house: House, tables: Tables, work: Work) -> dict[str, str]:
-    """Forget what a killed process left unrecorded, and create what does not exist yet, empty, so
-    that every table can be read by every other: a source that is not connected has tables without
-    rows. Returns what dbt could not create."""
+    """Forget what a killed process left unrecorded, and create missing tables, empty, so that every
+    table can be read by every other: a source that is not connected has tables without rows.
+    Returns what dbt could not create."""
     models = [table for table in tables.values() if table.model]
     with store.connection(house) as opened:
         store.forget_unrecorded(opened)
         recorded = store.recorded_tables(opened)
         existing = store.existing_tables(opened)
-        # one of which partitions are recorded is left for a build that makes it anew
+        # a table with recorded partitions is left for a build that recreates it
         outdated = [
             table
             for table in models

@@ -1,8 +1,8 @@
-"""The contracts between staging and marts: one meaning, whichever sources have it.
+"""The contracts between staging and marts: one meaning, whichever sources provide it.
 
-Each source that joins a contract brings a select, ``int_<contract>__<source>.sql``, and marts read
-``int_<contract>``, the union of these. dbt has to find each ``ref`` when it parses, where nothing
-can list files, so the union is written here, into the copy of the project that dbt works in.
+Each source that joins a contract adds a select, ``int_<contract>__<source>.sql``, and marts read
+their union, ``int_<contract>``. dbt must find each ``ref`` when it parses, and cannot list files
+then, so the union is generated here, into the working copy of the dbt project.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _SELECT = re.compile(r"(int_[a-z0-9_]+?)__[a-z0-9_]+\.sql")
 
 
 def unions(files: Iterable[str]) -> dict[str, bytes]:
-    """The SQL of each contract that one of these files of the dbt project belongs to, by its place
-    beside them: a row of any of its selects, with nulls where a select leaves a column out."""
+    """The SQL of each contract with at least one of these files of the dbt project, by its path in
+    the same folder: the rows of all its selects, with nulls for columns that a select omits."""
     selects: dict[str, list[str]] = {}
     for path in sorted(map(PurePosixPath, files)):
         if found := _SELECT.fullmatch(path.name):

@@ -1,9 +1,9 @@
-"""dbt, imported once and called many times, each time in a process of its own.
+"""dbt, imported once and called many times, each time in a new process.
 
-Importing dbt and reading the manifest takes three seconds of a processor, a call without them half
-a second. So a process that has both forks for each call: the call begins as a new dbt does, and
-leaves nothing behind. The process lives as long as the one that calls, whose pipe is its standard
-input; and a call no longer than both.
+Importing dbt and reading the manifest takes three seconds of CPU time; a call without them takes
+half a second. So a process that has done both forks for each call: the call starts like a fresh dbt
+and leaves nothing behind. The process lives as long as its caller, whose pipe is its standard
+input, and a call lives no longer than either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any, NoReturn, cast
 QUIET = ("--quiet", "--no-use-colors", "--log-level-file", "none")
 ONCE = "--once"
 
-# dbt has some, and the process is ended without asking it; the system takes them away
+# dbt creates semaphores, and the process ends without releasing them; the system removes them
 _SEMAPHORES = "ignore::UserWarning:multiprocessing.resource_tracker"
 
 _running: subprocess.Popen[bytes] | None = None
@@ -34,16 +34,17 @@ _one_at_a_time = Lock()
 
 
 def _forget_host() -> None:
-    """In a process that was forked: the host is its parent's, and so is the thread that may have
-    held the lock."""
+    """After a fork, in the child: the host belongs to the parent, and so does the thread that may
+    have held the lock."""
     global _running, _one_at_a_time
     _one_at_a_time = Lock()
     if _running is not None:
         for pipe in (_running.stdin, _running.stdout):
             if pipe is not None:
-                # not with its buffer, which holds what the parent has begun to write
+                # close without flushing the buffer, which contains what the parent has begun to
+                # write
                 cast(BufferedWriter, pipe).raw.close()
-        # nobody waits for the child of another process
+        # a child of another process cannot be waited for
         _running.returncode = 0
         _running = None
 
@@ -53,7 +54,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def warm() -> None:
-    """Begin to import dbt now, in the background: it takes seconds, and will be needed."""
+    """Start importing dbt in the background: it takes seconds, and will be needed."""
     if hasattr(os, "fork") and _one_at_a_time.acquire(blocking=False):
         try:
             _host()
@@ -63,12 +64,12 @@ def warm() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of ``dbt ARGUMENT...`` in a folder, with this environment alone. What it prints goes
-    to the file ``output``; what became of each node to ``results``, as JSON, if there was any.
+    """A call of ``dbt ARGUMENT...`` in a folder, with exactly this environment. Its output goes to
+    the file ``output``, and the status of each node, if there are any, to ``results`` as JSON.
 
-    ``project`` are the arguments that name the project. ``manifest`` is the file with what dbt has
-    parsed of it, and ``version`` identifies its content: calls that have both in common share what
-    is in memory. Without it dbt parses.
+    ``project`` are the arguments that select the project. ``manifest`` is the file with the parsed
+    project, and ``version`` identifies its content: calls with the same values for both share what
+    is in memory. Without a manifest, dbt parses.
     """
 
     arguments: Sequence[str]
@@ -82,8 +83,8 @@ class Call:
 
 
 def call(asked: Call) -> int:
-    """Make a call. Returns its exit code. When this is interrupted, so is dbt."""
-    # here, so that a disk that is full is told as that
+    """Run a call. Returns its exit code. An interrupt also stops dbt."""
+    # here, so that a full disk is reported as such
     Path(asked.output).touch(0o600)
     question = json.dumps(asdict(asked)).encode() + b"\n"
     if not hasattr(os, "fork"):
@@ -97,13 +98,13 @@ def call(asked: Call) -> int:
         try:
             answer = _ask(question)
         except BrokenPipeError:
-            # it was killed just before, and has not read the question
+            # the host was killed just before, and has not read the question
             answer = _ask(question)
     return int(answer) if answer else -signal.SIGKILL  # the host was killed, and dbt with it
 
 
 def _ask(question: bytes) -> bytes:
-    """What the host answers; nothing when it was killed meanwhile."""
+    """The host's answer; empty if it was killed meanwhile."""
     host = _host()
     assert host.stdin is not None
     assert host.stdout is not None
@@ -136,11 +137,11 @@ def _end(host: subprocess.Popen[bytes]) -> None:
     global _running
     if _running is host:
         _running = None
-        # ends the call that goes on, too
+        # also ends a running call
         host.terminate()
         for pipe in (host.stdin, host.stdout):
             if pipe is not None:
-                # what it did not read cannot be written any more
+                # what it has not read can no longer be written
                 with suppress(OSError):
                     pipe.close()
         host.wait()
@@ -156,10 +157,10 @@ def _end_own() -> None:
 
 
 def main() -> None:
-    """Answer each line with the exit code of the call, until there are no more."""
+    """Answer each line with the exit code of its call, until the input ends."""
     import gc
 
-    # what is imported stays, so looking among it for garbage is a sixth of the import
+    # imported modules stay, and collecting garbage among them takes a sixth of the import time
     gc.disable()
     from dbt.cli.main import dbtRunner
 
@@ -168,7 +169,7 @@ def main() -> None:
     if sys.argv[1:] == [ONCE]:
         once = Call(**json.loads(sys.stdin.readline()))
         _dbt(dbtRunner(manifest=_manifest(once)), once)
-    # Ctrl-C is for the call, and for who waits for it
+    # Ctrl-C is handled by the call, and by whoever waits for it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers, sys.stdout = sys.stdout, sys.stderr
     watched, held = os.pipe()
@@ -201,7 +202,7 @@ def main() -> None:
 
 
 def _manifest(asked: Call) -> Any:
-    """The manifest; None when there is none that can be read, and then dbt parses."""
+    """The manifest; None if there is no readable one, and then dbt parses."""
     if not asked.manifest:
         return None
     from dbt.contracts.graph.manifest import Manifest
@@ -215,9 +216,9 @@ def _manifest(asked: Call) -> Any:
 
 
 def _warm(asked: Call) -> Any:
-    """The manifest, after dbt has once used it here: what it then imports and computes, each call
-    would. Nothing is parsed in this process, because dbt's parser starts threads, and what is
-    forked beside threads hangs."""
+    """The manifest, after dbt has used it here once: otherwise every call would repeat those
+    imports and computations. Nothing is parsed in this process, because dbt's parser starts
+    threads, and a process forked while threads run hangs."""
     from dbt.adapters import factory
     from dbt.cli.main import dbtRunner
 
@@ -231,7 +232,7 @@ def _warm(asked: Call) -> Any:
             dbtRunner(manifest=manifest).invoke(
                 [*QUIET, "list", "--no-write-json", "--select", "nothing", *asked.project]
             )
-        # it has a lock between processes, which a call that is killed would hold for ever
+        # it holds an interprocess lock, which a killed call would hold for ever
         cast(Any, factory).reset_adapters()
     finally:
         os.chdir(folder)
@@ -247,11 +248,11 @@ def _enter(asked: Call) -> None:
 
 
 def _die_with(host: int, caller: int) -> None:
-    """Be killed when the other end of either pipe is gone: who waits for this call was killed, and
-    the next one must not find it at work."""
+    """Kill this process when the other end of either pipe is closed: the caller was killed, and the
+    next one must not find this call still running."""
 
     def watch() -> None:
-        # neither is written to during a call, so what there is to read is the end
+        # nothing is written to either during a call, so readable means closed
         select.select([host, caller], [], [])
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -259,7 +260,7 @@ def _die_with(host: int, caller: int) -> None:
 
 
 def _dbt(runner: Any, asked: Call) -> NoReturn:
-    """Call dbt, and end."""
+    """Call dbt, and exit."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     said = os.open(asked.output, os.O_WRONLY | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -284,7 +285,7 @@ def _dbt(runner: Any, asked: Call) -> NoReturn:
             for each in nodes
         ]
         Path(asked.results).write_text(json.dumps(results), encoding="utf-8")
-    # DuckDB closes what it has open; the rest of the end of a Python aborts after such a fork
+    # closes DuckDB's connections; the rest of Python's shutdown aborts after such a fork
     atexit._run_exitfuncs()
     sys.stdout.flush()
     os._exit(0 if done.success else 1)

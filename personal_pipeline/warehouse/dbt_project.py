@@ -1,8 +1,7 @@
-"""The dbt project: where it lies, its manifest, and calling dbt on parts of it.
+"""The dbt project: its location, its manifest, and calling dbt on parts of it.
 
-Importing this runs nothing. The manifest is built when the SQL or what a source declares changed,
-and read otherwise: dbt takes seconds to parse, and every process of Dagster imports the
-definitions.
+Importing this runs nothing. The manifest is only rebuilt if the SQL or a source's declarations
+changed: dbt takes seconds to parse, and every process of Dagster imports the definitions.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class DbtFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """What became of one model or test in a dbt call; ``message`` is dbt's own, without rows."""
+    """The result of one model or test in a dbt call; ``message`` is dbt's own, without rows."""
 
     unique_id: str
     name: str
@@ -53,21 +52,21 @@ class NodeResult:
 
 
 def changed_at(home: Home) -> int | None:
-    """When the manifest was made, in nanoseconds; None when there is none."""
+    """When the manifest was built, in nanoseconds; None if there is none."""
     with suppress(FileNotFoundError):
         return _stamp(home).stat().st_mtime_ns
     return None
 
 
 def _stamp(home: Home) -> Path:
-    """The file that says of which SQL the manifest is."""
+    """The file that identifies the SQL from which the manifest was parsed."""
     return home.dbt_target / "manifest.stamp"
 
 
 def manifest_path(home: Home) -> Path:
-    """The manifest of the project as it is now; parsed first if the SQL or what the sources declare
-    changed since, or if the copy that dbt works in, or the manifest, is not as it was written.
-    Raises ``DbtFailed``."""
+    """The manifest of the current project; parsed first if the SQL or the sources' declarations
+    have changed, or if dbt's working copy or the manifest is not as it was written. Raises
+    ``DbtFailed``."""
     stamp = _stamp(home)
     path = home.dbt_target / "manifest.json"
     files = _project_files()
@@ -100,7 +99,7 @@ def manifest_path(home: Home) -> Path:
 
 def write_project(place: Path) -> None:
     """Write the project into a folder: the SQL of the checkout, the unions of the contracts, and
-    the streams of the sources as dbt's sources. Raises ``DbtFailed`` without a checkout."""
+    the sources' streams as dbt sources. Raises ``DbtFailed`` without a checkout."""
     _write_files(place, _project_files())
 
 
@@ -115,7 +114,7 @@ def _project_files() -> dict[str, bytes]:
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
-    """What dbt reads of a project, by path in it."""
+    """The project files that dbt reads, by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -134,7 +133,7 @@ def _fingerprint(files: Mapping[str, bytes]) -> str:
 
 
 def _write_files(place: Path, files: Mapping[str, bytes]) -> None:
-    # file by file: a dbt that is at work has this as its folder
+    # file by file: a running dbt uses this as its working directory
     for name, content in files.items():
         path = place / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,14 +147,14 @@ def _write_files(place: Path, files: Mapping[str, bytes]) -> None:
 
 
 def working_copy(home: Home) -> Path:
-    """The copy of the project that dbt works in: it goes to the folder of its project, and from
-    there the lake and the warehouse have the same relative paths in every home. Of other paths dbt
-    would have to parse everything anew, six seconds at each call in a home that was moved."""
+    """The copy of the project that dbt works in. dbt changes into it, and from there the lake and
+    the warehouse have the same relative paths in every home. With other paths dbt would have to
+    parse everything again, six seconds per call in a home that was moved."""
     return home.dbt_target / "project"
 
 
 def load_manifest(home: Home) -> dict[str, Any]:
-    """The manifest, parsed first if the SQL changed since."""
+    """The manifest, parsed first if the SQL has changed."""
     manifest: dict[str, Any] = json.loads(manifest_path(home).read_bytes())
     return manifest
 
@@ -169,14 +168,14 @@ def run(
     *,
     anew: bool = False,
 ) -> list[NodeResult]:
-    """Run or build models, each for its own windows of days, and return what became of each.
+    """Run or build models, each for its own windows of days, and return the result of each.
 
-    ``anew`` makes their tables from nothing with all rows, whatever the windows. The caller holds
-    the lock of the warehouse. Raises ``DbtFailed`` only when dbt itself could not run; a failed
-    model or test is a result.
+    ``anew`` recreates their tables with all rows, whatever the windows. The caller holds the lock
+    of the warehouse. Raises ``DbtFailed`` only if dbt itself could not run; a failed model or test
+    is a result.
     """
     target = home.dbt_target / "runs" / str(os.getpid())
-    # what a process that had the same number left there is no result of this call
+    # left over from an earlier process with the same id
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     try:
@@ -184,7 +183,7 @@ def run(
         write_windows(chosen, windows)
         output = _call(
             home,
-            # its artifacts would be a third of its work: the results come from its process
+            # writing artifacts would be a third of its work; the results come from its process
             [
                 *(command, "--no-write-json", "--select", " ".join(models)),
                 *(["--full-refresh"] if anew else []),
@@ -211,8 +210,8 @@ def run(
 
 
 def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-    """What the macro ``partition_window`` reads: a line a model and window, and one without days
-    for a model that has none."""
+    """The input of the macro ``partition_window``: one line per model and window, and one without
+    days for a model that has none."""
     with path.open("w", encoding="utf-8", newline="") as target:
         lines = csv.writer(target, lineterminator="\n")
         lines.writerow(("model", "begins", "ends"))
@@ -228,12 +227,12 @@ def _call(
     *,
     version: str = "",
 ) -> str | None:
-    """Call dbt in a process of its own; the cause when it failed, else None. Raises ``DbtFailed``
-    when a signal ended it: what it left says nothing of what it did not come to.
+    """Call dbt in a process of its own; returns the cause if it failed, else None. Raises
+    ``DbtFailed`` if a signal ended it: its output then says nothing about what it did not reach.
 
-    ``version`` identifies the manifest that is to be used; without it dbt parses. Not by
-    ``DbtCliResource``: it asks dbt for its version and opens the profile in this process before
-    each call, three seconds that buy nothing here.
+    ``version`` identifies the manifest to use; without it dbt parses. ``DbtCliResource`` is not
+    used: before each call it asks dbt for its version and opens the profile in this process, three
+    seconds without benefit here.
     """
     said = target / f"said-{os.getpid()}.txt"
     project = str(working_copy(home))
@@ -274,11 +273,11 @@ _VALUE = re.compile(r"""['"`{\[<]|\b(?:value|input|string|key|row):?\s""", re.IG
 
 
 def without_values(message: str) -> str:
-    """A message of dbt or DuckDB without the values that it holds: they are somebody's data.
+    """A message of dbt or DuckDB without the values in it: they are somebody's data.
 
-    Errors in the SQL itself quote names only and stay whole. Of any other, what follows the first
-    quote, bracket or word that announces a value goes, and every line after that one: a value may
-    hold quotes and line ends itself.
+    Errors in the SQL itself only quote names and are kept whole. In all others, the first quote,
+    bracket or word that introduces a value is removed with everything after it, including all
+    further lines: a value may itself contain quotes and line breaks.
     """
     message = shown_lines(message.strip())
     if any(kind in message for kind in _SPEAKS_OF_SQL):

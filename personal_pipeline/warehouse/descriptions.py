@@ -1,6 +1,4 @@
-"""What stands in the project of dbt without being written there: the tables of the sources, and
-the columns that a model hands on as it got them.
-"""
+"""Generated parts of the dbt project: the sources' tables, and inherited column descriptions."""
 
 from __future__ import annotations
 
@@ -19,11 +17,11 @@ _COLUMNS = {
     "record_key": "What identifies the record when it arrives again.",
     "lake_file": "The file that holds the raw record, relative to the lake.",
 }
-"""What every record of the lake has beside its content, under the names that staging gives it."""
+"""What every record of the lake has besides its content, under the names that staging uses."""
 
 
 def dbt_sources(sources: Iterable[Source]) -> str:
-    """The streams as dbt's sources: a properties file, in JSON, which is YAML."""
+    """The streams as dbt sources: a properties file, in JSON, which is YAML."""
     declared = [
         {
             "name": source.name,
@@ -50,8 +48,8 @@ def dbt_sources(sources: Iterable[Source]) -> str:
 
 
 def inherit_descriptions(manifest: dict[str, Any]) -> None:
-    """Give each column that says nothing of itself, in place, what its inputs say of their column
-    of the same name, if they agree."""
+    """Give each column without a description, in place, the description that its inputs have for
+    the column of the same name, if they agree."""
     inputs = {uid: _inputs(manifest, uid) for uid in manifest["nodes"]}
     for uid in TopologicalSorter(inputs).static_order():
         for name, column in _columns(manifest, uid).items():
@@ -61,13 +59,13 @@ def inherit_descriptions(manifest: dict[str, Any]) -> None:
 
 
 def described_by_inputs(manifest: dict[str, Any], uid: str, name: str) -> set[str]:
-    """What the inputs of a node say of their columns of that name."""
+    """The descriptions that a node's inputs have for their columns of that name."""
     columns = (_columns(manifest, each).get(name) for each in _inputs(manifest, uid))
     return {column["description"] for column in columns if column and column["description"]}
 
 
 def _inputs(manifest: dict[str, Any], uid: str) -> list[str]:
-    """The nodes that a node reads; a source reads none."""
+    """The nodes that a node reads; none for a source."""
     inputs: list[str] = manifest["nodes"].get(uid, {}).get("depends_on", {}).get("nodes", [])
     return inputs
 

@@ -1,8 +1,8 @@
-"""Whether a DuckDB file can be read whole.
+"""Whether a DuckDB file can be read completely.
 
-DuckDB keeps a checksum of every block and looks at it when the block is read, so reading all rows
-of all tables looks at all that they consist of. It is done in a process of its own: damage may end
-the process that meets it, and then that is the answer.
+DuckDB keeps a checksum of every block and verifies it when the block is read, so reading all rows
+of all tables verifies all their blocks. It is done in a separate process: damage may crash the
+process that encounters it, and that is an answer too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from personal_pipeline.home import Busy, Home, write_atomically
 
 LOCK_WAIT_SECONDS = 30
-"""How long the dbt of a process that was killed may still hold a file."""
+"""How long the dbt of a killed process may still hold a file."""
 
 NOT_TO_BE_READ = 3
 IN_USE = 4
@@ -57,19 +57,19 @@ except Exception as error:
 
 
 class CannotVerify(Exception):
-    """A database could not be read for a reason that says nothing of its content."""
+    """A database could not be read for a reason that says nothing about its content."""
 
 
 def speaks_of_damage(message: str) -> bool:
-    """Whether an error of DuckDB says that a database file is damaged."""
+    """Whether an error of DuckDB means that a database file is damaged."""
     return any(sign in message.lower() for sign in _SIGNS)
 
 
 def damage_of(database: Path) -> str | None:
-    """What is wrong with a database, without a value of it; None when all its tables can be read.
+    """What is wrong with a database, without any of its values; None if all its tables can be read.
 
-    Raises ``Busy`` when another process writes it, ``CannotVerify`` when it cannot be opened or
-    memory ran out.
+    Raises ``Busy`` if another process writes it, ``CannotVerify`` if it cannot be opened or memory
+    ran out.
     """
     until = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
@@ -101,41 +101,41 @@ def damage_of(database: Path) -> str | None:
 
 
 def is_noted(home: Home, database: Path) -> bool:
-    """Whether the database is still the one that was last read whole."""
+    """Whether the database is unchanged since it was last read completely."""
     noted = _noted(home).get(_key(home, database))
     return noted is not None and noted == stamp_of(database)
 
 
 def note(home: Home, database: Path) -> None:
-    """Remember that the database, as it is now, can be read whole."""
+    """Record that the database, in its current state, can be read completely."""
     _write(home, {**_noted(home), _key(home, database): stamp_of(database)})
 
 
 def is_same(home: Home, one: Path, other: Path) -> bool:
-    """Whether neither file changed since ``note_same``."""
+    """Whether neither file has changed since ``note_same``."""
     stamps = [stamp_of(one), stamp_of(other)]
     return None not in stamps and _noted(home).get(SAME) == stamps
 
 
 def note_same(home: Home, one: Path, other: Path) -> None:
-    """Remember that two databases say the same, as they are now."""
+    """Record that two databases, in their current state, have the same content."""
     _write(home, {**_noted(home), SAME: [stamp_of(one), stamp_of(other)]})
 
 
 def forget(home: Home, database: Path) -> None:
-    """Remember nothing of it: it is going to be written."""
+    """Discard what is recorded about it: it is about to be written."""
     _write(home, {**_noted(home), _key(home, database): None})
 
 
 def stamp_of(database: Path) -> list[int] | None:
-    """What changes when the file does, its log included; None when there is none."""
+    """Changes whenever the file or its write-ahead log does; None if there is none."""
     found: list[int] = []
     for path in (database, database.with_name(f"{database.name}.wal")):
         try:
             stat = path.stat()
         except FileNotFoundError:
             continue
-        # the time of the last change too: that of the content may have been set back
+        # the change time too: the modification time may have been set back
         found += [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     return found or None
 

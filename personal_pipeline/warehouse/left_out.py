@@ -1,8 +1,8 @@
-"""Rows of the lake that a staging table leaves out: counted after every build, said on the board.
+"""Rows of the lake that a staging table leaves out: counted after every build, shown on the board.
 
-A staging table has a row for each record of its stream. Where that is not meant, its model says why
-(``meta: rows_differ``). So whatever a condition, a join or a deduplication in its SQL takes away is
-noticed, also of a source that is new, and nothing has to be declared for it.
+A staging table has one row per record of its stream. If that is not intended, its model says why
+(``meta: rows_differ``). So whatever a condition, a join or a deduplication in its SQL drops is
+noticed, including in a new source, without declaring anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STAGING = "staging/"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Of ``of`` rows of a stream so many are not in its staging table, ``model``."""
+    """``rows`` out of ``of`` rows of a stream are missing from its staging table, ``model``."""
 
     rows: int
     of: int
@@ -42,10 +42,10 @@ class LeftOut:
 
 
 def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: Lake) -> None:
-    """Compare what was built with what it was built from, and note it for the board.
+    """Compare staging tables with the lake that they were built from, for the board.
 
-    A partition counts only while the lake holds what it was built from: what waits to be built
-    again is not left out.
+    A partition counts only while the lake still has what it was built from: rows that are yet to be
+    built are not left out.
     """
     staged: dict[str, list[str]] = {}
     for name, parts in kept.items():
@@ -57,7 +57,7 @@ def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: L
         for table in staged.get(name, ()):
             rows = of = 0
             for built in kept[table].values():
-                # a month of a table may read the days of a stream
+                # one month of a table may read the days of a stream
                 was = built.read.get(name, {})
                 now = {each: lake.versions[name].get(each, "")[:16] for each in was}
                 if was and was == now:
@@ -77,7 +77,7 @@ def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: L
 
 
 def left_out(home: Home) -> dict[str, LeftOut]:
-    """What was found after the last build, by stream (``source/stream``)."""
+    """The result of the last build, by stream (``source/stream``)."""
     try:
         noted = json.loads(_path(home).read_bytes())
         return {name: LeftOut(**each) for name, each in noted.items()}
@@ -86,8 +86,8 @@ def left_out(home: Home) -> dict[str, LeftOut]:
 
 
 def _rows_differ(home: Home) -> dict[str, str]:
-    """The staging models that are not a row a record, each with the reason."""
-    # who only looks at the board waits for no dbt
+    """The staging models that are not one row per record, with the reason."""
+    # imported here, so that showing the board does not wait for dbt
     from personal_pipeline.warehouse import dbt_project
 
     return {

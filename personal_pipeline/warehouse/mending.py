@@ -1,4 +1,4 @@
-"""Mending of files, and then of the tables that were built from them."""
+"""Repairing files, and then the tables that were built from them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from personal_pipeline.warehouse.receipts import receipt_of
 
 
 def mend_dropped(house: House) -> list[str]:
-    """Read partitions of dropped files that are damaged again from the originals, where these are
-    whole: nobody is needed for that. Returns a sentence for each."""
+    """Re-read damaged partitions of dropped files from the originals where these are intact, which
+    needs no person. Returns one sentence each."""
     damages = known_damage(house.home)
     mended = repair.mend_drops(house.home, house.sources, damages)
     return [each.said for each in after(house.home, mended)]
 
 
 def mend(house: House) -> Iterator[Mended]:
-    """Mend everything that is known to be damaged."""
+    """Repair everything that is known to be damaged."""
     home = house.home
     damages = repair.missing_still(home, house.sources, known_damage(home))
     rows = receipts_in_tables(house)
@@ -34,8 +34,8 @@ def mend(house: House) -> Iterator[Mended]:
 
 
 def after(home: Home, mended: Iterable[Mended]) -> Iterator[Mended]:
-    """Let all tables be built again when a partition was mended: a build may have read it while it
-    was damaged, and nothing would tell."""
+    """Rebuild all tables if a partition was repaired: a build may have read it while it was
+    damaged, and nothing would show that."""
     for each in mended:
         if each.lake:
             with store.writing(home):
@@ -44,7 +44,7 @@ def after(home: Home, mended: Iterable[Mended]) -> Iterator[Mended]:
 
 
 def receipts_in_tables(house: House) -> Callable[[str], dict[str, Any] | None]:
-    """What the tables know of a receipt, by the name of its file."""
+    """Looks up a receipt in the tables, by the name of its file."""
 
     def row(name: str) -> dict[str, Any] | None:
         with suppress(duckdb.Error, FileNotFoundError), store.reading(house) as opened:

@@ -1,7 +1,7 @@
-"""``pipeline.receipts``: a row a dropped file, copied from ``archive/receipts/``.
+"""``pipeline.receipts``: one row per dropped file, copied from ``archive/receipts/``.
 
-The files are the truth and the table can be dropped. It is filled before each publishing, and once
-the first one is done also when files were taken.
+The files are authoritative and the table can be dropped. It is filled before each publishing, and
+after the first one also when files were taken.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ alter table pipeline.receipts add column if not exists unreadable_in varchar;
 
 
 def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
-    """Copy what the table lacks; a file that is no longer there comes back from the table. Times
-    are UTC."""
+    """Copy the receipts that the table lacks, and restore missing files from the table. Times are
+    UTC."""
     opened.execute(TABLE)
     files = {path.name: path for path in (home.archive / "receipts").glob("*.json")}
     kept = {name for (name,) in opened.execute("select receipt from pipeline.receipts").fetchall()}
@@ -70,7 +70,7 @@ def keep_receipts(opened: DuckDBPyConnection, home: Home) -> None:
 
 
 def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
-    """A receipt as its file had it, from the table; None when that does not know it."""
+    """A receipt from the table, as its file had it; None if the table lacks it."""
     cursor = opened.execute("select * from pipeline.receipts where receipt = ?", [name])
     columns = [column for column, *_ in cursor.description or ()]
     found = cursor.fetchone()
@@ -99,7 +99,7 @@ def receipt_of(opened: DuckDBPyConnection, name: str) -> dict[str, Any] | None:
 
 
 def _row(path: Path) -> list[Any] | None:
-    """None for a receipt that cannot be read: as elsewhere, it is left out."""
+    """None for a receipt that cannot be read; it is skipped, as elsewhere."""
     try:
         receipt = json.loads(path.read_bytes())
         streams = receipt["streams"]

@@ -1,8 +1,8 @@
-"""What is stale, by comparing what was read with what is there: pure functions.
+"""What is stale, by comparing what was read with the current state: pure functions.
 
-Level-triggered: it needs no events, so nothing that happened while nobody watched is missed. A
-partition is stale when it is missing, when a digest of its inputs differs from the one recorded
-when it was built, or when its code differs.
+Level-triggered: it needs no events, so it misses nothing that happened while nothing was running. A
+partition is stale if it is missing, if a digest of its inputs differs from the one recorded when it
+was built, or if its code differs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from personal_pipeline.warehouse.tables import (
 )
 
 Versions = Mapping[str, Mapping[str, str]]
-"""Content digest by table and partition: what is there now."""
+"""Content digest by table and partition: the current state."""
 
 
 ReadPartitions: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Digests that a partition read, shortened: by input table and input partition."""
+"""Shortened digests that a partition read, by input table and input partition."""
 
 
 class Reason(StrEnum):
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What is recorded of a derived partition. ``inputs`` has a digest by input table."""
+    """What is recorded about a derived partition. ``inputs`` has one digest per input table."""
 
     digest: str
     inputs: Mapping[str, str]
@@ -62,12 +62,12 @@ Ledger = Mapping[str, Mapping[str, Built]]
 Stale = Mapping[str, Mapping[str, Reason]]
 
 MOST_ATTEMPTS = 2
-"""A build that fails is tried once more by itself, then it waits for a change or a person."""
+"""A failed build is retried once automatically, then it waits for a change or a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Builds of a partition that failed, all from the same inputs and by the same code."""
+    """Failed builds of a partition, all from the same inputs and with the same code."""
 
     inputs: Mapping[str, str]
     code_version: str
@@ -76,18 +76,18 @@ class Failed:
 
 
 Failures = Mapping[str, Mapping[str, Failed]]
-"""What failed and was not built since, by table and partition."""
+"""What failed and has not been built since, by table and partition."""
 
 Begun = Mapping[str, Collection[str]]
-"""Partitions, by table, that may hold rows which nobody vouches for: a build of them was killed, or
-failed its tests."""
+"""Partitions, by table, that may contain unverified rows: a build of them was killed, or failed its
+tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Tables that are built in one dbt call, with the partitions of each.
 
-    ``anew`` is for tables whose SQL changed: dbt makes them from nothing, with all their rows.
+    ``anew`` is for tables whose SQL changed: dbt recreates them with all their rows.
     """
 
     partitions: Mapping[str, Sequence[str]]
@@ -96,7 +96,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Inputs:
-    """What each partition reads, as digests: the one definition that builds are judged by.
+    """What each partition reads, as digests: the single definition by which builds are judged.
 
     ``versions`` has the content digest of every partition of every table, the partitions in order.
     """
@@ -106,7 +106,7 @@ class Inputs:
     _running: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
 
     def digests(self, table: Table, partition: str) -> dict[str, str]:
-        """A digest for each input: over the input partitions that this partition reads."""
+        """One digest per input, over the input partitions that this partition reads."""
         found = {}
         for edge in table.inputs:
             read = self._window(edge, table, partition)
@@ -123,8 +123,8 @@ class Inputs:
         return found
 
     def partitions(self, table: Table, partition: str) -> ReadPartitions:
-        """The digests of the input partitions, of inputs that are read by window: to tell people
-        which of them changed. Of what is read whole there may be thousands."""
+        """The digests of the input partitions, for inputs that are read by window: shows people
+        which of them changed. An input that is read whole may have thousands."""
         return {
             edge.table: {each: digest[:16] for each, digest in read.items()}
             for edge in table.inputs
@@ -132,7 +132,8 @@ class Inputs:
         }
 
     def _window(self, edge: Input, table: Table, partition: str) -> dict[str, str] | None:
-        """The partitions of an input that this partition reads; None when it is not by window."""
+        """The partitions of an input that this partition reads; None if it is not read by
+        window."""
         if edge.reads is not Reads.WINDOW or self._is_whole(edge, table):
             return None
         present = self.versions.get(edge.table, {})
@@ -144,7 +145,7 @@ class Inputs:
         return Grain.WHOLE in (self.tables[edge.table].grain, table.grain)
 
     def update(self, name: str, versions: Mapping[str, str]) -> None:
-        """Take note of partitions that were built just now."""
+        """Record partitions that have just been built."""
         together = {**self.versions.get(name, {}), **versions}
         self.versions[name] = {
             each: digest for each, digest in sorted(together.items()) if digest != EMPTY
@@ -152,8 +153,8 @@ class Inputs:
         self._running.pop(name, None)
 
     def _through(self, name: str, limit: str | None) -> str:
-        """The digest over all partitions before ``limit``; of each only the last step is new, or
-        ten years of days would be hashed once for every one of them."""
+        """The digest over all partitions before ``limit``, from a running hash: otherwise ten years
+        of days would be hashed again for every one of them."""
         if name not in self._running:
             digest = hashlib.sha256()
             digests = [digest.hexdigest()[:16]]
@@ -172,8 +173,8 @@ def _line(partition: str, version: str) -> bytes:
 def all_versions(raw: Versions, ledger: Ledger) -> dict[str, dict[str, str]]:
     """The digests of raw and derived tables together, the partitions of each in order.
 
-    A derived partition without rows is left out: to what reads it, it is as if it were not there,
-    or a day on which nothing happened would have its month built again.
+    A derived partition without rows is omitted: to downstream tables it counts as missing.
+    Otherwise a day on which nothing happened would have its month rebuilt.
     """
     versions = {name: dict(sorted(partitions.items())) for name, partitions in raw.items()}
     for name, partitions in ledger.items():
@@ -190,8 +191,8 @@ def find_stale(
 ) -> Stale:
     """Every derived partition that has to be built, with the reason.
 
-    A table downstream of a missing one is judged by what is there now; it is judged again after
-    its input was built, because equal content stops the wave.
+    A table downstream of a missing one is judged by the current state, and judged again after its
+    input was built, because equal content stops the propagation.
     """
     inputs = Inputs(tables, all_versions(raw, ledger))
     expected: dict[str, list[str]] = {name: sorted(parts) for name, parts in raw.items()}
@@ -201,7 +202,8 @@ def find_stale(
             continue
         built = ledger.get(table.name, {})
         wanted = expected_partitions(table, tables, expected, today)
-        # what may have rows stays known, so that a partition whose inputs went is emptied
+        # partitions that may have rows stay expected, so that one whose inputs disappeared is
+        # emptied
         unsure = (begun or {}).get(table.name, ())
         expected[table.name] = sorted({*wanted, *built, *unsure})
         reasons = {}
@@ -236,7 +238,7 @@ def in_order(tables: Tables) -> list[Table]:
 def given_up(
     tables: Tables, raw: Versions, ledger: Ledger, failures: Failures, stale: Stale
 ) -> dict[str, dict[str, Failed]]:
-    """The stale partitions that failed often enough, and of which nothing changed since."""
+    """The stale partitions that failed too often, and of which nothing has changed since."""
     failed_now = stale.keys() & failures.keys()
     if not failed_now:
         return {}
@@ -262,16 +264,16 @@ def next_batch(
     without: Mapping[str, Collection[str]] | None = None,
     failed: Collection[str] = (),
 ) -> Batch | None:
-    """The tables to build next in one dbt call; None when nothing more can be built.
+    """The tables to build next in one dbt call; None if nothing more can be built.
 
-    A table is ready when none of its inputs is stale, or when those that are stand in the same
-    batch. It is in the batch only for partitions that are stale by themselves, so a chain saves
-    calls and builds nothing needlessly. What reads ``blocked`` tables, which failed in this pass,
-    waits with them, and so does what reads a table with partitions in ``without``, which are not
-    to be built.
+    A table is ready if none of its inputs is stale, or if the stale ones are in the same batch. The
+    batch includes only those of its partitions that are stale in themselves, so chaining saves
+    calls without building anything needlessly. Tables downstream of ``blocked`` ones, which failed
+    in this pass, wait with them, and so do those that read a table with partitions in ``without``,
+    which are not to be built.
 
-    A table of which an input changed, or that ``failed`` when it was last built, does not join its
-    inputs: rebuilt, they may come out as it has read them already.
+    A table whose input changed, or that ``failed`` at its last build, is not put into the same
+    batch as its inputs: rebuilt, they may turn out to be what it has read already.
     """
     without = without or {}
     waiting = downstream_of(tables, blocked)

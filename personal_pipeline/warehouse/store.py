@@ -1,16 +1,16 @@
-"""The warehouse: one DuckDB file that one process writes, and a copy that everybody reads.
+"""The warehouse: one DuckDB file that one process writes, and a copy for all readers.
 
-DuckDB locks a file against every other process while one writes it, so writers hold a lock of
-ours, and readers get ``published/warehouse.duckdb``, which is replaced whole by a rename: a reader
+DuckDB locks a file against every other process while one writes it, so writers hold a lock of ours,
+and readers get ``published/warehouse.duckdb``, which is replaced atomically by a rename: a reader
 that has the old copy open keeps it for as long as it likes.
 
-Beside the tables of dbt there are ours, which live and die with the tables that they speak of:
+Besides dbt's tables there are our own, which live and die with the tables that they describe:
 
-- ``pipeline.ledger``: a row for every derived partition, with the digest of its content and the
-  digests of the inputs that it was built from;
-- ``pipeline.tables``: a row for every table of dbt, with the code that made its columns;
-- ``pipeline.failures``: a row for every partition whose last build failed;
-- ``pipeline.receipts``: a row for every dropped file, see ``receipts``.
+- ``pipeline.ledger``: one row per derived partition, with the digest of its content and the digests
+  of the inputs that it was built from;
+- ``pipeline.tables``: one row per dbt table, with the code version that made its columns;
+- ``pipeline.failures``: one row per partition whose last build failed;
+- ``pipeline.receipts``: one row per dropped file, see ``receipts``.
 """
 
 from __future__ import annotations
@@ -88,19 +88,20 @@ create table if not exists pipeline.failures (
 
 @contextmanager
 def writing(home: Home) -> Iterator[None]:
-    """Hold the warehouse against every other writer, also while dbt has it open."""
+    """Lock the warehouse against every other writer, also while dbt has it open."""
     with home.lock("warehouse", wait_seconds=LOCK_WAIT_SECONDS):
         yield
 
 
 class DamagedWarehouse(Exception):
-    """The warehouse cannot be read whole. It is derived: ``begin_anew``, and build everything."""
+    """The warehouse cannot be read completely. It is derived: ``begin_anew``, then build
+    everything."""
 
 
 @contextmanager
 def connection(house: House) -> Iterator[DuckDBPyConnection]:
-    """A connection for writing; the caller holds ``writing``. Closed whatever happens. Raises
-    ``DamagedWarehouse`` when that is why something in it failed."""
+    """A connection for writing, always closed at the end; the caller holds ``writing``. Raises
+    ``DamagedWarehouse`` if an error in the block is caused by damage."""
     try:
         with duck.opened(house.warehouse) as opened:
             opened.execute(LEDGER)
@@ -113,7 +114,7 @@ def connection(house: House) -> Iterator[DuckDBPyConnection]:
 
 
 def expect_whole(home: Home) -> None:
-    """Raise ``DamagedWarehouse`` if the warehouse cannot be read whole; nobody has it open."""
+    """Raise ``DamagedWarehouse`` if the warehouse cannot be read completely; nobody has it open."""
     if home.warehouse.exists() and (damage := integrity.damage_of(home.warehouse)):
         raise DamagedWarehouse(damage)
 
@@ -121,8 +122,8 @@ def expect_whole(home: Home) -> None:
 def make_ready(home: Home) -> None:
     """Call before a pass over the tables; the caller holds ``writing``.
 
-    A warehouse that is not as the last pass left it is read whole before this process opens it:
-    that pass was killed, or somebody wrote over it. Raises ``DamagedWarehouse``.
+    A warehouse that is not as the last pass left it is read completely before this process opens
+    it: that pass was killed, or something overwrote it. Raises ``DamagedWarehouse``.
     """
     if not home.warehouse.exists() and home.published.exists():
         begin_anew(home)
@@ -132,7 +133,7 @@ def make_ready(home: Home) -> None:
 
 
 def begin_anew(home: Home) -> None:
-    """Delete the warehouse. What was published stays until everything is built again."""
+    """Delete the warehouse. The published copy stays until everything has been rebuilt."""
     write_atomically(_anew(home), b"")
     for path in home.root.glob(f"{home.warehouse.name}*"):
         if path.is_dir() and not path.is_symlink():
@@ -142,7 +143,7 @@ def begin_anew(home: Home) -> None:
 
 
 def is_begun_anew(home: Home) -> bool:
-    """Whether the warehouse was begun anew and has not been published since."""
+    """Whether the warehouse was deleted and has not been published since."""
     return _anew(home).exists()
 
 
@@ -151,13 +152,13 @@ def _anew(home: Home) -> Path:
 
 
 def recorded_tables(opened: DuckDBPyConnection) -> set[str]:
-    """The tables of which any partition is recorded."""
+    """The tables with at least one recorded partition."""
     rows = opened.execute("select distinct asset from pipeline.ledger").fetchall()
     return {asset for (asset,) in rows}
 
 
 def read_ledger(opened: DuckDBPyConnection) -> Ledger:
-    """What was built."""
+    """What has been built."""
     rows = opened.execute(
         "select asset, partition, digest, inputs, code_version from pipeline.ledger"
     ).fetchall()
@@ -169,9 +170,9 @@ def read_ledger(opened: DuckDBPyConnection) -> Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the ledger tells of a partition to people: rows, and the digest of each input when it
-    was built and when it was built before that (empty the first time). ``read`` has the digests of
-    the input partitions, of those inputs of which it reads only the ones of its own time."""
+    """What the ledger shows people about a partition: its row count, and the digest of each input
+    at its last build and at the one before (empty the first time). ``read`` has the digests of the
+    input partitions, for inputs that are read by window."""
 
     digest: str
     rows: int
@@ -197,7 +198,7 @@ def read_kept(opened: DuckDBPyConnection) -> dict[str, dict[str, Kept]]:
 
 
 def read_failures(opened: DuckDBPyConnection) -> Failures:
-    """What failed and was not built since."""
+    """What failed and has not been built since."""
     rows = opened.execute(
         "select asset, partition, inputs, code_version, attempts, message from pipeline.failures"
     ).fetchall()
@@ -209,8 +210,8 @@ def read_failures(opened: DuckDBPyConnection) -> Failures:
 
 
 def existing_tables(opened: DuckDBPyConnection) -> dict[str, str]:
-    """The tables there are, as ``schema/name``, with the code version that made their columns;
-    an empty one when a kill came between making a table and recording it."""
+    """The existing tables, as ``schema/name``, with the code version that made their columns; the
+    version is empty if a kill came between creating a table and recording it."""
     rows = opened.execute(
         """
         select there.asset, coalesce(recorded.code_version, '')
@@ -223,13 +224,13 @@ def existing_tables(opened: DuckDBPyConnection) -> dict[str, str]:
 
 
 def expect_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Note that there should be these tables, whether or not they can be made."""
+    """Record that these tables should exist, whether or not they can be created."""
     for table in tables:
         opened.execute("insert or ignore into pipeline.tables values (?, '')", [table.name])
 
 
 def record_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Note that these tables have been made by their present code."""
+    """Record that these tables were created by their current code."""
     for table in tables:
         opened.execute(
             "insert or replace into pipeline.tables values (?, ?)", [table.name, table.code_version]
@@ -244,7 +245,7 @@ def record_failures(
     at: datetime,
 ) -> None:
     """Count a failed build of these partitions, each with the inputs that it was built from. A
-    failure from other inputs or by other code counts from one again."""
+    failure with other inputs or other code restarts the count at one."""
     for partition, read in inputs.items():
         opened.execute(
             """
@@ -267,7 +268,7 @@ def record_failures(
 
 
 def begin(opened: DuckDBPyConnection, partitions: Mapping[str, Sequence[str]]) -> None:
-    """Note which partitions, by table, dbt is going to write."""
+    """Record which partitions, by table, dbt is about to write."""
     for name, each in partitions.items():
         opened.execute(
             "insert or ignore into pipeline.begun select ?, unnest(?)", [name, list(each)]
@@ -275,7 +276,7 @@ def begin(opened: DuckDBPyConnection, partitions: Mapping[str, Sequence[str]]) -
 
 
 def read_begun(opened: DuckDBPyConnection) -> dict[str, set[str]]:
-    """What dbt may have written and nobody has recorded since, by table."""
+    """What dbt may have written and has not been recorded since, by table."""
     begun: dict[str, set[str]] = {}
     for name, partition in opened.execute("select asset, partition from pipeline.begun").fetchall():
         begun.setdefault(name, set()).add(partition)
@@ -283,7 +284,7 @@ def read_begun(opened: DuckDBPyConnection) -> dict[str, set[str]]:
 
 
 def untouched(opened: DuckDBPyConnection, table: Table, partitions: Collection[str]) -> None:
-    """Note that of these partitions dbt has written nothing that is not recorded."""
+    """Record that dbt has written nothing unrecorded into these partitions."""
     opened.execute(
         "delete from pipeline.begun where asset = ? and partition in (select unnest(?::varchar[]))",
         [table.name, list(partitions)],
@@ -291,8 +292,8 @@ def untouched(opened: DuckDBPyConnection, table: Table, partitions: Collection[s
 
 
 def forget_unrecorded(opened: DuckDBPyConnection) -> None:
-    """Take out of the ledger what dbt may have written before its process was killed: nobody knows
-    which content the tables hold, also when their inputs have changed back since."""
+    """Remove from the ledger what dbt may have written before its process was killed: the content
+    of the tables is unknown, even if their inputs have changed back since."""
     opened.execute(
         """
         delete from pipeline.ledger using pipeline.begun
@@ -302,7 +303,7 @@ def forget_unrecorded(opened: DuckDBPyConnection) -> None:
 
 
 def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] | None) -> None:
-    """Take partitions of a table (None: all of them) out of the ledger."""
+    """Remove partitions of a table (None: all of them) from the ledger."""
     opened.execute(
         "delete from pipeline.ledger where asset = ? and (? or partition in (select unnest(?)))",
         [table.name, partitions is None, list(partitions or [])],
@@ -310,8 +311,8 @@ def forget(opened: DuckDBPyConnection, table: Table, partitions: Sequence[str] |
 
 
 def drop(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Remove tables of which nothing is recorded. What was begun of them stays begun, so that
-    readers keep their rows until it is built; but partitions of another grain never will be."""
+    """Drop tables without recorded partitions. Begun partitions stay begun, so that readers keep
+    their rows until they are built; except those of another grain, which never will be."""
     for table in tables:
         schema, name = table.name.split("/")
         opened.execute(f'drop table if exists "{schema}"."{name}"')
@@ -324,11 +325,11 @@ def drop(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
 def digest_partitions(
     opened: DuckDBPyConnection, table: Table, partitions: Sequence[str]
 ) -> dict[str, Version]:
-    """Digest and row count of each partition of a table, whatever the order of its rows."""
+    """Digest and row count of each partition of a table, independent of row order."""
     schema, name = table.name.split("/")
     whole = table.grain is Grain.WHOLE
     cut = f"'{WHOLE}'" if whole else f"{table.grain}::varchar"
-    # as a date, so that blocks of other times are not even read
+    # as a date, so that blocks of other dates are not even read
     chosen = "true" if whole else f"{table.grain} in (select unnest(?::date[]))"
     # names and grain come from the manifest, values are bound
     rows = opened.execute(
@@ -355,9 +356,9 @@ def record(
     read: Mapping[str, ReadPartitions],
     at: datetime,
 ) -> None:
-    """Write what was built into the ledger, in one transaction: by partition its version, the
+    """Write what was built into the ledger, in one transaction: per partition its version, the
     digest of each input, and those of the input partitions that were read (see ``Kept``). The table
-    has just passed its tests, so every failure of it is forgotten."""
+    has just passed its tests, so all its failures are removed."""
     rows = [
         (
             table.name,
@@ -398,17 +399,17 @@ def record(
         """,
         [list(column) for column in columns],
     )
-    # a test reads the table whole: what failed beside a bad partition may be good now
+    # a test reads the whole table: partitions that failed along with a bad one may be good now
     opened.execute("delete from pipeline.failures where asset = ?", [table.name])
     untouched(opened, table, versions.keys())
 
 
 def publish(house: House) -> None:
-    """Replace the copy that readers open, unless it says the same. The caller holds ``writing``.
+    """Replace the readers' copy, unless it is identical. The caller holds ``writing``.
 
-    What is published was read whole just before; raises ``DamagedWarehouse`` when it cannot be, and
-    leaves the copy that is there. Of a table with rows that nobody vouches for, readers keep all
-    rows that they have: those of its last good build.
+    The new copy is read completely first; raises ``DamagedWarehouse`` if that fails, and leaves the
+    existing copy. For a table with unverified rows, readers keep all their current rows: those of
+    its last good build.
     """
     home = house.home
     with connection(house) as opened:
@@ -427,11 +428,11 @@ def publish(house: House) -> None:
 
 
 def _keep_good(copy: Path, home: Home) -> None:
-    """In what is to be published, put the rows that readers have, and what the ledger says of them,
-    in place of those that nobody vouches for. Where they have none, none are better than those.
+    """Replace unverified rows in the new copy by the rows that readers have, including their ledger
+    entries. If readers have none, the table is emptied, which is better than unverified rows.
 
-    So it is with a table of which nothing at all is recorded, when readers have one that is: it was
-    begun anew, and what would fill it failed.
+    The same applies to a table without any ledger entry if readers have one with entries: it was
+    recreated, and the build that should fill it failed.
     """
     with duckdb.connect(str(copy), config=duck.CONFIG) as opened:
         there = existing_tables(opened)
@@ -447,7 +448,7 @@ def _keep_good(copy: Path, home: Home) -> None:
         known: set[str] = set()
         recorded: set[str] = set()
         if home.published.is_file() and not (
-            # with nothing in doubt this is asked at each publishing, and has to be quick
+            # with nothing in doubt this runs at each publishing, and has to be quick
             integrity.damage_of(home.published) if doubted else damage_of_published(home)
         ):
             place = str(home.published).replace("'", "''")
@@ -470,7 +471,7 @@ def _keep_good(copy: Path, home: Home) -> None:
                 if asset in there:
                     opened.execute(f"delete from {table}")  # noqa: S608
                 continue
-            # also one that its present code cannot even make
+            # also a table that its current code cannot even create
             opened.execute(f'create schema if not exists "{schema}"')
             opened.execute(f"create or replace table {table} as from before.{table}")
             opened.execute(
@@ -481,21 +482,21 @@ def _keep_good(copy: Path, home: Home) -> None:
 
 
 def damage_of_published(home: Home) -> str | None:
-    """What is wrong with the published copy; None when it can be read, or there is none."""
+    """What is wrong with the published copy; None if it can be read, or does not exist."""
     if not home.published.exists() or integrity.is_noted(home, home.published):
         return None
     damage = integrity.damage_of(home.published)
     if damage is None:
-        # on a disk that cannot be written it is read again the next time
+        # if the disk cannot be written, it is simply read again next time
         with suppress(OSError):
             integrity.note(home, home.published)
     return damage
 
 
 def publish_receipts(home: Home) -> None:
-    """Show new receipts to readers now, and nothing else of what changed.
+    """Make new receipts visible to readers now, and no other changes.
 
-    When somebody else writes, or nothing can be read yet, this is left to the next publishing.
+    If another process is writing, or nothing is readable yet, the next publishing does it.
     """
     try:
         with home.lock("warehouse", wait_seconds=0):
@@ -515,12 +516,13 @@ def publish_receipts(home: Home) -> None:
 
 @contextmanager
 def _copied(home: Home, database: Path) -> Iterator[Path]:
-    """A copy beside the published one, to be renamed; what is left of it afterwards goes."""
+    """A copy next to the published one, to be renamed; whatever is left of it is deleted at the
+    end."""
     home.published.parent.mkdir(parents=True, exist_ok=True)
     copy = home.published.with_name(f".{os.getpid()}-{home.published.name}.tmp")
     log = copy.with_name(f"{copy.name}.wal")
     try:
-        # the log of a process that had the same number is not one of this copy
+        # a leftover log of an earlier process with the same id does not belong to this copy
         log.unlink(missing_ok=True)
         shutil.copyfile(database, copy)
         yield copy
@@ -530,11 +532,11 @@ def _copied(home: Home, database: Path) -> Iterator[Path]:
 
 
 def _replace_published(home: Home, temporary: Path) -> None:
-    # for writing, because Windows refuses to sync what was opened for reading
+    # opened for writing, because Windows refuses to sync a file opened for reading
     with temporary.open("r+b") as stream:
         os.fsync(stream.fileno())
     if home.published.is_dir():
-        shutil.rmtree(home.published)  # nothing of ours makes a folder of that name
+        shutil.rmtree(home.published)  # nothing of ours creates a folder of that name
     temporary.replace(home.published)
     sync_folder(home.published.parent)
 

@@ -1,8 +1,8 @@
 """The tables of the house as plain data: grain, inputs, and which input partitions each reads.
 
-One definition of "the inputs that this partition read" serves the automation conditions, the
-reconcile and the tests. Partitions are ISO strings: a day ``2026-11-21``, a month by its first day
-``2026-11-01``, and ``WHOLE`` for a table that is not cut.
+Automation, reconcile and tests share this single definition of which input partitions a partition
+reads. Partitions are ISO strings: a day ``2026-11-21``, a month as its first day ``2026-11-01``,
+and ``WHOLE`` for an unpartitioned table.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Reads(StrEnum):
     """Which partitions of an input a partition reads."""
 
     WINDOW = "same"
-    """Those whose time overlaps its own."""
+    """Those whose time range overlaps its own."""
     THROUGH = "through"
-    """Every one up to and including its own time: cumulative figures."""
+    """Every one up to and including its own time range: cumulative figures."""
     ALL = "all"
-    """Every one."""
+    """All of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def partitions_between(grain: Grain, start: date, end: date) -> list[str]:
 def read_partitions(
     edge: Input, upstream: Grain, grain: Grain, partition: str, existing: Mapping[str, object]
 ) -> list[str]:
-    """Which of the ``existing`` upstream partitions (in order) a partition reads."""
+    """The ``existing`` upstream partitions (in order) that a partition reads."""
     if edge.reads is Reads.ALL or Grain.WHOLE in (upstream, grain):
         return list(existing)
     start, end = span(grain, partition)
@@ -98,9 +98,9 @@ def expected_partitions(
 ) -> list[str]:
     """The partitions that a derived table should have, given those of its inputs.
 
-    A day or month exists as soon as any input that is not read whole has data for it, and never
-    lies in the future (a month's file must not make the rest of the month). A table that reads
-    all its inputs whole has every partition from the first of theirs until today.
+    A day or month exists as soon as any input that is not read whole has data for it, but never in
+    the future (a monthly file must not create the rest of the month). A table that reads all its
+    inputs whole has every partition from their first one until today.
     """
     if table.grain is Grain.WHOLE:
         return [WHOLE] if any(existing.get(edge.table) for edge in table.inputs) else []
@@ -123,7 +123,7 @@ def expected_partitions(
 
 
 def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:
-    """A table for every stream of every source."""
+    """One table per stream of every source."""
     return {
         f"{source.name}/{stream.name}": Table(f"{source.name}/{stream.name}", stream.grain)
         for source in sources
@@ -132,11 +132,11 @@ def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:
 
 
 def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]:
-    """A table for every dbt model that makes one, read from the manifest.
+    """One table per dbt model that makes one, read from the manifest.
 
-    An ephemeral model is no table but a part of each that reads it: its inputs and its SQL count as
-    theirs. The code version of a table is a digest of its SQL and of every macro of this project
-    that it calls; of the home currency too, where a model uses it.
+    An ephemeral model is not a table but part of each model that reads it: its inputs and its SQL
+    count as theirs. The code version of a table is a digest of its SQL and of every macro of this
+    project that it calls; also of the home currency, if it is used.
     """
     names = {
         uid: f"{source['source_name']}/{source['name']}"
@@ -170,8 +170,8 @@ def _makes_a_table(node: Mapping[str, Any]) -> bool:
 def _inputs(
     manifest: Mapping[str, Any], node: Mapping[str, Any], tables: Collection[str]
 ) -> dict[str, Reads]:
-    """The tables that a node reads, itself and through ephemeral models, by unique id. Of several
-    ways to one table, and of several steps of a way, the one that reads most of it counts."""
+    """The tables that a node reads, directly and through ephemeral models, by unique id. Of several
+    paths to one table, and of several steps in a path, the one that reads most of it counts."""
     reads = node["config"]["meta"].get("reads", {})
     found: dict[str, Reads] = {}
     for each in node["depends_on"]["nodes"]:
@@ -201,11 +201,11 @@ def tested_tables(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def owed_tests(manifest: Mapping[str, Any], models: Collection[str]) -> dict[str, list[str]]:
-    """The tests of severity error that dbt runs when it builds these models (by name): by the
-    unique id of a test, the unique ids of the models that it reads.
+    """The tests of severity error that dbt runs when it builds these models (given by name).
 
-    The project chooses its tests cautiously (``indirect_selection``): only those of which every
-    table is among what is built.
+    By the unique id of the test: the unique ids of the models that it reads. The project uses
+    cautious test selection (``indirect_selection``): only tests whose tables are all among those
+    being built.
     """
     nodes = manifest["nodes"]
     chosen = {
@@ -237,7 +237,7 @@ def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency
         digest.update(manifest["macros"][uid]["macro_sql"].encode())
         if manifest["macros"][uid]["name"] == "home_currency":
             digest.update(currency.encode())
-    # hooks and materialization are part of what builds the table
+    # hooks and materialization also affect how the table is built
     digest.update(repr(sorted(node["config"].get("pre-hook", []), key=repr)).encode())
     digest.update(str(node["config"]["materialized"]).encode())
     return digest.hexdigest()[:16]
@@ -246,8 +246,8 @@ def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency
 def _ephemeral_parts(
     manifest: Mapping[str, Any], node: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
-    """The ephemeral models that dbt puts into the SQL of a node, each once, in the order of their
-    names."""
+    """The ephemeral models that dbt inlines into the SQL of a node, without duplicates, in order of
+    their names."""
     parts: dict[str, Mapping[str, Any]] = {}
     pending = list(node["depends_on"]["nodes"])
     while pending:
@@ -260,7 +260,7 @@ def _ephemeral_parts(
 
 
 def downstream_of(tables: Tables, names: Iterable[str]) -> set[str]:
-    """The named tables and everything that reads them, at any distance."""
+    """The named tables and everything downstream of them."""
     found = set(names)
     while True:
         more = {

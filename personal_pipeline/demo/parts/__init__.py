@@ -1,4 +1,4 @@
-"""The invented parts of sources, written out by hand. A source need not have one."""
+"""The invented parts of the sources, listed explicitly. A source need not have one."""
 
 from personal_pipeline.demo.invented import Invented
 from personal_pipeline.demo.parts.apple_health import APPLE_HEALTH

@@ -1,4 +1,4 @@
-"""Apple Health: the phone exports what the body did, in the night after the life."""
+"""Apple Health: the phone's export of the body's data, in the night after the life."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Banks: statements of the month before, downloaded on the second; one was forgotten."""
+"""Banks: statements of the previous month, downloaded on the second; one was forgotten."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from personal_pipeline.demo.invented import CAPTURE_DAY, File, Invented, export_
 from personal_pipeline.demo.life import Life
 
 FORGOTTEN = 8
-"""The statement of the checking account of this number was never downloaded."""
+"""The number of the checking account statement that was never downloaded."""
 CSV_EVERY = 3
-"""So often the checking account was downloaded as a table, too."""
+"""How often the checking account was also downloaded as CSV."""
 _DAY = timedelta(days=1)
 
 
 def _statements(life: Life) -> Iterator[File]:
-    """Statements of the month before; in the night after the last day, up to that day."""
+    """Statements of the previous month; in the night after the last day, up to that day."""
     end = life.end.date()
     checking, card = life.bank.checking, life.bank.card
     for number, day in enumerate(sorted({*export_days(life), end}), 1):

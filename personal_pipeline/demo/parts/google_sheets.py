@@ -14,7 +14,7 @@ _SHEET_CONTENT = "/sheet-content/export"
 
 
 def _service(life: Life) -> Service:
-    """The sheet by its export address, which sends the reader on to where the content lies."""
+    """The sheet at its export address, which redirects to where the content is."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\r\n")
     table.writerow(SHEET_HEADER)
@@ -22,7 +22,7 @@ def _service(life: Life) -> Service:
         table.writerow(
             (row.story_url, row.boosted, row.boosted_date, row.notes, row.unnamed, row.mood)
         )
-    # the service ends the last row without a line break
+    # the service omits the line break after the last row
     body = text.getvalue().removesuffix("\r\n").encode()
 
     def answer(request: Request) -> Answer:

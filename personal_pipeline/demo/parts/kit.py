@@ -1,6 +1,6 @@
 """Kit: its API v4 (https://developers.kit.com), and the exports of its subscribers.
 
-A parameter that it does not know is ignored.
+Unknown parameters are ignored.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from personal_pipeline.demo.invented import (
 from personal_pipeline.demo.life import Life
 
 KEY = "kit_invented"
-"""The only key that is accepted; every other gets 401."""
+"""The only key that is accepted; all others get 401."""
 
 V3_EXPORT = 2
 V4_EXPORTS_EVERY = 9
 LATE_EXPORT = 11
-"""The export of this number came a month late, and the next at the end of that month."""
+"""The number of the export that came a month late; the next came at the end of that month."""
 REPEATED_EXPORT = 13
 FOUND_VIA_SINCE = 16
-"""From this export on the file has a column more."""
+"""From this export on, the file has one more column."""
 _DAY = timedelta(days=1)
 
 
 def _service(life: Life) -> Service:
-    """Pages with opaque cursors, plain dates in filters, newest first.
+    """Pages with opaque cursors, plain dates in filters, most recent first.
 
-    ``…_after`` takes in the day that it names, ``…_before`` does not.
+    ``…_after`` includes the day that it names, ``…_before`` does not.
     """
     subscribers = [
         (each, kit_format.subscriber(each, life.end)) for each in reversed(life.subscribers)
@@ -147,7 +147,7 @@ def _within(name: str, instant: str, bound: date) -> bool:
 
 
 def _page(name: str, rows: Sequence[Object], query: Query) -> Object:
-    """A page of a list, with the marks of its first and last row."""
+    """One page of a list, with the cursors of its first and last row."""
     asked = one(query, "per_page")
     per_page = int(asked) if asked and asked.isdecimal() else 500
     if (asked and not asked.isdecimal()) or not 1 <= per_page <= 1000:
@@ -231,7 +231,7 @@ KIT = Invented(
     settings=lambda life, base: {
         "KIT_API_BASE": f"{base}/v4",
         "KIT_API_KEY": KEY,
-        # a server of our own has no limit to respect
+        # our own server needs no rate limit
         "KIT_REQUESTS_PER_MINUTE": "60000",
     },
     files=_exports,

@@ -1,6 +1,6 @@
-"""Medium: the feed, the statistics captured each month, and twice the whole account.
+"""Medium: the feed, the statistics captured each month, and two exports of the whole account.
 
-The morning after the life ends, the statistics are captured once more.
+The statistics are captured once more in the night after the life ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from personal_pipeline.demo.invented import (
 from personal_pipeline.demo.life import Life
 
 OLD_CAPTURES = 3
-"""So many captures at first hold lifetime totals in the shape of before 2026."""
+"""How many of the first captures contain lifetime totals in the format used before 2026."""
 _REFERRERS_OF = 15
 _DAY = timedelta(days=1)
 
@@ -54,12 +54,12 @@ def _files(life: Life) -> Iterator[File]:
 def _captures(life: Life) -> Iterator[File]:
     captures = sorted({*export_days(life), life.end.date()})
     for number, day in enumerate(captures):
-        # in the night after its last day the life has just ended; on other days it is morning
+        # the last capture is made just after the life ends, at night; all others in the morning
         made_at = at(day, 0, 5) if day == life.end.date() else at(day, 6, 40)
-        # the months of the days that the capture is about: on the second, the month before
+        # the month of the days that the capture covers: on the second, the month before
         month = month_of(day - timedelta(days=CAPTURE_DAY))
         yield from _lifetime(life, day, made_at, old=number < OLD_CAPTURES)
-        # some days more than the month, for the earnings that were estimated the last time
+        # some days more than the month, for the earnings that were estimates the last time
         first = month - timedelta(days=medium_format.UNCOMMITTED_DAYS + 1)
         charts = [medium_format.daily_chart(story, first, day) for story in life.stories]
         yield json_file(

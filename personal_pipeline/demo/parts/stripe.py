@@ -1,4 +1,4 @@
-"""Stripe: https://docs.stripe.com/api. A parameter that it does not know is refused."""
+"""Stripe: https://docs.stripe.com/api. Unknown parameters are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from personal_pipeline.demo.invented import (
 from personal_pipeline.demo.life import Life
 
 KEY = "rk_live_invented"
-"""The only key that is accepted; every other gets 401."""
+"""The only key that is accepted; all others get 401."""
 
 _FILTERS: dict[str, tuple[str, ...]] = {
     "balance_transactions": ("currency", "payout", "source", "type"),
@@ -45,7 +45,7 @@ _ENDED = ("canceled", "incomplete_expired")
 
 
 def _service(life: Life) -> Service:
-    """Lists newest first, ``starting_after``, ``created[gte]``."""
+    """Lists, most recent first, with ``starting_after`` and ``created[gte]``."""
     lists = stripe_format.objects(life)
     places = {
         name: {each["id"]: index for index, each in enumerate(objects)}
@@ -119,7 +119,7 @@ def _check_key(request: Request) -> None:
 def _filter(
     name: str, query: Query, contained: Mapping[str, str | None]
 ) -> Callable[[Object], bool]:
-    """What the parameters ask for; those that the list does not have are refused."""
+    """The filter for the query's parameters; those that the list does not support are refused."""
     tests: list[Callable[[Object], bool]] = []
     if name == "subscriptions":
         tests.append(_has_status(one(query, "status")))

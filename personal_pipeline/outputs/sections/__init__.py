@@ -1,6 +1,6 @@
-"""The sections of the report, in its order, written out by hand: adding one is adding a line here.
+"""The sections of the report, in order, listed explicitly: adding one means adding a line here.
 
-A section is a folder: the queries that it shows are the SQL files beside its code.
+A section is a folder: its queries are the SQL files next to its code.
 """
 
 from personal_pipeline.outputs.page import Section

@@ -1,4 +1,4 @@
-"""The body: how it slept, moved and weighed, and how its heart went."""
+"""The body: its sleep, movement and weight, and its heart."""
 
 from __future__ import annotations
 
@@ -53,14 +53,15 @@ _WEEK = timedelta(days=7)
 _FOUR_WEEKS = timedelta(days=28)
 
 _Row: TypeAlias = tuple[date, Number | None, float | None]
-"""A day, what was measured on it, and the mean of some days up to it."""
+"""A day, what was measured on it, and the moving average up to it."""
 _KnownOf: TypeAlias = Mapping["_Measure", Known]
 """The days on which each figure is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """A figure of a body. ``column`` is that of ``days.sql``; minutes are written as hours."""
+    """A figure of the body. ``column`` is its column in ``days.sql``; minutes are shown as
+    hours."""
 
     column: str
     title: str
@@ -68,7 +69,7 @@ class _Measure:
     decimals: int = 0
     more_is_better: bool | None = True
     now_and_then: bool = False
-    """It is not measured every day: a mean is that of the days on which it was."""
+    """It is not measured every day: its mean is over the days on which it was."""
 
     def written(self, value: Number | None) -> str:
         """The figure with its unit."""
@@ -103,7 +104,7 @@ MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
 
 
 def part(figures: Figures) -> Part:
-    """All that phone, watch and scale have told: a week, then each figure day by day."""
+    """Everything from phone, watch and scale: a week, then each figure day by day."""
     days, workouts = figures.rows(DAYS), figures.rows(WORKOUTS)
     known = {
         measure: {
@@ -138,13 +139,14 @@ def _said(measure: _Measure, value: Number) -> str:
 
 
 def _mean(values: Known, measure: _Measure, last: date, days: int) -> float | None:
-    """The mean of so many days; None when fewer than half of them are known."""
+    """The mean of this many days; None if fewer than half of them are known."""
     least = 1 if measure.now_and_then else (days + 1) // 2
     return mean_of_days(values, last, days=days, least=least)
 
 
 def _week(known: _KnownOf, until: date | None) -> Block | None:
-    """Each figure on its newest day, and its last seven days against the 28 before them."""
+    """Each figure on its most recent day, and its last seven days compared with the 28 before
+    them."""
     if until is None:
         return None
     told = [measure for measure in OF_THE_WEEK if known[measure]]
@@ -193,7 +195,7 @@ def _on_day(known: _KnownOf, measure: _Measure) -> Callable[[date], str]:
 
 
 def _sleep(known: _KnownOf) -> Block | None:
-    """The nights of which more is told than that somebody lay in bed."""
+    """The nights for which more is known than the time in bed."""
     asleep = known[ASLEEP]
     if not asleep:
         return None
@@ -233,8 +235,8 @@ def _by_day(
     shown: int = DAYS_SHOWN,
     mean_of: int = 7,
 ) -> Block | None:
-    """A measure on each of so many days, with the mean of some days; others ``beside`` it in the
-    table."""
+    """A measure on each of the last ``shown`` days, with its moving average; the ``beside``
+    measures are further columns of the table."""
     values = known[measure]
     if len(values) < 2:
         return None
@@ -369,7 +371,8 @@ def _kilometres(workouts: Sequence[Any]) -> float:
 
 
 def _in_words(name: str) -> str:
-    """``TraditionalStrengthTraining`` as Apple has it, ``heart_rate`` as tables have it."""
+    """Words for names such as Apple's ``TraditionalStrengthTraining`` or our tables'
+    ``heart_rate``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).capitalize()
 
 
@@ -382,7 +385,7 @@ _AMOUNTS: Mapping[str, Callable[[Number | None], str]] = {
 
 
 def _measured_twice(found: Sequence[Any]) -> Block | None:
-    """What of several devices does not count, so that nothing counts twice."""
+    """What is left out if several devices measured the same, so that nothing counts twice."""
     if not found:
         return None
     return Block(
@@ -410,7 +413,7 @@ def _measured_twice(found: Sequence[Any]) -> Block | None:
 
 
 def _left_out(each: Any) -> str:
-    # readings do not add up
+    # readings cannot be added up
     if each.left_out is None:
         return "readings"
     return _AMOUNTS.get(each.unit, count)(each.left_out)

@@ -1,5 +1,6 @@
--- The last 731 days of a body, oldest first. A phone is exported in the middle of a day, so what adds
--- up is not whole on the newest one. Where nobody told that one slept, nothing is known of the sleep.
+-- The last 731 days of the body, oldest first. A phone is exported in the middle of a day, so sums
+-- are incomplete on the most recent one. Without a record of being asleep, all sleep figures are
+-- unknown.
 select
     cast(day as date) as day,
     if(day < newest, cast(steps as bigint), null) as steps,

@@ -1,4 +1,4 @@
--- What was left out in the newest 28 days, because another source measured the same and counts.
+-- What was left out in the most recent 28 days because another source measured the same and counts.
 with newest as (select max(day) as day from marts.health_daily where day < $day)
 
 select

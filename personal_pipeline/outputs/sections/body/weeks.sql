@@ -1,4 +1,4 @@
--- The last 26 weeks that are over, oldest first: the load, and the minutes in each heart rate zone.
+-- The last 26 complete weeks, oldest first: the load, and the minutes in each heart rate zone.
 select
     cast(week as date) as week,
     activities,

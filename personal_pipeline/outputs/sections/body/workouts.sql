@@ -1,4 +1,4 @@
--- The activities of the newest 26 weeks, the last one first.
+-- The activities of the 26 weeks up to the most recent one, most recent first.
 select
     cast(start_at as date) as day,
     coalesce(name, upper(kind[1]) || kind[2:], 'Activity') as activity,

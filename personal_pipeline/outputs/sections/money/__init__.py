@@ -1,4 +1,4 @@
-"""The money: what the accounts hold, what came in, and what was spent on what."""
+"""The money: account balances, income, and spending by category."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ LARGEST = query(__package__, "largest")
 UNDECIDED = query(__package__, "undecided")
 CATEGORIES_SHOWN = 12
 LONG_HOLE_DAYS = 7
-"""A CSV is complete from its first booking to its last, so a shorter hole lacks nothing."""
+"""A CSV is complete from its first booking to its last, so a shorter gap means nothing is
+missing."""
 CLOSED_AFTER_DAYS = 92
-"""An account of which nothing came for so long is not waited for."""
+"""After this long without data, an account is no longer expected to have any."""
 _DAY = timedelta(days=1)
 
 
@@ -60,7 +61,7 @@ class _Account:
 
     @property
     def newest(self) -> Any | None:
-        """The newest day of which the balance is known."""
+        """The most recent day with a known balance."""
         return next((each for each in reversed(self.days) if each.balance is not None), None)
 
     def on(self, day: date) -> Decimal | None:
@@ -69,9 +70,9 @@ class _Account:
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A stated balance that is not the one stated before and all transactions since.
+    """A stated balance that does not equal the previous stated one plus all transactions since.
 
-    ``uncovered`` are the days between both of which no statement tells.
+    ``uncovered`` are the days between the two that no statement covers.
     """
 
     account: _Account
@@ -124,7 +125,7 @@ def _currencies(months: Sequence[Any], accounts: Sequence[_Account]) -> list[str
 
 
 def _gaps(account: _Account) -> list[_Gap]:
-    """Where stated balances disagree, the newest first."""
+    """Where stated balances disagree, the most recent first."""
     gaps: list[_Gap] = []
     uncovered: list[date] = []
     for each in account.days:
@@ -139,8 +140,8 @@ def _gaps(account: _Account) -> list[_Gap]:
 
 
 def _untold(account: _Account) -> set[date]:
-    """The days of which transactions may be missing: no statement covers them, and no balance
-    stated after them agrees."""
+    """The days on which transactions may be missing: no statement covers them, and no later stated
+    balance agrees."""
     untold: set[date] = set()
     hole: list[date] = []
     for each in account.days:
@@ -224,13 +225,13 @@ def _month_before(account: _Account) -> Decimal | None:
 
 
 def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
-    """The balance at the end of each month, and of the newest day in the last."""
+    """The balance at the end of each month, and for the last month on its most recent day."""
     ends: dict[date, dict[int, Decimal | None]] = defaultdict(dict)
     newest: dict[date, date] = {}
     for place, account in enumerate(accounts):
         for each in account.days:
             month = each.day.replace(day=1)
-            # days are oldest first, so the last of the month stays
+            # days are oldest first, so the last of the month wins
             ends[month][place] = each.balance
             newest[month] = max(each.day, newest.get(month, each.day))
     running = unfinished_month(max(newest.values()))
@@ -293,7 +294,8 @@ def _spending(
     currency: str,
     until: date,
 ) -> Block | None:
-    """This month against the same days of the one before and of the same month a year before."""
+    """This month compared with the same days of the previous month and of the same month a year
+    ago."""
     zero = Decimal()
     now = Span(until.replace(day=1), until)
     spans = (
@@ -312,7 +314,7 @@ def _spending(
     named = [span(each.first, each.last) for each in spans]
 
     def known(values: Sequence[Decimal]) -> list[Decimal | None]:
-        # what is known of a part is no figure to hold a whole against
+        # an incomplete figure cannot be compared with a complete one
         return [
             value if whole or place == 0 else None
             for place, (value, whole) in enumerate(zip(values, wholes, strict=True))
@@ -370,7 +372,7 @@ def _by_category(days: Sequence[Any], within: Span) -> dict[str, Decimal]:
 
 
 def _is_whole(within: Span, accounts: Sequence[_Account], untold: Collection[date]) -> bool:
-    """Whether statements tell of a span as far as can be known: they had begun by then, and no
+    """Whether statements cover a span as far as can be known: they had begun by then, and no
     transactions are missing in it."""
     begun = min((each.days[0].day for each in accounts), default=None)
     if begun is None or begun > within.first:

@@ -1,6 +1,6 @@
--- The last 731 days of every account that a statement tells of, a row an account, currency and day,
--- oldest first. The balance is null on a day of which it is not known. On a day of which a statement
--- tells one, difference says by how much it is off from the one before and all transactions since.
+-- The last 731 days of every account with statements, one row per account, currency and day, oldest
+-- first. The balance is null on days on which it is unknown. On days with a stated balance,
+-- difference is its deviation from the previous stated balance plus all transactions since.
 -- is_covered: a statement lists the transactions of the day.
 select
     account_id,

@@ -1,5 +1,5 @@
--- The ten largest payments of the newest month that a statement tells of, a currency; without what
--- the bank writes about them.
+-- The ten largest payments per currency of the most recent month covered by a statement; without
+-- the bank's description.
 with newest as (
     select date_trunc('month', max(day)) as month
     from marts.accounts_daily

@@ -1,5 +1,6 @@
--- The last 24 months of income and spending, a row a month and currency, oldest first; the last may
--- be unfinished. Transfers between own accounts are neither. Amounts are positive, in major units.
+-- The last 24 months of income and spending, one row per month and currency, oldest first; the last
+-- may be unfinished. Transfers between own accounts are neither. Amounts are positive, in major
+-- units.
 select
     cast(month as date) as month,
     lower(currency) as currency,

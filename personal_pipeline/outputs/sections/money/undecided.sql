@@ -1,5 +1,5 @@
--- Equal amounts that left one own account and came to another within five days, of which nothing
--- says whether they are one transfer, the newest first; without what the bank writes about them.
+-- Equal amounts that left one own account and arrived in another within five days, where nothing
+-- shows whether they are one transfer, most recent first; without the bank's description.
 select
     cast(gone.posted_on as date) as day,
     coalesce(gone.account, 'Account') as account,

@@ -67,7 +67,7 @@ def _as_of(stripe: date | None, medium: date | None) -> str:
 
 
 def _currencies(months: Sequence[Any], main: str) -> list[str]:
-    """Every currency with an amount in it: the main one, then the others by what came in."""
+    """Every currency with an amount: the main one, then the others by income."""
     sums: dict[str, Decimal] = {}
     for each in months:
         amounts = (each.gross, each.medium_earnings, each.mrr, each.refunds)
@@ -190,7 +190,7 @@ def _medium_blocks(months: Sequence[Any], currency: str, running: date | None) -
 def _payouts(
     months: Sequence[Any], payouts: Sequence[Any], main: str, running: date | None
 ) -> Iterator[Block]:
-    """Payouts by month in the main currency, and the newest ones in every currency."""
+    """Payouts by month in the main currency, and the most recent ones in every currency."""
     if not payouts:
         return
     newest = table(

@@ -1,7 +1,7 @@
--- The last 24 months of revenue, a row a month and currency, oldest first; the last may be
--- unfinished. Amounts in major units. The table counts events, so a month of which a service has not
--- told yet is zero in it: null here. `$stripe_until` and `$medium_until` are the newest days of which
--- they have told.
+-- The last 24 months of revenue, one row per month and currency, oldest first; the last may be
+-- unfinished. Amounts in major units. The table counts events, so a month for which a service has
+-- no data yet is zero in it: null here. `$stripe_until` and `$medium_until` are the most recent
+-- days with data from each service.
 with months as (
     select
         cast(month as date) as month,
@@ -27,7 +27,7 @@ select
     stripe.gross,
     stripe.fees,
     stripe.refunds,
-    -- refunds, disputes and what else makes the net smaller than gross without fees
+    -- refunds, disputes and anything else that makes the net smaller than gross minus fees
     stripe.gross - stripe.fees - stripe.net as taken_back,
     stripe.gross - stripe.fees - stripe.net - stripe.refunds as other,
     stripe.net,

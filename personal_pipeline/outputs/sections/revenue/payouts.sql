@@ -1,5 +1,5 @@
--- The last twelve days with a payout in any currency, the newest first. A payout that came back is
--- below zero.
+-- The last twelve days with a payout in any currency, most recent first. A returned payout is
+-- negative.
 select
     cast(day as date) as day,
     lower(currency) as currency,

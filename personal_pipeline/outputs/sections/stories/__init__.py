@@ -1,4 +1,4 @@
-"""The stories: what was read, what rises, and what a boost does."""
+"""The stories: what was read, which are rising, and what a boost does."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ STORIES_SHOWN = 200
 
 
 def part(figures: Figures) -> Part:
-    """All that is known of the stories."""
+    """Everything about the stories."""
     line = line_a_day(figures)
     stories = figures.rows(STORIES_EVER)
     told = next((row.day for row in figures.rows(UNTIL)), None)
-    # the newest day that views are known for, by story or over all
+    # the most recent day with known views, per story or overall
     until = max((day for day in (told, line.newest("views")) if day), default=None)
     flagged = figures.has("google_sheets")
     currency = line.medium_currency

@@ -1,4 +1,4 @@
--- Boosted stories against the others, over their whole lives; a row each, boosted first.
+-- Boosted stories and the others, over their whole lives; one row each, boosted first.
 select
     coalesce(boosted, false) as boosted,
     count(*) as stories,

@@ -1,6 +1,6 @@
--- The stories that gained most views in the last 7 days against the 7 before; the days end with the
--- newest one that story statistics tell about. `trend` holds the views of the last 28 days, oldest
--- first, a day without a row as nothing.
+-- The stories that gained most views in the last 7 days compared with the 7 before; the days end
+-- with the most recent one covered by story statistics. `trend` has the views of the last 28 days,
+-- oldest first, with zero for a day without a row.
 with newest as (
     select max(day) as day
     from marts.story_stats_daily

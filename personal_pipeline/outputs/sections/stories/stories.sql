@@ -1,5 +1,5 @@
 -- Every story published before the day of the report, the most viewed first. Views and reads are
--- of its whole life.
+-- lifetime totals.
 select
     story_id,
     coalesce(nullif(trim(title), ''), story_id) as title,

@@ -1,5 +1,5 @@
--- The ten stories with most views in the 28 days up to the newest day that story statistics tell
--- about, with the 28 days before beside them.
+-- The ten stories with most views in the 28 days up to the most recent day covered by story
+-- statistics, with the 28 days before for comparison.
 with newest as (
     select max(day) as day
     from marts.story_stats_daily

@@ -1,4 +1,4 @@
-"""The subscribers: how many, who came and went, in which segments, and what was sent to them."""
+"""The subscribers: how many, who joined and left, their segments, and what was sent to them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SEGMENTS_SHOWN = 12
 
 
 def part(figures: Figures) -> Part:
-    """All that is known of the subscribers and of what was sent to them."""
+    """Everything about the subscribers and what was sent to them."""
     days, months = figures.rows(DAYS), figures.rows(MONTHS)
     told = [each.day for each in days if each.active is not None or each.new is not None]
     until = max(told, default=None)
@@ -83,7 +83,7 @@ def _active(days: Sequence[Any], months: Sequence[Any], until: date | None) -> B
 
 
 def _agreement(days: Sequence[Any], until: date) -> str:
-    """Whether the two ways of counting agree on the newest day that both of them know."""
+    """Whether the two ways of counting agree on the most recent day known to both."""
     both = [
         each
         for each in days

@@ -1,4 +1,4 @@
--- The last 20 broadcasts sent before the day of the report, the newest first. Rates in percent.
+-- The last 20 broadcasts sent before the day of the report, most recent first. Rates in percent.
 select
     cast(broadcast_id as varchar) as broadcast_id,
     coalesce(nullif(trim(subject), ''), 'Broadcast ' || broadcast_id) as subject,

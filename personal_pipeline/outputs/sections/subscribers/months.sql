@@ -1,5 +1,5 @@
--- The last 24 months of subscribers, oldest first; the last may be unfinished. `active` is that of
--- the month's newest day.
+-- The last 24 months of subscribers, oldest first; the last may be unfinished. `active` is the
+-- value on the most recent day of the month.
 select
     cast(date_trunc('month', day) as date) as month,
     cast(arg_max(active, day) filter (where active is not null) as bigint) as active,

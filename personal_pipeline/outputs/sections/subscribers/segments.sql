@@ -1,4 +1,4 @@
--- The newest month of segments, the largest first, with the export before it beside it.
+-- The most recent month of segments, the largest first, with the previous export for comparison.
 with months as (
     select
         max(month) as newest,
