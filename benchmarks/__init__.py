@@ -1,1 +1,1 @@
-"""What is measured, and how to run it again: ``make bench``. Figures stand in README.md here."""
+"""Benchmarks: run them with ``make bench``. Results are in README.md in this folder."""

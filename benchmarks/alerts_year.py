@@ -1,8 +1,8 @@
 """A year of eight sources, hour by hour, through the verdicts and the planning of messages.
 
-The person's computer is off on some days. Which troubles are true is drawn here and known; every
-message is then held against it. A true trouble must be told within its grace, nothing else may be
-told, and nothing twice. Run it: ``python -m benchmarks.alerts_year``.
+The computer is off on some days. The real outages are drawn at random and known, and every message
+is compared with them. A real outage must be reported within its grace period, nothing else may be
+reported, and nothing twice. Run it: ``python -m benchmarks.alerts_year``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -40,12 +40,12 @@ ZONE = ZoneInfo("Europe/Berlin")
 RULES = Rules(zone=ZONE, quiet=(22, 7), reminder=timedelta(days=3))
 
 NIGHT = timedelta(hours=10)
-"""The quiet hours and the hour of the round: nothing is told sooner than they allow."""
+"""Quiet hours plus the hour between rounds: the delay that they may add to a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A trouble that is true from ``begin`` to ``end``, and must be told before ``told_by``."""
+    """A problem that exists from ``begin`` to ``end``, and must be reported before ``told_by``."""
 
     begin: datetime
     end: datetime
@@ -54,8 +54,8 @@ class Outage:
 
 @dataclass(slots=True)
 class Life:
-    """One source of the year. ``verdict`` judges it at an instant of the year; ``look`` is called
-    on every hour on which the computer runs."""
+    """One simulated source. ``verdict`` judges it at an instant; ``look`` is called in every
+    hour in which the computer runs."""
 
     name: str
     habit: str
@@ -64,12 +64,12 @@ class Life:
     look: Callable[[datetime], None] = lambda now: None
     outages: list[Outage] = field(default_factory=list)
     due: list[Outage] = field(default_factory=list)
-    """Days on which an export is due, until it came."""
+    """Periods from the day on which an export is due until it arrives."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the messages about one source."""
+    """Counts of the messages about one source."""
 
     name: str
     habit: str
@@ -117,7 +117,7 @@ def _by_hand(name: str, habit: str, day: int | None, comes: Iterable[datetime]) 
 def _fetched(
     name: str, habit: str, failure_at: Callable[[datetime], Failure | None], off: set[date]
 ) -> Life:
-    """A stream that is looked at once a day at six, or in the second hour after waking up."""
+    """A stream that is fetched daily at six, or in the second hour after the computer wakes up."""
     state = {"memory": StreamMemory().succeeded(BEGIN - timedelta(hours=18), unreadable=0)}
 
     def look(now: datetime) -> None:
@@ -154,7 +154,7 @@ def _silence(comes: list[datetime], begin: datetime, end: datetime) -> list[date
 
 
 def _rhythm_outage(comes: Sequence[datetime], longest: int, end: datetime) -> Outage:
-    """The silence before ``end``: sure to be none of the habit after twice the longest."""
+    """The silence before ``end``: an outage beyond doubt after twice the longest usual gap."""
     last = max(at for at in comes if at < end)
     return Outage(last, end, last + timedelta(days=2 * (longest + 1) + 1) + NIGHT)
 
@@ -224,11 +224,11 @@ def _dead(chance: Random, end: datetime) -> Life:
 
 
 def _looks(first: date, days: int, off: set[date]) -> list[datetime]:
-    """When the computer looks on these days."""
+    """When the computer fetches on these days."""
     looks = []
     for day in (first + timedelta(days=n) for n in range(days)):
         if day not in off:
-            # what was slept through is made up in the second hour
+            # a fetch missed during sleep is made up in the second hour
             if day - DAY in off:
                 looks.append(datetime(day.year, day.month, day.day, 2, tzinfo=UTC))
             looks.append(datetime(day.year, day.month, day.day, 6, tzinfo=UTC))
@@ -248,14 +248,14 @@ def _with_outages(chance: Random, off: set[date]) -> Life:
         days = chance.randint(3, 6)
         failing |= {first + timedelta(days=n): failure for n in range(days)}
         looks = _looks(first, days, off)
-        # a passing failure is sure with a look that is no second try of the first one
+        # a failure counts once a later fetch that is not a retry fails too
         patience = timedelta(0 if failure is Failure.CREDENTIAL_REFUSED else 20 / 24)
         sure = [look for look in looks if look - looks[0] >= patience]
         if sure:
             back = _looks(first + timedelta(days=days), 9, off)[0]
             outages.append(Outage(looks[0], back, sure[0] + NIGHT))
     for _ in range(12):
-        # one look that fails: nothing that a person should hear of
+        # one failed fetch: not worth a message
         day = BEGIN.date() + timedelta(days=chance.randint(1, 360))
         if (
             not any(day + timedelta(days=n) in failing for n in (-2, -1, 0, 1, 2))
@@ -284,7 +284,7 @@ def _flapping(chance: Random, off: set[date]) -> Life:
 
 
 def _forgotten(chance: Random, off: set[date]) -> Life:
-    """Nobody looks, though the rounds go on: the schedule was switched off."""
+    """Nothing is fetched, though the rounds go on: the schedule was switched off."""
     life = _fetched("forgotten", "an API: nobody looks for 6 days", lambda now: None, off)
     while True:
         first = BEGIN.date() + timedelta(days=chance.randint(60, 300))
@@ -324,7 +324,7 @@ def _line(life: Life, now: datetime) -> StreamState:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing that a message told of one source."""
+    """One statement of a message about one source."""
 
     at: datetime
     word: str
@@ -332,7 +332,7 @@ class Said:
 
 
 def year(seed: int) -> list[Tally]:
-    """Live the year, and hold every message against the truth."""
+    """Simulate the year, and compare every message with the truth."""
     everything, off = lives(seed)
     sources = [
         Source(name=each.name, title=each.name, description="", drops=(each.drop,))
@@ -351,7 +351,7 @@ def year(seed: int) -> list[Tally]:
             continue
         for each in everything:
             each.look(now)
-        # the round comes a few minutes after the looks
+        # the round comes a few minutes after the fetches
         at = now + timedelta(minutes=7)
         board = [_line(each, at) for each in everything]
         memory = plan(subjects_of(board, sources, Path("inbox")), [], memory, at, RULES).memory
@@ -371,7 +371,7 @@ def _tally(life: Life, said: Sequence[Said], off: set[date]) -> Tally:
     for outage in life.outages:
         told_by = _awake(outage.told_by, off)
         if not BEGIN <= told_by < min(over, outage.end):
-            # it ended, or the year did, before it had to be told
+            # it ended, or the year did, before it had to be reported
             continue
         tally.outages += 1
         tally.in_time += any(outage.begin <= each.at <= told_by for each in alarms)
@@ -392,21 +392,21 @@ def _tally(life: Life, said: Sequence[Said], off: set[date]) -> Tally:
 
 
 def _awake(moment: datetime, off: set[date]) -> datetime:
-    """The moment, or the first morning after it on which the computer runs."""
+    """The moment itself, or the first later morning on which the computer runs."""
     while moment.date() in off or (moment - DAY).date() in off:
         moment += DAY
     return moment
 
 
 def _duplicates(said: Sequence[Said]) -> int:
-    """Messages that say again what was said: a turn to what is known, a reminder too early, a
-    recovery of what was not told."""
+    """Number of repeats: a change to a known state, a reminder too early, a recovery from something
+    never reported."""
     count = 0
     known: set[str] = set()
     last: datetime | None = None
     for each in said:
         if each.word == "turned":
-            # an export that is asked for anew starts a new story
+            # an export that is requested anew starts over
             known = (
                 set() if each.reason == "due" and known == {"due"} and _new(last, each) else known
             )

@@ -1,8 +1,8 @@
-"""Apple Health: an export from the zip to tables that answer, against healthkit-to-sqlite.
+"""Apple Health: an export, from zip to queryable tables, against healthkit-to-sqlite.
 
-Each program is a process of its own, on the same file, one after the other: seconds, seconds of
-processors, and the most memory that it held. healthkit-to-sqlite is no dependency of this project:
-install it into an environment of its own, and name its program with ``--against``.
+Every program runs in a process of its own, on the same file, one after the other, and is measured
+by seconds, CPU seconds and peak memory. healthkit-to-sqlite is not a dependency of this project:
+install it into a separate environment, and pass its executable with ``--against``.
 
 Decision: docs/decisions/0017-apple-health.md.
 """
@@ -27,7 +27,7 @@ from benchmarks.measured import WIDTH
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one process took."""
+    """Resources used by one process."""
 
     what: str
     seconds: float
@@ -36,8 +36,8 @@ class Run:
 
 
 def run(what: str, command: Sequence[str]) -> Run:
-    """Run a program to its end. Raises ``RuntimeError`` when it fails."""
-    # what another program left to be written is not this one's to wait for
+    """Run a program to completion. Raises ``RuntimeError`` when it fails."""
+    # do not make this program wait for what another one left to be written
     os.sync()
     started = time.perf_counter()
     process = os.posix_spawn(command[0], list(command), dict(os.environ))
@@ -51,7 +51,7 @@ def run(what: str, command: Sequence[str]) -> Run:
 
 
 def measure(records: int, years: float, against: str | None, folder: Path) -> list[Run]:
-    """Write an export, and let each program read it; the baseline comes first."""
+    """Write an export, and let every program read it; the baseline comes first."""
     export = folder / "export.zip"
     write_export(export, records, years=years)
     ours = [sys.executable, "-m", "benchmarks.apple_health_take", str(export)]
@@ -66,7 +66,7 @@ def measure(records: int, years: float, against: str | None, folder: Path) -> li
 
 
 def show(records: int, runs: Sequence[Run]) -> None:
-    """Print the runs; the ratio is of records a second to those of the first one."""
+    """Print the runs; the ratio compares records per second with the first run."""
     table = Table(title=f"{records:,} records", title_justify="left", title_style="bold")
     table.add_column("")
     for column in ("seconds", "CPU seconds", "records/s", "times", "times by CPU", "peak MB"):

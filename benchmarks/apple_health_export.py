@@ -1,7 +1,7 @@
-"""An invented Apple Health export of any size, in the form of a phone with a watch.
+"""A generated Apple Health export of any size, as written by a phone with a watch.
 
-As Apple does: one type after the other, each in the order of time; a line an element; heart rates
-with a metadata entry, heart rate variability with its beats.
+Like Apple's: one type after the other, ordered by time within a type; one line per element; heart
+rates with a metadata entry, heart rate variability with its beats.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PHONE = (
 
 
 class _Kind(NamedTuple):
-    """A type of record: its share of all records, who measures it, and its lowest and highest."""
+    """A record type: its share of all records, what measures it, its lowest and highest value."""
 
     name: str
     share: float
@@ -66,7 +66,7 @@ _STAGES = ("AsleepCore", "AsleepDeep", "AsleepREM", "Awake", "AsleepCore")
 
 
 def write_export(path: Path, records: int, *, years: float = 5, seed: int = 4) -> None:
-    """Write ``export.zip`` with so many records, and workouts and days to go with them."""
+    """Write ``export.zip`` with this many records, and matching workouts and days."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open(f"{ROOT}/export.xml", "w", force_zip64=True) as stream:
             held: list[str] = []

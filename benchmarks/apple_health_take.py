@@ -1,4 +1,4 @@
-"""The process that ``benchmarks.apple_health`` measures: an export is dropped, taken, and asked."""
+"""The process measured by ``benchmarks.apple_health``: drops, ingests and queries an export."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from personal_pipeline.sources import SOURCES
 
 
 def take_export(export: Path, folder: Path) -> None:
-    """Drop the export into a home, and ask the lake how many records it has."""
+    """Ingest the export into a home, and count its records in the lake."""
     home = Home(folder).ensure()
     dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
     receipt = take(home, SOURCES, dropped, datetime.now(UTC)).receipt

@@ -1,4 +1,4 @@
-"""What a call of dbt costs before any SQL: ours against DbtCliResource, building the same model.
+"""The overhead of a dbt call before any SQL: ours against DbtCliResource, on the same model.
 
 Decision: docs/decisions/0004-in-process-runs.md.
 """
@@ -22,13 +22,13 @@ ROUNDS = 5
 
 
 def direct(home: Home) -> None:
-    """As every build does it."""
+    """The way every build calls dbt."""
     results = dbt_project.run(home, "build", [MODEL], {MODEL: []}, "usd")
     assert not any(result.failed for result in results)
 
 
 def resource(home: Home) -> DbtCliResource:
-    """As each run of Dagster makes one."""
+    """The resource as created in a Dagster run."""
     project = dbt_project.working_copy(home)
     return DbtCliResource(
         project_dir=os.fspath(project),
@@ -38,13 +38,13 @@ def resource(home: Home) -> DbtCliResource:
 
 
 def by_resource(dbt: DbtCliResource, target: Path) -> None:
-    """The same build as dagster-dbt's documentation does it."""
+    """The same build, as in dagster-dbt's documentation."""
     call = dbt.cli(["--quiet", "build", "--select", MODEL], target_path=target).wait()
     assert call.is_successful()
 
 
 def main() -> None:
-    """Call each in turn, over an empty lake; the median of each counts."""
+    """Alternate the calls, over an empty lake; the median of each counts."""
     with TemporaryDirectory() as folder:
         home = Home(Path(folder)).ensure()
         dbt_project.manifest_path(home)
@@ -56,7 +56,7 @@ def main() -> None:
             PIPELINE_WINDOWS=str(windows),
             PIPELINE_CURRENCY="usd",
         )
-        direct(home)  # makes the table, so that all that are measured do the same
+        direct(home)  # creates the table, so that all measured calls do the same
         kept = resource(home)
         by_resource(kept, home.dbt_target)
         seconds: dict[str, list[float]] = {"ours": [], "new": [], "kept": []}

@@ -1,8 +1,8 @@
 """From dropping a monthly file to the month's marts, with the daemon running: where the time goes.
 
-A year is invented and built, one capture of Medium's statistics is held back, the daemon is started
-as ``personal-pipeline up`` starts it, and the capture is put into the inbox. The parts come from
-what Dagster recorded of the runs. Run it: ``python -m benchmarks.drop_latency``.
+A year is generated and built with one capture of Medium's statistics held back. Then the daemon is
+started as by ``personal-pipeline up``, and the capture is put into the inbox. The timings come from
+what Dagster recorded about the runs. Run it: ``python -m benchmarks.drop_latency``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REPORT = dg.AssetKey(["outputs", "daily_report"])
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A run, and when it reached each of its states, in epoch seconds."""
+    """A run, with the times at which it reached its states, in epoch seconds."""
 
     asked: float
     dequeued: float
@@ -47,11 +47,11 @@ class Step:
 
 @contextmanager
 def daemon(house: House) -> Iterator[None]:
-    """``personal-pipeline up`` over this house, with nothing connected, until the block is left."""
+    """Run ``personal-pipeline up`` over this house, nothing connected, until the block exits."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(free_port())],
         env={**os.environ, "PERSONAL_PIPELINE_HOME": str(house.home.root)},
-        cwd=house.home.root,  # where no .env lies
+        cwd=house.home.root,  # which has no .env
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -64,7 +64,7 @@ def daemon(house: House) -> Iterator[None]:
 
 
 def wait(found: Callable[[], object], what: str) -> None:
-    """Look twice a second until something is there."""
+    """Poll twice per second until there is a result."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not found():
         if time.monotonic() > end:
@@ -73,12 +73,12 @@ def wait(found: Callable[[], object], what: str) -> None:
 
 
 def newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogEntry | None:
-    """The newest materialization of an asset."""
+    """The most recent materialization of an asset."""
     return instance.get_latest_materialization_event(key)
 
 
 def step(instance: dg.DagsterInstance, event: dg.EventLogEntry) -> Step:
-    """The run that told of a materialization."""
+    """The run that logged a materialization."""
     record = instance.get_run_record_by_id(event.run_id)
     assert record is not None
     logs = instance.all_logs(event.run_id)
@@ -101,7 +101,7 @@ def step(instance: dg.DagsterInstance, event: dg.EventLogEntry) -> Step:
 
 
 def measure(folder: Path) -> None:
-    """Drop one file, and follow it."""
+    """Drop one file, and trace it."""
     with invented_house(YEARS, SEED, folder) as house:
         held_back = max(house.home.inbox.glob("*story-days*"))
         kept = held_back.rename(folder.parent / held_back.name)
@@ -152,7 +152,7 @@ def measure(folder: Path) -> None:
 
 
 def main() -> None:
-    """In a folder that goes afterwards."""
+    """Measure in a temporary folder."""
     with TemporaryDirectory() as folder:
         measure(Path(folder) / "demo")
 

@@ -1,7 +1,7 @@
 """Dagster's stock SQLite event log against ours: two years of daily partitions of four assets.
 
 Both storages get the same run: a materialization with a data version for every partition, and the
-events that Dagster plans for a range. Decision: docs/decisions/0006-batched-event-log.md.
+planned events that Dagster writes for a range. Decision: docs/decisions/0006-batched-event-log.md.
 """
 
 import time
@@ -27,12 +27,12 @@ Batch: TypeAlias = Callable[[dg.DagsterInstance], AbstractContextManager[None]]
 
 
 def one_by_one(_: dg.DagsterInstance) -> AbstractContextManager[None]:
-    """No batch: every event is stored when it is logged."""
+    """Store every event when it is logged, without batches."""
     return nullcontext()
 
 
 def times(instance: dg.DagsterInstance, batch: Batch) -> tuple[float, float]:
-    """Seconds for logging the materializations, and for all else in a run over the whole range."""
+    """Seconds for logging the materializations, and for the rest of a run over the whole range."""
     logging: list[float] = []
 
     @dg.multi_asset(
@@ -68,7 +68,7 @@ def times(instance: dg.DagsterInstance, batch: Batch) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Run each storage in a folder of its own."""
+    """Run both storages in separate folders."""
     number = len(DAYS.get_partition_keys()) * len(SPECS)
     with TemporaryDirectory() as folder:
         (Path(folder) / "stock").mkdir()

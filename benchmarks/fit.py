@@ -1,8 +1,8 @@
 """FIT: from files to the lake, against fitdecode alone, which only decodes.
 
-The same files in one run: fitdecode reads each record into its object, one file after the other;
-here they are decoded alone, and then dropped as one zip and taken by the inbox, samples in Parquet
-and all. Without ``--file`` a ride is made.
+The same files in one run: fitdecode parses every record into an object, one file after the other;
+our code only decodes them, and then ingests them as one zip through the inbox, including samples
+in Parquet. Without ``--file`` a ride is generated.
 
 Decision: docs/decisions/0018-activities.md.
 """
@@ -33,7 +33,7 @@ _RECORD = bytes((0x41, 0, 0, 20, 0, 9, 253, 4, 0x86, 0, 4, 0x85, 1, 4, 0x85, 2, 
 
 
 def ride(start: datetime, seconds: int) -> bytes:
-    """A ride of a record a second, with everything that a bike computer measures."""
+    """A ride with one record per second and everything that a bike computer measures."""
     at = int(start.timestamp()) - EPOCH
     body = bytearray(_FILE_ID + struct.pack("<BBII", 0, 4, 77, at) + _RECORD)
     for number in range(seconds):
@@ -46,7 +46,7 @@ def ride(start: datetime, seconds: int) -> bytes:
 
 
 def decode(contents: Iterable[bytes]) -> int:
-    """How many records fitdecode finds."""
+    """Number of records that fitdecode finds."""
     count = 0
     for content in contents:
         with fitdecode.FitReader(content) as frames:
@@ -57,7 +57,7 @@ def decode(contents: Iterable[bytes]) -> int:
 
 
 def read(contents: Iterable[bytes]) -> int:
-    """How many records are found here."""
+    """Number of records that our parser finds."""
     return sum(
         len(recording.samples)
         for content in contents
@@ -66,7 +66,7 @@ def read(contents: Iterable[bytes]) -> int:
 
 
 def drop(path: Path, home: Home) -> int:
-    """How many samples the inbox has taken into the lake."""
+    """Number of samples that the inbox has ingested into the lake."""
     dropped = Path(shutil.copy2(path, home.inbox / path.name))
     receipt = take(home, [FIT], dropped, datetime.now(UTC)).receipt
     assert receipt.problem is None, receipt.problem
@@ -74,7 +74,7 @@ def drop(path: Path, home: Home) -> int:
 
 
 def main() -> None:
-    """Measure some files."""
+    """Measure the given files, or a generated ride."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=16)
     parser.add_argument("--seconds", type=int, default=7_200, help="of the ride that is made")

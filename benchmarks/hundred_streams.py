@@ -1,11 +1,12 @@
-"""A home of a hundred streams over ten years: ten that are fetched, by day, and ninety drops, by
-month, beside the house's own sources, which hold nothing.
+"""A home with a hundred streams over ten years: ten fetched by day and ninety dropped by month,
+beside the built-in sources, which are empty.
 
     python -m benchmarks.hundred_streams --checkout . --idle 10
 
-The checkout to be measured is copied, and the copy gets a module with the streams, a staging model
-each, and a few marts over them; so the same home measures any version of the house. Its lake is
-written by the lake's own writer. Processor time counts, which other programs disturb least.
+The checkout to be measured is copied, and the copy gets a module with the streams, one staging
+model per stream, and a few marts over them, so the same home can measure any version of the code.
+Its lake is written by the lake's own writer. CPU time is reported, because other programs affect it
+least.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ from records
 
 
 def copy_of(checkout: Path, place: Path) -> None:
-    """The checkout with the hundred streams in it, and no data."""
+    """Copy the checkout without data, and add the hundred streams."""
     place.mkdir()
     for name in COPIED:
         if (checkout / name).is_dir():
@@ -132,7 +133,7 @@ def copy_of(checkout: Path, place: Path) -> None:
 
 
 def write_models(sql: Path) -> None:
-    """A staging model a stream; two daily marts and two monthly ones over ten streams each."""
+    """Write a staging model per stream, and two daily and two monthly marts of ten streams each."""
     by_month = "macro lake_days" in (sql / "macros" / "lake.sql").read_text()
     days = {"macro": "lake_days", "grain": "month", "columns": "month,\n    day"}
     if not by_month:
@@ -177,7 +178,7 @@ def write_models(sql: Path) -> None:
 
 
 def described(name: str, meta: dict[str, str]) -> dict[str, object]:
-    """What dbt is told of a table."""
+    """The description of a table for dbt."""
     config: dict[str, object] = {"meta": meta}
     if len(meta) == 2:
         config["tags"] = [meta["grain"]]
@@ -188,14 +189,14 @@ def described(name: str, meta: dict[str, str]) -> dict[str, object]:
 
 
 def fill(home_folder: Path, years: int) -> None:
-    """Write the lake, and remember that all of it was asked for."""
+    """Write the lake, and record all of it as fetched."""
     from personal_pipeline.home import Home
     from personal_pipeline.ingest import lake as lakes
     from personal_pipeline.ingest.contract import ApiStream, Window
     from personal_pipeline.ingest.memory import StreamMemory, remember
     from personal_pipeline.sources.hundred import HUNDRED, record  # type: ignore[import-not-found]
 
-    # a home that is made for a measurement need not survive a power cut
+    # a home made for a measurement need not survive a power failure
     os.fsync = lambda fd: None
     home, now = Home(home_folder).ensure(), datetime.now(UTC)
     today = now.date()
@@ -217,7 +218,7 @@ def fill(home_folder: Path, years: int) -> None:
 
 
 def change(home_folder: Path, source_name: str, back: int) -> None:
-    """Alter a row of an old partition of a source's first stream."""
+    """Change a row in an old partition of a source's first stream."""
     from dataclasses import replace
 
     from personal_pipeline.home import Home
@@ -232,7 +233,7 @@ def change(home_folder: Path, source_name: str, back: int) -> None:
 
 
 def looks(home_folder: Path) -> None:
-    """Print the seconds of a core of each look, as JSON: the second time, with all in memory."""
+    """Print the CPU seconds of every check as JSON: of its second run, with everything cached."""
     from personal_pipeline.board import board_of
     from personal_pipeline.home import Home
     from personal_pipeline.house import House
@@ -270,7 +271,7 @@ def looks(home_folder: Path) -> None:
 
 
 class Copy:
-    """The copy of a checkout, and a home over which it runs."""
+    """The copy of a checkout, and the home that it runs over."""
 
     def __init__(self, place: Path, home: Path) -> None:
         self.place, self.home = place, home
@@ -282,7 +283,7 @@ class Copy:
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A process of the copy's code."""
+        """Start a process that runs the copy's code."""
         command = [sys.executable, "-P", "-m", *arguments]
         return subprocess.Popen(
             command,
@@ -293,8 +294,8 @@ class Copy:
         )
 
     def run(self, *arguments: str) -> tuple[float, float, bytes]:
-        """Seconds of a core of a process and its children, the largest memory (MB) of one of them,
-        and what it printed."""
+        """CPU seconds of a process and its children, the peak memory (MB) of the largest, and its
+        output."""
         process = self.start(*arguments)
         assert process.stdout is not None
         said = process.stdout.read()
@@ -307,7 +308,7 @@ class Copy:
         return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said
 
     def inside(self, step: str, *arguments: str) -> bytes:
-        """Do a step of this module by the copy's code; returns what it printed."""
+        """Run a step of this module with the copy's code, and return its output."""
         home = str(self.home)
         return self.run("benchmarks.hundred_streams", "--inside", step, home, *arguments)[2]
 
@@ -328,8 +329,8 @@ defs = dg.Definitions(assets=[one], sensors=[look])
 
 
 def idle(process: subprocess.Popen[bytes], minutes: float) -> tuple[float, float]:
-    """The share of a core that a process and its children take when they have nothing to do, and
-    their memory (MB, PSS), after two minutes in which they begin."""
+    """The share of a core that an idle process and its children use, and their memory (MB, PSS),
+    after two minutes of startup."""
     time.sleep(120)
     parent = psutil.Process(process.pid)
 
@@ -344,7 +345,7 @@ def idle(process: subprocess.Popen[bytes], minutes: float) -> tuple[float, float
         return times
 
     before = spent()
-    # of processes that live for a second a part is missed; the same on both sides
+    # part of very short-lived processes is missed; the same on both sides
     time.sleep(minutes * 60)
     after = spent()
     share = sum(after[pid] - before.get(pid, 0.0) for pid in after) / (minutes * 60)
@@ -360,7 +361,7 @@ def idle(process: subprocess.Popen[bytes], minutes: float) -> tuple[float, float
 
 
 def storage_bytes(home: Path) -> int:
-    """What Dagster keeps."""
+    """Size of Dagster's storage."""
     return sum(path.stat().st_size for path in (home / "dagster").rglob("*") if path.is_file())
 
 

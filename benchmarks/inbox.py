@@ -1,8 +1,8 @@
 """The inbox with many tiny files and with one huge one.
 
-Tiny files: statements of a bank, taken together against one ``take`` for each; seconds of the
-processor stand beside those of the clock, because a busy machine changes the latter. The huge one:
-so many subscribers of Kit in one CSV, with the highest use of memory. Run it:
+Tiny files: bank statements, ingested in batches against one ``take`` per file; CPU seconds are
+shown next to wall clock seconds, because a busy machine changes the latter. The huge one: this many
+Kit subscribers in one CSV, with peak memory. Run it:
 ``python -m benchmarks.inbox`` with ``--files 4000`` and ``--rows 10000000``.
 """
 
@@ -27,7 +27,7 @@ KILOBYTES_IN_A_MEGABYTE = 1024
 
 
 def statements(home: Home, count: int) -> None:
-    """Small statements of a card, five rows each, over two years."""
+    """Small card statements of five rows each, over two years."""
     chance = random.Random(1)
     folder = home.inbox / "card-1234"
     folder.mkdir()
@@ -43,7 +43,7 @@ def statements(home: Home, count: int) -> None:
 
 
 def subscribers(home: Home, count: int) -> None:
-    """One export of Kit, as CSV."""
+    """One Kit export, as CSV."""
     with (home.inbox / "subscribers.csv").open("w") as target:
         target.write("email,first_name,created_at,state\n")
         for number in range(count):
@@ -52,13 +52,13 @@ def subscribers(home: Home, count: int) -> None:
 
 
 def one_by_one(home: Home) -> None:
-    """As it was before: a batch for each file."""
+    """One batch per file, as before."""
     for path in waiting(home):
         take(home, SOURCES, path, datetime.now(UTC))
 
 
 def together(home: Home) -> None:
-    """All that wait."""
+    """All waiting files in batches."""
     for _ in take_all(home, SOURCES, waiting(home), lambda: datetime.now(UTC)):
         pass
 
@@ -79,7 +79,7 @@ def _measured(
 def measured(
     make: Callable[[Home, int], None], count: int, way: Callable[[Home], None]
 ) -> tuple[float, float, float]:
-    """Seconds, seconds of the processor and peak MB, in a process of its own."""
+    """Wall clock seconds, CPU seconds and peak MB, measured in a separate process."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measured, args=(make, count, way, sender))
@@ -91,7 +91,7 @@ def measured(
 
 
 def main() -> None:
-    """Both, each in a home of its own."""
+    """Measure both, in separate homes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1_000)
     parser.add_argument("--rows", type=int, default=500_000)

@@ -1,4 +1,4 @@
-"""The lake: ten years of one stream as day partitions, written, looked at, and read by DuckDB.
+"""The lake: ten years of one stream in daily partitions, written, checked, and read by DuckDB.
 
 Decision: docs/decisions/0001-lake-files.md.
 """
@@ -21,7 +21,7 @@ ROWS_A_DAY = 30
 
 
 def rows_of(day: date) -> Iterable[Row]:
-    """Thirty invented charges."""
+    """Thirty generated charges."""
     for number in range(ROWS_A_DAY):
         key = f"ch_{day:%Y%m%d}{number:03}"
         record = {
@@ -49,7 +49,7 @@ def read_all(lake: StreamLake) -> None:
 
 
 def versions_cold(lake: StreamLake) -> None:
-    """The digests, with nothing noted."""
+    """Compute the digests, with nothing cached."""
     (lake.folder / VERSIONS).unlink(missing_ok=True)
     lake.versions()
 
@@ -73,7 +73,7 @@ def amounts(lake: StreamLake, condition: str) -> None:
 
 
 def main() -> None:
-    """Write once into an empty folder, then look at it in every way."""
+    """Write once into an empty folder, then read it in every way."""
     number = len(DAYS)
     with TemporaryDirectory() as folder:
         root = Path(folder)

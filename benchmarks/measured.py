@@ -1,4 +1,4 @@
-"""Measurements as a table: seconds, each piece, and the ratio to the first row, its baseline."""
+"""Measurements as a table: seconds, time per piece, and the ratio to the first row (baseline)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """How long something took. ``pieces`` is how many things were done in that time."""
+    """How long something took. ``pieces`` is the number of items processed in that time."""
 
     what: str
     seconds: float
@@ -29,12 +29,12 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def fastest(what: str, action: Callable[[], object], *, rounds: int, pieces: int = 1) -> Measured:
-    """The fastest of several calls: the one that other programs disturbed least."""
+    """The fastest of several calls, which other programs disturbed least."""
     return Measured(what, min(seconds_of(action) for _ in range(rounds)), pieces)
 
 
 def show(title: str, rows: Sequence[Measured]) -> None:
-    """Print the rows; every ratio is to the first one."""
+    """Print the rows, with ratios to the first one."""
     in_pieces = any(row.pieces > 1 for row in rows)
     columns = ("seconds", "pieces", "ms a piece", "ratio") if in_pieces else ("seconds", "ratio")
     table = Table(title=title, title_justify="left", title_style="bold")

@@ -1,16 +1,16 @@
-"""Four months of an invented life, many times over, judged every morning by an oracle.
+"""Four months of a simulated life, many times over, checked every morning by an oracle.
 
-How a life goes, what of it is real and what is smaller than in life:
-``personal_pipeline_tests/warehouse/oracle/simulation.py``. A partition is missed when its content
-is not what the definition gives once the reconcile of the morning is through, though nothing it
-reads failed; a build is needless when no input had other content than when the last one began, nor
-was the code another, nor did a person ask. Both have to be 0, and nothing may be built from rows
-that failed their tests (``on failed``). ``lost`` is what the conditions by themselves had left to
-the reconcile on those mornings before which they had come to rest (``at rest``): late by hours,
-never wrong. ``held`` counts mornings on which a partition waited for a table that failed.
+``personal_pipeline_tests/warehouse/oracle/simulation.py`` describes a life, and what in it is real
+or scaled down. A partition is missed if, after the morning's reconcile, its content differs from
+what its definition yields, although nothing it reads failed. A build is needless if no input
+changed in content since the last one began, the code did not change, and no person asked. Both
+counts must be 0, and nothing may be built from rows that failed their tests (``on failed``).
+``lost`` counts what the automation alone had left to the reconcile on those mornings before which
+it had come to rest (``at rest``): late by hours, never wrong. ``held`` counts mornings on which a
+partition waited for a table that failed.
 
 Run it: ``python -m benchmarks.oracle [--seeds 50] [--instance ephemeral|sqlite|both]``. A life
-takes half a minute of one core.
+takes half a CPU minute.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ COLUMNS = {
 
 
 def main() -> int:
-    """Live the lives, print a line for each, then the sums. 1 when anything was wrong."""
+    """Simulate the lives, print a line per life and the totals. Returns 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description="The proof by oracle.")
     parser.add_argument("--seeds", type=int, default=50, help="lives on each instance (50)")
     parser.add_argument("--days", type=int, default=120, help="days of a life (120)")
@@ -104,7 +104,7 @@ def main() -> int:
 def _prepare() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    # what was imported stays, and looking through it again and again takes a third of the time
+    # imported objects stay alive, and scanning them repeatedly takes a third of the time
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
 

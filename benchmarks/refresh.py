@@ -1,4 +1,4 @@
-"""Passes over two invented years: the first one split into its parts, and what later ones cost.
+"""Passes over two generated years: the first one by part, and the cost of later ones.
 
 The first is what ``personal-pipeline demo`` does. It should take at most 120 s on two cores, once
 everything is installed.
@@ -46,13 +46,13 @@ PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
 
 
 class Spans:
-    """When the calls of each part began and ended."""
+    """Start and end times of the calls of every part."""
 
     def __init__(self) -> None:
         self._spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, which from now on leaves its times here."""
+        """Wrap the function so that its times are recorded here."""
 
         def call(*arguments: Any, **named: Any) -> Any:
             started = time.perf_counter()
@@ -64,7 +64,7 @@ class Spans:
         return call
 
     def seconds(self, part: str) -> float:
-        """Seconds in which at least one call of a part was going on."""
+        """Seconds during which at least one call of a part was running."""
         total, until = 0.0, 0.0
         for start, end in sorted(self._spans[part]):
             total += max(end - max(start, until), 0.0)
@@ -74,7 +74,7 @@ class Spans:
 
 @contextmanager
 def measured_parts() -> Iterator[Spans]:
-    """Within it, every call of the functions in ``PARTS`` is timed."""
+    """Time every call of the functions in ``PARTS`` within the block."""
     spans = Spans()
     with ExitStack() as stack:
         for part, module, names in PARTS:
@@ -93,7 +93,7 @@ def run(house: House) -> Passed:
 
 
 def lose_a_row(house: House) -> None:
-    """Take a row out of a day of balance transactions that no fetch looks at any more."""
+    """Remove a row from a day of balance transactions that is no longer fetched."""
     source = next(source for source in house.sources if source.name == "stripe")
     stream = next(stream for stream in source.api if stream.name == "balance_transactions")
     lake = lake_of(house.home, source.name, stream)
@@ -105,13 +105,13 @@ def lose_a_row(house: House) -> None:
 
 
 def drop_tables(house: House) -> None:
-    """Delete everything that can be built again."""
+    """Delete everything that can be rebuilt."""
     house.home.warehouse.unlink()
     house.home.published.unlink()
 
 
 def measure(folder: Path, imports: float) -> None:
-    """The demo in its parts; then, in the same house, the later passes."""
+    """Measure the demo by part, and then later passes over the same house."""
     started = time.perf_counter()
     with invented_house(YEARS, SEED, folder) as house:
         inventing = time.perf_counter() - started
@@ -147,7 +147,7 @@ def measure(folder: Path, imports: float) -> None:
 def later_pass(
     house: House, what: str, before: Callable[[House], None] = lambda house: None
 ) -> Measured:
-    """A pass after something happened to the house, and what it had to do."""
+    """Measure a pass after something happened to the house, and what it had to do."""
     before(house)
     started = time.perf_counter()
     passed = run(house)
@@ -157,7 +157,7 @@ def later_pass(
 
 
 def main() -> None:
-    """Import in a process of its own, because this one has done so already."""
+    """Time imports in a separate process, because this one has already imported everything."""
     command = [sys.executable, "-c", "import personal_pipeline.refresh"]
     with TemporaryDirectory() as folder:
         imports = seconds_of(lambda: subprocess.run(command, check=True))

@@ -1,12 +1,12 @@
-"""What reading everything again costs, and whether damage is ever published.
+"""The cost of verifying everything, and whether damage is ever published.
 
-Of files: ``doctor --verify`` over an archive of large originals, against reading them without
-hashing. Of tables: reading a warehouse whole before it is published, against publishing it.
+Files: ``doctor --verify`` over an archive of large originals, against reading them without hashing.
+Tables: reading a warehouse in full before it is published, against publishing it.
 
     python -m benchmarks.verify --home demo --damage 300
 
-``--home`` is a home with tables, which is copied and not changed. ``--damage`` then overwrites 16
-bytes of its warehouse so many times, at seeded places, and tries to publish each.
+``--home`` is a home with tables, which is copied and not changed. ``--damage`` then makes this many
+copies of its warehouse with 16 bytes overwritten at seeded places, and tries to publish each.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ BLOCK_BYTES = 1 << 18
 
 
 def read(path: Path) -> None:
-    """All of a file, and nothing done with it."""
+    """Read a whole file, and discard it."""
     with path.open("rb", buffering=0) as stream:
         while stream.read(BLOCK_BYTES):
             pass
 
 
 def archive_of(home: Home) -> list[Path]:
-    """Originals of random bytes under their hashes."""
+    """Create originals of random bytes, named by their hashes."""
     paths = []
     for _ in range(FILES):
         content = os.urandom(FILE_BYTES)
@@ -56,7 +56,7 @@ def archive_of(home: Home) -> list[Path]:
 
 
 def measure_files(home: Home) -> None:
-    """A gigabyte and a half of originals, which the system has in memory."""
+    """Measure one and a half gigabytes of originals, which are in the page cache."""
     paths = archive_of(home)
     today = datetime.now(UTC).date()
 
@@ -77,7 +77,7 @@ def measure_files(home: Home) -> None:
 
 
 def measure_tables(home: Home) -> None:
-    """A publishing as it is, and the reading that is a part of it."""
+    """Measure a publish, and the verification that is part of it."""
 
     def publish() -> None:
         home.published.unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def measure_tables(home: Home) -> None:
 
 
 def content(database: Path) -> list[tuple[object, ...]]:
-    """A digest and the number of rows of every table."""
+    """Digest and row count of every table."""
     with duckdb.connect(str(database), read_only=True) as opened:
         names = opened.execute(
             "select schema_name, table_name from duckdb_tables() where not internal order by all"
@@ -105,7 +105,7 @@ def content(database: Path) -> list[tuple[object, ...]]:
 
 
 def damage(home: Home, times: int) -> None:
-    """Overwrite, try to publish, and compare what readers see then with what they saw before."""
+    """Overwrite, try to publish, and compare what readers see before and after."""
     good, kept = content(home.published), home.root / "kept"
     shutil.copyfile(home.warehouse, kept)
     rng = random.Random(11)
@@ -113,7 +113,7 @@ def damage(home: Home, times: int) -> None:
     for number in range(times):
         shutil.copyfile(kept, home.warehouse)
         size = home.warehouse.stat().st_size
-        # every tenth in the headers, where few of many places would lie
+        # every tenth in the headers, which random places would seldom hit
         at = rng.randrange(size if number % 10 else 3 * 4096)
         with home.warehouse.open("r+b") as stream:
             stream.seek(at)
