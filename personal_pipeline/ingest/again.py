@@ -290,7 +290,7 @@ def _read_all(
     unread: dict[str, str] = {}
     problems: list[str] = []
     sound: set[str] = set()
-    is_picture = any(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    is_picture = any(stream.coverage is Coverage.FULL for stream in drop.streams)
     events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
@@ -322,7 +322,7 @@ def _read_all(
 
 def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
     """The archived files in arrival order. A file that arrived twice is repeated where that may
-    matter: of two PICTURE files with the same capture time, the later one wins."""
+    matter: of two FULL files with the same capture time, the later one wins."""
     events = []
     for each in kept:
         taking = each.taking

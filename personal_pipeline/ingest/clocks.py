@@ -140,7 +140,7 @@ def take_back(
             f"{len(away):,} days to come, until {away[-1]}, were there from a look under a clock "
             "that was ahead: taken back, and asked for again."
         )
-    if stream.coverage is not Coverage.SNAPSHOT and (early := _too_early(lake, beginning, memory)):
+    if stream.coverage is not Coverage.STATE and (early := _too_early(lake, beginning, memory)):
         lake.remove(early)
         count = sum(len(lake.units_of(each)) for each in early)
         said.append(

@@ -83,14 +83,14 @@ class Coverage(StrEnum):
 
     WINDOW = "window"
     """The answer holds everything filed within the window: its days are replaced."""
-    PICTURE = "picture"
+    FULL = "full"
     """The answer holds every record there is: all partitions are replaced."""
     PART = "part"
     """The answer holds some of the records: they are merged by key, the latest fetch wins."""
-    SNAPSHOT = "snapshot"
+    STATE = "state"
     """The answer is the current state. It becomes the partition of the day it was taken, but only
     if it differs from the previous snapshot."""
-    STATES = "states"
+    HISTORY = "history"
     """The answer is the current state of things that change and keep no history. For each thing
     whose state differs from the last one seen, a row is added with the time of the fetch; no row is
     ever replaced or removed."""
@@ -115,7 +115,7 @@ class ApiStream:
     Whatever the grain, the service is asked for days, and days are what is replaced, restored and
     settled. ``grain`` only decides how many of them share a file and a Dagster event. DAY is for
     streams of many records that the service revises day by day, so that a correction rewrites a day
-    and not a month; and for SNAPSHOT, where a partition is one day's fetch. All others are
+    and not a month; and for STATE, where a partition is one day's fetch. All others are
     partitioned by MONTH.
 
     At least one of ``fetch`` and ``fetch_all`` is given. With both, ``fetch`` runs daily and
@@ -138,10 +138,10 @@ class ApiStream:
     fetch: Callable[[Client, Window], Iterator[Record]] | None = None
     fetch_all: Callable[[Client], Iterator[Record]] | None = None
     coverage: Coverage = Coverage.WINDOW
-    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers PICTURE, unless this is SNAPSHOT
-    or STATES."""
+    """What ``fetch`` covers: WINDOW or PART. ``fetch_all`` covers FULL, unless this is STATE
+    or HISTORY."""
     state: Callable[[Record], Any] | None = None
-    """For STATES: the part of a record that is its state, as JSON. A row is added when it differs.
+    """For HISTORY: the part of a record that is its state, as JSON. A row is added when it differs.
 
     ``key`` identifies the thing; the key of its row has the time of the fetch appended, after a
     space. A row is filed under the day of the fetch and under those of ``days`` that are no earlier
@@ -165,7 +165,7 @@ class ApiStream:
     def __post_init__(self) -> None:
         if self.grain is Grain.WHOLE:
             raise ValueError(f"stream {self.name}: grain is day or month")
-        if self.coverage is Coverage.SNAPSHOT and self.grain is not Grain.DAY:
+        if self.coverage is Coverage.STATE and self.grain is not Grain.DAY:
             raise ValueError(f"stream {self.name}: a snapshot is of a day, so its grain is day")
 
 
@@ -268,10 +268,10 @@ class DropStream:
     name: str
     description: str
     coverage: Coverage = Coverage.PART
-    """PART: files add to each other. PICTURE: the most recent file is the full truth."""
+    """PART: files add to each other. FULL: the most recent file is the full truth."""
     volatile: tuple[str, ...] = ()
     may_vanish: float = HALF
-    """For a PICTURE: the share of rows, 0 to 1, that one file may remove."""
+    """For a FULL: the share of rows, 0 to 1, that one file may remove."""
     code_version: str = "1"
     table: Table | None = None
     """Set for a stream of very many rows; its rows come from ``Drop.load``."""

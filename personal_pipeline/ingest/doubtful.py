@@ -60,13 +60,13 @@ def believe_export(
     now: datetime,
     confirmed: str = "",
 ) -> None:
-    """Raises ``LosesMost`` when a PICTURE file removes too much to be trusted at once. ``rows`` are
+    """Raises ``LosesMost`` when a FULL file removes too much to be trusted at once. ``rows`` are
     its rows and may be iterated more than once; those of tables are spooled. ``confirmed`` is the
     capture time of the last full picture."""
     if is_accepted(home, digest):
         return
     for stream in drop.streams:
-        if stream.coverage is not Coverage.PICTURE:
+        if stream.coverage is not Coverage.FULL:
             continue
         lake = lake_of(home, source.name, stream)
         if stream.table and spool:

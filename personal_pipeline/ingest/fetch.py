@@ -171,7 +171,7 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
             keys.add(key)
             if reason is None:
                 record = storable(record)
-                days = [today] if stream.coverage is Coverage.SNAPSHOT else set(stream.days(record))
+                days = [today] if stream.coverage is Coverage.STATE else set(stream.days(record))
                 possible = {day for day in days if EARLIEST <= day <= today + timedelta(days=1)}
                 if not possible:
                     reason = _why_impossible(days, today)
@@ -362,9 +362,9 @@ def _look(
     elif stream.fetch_all is not None:
         full_pass = True
         records = _counted(stream.fetch_all(look.client), stream.name, progress)
-        if stream.coverage is Coverage.SNAPSHOT:
+        if stream.coverage is Coverage.STATE:
             _snapshot(look, records)
-        elif stream.coverage is Coverage.STATES:
+        elif stream.coverage is Coverage.HISTORY:
             _states(look, records)
         else:
             _picture(look, records, beginning)
@@ -393,7 +393,7 @@ def _look(
 def _present(look: _Look) -> tuple[Window, ...]:
     # windowed streams need no second list of their days; past snapshots and states cannot be
     # fetched again
-    kept = look.stream.coverage in (Coverage.PART, Coverage.PICTURE)
+    kept = look.stream.coverage in (Coverage.PART, Coverage.FULL)
     return windows_of(_days_with_a_file(look)) if kept else ()
 
 
@@ -491,7 +491,7 @@ def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> 
     is kept."""
     source, name = look.pulled.source, look.stream.name
     # states are never taken back, so even a few rows matter
-    is_state = look.stream.coverage is Coverage.STATES
+    is_state = look.stream.coverage is Coverage.HISTORY
     doubtful = lost.is_most if is_state else lost.is_doubtful
     if look.accept or not doubtful(look.stream.may_vanish):
         return

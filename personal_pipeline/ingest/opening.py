@@ -102,7 +102,7 @@ def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[st
     for day in damaged:
         name = "-".join(of_days.path(day).relative_to(home.root).parts)
         Aside(home).move(of_days.path(day), name, DAMAGED, "a day of the lake that is damaged")
-    of_then = stream.coverage is Coverage.STATES
+    of_then = stream.coverage is Coverage.HISTORY
     return [
         f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]}, cannot be read. "
         f"What is left of them lies in {home.quarantine / DAMAGED}. "

@@ -281,7 +281,7 @@ def _believe(
     """If a full picture removes too much to be trusted at once, set that as its problem."""
     if left_out or found[0].problem or found[0].incomplete:
         return
-    if all(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
+    if all(stream.coverage is not Coverage.FULL for stream in drop.streams):
         return
     # a picture is read by itself
     (file,) = files
@@ -431,15 +431,15 @@ def _merged(
 
 def _confirmed(home: Home, source: Source, drop: Drop) -> str:
     """The capture time, ISO 8601 UTC, of the last full picture that the lake reflects; empty when
-    there is none, or when files of this kind are not PICTURE."""
-    if any(stream.coverage is not Coverage.PICTURE for stream in drop.streams):
+    there is none, or when files of this kind are not FULL."""
+    if any(stream.coverage is not Coverage.FULL for stream in drop.streams):
         return ""
     noted = read_shown(home, source, drop)
     return noted.picture.as_of.isoformat() if noted and noted.picture else ""
 
 
 def _is_whole(stream: DropStream, found: _Found) -> bool:
-    return stream.coverage is Coverage.PICTURE and found.incomplete is None
+    return stream.coverage is Coverage.FULL and found.incomplete is None
 
 
 def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
@@ -537,7 +537,7 @@ def _is_known_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> b
     noted = read_shown(home, source, drop)
     if noted is None or noted.picture is None or noted.code != code_of(home, drop):
         return False
-    is_picture = all(stream.coverage is Coverage.PICTURE for stream in drop.streams)
+    is_picture = all(stream.coverage is Coverage.FULL for stream in drop.streams)
     newer_shown = noted.picture.as_of > file.file.captured_at
     same = noted.picture.origin == file.digest or (is_picture and newer_shown)
     return same and noted.months == months_of_lake(home, source, drop)

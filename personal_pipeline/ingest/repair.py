@@ -326,7 +326,7 @@ def _what(damage: Damage) -> str:
 
 def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version | None) -> Mended:
     """The outcome for a partition of a service that was moved aside."""
-    of_then = stream.coverage in (Coverage.SNAPSHOT, Coverage.STATES)
+    of_then = stream.coverage in (Coverage.STATE, Coverage.HISTORY)
     if now is None and not of_then:
         command = f"`personal-pipeline refresh --source {damage.source}`"
         return Mended(damage, f"{damage.found} Run {command}.", whole=False, lake=True)

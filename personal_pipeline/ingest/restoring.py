@@ -37,7 +37,7 @@ def held_before(home: Home, source: Source, moment: datetime) -> list[Held]:
         held
         for stream in source.streams
         # states are only ever added to: what was held before is in what is held now
-        if stream.coverage is not Coverage.STATES
+        if stream.coverage is not Coverage.HISTORY
         for held in _of_stream(lake_of(home, source.name, stream), moment)
     ]
 

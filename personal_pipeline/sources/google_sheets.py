@@ -202,7 +202,7 @@ GOOGLE_SHEETS = Source(
             grain=Grain.DAY,
             key=story_key,
             fetch_all=flags,
-            coverage=Coverage.SNAPSHOT,
+            coverage=Coverage.STATE,
         ),
     ),
 )

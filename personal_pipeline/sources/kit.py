@@ -609,7 +609,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                 days=broadcast_days,
                 required={"id": (int, str), "created_at": str},
                 fetch_all=all_broadcasts("/broadcasts", page_size),
-                coverage=Coverage.PICTURE,
+                coverage=Coverage.FULL,
             ),
             ApiStream(
                 name="broadcast_stats",
@@ -621,7 +621,7 @@ def kit_source(page_size: int = MOST_ROWS) -> Source:
                 key=_id,
                 required={"id": (int, str), "stats": dict},
                 fetch_all=all_broadcasts("/broadcasts/stats", page_size),
-                coverage=Coverage.SNAPSHOT,
+                coverage=Coverage.STATE,
             ),
         ),
         drops=(SUBSCRIBER_EXPORT,),

@@ -412,7 +412,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                 days=created_day,
                 required={"id": str, "created": int},
                 fetch_all=everything("/v1/customers", page_size),
-                coverage=Coverage.PICTURE,
+                coverage=Coverage.FULL,
             ),
             ApiStream(
                 name="subscriptions",
@@ -426,7 +426,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                 days=subscription_days,
                 required={"id": str, "created": int, "status": str, "items": dict},
                 fetch_all=all_subscriptions(page_size),
-                coverage=Coverage.PICTURE,
+                coverage=Coverage.FULL,
             ),
             ApiStream(
                 name="subscription_states",
@@ -441,7 +441,7 @@ def stripe_source(page_size: int = MOST_ROWS) -> Source:
                 days=state_days,
                 required={"id": str, "created": int, "status": str, "items": dict},
                 fetch_all=all_subscriptions(page_size),
-                coverage=Coverage.STATES,
+                coverage=Coverage.HISTORY,
                 state=subscription_state,
             ),
         ),

@@ -150,7 +150,7 @@ STATES = {
     stream.name
     for source in SOURCES
     for stream in source.streams
-    if isinstance(stream, ApiStream) and stream.coverage is Coverage.STATES
+    if isinstance(stream, ApiStream) and stream.coverage is Coverage.HISTORY
 }
 _LOOK = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00")
 """The instant of a look, which is another one after a fault."""

@@ -88,7 +88,7 @@ EXPORT = Drop(
     read=read,
     streams=(
         DropStream(name="figures", description="One figure a day."),
-        DropStream(name="people", description="One person.", coverage=Coverage.PICTURE),
+        DropStream(name="people", description="One person.", coverage=Coverage.FULL),
     ),
 )
 TOY = Source(name="toy", title="Toy", description="", drops=(EXPORT,))

@@ -107,7 +107,7 @@ def test_of_a_chunk_that_was_killed_while_it_was_written_all_is_asked_again(home
     assert service.asked == [Window(TODAY - 10 * DAY, TODAY + DAY)]
 
 
-@pytest.mark.parametrize("coverage", [Coverage.PICTURE, Coverage.PART, Coverage.STATES])
+@pytest.mark.parametrize("coverage", [Coverage.FULL, Coverage.PART, Coverage.HISTORY])
 def test_of_a_whole_that_was_killed_while_it_was_written_everything_is_asked_again(
     home: Home, coverage: Coverage
 ) -> None:

@@ -137,7 +137,7 @@ def test_a_clock_before_the_beginning_makes_no_days(home: Home) -> None:
     assert house.days() == []
 
 
-@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PICTURE])
+@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.FULL])
 @pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 def test_what_an_earlier_version_left_is_taken_back(
     home: Home, coverage: Coverage, grain: Grain

@@ -99,7 +99,7 @@ def stream_of(service: Service, kind: str, refetch: int, grain: Grain = Grain.DA
     if kind == "window":
         return replace(stream, fetch=service.created_in)
     if kind == "picture":
-        return replace(stream, fetch_all=service.all, coverage=Coverage.PICTURE)
+        return replace(stream, fetch_all=service.all, coverage=Coverage.FULL)
     part = replace(stream, fetch=service.touched_in, coverage=Coverage.PART)
     return part if kind == "part" else replace(part, fetch_all=service.all)
 

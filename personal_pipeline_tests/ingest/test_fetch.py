@@ -127,7 +127,7 @@ def test_a_correction_changes_just_its_day_and_keeps_the_old_content(home: Home)
     assert list((home.archive / "lake" / "test" / "things").rglob("*.jsonl.gz"))
 
 
-@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PART, Coverage.PICTURE])
+@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PART, Coverage.FULL])
 def test_a_month_holds_the_rows_of_its_days_and_an_answer_replaces_its_own_days(
     home: Home, coverage: Coverage
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_month_holds_the_rows_of_its_days_and_an_answer_replaces_its_own_days(
         ended = "" if coverage is Coverage.WINDOW else f"{TODAY - timedelta(days=n // 2)}"
         service.put(f"r{n}", TODAY - timedelta(days=n), ended=ended)
     whole = {} if coverage is Coverage.WINDOW else {"fetch_all": service.fetch_all}
-    if coverage is Coverage.PICTURE:
+    if coverage is Coverage.FULL:
         whole["fetch"] = None  # type: ignore[assignment]
     by_day, by_month = (
         stream_of(service, name=f"by_{grain}", grain=grain, coverage=coverage, **whole)
@@ -213,7 +213,7 @@ def test_a_month_that_rotted_is_asked_for_again_and_an_earlier_day_is_put_back(h
 
 def test_a_snapshot_is_of_a_day() -> None:
     with pytest.raises(ValueError, match="a snapshot is of a day"):
-        stream_of(Service(), coverage=Coverage.SNAPSHOT, grain=Grain.MONTH)
+        stream_of(Service(), coverage=Coverage.STATE, grain=Grain.MONTH)
 
 
 def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) -> None:
@@ -293,9 +293,9 @@ def newest_rows(home: Home, stream: ApiStream) -> set[str]:
     found = rows(home, stream)
     if not found:
         return set()
-    if stream.coverage is Coverage.SNAPSHOT:
+    if stream.coverage is Coverage.STATE:
         return set(found[max(found)])
-    if stream.coverage is Coverage.STATES:
+    if stream.coverage is Coverage.HISTORY:
         last = dict(sorted(row for day in found.values() for row in day.items()))
         now = {key.split(" ")[0]: record for key, record in last.items()}
         return {key for key, record in now.items() if record}
@@ -310,7 +310,7 @@ def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
     home: Home, coverage: Coverage, changed: str, full_pass_is_due: bool, grain: Grain
 ) -> None:
     service = ChangedMeaning()
-    if coverage is Coverage.SNAPSHOT:
+    if coverage is Coverage.STATE:
         grain = Grain.DAY
     stream = replace(changed_stream(service, coverage), grain=grain)
     for n in range(30):
@@ -428,7 +428,7 @@ def test_a_part_is_merged_and_the_full_pass_comes_weekly(home: Home) -> None:
 def test_a_snapshot_is_written_when_it_differs_only(home: Home) -> None:
     service = Service()
     service.put("a", TODAY, boosted="yes")
-    stream = stream_of(service, fetch=None, fetch_all=service.fetch_all, coverage=Coverage.SNAPSHOT)
+    stream = stream_of(service, fetch=None, fetch_all=service.fetch_all, coverage=Coverage.STATE)
     look(home, stream)
     same = look(home, stream, now=NOW + timedelta(days=1))
     assert same.changed == ()

@@ -35,7 +35,7 @@ from personal_pipeline.ingest.originals import REPLACED, original_path
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 FIGURES = DropStream(name="figures", description="One figure a day.")
-PICTURE = DropStream(name="people", description="One person.", coverage=Coverage.PICTURE)
+PEOPLE = DropStream(name="people", description="One person.", coverage=Coverage.FULL)
 
 
 def recognise(file: DropFile) -> Claim | None:
@@ -66,7 +66,7 @@ SOURCE = Source(
             how_to="Click export.",
             recognise=recognise,
             read=read,
-            streams=(FIGURES, PICTURE),
+            streams=(FIGURES, PEOPLE),
         ),
     ),
 )
@@ -151,10 +151,10 @@ def test_the_order_of_drops_does_not_matter(tmp_path: Path) -> None:
 def test_an_older_picture_dropped_late_changes_nothing(home: Home) -> None:
     drop(home, "2026-11-10.txt", "people,2026-11-01,1", "people,2026-11-02,1")
     drop(home, "2026-11-05.txt", "people,2026-11-03,9")
-    assert figures(home, PICTURE) == {"2026-11-01": 1, "2026-11-02": 1}
+    assert figures(home, PEOPLE) == {"2026-11-01": 1, "2026-11-02": 1}
     newer = drop(home, "2026-11-12.txt", "people,2026-11-02,7")
     assert newer.streams[1].vanished == 1
-    assert figures(home, PICTURE) == {"2026-11-02": 7}
+    assert figures(home, PEOPLE) == {"2026-11-02": 7}
 
 
 def test_bad_lines_are_counted_and_kept(home: Home) -> None:

@@ -52,7 +52,7 @@ def read(file: DropFile) -> Iterator[DropRow | Unreadable]:
 
 def source_of(**more: Any) -> Source:
     stream = DropStream(name="figures", description="", volatile=("seen",))
-    people = DropStream(name="rules", description="", coverage=Coverage.PICTURE)
+    people = DropStream(name="rules", description="", coverage=Coverage.FULL)
 
     def drop(name: str, stream: DropStream) -> Drop:
         head = f"#{name}".encode()

@@ -217,13 +217,13 @@ def test_a_taking_of_a_later_version_can_be_read(home: Home) -> None:
 def fetched(home: Home) -> dict[Coverage, tuple[Source, Service]]:
     """A source of each coverage whose stream is cut by month; some days were replaced since."""
     sources = {}
-    for coverage in (Coverage.WINDOW, Coverage.PART, Coverage.PICTURE, Coverage.STATES):
+    for coverage in (Coverage.WINDOW, Coverage.PART, Coverage.FULL, Coverage.HISTORY):
         service = Service()
         for n in range(6, 70):
             # a window holds its own days only
             ended = "" if coverage is Coverage.WINDOW else f"{TODAY - timedelta(days=n // 2 + 3)}"
             service.put(f"r{n}", TODAY - timedelta(days=n), ended=ended)
-        alone = coverage in (Coverage.PICTURE, Coverage.STATES)
+        alone = coverage in (Coverage.FULL, Coverage.HISTORY)
         stream = stream_of(
             service,
             grain=Grain.MONTH,

@@ -43,8 +43,8 @@ def source_of(amounts: dict[str, int], coverage: Coverage, grain: Grain) -> Sour
         grain=grain,
         key=lambda record: str(record["id"]),
         days=lambda record: (DAY,),
-        fetch=None if coverage is Coverage.PICTURE else fetch,
-        fetch_all=every if coverage is Coverage.PICTURE else None,
+        fetch=None if coverage is Coverage.FULL else fetch,
+        fetch_all=every if coverage is Coverage.FULL else None,
         coverage=coverage,
     )
     return Source(name="test", title="Test", description="", api=(stream,))
@@ -59,7 +59,7 @@ def amount(home: Home, source: Source) -> int:
     return int(lake_of(home, "test", source.api[0]).read(DAY)["a"].record["amount"])
 
 
-@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PICTURE, Coverage.PART])
+@pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.FULL, Coverage.PART])
 @pytest.mark.parametrize("copied", [False, True])
 @pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
 def test_what_was_there_at_a_moment_comes_back(

@@ -55,7 +55,7 @@ def stream_of(service: Service) -> ApiStream:
         ],
         required={"id": str, "status": str},
         fetch_all=service.all,
-        coverage=Coverage.STATES,
+        coverage=Coverage.HISTORY,
         may_vanish=service.may_vanish,
         state=lambda record: [record["status"], record.get("ended")],
     )

@@ -96,7 +96,7 @@ def counts(receipt: Receipt) -> tuple[int, int, int, int]:
 
 
 def test_a_newer_picture_changes_the_months_that_differ(home: Home) -> None:
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     first = dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,2,0x1", "2026-10-02,3,0x1")
     assert counts(first) == (3, 0, 0, 0)
     assert (first.streams[0].first_month, first.streams[0].last_month) == (
@@ -130,7 +130,7 @@ def test_rows_that_exchange_their_values_are_a_change(tmp_path: Path) -> None:
 
 
 def test_the_same_export_again_is_not_read(home: Home) -> None:
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     lines = ("2026-09-01,1,0x1", "2026-10-01,2,0x1")
     dropped(home, source, *lines)
     again = dropped(home, source, *lines, name="another name")
@@ -142,7 +142,7 @@ def test_the_same_export_again_is_not_read(home: Home) -> None:
 
 
 def test_one_that_breaks_off_takes_nothing_away(home: Home) -> None:
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,2,0x1")
     cut = dropped(home, source, "2026-10-01,5,0x1", "cut", hour=1)
     assert cut.warning == "the file breaks off"
@@ -170,7 +170,7 @@ def test_the_newest_word_counts_whatever_came_before_it_and_in_whatever_order(
 ) -> None:
     """Three exports of one row: the first and the last say the same, one in between does not; each
     may break off."""
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     says = {1: "2026-10-01,1,0x1", 2: "2026-10-01,2,0x2", 3: "2026-10-01,1,0x3"}
     for number, (order, cut) in enumerate(
         itertools.product(
@@ -185,7 +185,7 @@ def test_the_newest_word_counts_whatever_came_before_it_and_in_whatever_order(
 
 
 def test_an_older_export_changes_nothing_after_the_reader_changed(home: Home) -> None:
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,1,0x1", hour=1)
     # it confirms September, and the reader that has changed since reads older ones anew
     dropped(home, source, "2026-09-01,1,0x1", "2026-10-01,1,0x2", hour=3)
@@ -197,7 +197,7 @@ def test_an_older_export_changes_nothing_after_the_reader_changed(home: Home) ->
 
 
 def test_versions_are_true_of_the_files_and_damage_is_told(home: Home) -> None:
-    source = source_of(Coverage.PICTURE)
+    source = source_of(Coverage.FULL)
     dropped(home, source, "2026-10-01,1,0x1")
     lake = lake_of(home, "toy", source.drop_streams[0])
     noted = lake.versions()
@@ -211,5 +211,5 @@ def test_versions_are_true_of_the_files_and_damage_is_told(home: Home) -> None:
 
 
 def test_no_scratch_is_left(home: Home) -> None:
-    dropped(home, source_of(Coverage.PICTURE), "2026-10-01,1,0x1")
+    dropped(home, source_of(Coverage.FULL), "2026-10-01,1,0x1")
     assert not list(home.state.glob("spool-*"))

@@ -50,7 +50,7 @@ def stream_of(kind: Coverage, records: dict[str, date], share: float = 0.5) -> A
     return ApiStream(
         name="things",
         description="One thing.",
-        grain=Grain.DAY if kind is Coverage.SNAPSHOT else Grain.MONTH,
+        grain=Grain.DAY if kind is Coverage.STATE else Grain.MONTH,
         key=lambda record: str(record["id"]),
         days=lambda record: (date.fromisoformat(record["day"]),),
         fetch=fetch if kind in (Coverage.WINDOW, Coverage.PART) else None,
@@ -146,7 +146,7 @@ def test_a_person_accepts(home: Home, kind: Coverage) -> None:
 )
 def test_less_is_believed_at_once(home: Home, there: int, left: int, share: float) -> None:
     records = many(there)
-    stream = stream_of(Coverage.PICTURE, records, share)
+    stream = stream_of(Coverage.FULL, records, share)
     look(home, stream)
     for key in list(records)[left:]:
         del records[key]
@@ -156,7 +156,7 @@ def test_less_is_believed_at_once(home: Home, there: int, left: int, share: floa
 
 def test_answers_set_aside_are_kept_and_few(home: Home) -> None:
     records = many()
-    stream = stream_of(Coverage.PICTURE, records)
+    stream = stream_of(Coverage.FULL, records)
     look(home, stream)
     for number in range(5):
         records.clear()
@@ -190,7 +190,7 @@ def _load(file: DropFile, spool: Spool) -> Iterator[DropRow]:
 
 def source_of(kind: str) -> Source:
     table = Table(columns={"id": "varchar"}, key=("id",)) if kind == "table" else None
-    stream = DropStream(name="rows", description="One row.", coverage=Coverage.PICTURE, table=table)
+    stream = DropStream(name="rows", description="One row.", coverage=Coverage.FULL, table=table)
     reader: dict[str, Any] = {"load": _load} if kind == "table" else {"read": _read}
     drop = Drop(
         name="export",

@@ -30,7 +30,7 @@ def _stream(name: str, description: str) -> DropStream:
     return DropStream(
         name=name,
         description=description,
-        coverage=Coverage.PICTURE,
+        coverage=Coverage.FULL,
         volatile=(WRITTEN,),
         code_version=_CODE,
     )
@@ -52,7 +52,7 @@ EXPORT = Drop(
                 "One row a measurement of a phone, a watch or an app, filed under the UTC month of "
                 "its start. Text as Apple writes it; times in UTC, with their offsets beside them."
             ),
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
             volatile=VOLATILE,
             code_version=_CODE,
             table=RECORDS,
@@ -63,7 +63,7 @@ EXPORT = Drop(
                 "One row a point of a workout's route, about one a second. Metres, metres a "
                 "second, degrees, UTC. Filed under the UTC month in which it was measured."
             ),
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
             code_version=_CODE,
             table=ROUTE_POINTS,
         ),

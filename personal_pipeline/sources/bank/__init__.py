@@ -115,7 +115,7 @@ CATEGORIES = Drop(
                 "transaction says its category; or an account that it names, and accounts of one "
                 "name are one; and one row stands for the file itself."
             ),
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
         ),
     ),
 )

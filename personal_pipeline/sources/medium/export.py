@@ -403,7 +403,7 @@ ACCOUNT_EXPORT = Drop(
                 "One row is a story, a draft or a response of the newest export, with its text. "
                 "Filed under the month of publication (UTC), a draft under that of the export."
             ),
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
         ),
         DropStream(
             name="account_profile",

@@ -38,20 +38,20 @@ EXPORT = Drop(
                 "One row is an activity as the table of the archive tells it, under the English "
                 "headers. Filed under the UTC month of its start."
             ),
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
             columns=lambda record: record["columns"],
         ),
         DropStream(
             name="recordings",
             description=RECORDINGS,
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
             columns=no_columns,
             code_version=CODE,
         ),
         DropStream(
             name="recording_samples",
             description=RECORDING_SAMPLES,
-            coverage=Coverage.PICTURE,
+            coverage=Coverage.FULL,
             table=SAMPLES,
             code_version=CODE,
         ),
