@@ -22,11 +22,10 @@ from personal_pipeline.warehouse.tables import WHOLE, Input, Reads, Table, Table
 class Translator(DagsterDbtTranslator):
     """Gives dbt's models their groups, owners, code versions and partition mappings."""
 
-    def __init__(self, tables: Tables, partitions: Partitions) -> None:
+    def __init__(self, tables: Tables) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
         self._tables = tables
         self._by_model = {table.model: table for table in tables.values() if table.model}
-        self._partitions = partitions
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: Any
@@ -91,7 +90,7 @@ def _dbt_assets(
         select=" ".join(str(table.model) for table in group),
         name=name,
         partitions_def=partitions.of(grain),
-        dagster_dbt_translator=Translator(tables, partitions),
+        dagster_dbt_translator=Translator(tables),
         backfill_policy=dg.BackfillPolicy.single_run() if grain is not Grain.WHOLE else None,
         pool="warehouse",
     )
