@@ -266,8 +266,8 @@ class Passed:
     @property
     def failures(self) -> list[str]:
         """Everything that went wrong, a sentence each, for whoever ran this by hand."""
-        needs = [said for each in self.fetched for said in each.needs_a_person]
-        return list(dict.fromkeys([*needs, *self.failures_to_mend]))
+        fetched = [s for each in self.fetched for s in (*each.failures, *each.needs_a_person)]
+        return list(dict.fromkeys([*fetched, *self.failures_to_mend]))
 
     @property
     def failures_to_mend(self) -> list[str]:
