@@ -650,7 +650,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(
     assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
     (repository,) = graph["repositoriesOrError"]["nodes"]
     running = {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
-    assert {"inbox", "rebuild_what_changed"} <= running.keys()
+    assert {"inbox", "what_is_stale"} <= running.keys()
     # Dagster's own, instead of which ours evaluates the conditions, is not there at all
     assert set(running.values()) == {"RUNNING"}
     schedules = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}

@@ -300,7 +300,7 @@ def written_files(copy: Copy) -> list[Path]:
 @pytest.mark.slow
 def test_what_is_written_holds_no_value_of_the_sample(copy: Copy) -> None:
     files = written_files(copy)
-    assert len(files) == 7 * len(SAMPLES)
+    assert len(files) == 6 * len(SAMPLES)
     for path in files:
         text = path.read_bytes()
         for encoding in ("utf-8", "utf-16-le"):

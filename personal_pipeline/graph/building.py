@@ -118,7 +118,7 @@ def build_sensor(busy_jobs: list[str]) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="what_is_stale",
-        job=build_job,
+        job_name=JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks what is stale whenever lake, SQL or tables changed, and has it built.",

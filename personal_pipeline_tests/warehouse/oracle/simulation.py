@@ -454,6 +454,7 @@ class Life:
                     "resource_type": "model",
                     "schema": schema,
                     "name": name,
+                    "config": {"materialized": "incremental"},
                 }
                 nodes[f"test.{name}"] = {
                     "resource_type": "test",
