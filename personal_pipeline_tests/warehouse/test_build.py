@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ from personal_pipeline.warehouse.tables import Table, owed_tests, partitions_bet
 from personal_pipeline_tests.invented_house import UNTIL, Services, bare_house, content
 
 PAYOUTS = "staging/stg_stripe__payouts"
+MONTH = UNTIL.replace(day=1).isoformat()
+"""The newest partition of it."""
 REVENUE = "marts/revenue_daily"
 ONCE = "from {{ ref('int_revenue') }}"
 TWICE = f"{ONCE} cross join range(2)"
@@ -135,7 +138,7 @@ def test_readers_keep_good_rows_whatever_code_follows_a_failed_build(
     change(sql, "revenue_daily", "group by day, currency, kind", "group by day, currency")
     change(sql, "revenue_daily", TWICE, ONCE)
     change(sql, "revenue_daily", "sum(fee -", "no_such_column + sum(fee -")
-    assert failures(build(house, {PAYOUTS: [UNTIL.isoformat()]}).built) == {}
+    assert failures(build(house, {PAYOUTS: [MONTH]}).built) == {}
     assert content(house.home.published, "staging", "marts") == before
     assert failures(reconcile(house).built).keys() == {REVENUE}
     assert content(house.home.published, "staging", "marts") == before
@@ -156,15 +159,19 @@ def test_readers_keep_good_rows_whatever_code_follows_a_failed_build(
 
 
 @pytest.mark.slow
-def test_of_two_days_that_failed_together_each_is_built_when_one_is_mended(house: House) -> None:
-    """A test reads the whole table: the good day failed only because of the bad one."""
+def test_of_two_months_that_failed_together_each_is_built_when_one_is_mended(
+    house: House,
+) -> None:
+    """A test reads the whole table: the good month failed only because of the bad one."""
     before = content(house.home.published, "staging", "marts")
     stream = next(each for each in STRIPE.api if each.name == "payouts")
     lake = lake_of(house.home, "stripe", stream)
-    first, bad, good = [day for day in lake.partitions() if lake.read(day)][-3:]
-    sound, twin = lake.read(bad), next(iter(lake.read(first).values()))
-    held = lake.read(good)
-    lake.write(bad, [*sound.values(), twin])
+    days = [day for month in lake.partitions() for day in lake.units_of(month) if lake.read(day)]
+    good, bad = days[0], days[-1]
+    assert good.month != bad.month
+    sound, held = lake.read(bad), lake.read(good)
+    row = next(iter(sound.values()))
+    lake.write(bad, [*sound.values(), replace(row, key=f"{row.key} again")])
     for _ in range(2):
         assert failures(reconcile(house).built).keys() == {PAYOUTS}
     lake.write(good, [])
@@ -272,12 +279,12 @@ def test_rows_that_failed_are_not_shown_when_there_are_no_good_ones(
 @pytest.mark.slow
 def test_rows_of_a_killed_build_go_when_their_input_went_meanwhile(house: House) -> None:
     before = content(house.home.published, "staging", "marts")
-    day, table = "2019-03-17", "stg_stripe__payouts"
-    # a first build of a day was killed when dbt had written it; then the day went from the lake
+    month, table = "2019-03-01", "stg_stripe__payouts"
+    # a first build of a month was killed when dbt had written it; then it went from the lake
     with store.writing(house.home), store.connection(house) as opened:
-        store.begin(opened, {f"staging/{table}": [day]})
+        store.begin(opened, {f"staging/{table}": [month]})
         opened.execute(
-            f"insert into staging.{table} select * replace (date '{day}' as day)"
+            f"insert into staging.{table} select * replace (date '{month}' as month)"
             f" from staging.{table} limit 3"
         )
     assert failures(reconcile(house).built) == {}
@@ -359,7 +366,7 @@ def test_a_run_of_the_job_builds_all_that_is_stale_down_to_the_last_table(
     # asked by a person, of something else: only that is built
     day = lose_a_payment(house.home)
     before = ledger_of(house.home)
-    assert materialize(house, "staging/stg_stripe__payouts", f"{UNTIL}")
+    assert materialize(house, PAYOUTS, MONTH)
     assert ledger_of(house.home) == before
 
     with instance_of(house.home) as instance, quiet_dagster():
@@ -381,7 +388,7 @@ def test_a_run_of_the_job_builds_all_that_is_stale_down_to_the_last_table(
 @pytest.mark.slow
 def test_what_a_killed_build_may_have_written_is_built_again(house: House) -> None:
     with store.writing(house.home), store.connection(house) as opened:
-        store.begin(opened, {PAYOUTS: [UNTIL.isoformat()]})
+        store.begin(opened, {PAYOUTS: [MONTH]})
     built = reconcile(house).built
     assert [(each.name, each.partitions) for each in built] == [(PAYOUTS, 1)]
     assert reconcile(house).built == []
@@ -399,13 +406,12 @@ def test_an_input_that_changed_while_dbt_ran_and_changed_back_is_read_again(
         looks.append(lake)
         if len(looks) != 2:
             return lake
-        payouts = {**lake.versions["stripe/payouts"], UNTIL.isoformat(): "another"}
+        payouts = {**lake.versions["stripe/payouts"], MONTH: "another"}
         return Lake({**lake.versions, "stripe/payouts": payouts}, lake.damaged)
 
     monkeypatch.setattr("personal_pipeline.warehouse.build.read_lake", look)
-    day = UNTIL.isoformat()
-    build(house, {PAYOUTS: [day]})
-    assert ledger_of(house.home)[PAYOUTS][day].inputs == {"stripe/payouts": MOVED}
+    build(house, {PAYOUTS: [MONTH]})
+    assert ledger_of(house.home)[PAYOUTS][MONTH].inputs == {"stripe/payouts": MOVED}
     work = reconcile(house)
     assert [(each.name, each.partitions, each.changed) for each in work.built] == [(PAYOUTS, 1, 0)]
     assert reconcile(house).built == []
