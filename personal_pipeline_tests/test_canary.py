@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -424,34 +425,37 @@ def _up(
 ) -> Ended:
     """The daemon takes the files again, and others like them; then it is ended."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
-        env={**os.environ, **environment},
-        cwd=environment["PERSONAL_PIPELINE_HOME"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    sessions.append(process.pid)
-    for path in files:
-        # one more byte, so that it is not known
-        (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
-    try:
-        until(
-            lambda: not list(home.inbox.iterdir()) or process.poll() is not None,
-            "all is taken",
-            900,
+    # files, because a pipe that nobody reads fills, and then its writers wait for ever
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
+            env={**os.environ, **environment},
+            cwd=environment["PERSONAL_PIPELINE_HOME"],
+            stdout=out,
+            stderr=err,
+            text=True,
+            start_new_session=True,
         )
-        if process.poll() is not None:
-            said = process.communicate(timeout=60)
-            raise AssertionError(f"up ended: {said}")
-        time.sleep(2)
-        process.send_signal(signal.SIGTERM)
-        return end(process, 300)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        sessions.append(process.pid)
+        for path in files:
+            # one more byte, so that it is not known
+            (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
+        try:
+            until(
+                lambda: not list(home.inbox.iterdir()) or process.poll() is not None,
+                "all is taken",
+                900,
+            )
+            assert process.poll() is None, "up ended"
+            time.sleep(2)
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(300)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read(), err.read())
 
 
 def _started(environment: Mapping[str, str], breaks: str, *arguments: str) -> subprocess.Popen[str]:
