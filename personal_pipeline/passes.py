@@ -280,8 +280,7 @@ class Passed:
     @property
     def table_failures(self) -> list[str]:
         """What could not be built, one sentence each."""
-        failed = [f"{each.name}: {each.failure}" for each in self.work.built if each.failure]
-        return [*failed, *([self.broken] if self.broken else [])]
+        return [*self.work.failures, *([self.broken] if self.broken else [])]
 
     @property
     def all_notes(self) -> list[str]:

@@ -63,7 +63,7 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     try:
         work = build_tables(house, retry=retry, again=True)
         tell_work(context, house, work)
-        failures += [f"{each.name}: {each.failure}" for each in work.built if each.failure]
+        failures += work.failures
     except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
     if written := write_report(house, board_of(house)):

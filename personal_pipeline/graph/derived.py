@@ -103,7 +103,7 @@ def _dbt_assets(
         wanted = {name: asked for name in names if name in tables}
         work = build(house, wanted)
         tell_work(context, house, work, wanted)
-        raise_failures([f"{each.name}: {each.failure}" for each in work.built if each.failure])
+        raise_failures(work.failures)
         return
         yield
 

@@ -91,6 +91,11 @@ class Work:
     """What a person should know, one sentence each: damage that was found and repaired
     automatically."""
 
+    @property
+    def failures(self) -> list[str]:
+        """What could not be built, one sentence each."""
+        return [f"{each.name}: {each.failure}" for each in self.built if each.failure]
+
     def add(self, more: Work) -> None:
         """Append the results of later work."""
         self.built += more.built
