@@ -24,7 +24,7 @@ from personal_pipeline.demo.run import invented_house
 from personal_pipeline.house import House
 from personal_pipeline.ingest import fetch, inbox
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.passes import Passed
+from personal_pipeline.passes import PassResult
 from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse import build, dbt_project, store
 
@@ -85,7 +85,7 @@ def measured_parts() -> Iterator[Spans]:
         yield spans
 
 
-def run(house: House) -> Passed:
+def run(house: House) -> PassResult:
     """One pass."""
     passed = refresh(house)
     assert not passed.failures, passed.failures

@@ -25,9 +25,9 @@ from personal_pipeline.warehouse import integrity
 from personal_pipeline.warehouse.store import damage_of_published
 
 LOCK_WAIT_SECONDS = 60
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Upper bound on the field names listed; a file in a different format may have hundreds."""
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,6 @@ def troubles_of(home: Home) -> list[str]:
 
 
 def _named(names: Collection[str]) -> str:
-    told = ", ".join(shown(name, LONGEST_NAME) for name in list(names)[:MOST_NAMES])
-    more = len(names) - MOST_NAMES
+    told = ", ".join(shown(name, MAX_NAME_LENGTH) for name in list(names)[:MAX_NAMES])
+    more = len(names) - MAX_NAMES
     return f"{told} and {more} more" if more > 0 else told

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from personal_pipeline.ingest.again import ReadAgain
     from personal_pipeline.ingest.contract import Progress as Told
     from personal_pipeline.ingest.contract import Source
-    from personal_pipeline.passes import Passed
+    from personal_pipeline.passes import PassResult
     from personal_pipeline.refresh import Rebuilt
     from personal_pipeline.warehouse.build import BuiltTable
 
@@ -228,7 +228,7 @@ def _progress(*, shown: bool) -> Iterator[Told]:
         yield advance
 
 
-def _passed_json(passed: Passed) -> dict[str, Any]:
+def _passed_json(passed: PassResult) -> dict[str, Any]:
     return {
         "fetched": [
             {
@@ -294,7 +294,7 @@ def _print_read_again(read: Sequence[ReadAgain]) -> None:
     CONSOLE.print(grid)
 
 
-def _print_passed(passed: Passed) -> None:
+def _print_passed(passed: PassResult) -> None:
     looks = [look for fetched in passed.fetched for look in fetched.looks]
     if looks:
         grid = _grid("Fetched", "source", "stream", ">records", ">files changed", ">unreadable", "")
@@ -339,7 +339,7 @@ def _print_passed(passed: Passed) -> None:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
 
 
-def _print_report(passed: Passed) -> None:
+def _print_report(passed: PassResult) -> None:
     if passed.report:
         CONSOLE.print(f"Report: {escape(str(passed.report.path))}", soft_wrap=True)
 

@@ -18,7 +18,7 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.again import ReadAgain, read_outdated_again
 from personal_pipeline.ingest.contract import Progress, Source, Window
-from personal_pipeline.ingest.fetch import Pulled
+from personal_pipeline.ingest.fetch import FetchResult
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import Written
 from personal_pipeline.ingest.opening import complete_sidecars, opened
@@ -26,7 +26,7 @@ from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.outputs.morning import WrittenReport, is_current, write_morning_report
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline.warehouse import dbt_host, integrity, store
-from personal_pipeline.warehouse.build import Lake, Work, read_lake, reconcile
+from personal_pipeline.warehouse.build import BuildResult, Lake, read_lake, reconcile
 from personal_pipeline.warehouse.left_out import count_left_out
 from personal_pipeline.warehouse.mending import mend_dropped
 
@@ -34,12 +34,12 @@ from personal_pipeline.warehouse.mending import mend_dropped
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class SourceResult:
     """The result of fetching one source, per stream. ``broken`` describes an error that ended it
     before it could be attributed to a stream."""
 
     source: Source
-    looks: Sequence[Pulled] = ()
+    looks: Sequence[FetchResult] = ()
     broken: str | None = None
 
     @property
@@ -71,7 +71,7 @@ def fetch_source(
     beginning: date | None = None,
     accept: bool = False,
     progress: Progress | None = None,
-) -> Fetched:
+) -> SourceResult:
     """Fetch a connected source: what is due for these streams (None: all), or only ``window``.
 
     ``beginning`` is the first day that the person wants; ``accept`` accepts an answer even if it
@@ -89,7 +89,7 @@ def fetch_source(
         progress=progress,
         accept=accept,
     )
-    return Fetched(source, looks)
+    return SourceResult(source, looks)
 
 
 def fetch_sources(
@@ -99,10 +99,10 @@ def fetch_sources(
     beginning: date | None = None,
     accept: str | None = None,
     progress: Progress | None = None,
-) -> list[Fetched]:
+) -> list[SourceResult]:
     """Fetch sources concurrently, one thread each: a source that stalls uses up only its own time
     budget, and one that raises is a failure of its own. ``accept`` names one of them."""
-    done: dict[str, Fetched] = {}
+    done: dict[str, SourceResult] = {}
 
     def work(source: Source) -> None:
         try:
@@ -117,7 +117,7 @@ def fetch_sources(
                 # tables will be built: import dbt while the others are still being fetched
                 dbt_host.warm()
         except Exception as error:  # continue without this source
-            done[source.name] = Fetched(source, broken=sentence_of(error, house.home.root))
+            done[source.name] = SourceResult(source, broken=sentence_of(error, house.home.root))
 
     chosen = list(sources)
     # daemon threads, so that Ctrl-C does not wait for a stalled service; every write is atomic
@@ -133,7 +133,7 @@ def fetch_sources(
 
 
 @dataclass(slots=True)
-class Taken:
+class InboxResult:
     """The result of taking the inbox: a receipt per file, the files that stay there, and the
     partitions written per stream (``source/stream``). ``broken`` describes an error that ended it
     early."""
@@ -162,13 +162,13 @@ def take_inbox(
     *,
     publish: bool = True,
     progress: Progress | None = None,
-) -> Taken:
+) -> InboxResult:
     """Take the files in the inbox, or only those with these names.
 
     ``publish`` makes the receipts visible to readers at once; not needed if tables are built next,
     which publishes them anyway.
     """
-    taken = Taken()
+    taken = InboxResult()
     if not publish:
         dbt_host.warm()
     try:
@@ -193,7 +193,7 @@ def take_inbox(
 
 
 @dataclass(slots=True)
-class Restored:
+class RestoreResult:
     """The result of re-reading originals, so that the lake reflects everything in the archive."""
 
     read: list[ReadAgain] = field(default_factory=list)
@@ -207,10 +207,10 @@ class Restored:
         return [*problems, *([self.broken] if self.broken else [])]
 
 
-def restore_lake(house: House, *, progress: Progress | None = None) -> Restored:
+def restore_lake(house: House, *, progress: Progress | None = None) -> RestoreResult:
     """Bring the lake of dropped files in line with the archive, as parsed by the current
     readers."""
-    done = Restored()
+    done = RestoreResult()
     try:
         done.notes += mend_dropped(house)
         done.notes += opened(house.home, house.sources)
@@ -221,7 +221,7 @@ def restore_lake(house: House, *, progress: Progress | None = None) -> Restored:
     return done
 
 
-def build_tables(house: House, *, retry: bool = False, again: bool = False) -> Work:
+def build_tables(house: House, *, retry: bool = False, again: bool = False) -> BuildResult:
     """Build what is stale. ``retry`` also builds what failed twice and is on hold; ``again``
     immediately retries what fails, for a run that nobody follows up. Raises as ``reconcile``
     does."""
@@ -233,7 +233,7 @@ def build_tables(house: House, *, retry: bool = False, again: bool = False) -> W
         work.add(second)
     if work.lake and work.built:
         with store.reading(house) as opened:
-            count_left_out(house, store.read_kept(opened), work.lake)
+            count_left_out(house, store.read_ledger_rows(opened), work.lake)
     return work
 
 
@@ -246,13 +246,13 @@ def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | 
 
 
 @dataclass(slots=True)
-class Passed:
+class PassResult:
     """The result of a pass, step by step."""
 
-    fetched: list[Fetched] = field(default_factory=list)
-    taken: Taken = field(default_factory=Taken)
-    restored: Restored = field(default_factory=Restored)
-    work: Work = field(default_factory=Work)
+    fetched: list[SourceResult] = field(default_factory=list)
+    taken: InboxResult = field(default_factory=InboxResult)
+    restored: RestoreResult = field(default_factory=RestoreResult)
+    work: BuildResult = field(default_factory=BuildResult)
     broken: str | None = None
     """The error that ended the building of tables."""
     report: WrittenReport | None = None
@@ -297,12 +297,12 @@ def run_pass(
     beginning: date | None = None,
     accept: str | None = None,
     progress: Progress | None = None,
-) -> Passed:
+) -> PassResult:
     """Run a pass. ``only`` restricts fetching to some sources and skips the inbox; ``retry`` also
     builds what failed twice and is on hold; ``beginning`` and ``accept`` are those of
     ``fetch_sources``."""
     home = house.home
-    passed = Passed()
+    passed = PassResult()
     passed.notes += opened(home, house.sources)
     chosen = [source for source in only or house.sources if house.connected(source)]
     passed.fetched = fetch_sources(
@@ -315,7 +315,7 @@ def run_pass(
 
 
 def finish_pass(
-    house: House, passed: Passed, *, retry: bool = False, progress: Progress | None = None
+    house: House, passed: PassResult, *, retry: bool = False, progress: Progress | None = None
 ) -> None:
     """The second half of a pass, after new data has arrived: build, report, check. The results are
     added to ``passed``; a failing step does not prevent the next."""
@@ -341,7 +341,7 @@ TELL_LOOK_AFTER = timedelta(hours=6)
 this: often enough for source freshness in the UI, which is counted in days."""
 
 
-def is_news(house: House, passed: Passed) -> bool:
+def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
     if passed.report or passed.taken.receipts or passed.restored.read:

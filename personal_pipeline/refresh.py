@@ -16,11 +16,11 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.again import claim_orphans, read_again
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.passes import Passed, Taken
+from personal_pipeline.passes import InboxResult, PassResult
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import all_tables
 from personal_pipeline.warehouse.reconcile import EMPTY
-from personal_pipeline.warehouse.store import Kept
+from personal_pipeline.warehouse.store import LedgerRow
 from personal_pipeline.warehouse.tables import downstream_of
 
 
@@ -32,7 +32,7 @@ def refresh(
     beginning: date | None = None,
     accept: str | None = None,
     progress: Progress | None = None,
-) -> Passed:
+) -> PassResult:
     """Run a pass (see ``passes.run_pass``) and report its news to Dagster."""
     passed = passes.run_pass(
         house, only=only, retry=retry, beginning=beginning, accept=accept, progress=progress
@@ -41,14 +41,14 @@ def refresh(
     return passed
 
 
-def _record(house: House, passed: Passed) -> None:
+def _record(house: House, passed: PassResult) -> None:
     # damage in Dagster's storage is found when there is something to report
     if passes.is_news(house, passed):
-        from personal_pipeline.graph.recording import NotTold, record_pass
+        from personal_pipeline.graph.recording import NotReported, record_pass
 
         try:
             passed.notes += record_pass(house, passed)
-        except NotTold as error:
+        except NotReported as error:
             passed.notes.append(str(error))
 
 
@@ -57,7 +57,7 @@ class Rebuilt:
     """The result of a rebuild. ``differs`` counts per table the partitions whose content differs
     from the previously published copy; None if there was no copy to compare with."""
 
-    passed: Passed
+    passed: PassResult
     differs: Mapping[str, int] | None
 
 
@@ -71,7 +71,7 @@ def rebuild(
     one is complete. The next ``refresh`` finishes a rebuild that was killed.
     """
     home = house.home
-    passed = Passed()
+    passed = PassResult()
     passed.notes += opened(home, house.sources)
     before = _published(house)
     claim_orphans(home, house.sources)
@@ -96,23 +96,24 @@ def rebuild(
     return Rebuilt(passed, _differences(before, _published(house)))
 
 
-def _published(house: House) -> Mapping[str, Mapping[str, Kept]] | None:
+def _published(house: House) -> Mapping[str, Mapping[str, LedgerRow]] | None:
     """The content of the published copy; None if there is none or it cannot be read."""
     try:
         with store.reading(house) as copy:
-            return store.read_kept(copy)
+            return store.read_ledger_rows(copy)
     except (FileNotFoundError, duckdb.Error):
         return None
 
 
 def _differences(
-    before: Mapping[str, Mapping[str, Kept]] | None, after: Mapping[str, Mapping[str, Kept]] | None
+    before: Mapping[str, Mapping[str, LedgerRow]] | None,
+    after: Mapping[str, Mapping[str, LedgerRow]] | None,
 ) -> dict[str, int] | None:
     """How many partitions of each table differ. A partition without rows counts as missing."""
     if before is None or after is None:
         return None
 
-    def digests(kept: Mapping[str, Kept]) -> set[tuple[str, str]]:
+    def digests(kept: Mapping[str, LedgerRow]) -> set[tuple[str, str]]:
         return {(each, found.digest) for each, found in kept.items() if found.digest != EMPTY}
 
     return {
@@ -122,14 +123,14 @@ def _differences(
     }
 
 
-def take_inbox(house: House, *, progress: Progress | None = None) -> Taken:
+def take_inbox(house: House, *, progress: Progress | None = None) -> InboxResult:
     """Take the files in the inbox, and nothing else."""
     notes = opened(house.home, house.sources)
     taken = passes.take_inbox(house, progress=progress)
     if taken.receipts:
         from personal_pipeline.graph.recording import record_pass
 
-        notes = (*notes, *record_pass(house, Passed(taken=taken)))
+        notes = (*notes, *record_pass(house, PassResult(taken=taken)))
     taken.notes[:0] = notes
     return taken
 

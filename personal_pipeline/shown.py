@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import unicodedata
 
-LONGEST_LINE = 1_000
-MOST_LINES = 400
+MAX_LINE_LENGTH = 1_000
+MAX_LINES = 400
 
 _WRITTEN_OUT = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
@@ -22,7 +22,7 @@ _FIRST_LONE_BYTE = 0xDC80
 _LAST_LONE_BYTE = 0xDCFF
 
 
-def shown(text: str, most: int = LONGEST_LINE) -> str:
+def shown(text: str, most: int = MAX_LINE_LENGTH) -> str:
     """One line of at most ``most`` characters; a longer text is cut and ends with ``…``."""
     if text.isascii() and text.isprintable():
         line = text
@@ -32,11 +32,11 @@ def shown(text: str, most: int = LONGEST_LINE) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def shown_lines(text: str, most: int = LONGEST_LINE) -> str:
+def shown_lines(text: str, most: int = MAX_LINE_LENGTH) -> str:
     """The same for text that is meant to have several lines; only ``\\n`` ends a line."""
     lines = text.split("\n")
-    kept = [shown(line, most) for line in lines[:MOST_LINES]]
-    return "\n".join([*kept, "…"] if len(lines) > MOST_LINES else kept)
+    kept = [shown(line, most) for line in lines[:MAX_LINES]]
+    return "\n".join([*kept, "…"] if len(lines) > MAX_LINES else kept)
 
 
 def _visible(char: str) -> str:

@@ -18,7 +18,7 @@ FILE = "told.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reported:
     """Digests by name, as of the last complete report to Dagster."""
 
     contents: dict[str, str] = field(default_factory=dict)
@@ -33,19 +33,19 @@ class Told:
     """Whether the last reported pass had failures."""
 
 
-def recall(home: Home) -> Told:
+def recall(home: Home) -> Reported:
     """What was reported; empty if that cannot be read."""
     try:
         kept = json.loads(_path(home).read_bytes())
-        told = Told(**{each.name: kept[each.name] for each in fields(Told)})
+        told = Reported(**{each.name: kept[each.name] for each in fields(Reported)})
         for named in (told.contents, told.checks, told.looks):
             named.items()
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Told()
+        return Reported()
     return told
 
 
-def remember(home: Home, told: Told) -> None:
+def remember(home: Home, told: Reported) -> None:
     """Replace the record of what was reported."""
     if told != recall(home):
         write_atomically(_path(home), json.dumps(asdict(told), indent=1).encode())

@@ -35,7 +35,7 @@ from personal_pipeline.credentials import (
     write_into_env,
 )
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.fetch import Pulled, pull_source
+from personal_pipeline.ingest.fetch import FetchResult, pull_source
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.settings import load_settings, with_keyring
 from personal_pipeline.sources import SOURCES
@@ -101,7 +101,7 @@ def connect(*arguments: str, given: str = f"{KEY}\n", code: int = 0) -> Result:
     return result
 
 
-def look(home: Home) -> list[Pulled]:
+def look(home: Home) -> list[FetchResult]:
     """Fetch, as a refresh does."""
     streams = [stream.name for stream in STRIPE.api]
     return pull_source(home, load_settings(), STRIPE, streams, clock=lambda: datetime.now(UTC))

@@ -33,7 +33,7 @@ from personal_pipeline.ingest.fetch import pull_source
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall
-from personal_pipeline.passes import Passed
+from personal_pipeline.passes import PassResult
 from personal_pipeline.refresh import refresh, take_inbox
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.stripe import STRIPE, stripe_source
@@ -158,7 +158,7 @@ class Correction:
     """What a refresh did after Stripe corrected the fee of one old payment by 0.07."""
 
     home: Home
-    passed: Passed
+    passed: PassResult
     reader_before: str
     reader_after: str
     new_reader: str

@@ -29,7 +29,7 @@ from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.report import build_report
 from personal_pipeline.settings import Settings
-from personal_pipeline.shown import MOST_LINES, shown, shown_lines
+from personal_pipeline.shown import MAX_LINES, shown, shown_lines
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.alerts.sinks import mail_server
 from personal_pipeline_tests.invented_house import run
@@ -86,7 +86,7 @@ def test_it_is_one_line_bounded_printable_and_the_same_when_shown_again(
 
 def test_of_lines_there_are_not_endlessly_many() -> None:
     lines = shown_lines("x\x1b\n" * 10_000).split("\n")
-    assert len(lines) == MOST_LINES + 1
+    assert len(lines) == MAX_LINES + 1
     assert lines[:2] == ["x\\x1b"] * 2
 
 

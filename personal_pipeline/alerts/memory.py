@@ -50,7 +50,7 @@ class First:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Told:
+class Alerted:
     """What has been told about a subject since it was last well: the kinds of trouble, since when,
     and the time of the most recent message about it."""
 
@@ -65,7 +65,7 @@ class Memory:
 
     firsts: Mapping[str, First] = field(default_factory=dict)
     """By subject and stream: current troubles."""
-    told: Mapping[str, Told] = field(default_factory=dict)
+    told: Mapping[str, Alerted] = field(default_factory=dict)
     """By subject: troubles that the person has been told about."""
     failures: Mapping[str, datetime] = field(default_factory=dict)
     """By sort of run failure: when it was last told."""

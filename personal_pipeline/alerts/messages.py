@@ -17,7 +17,7 @@ from personal_pipeline.outputs.formats import MONTHS, WEEKDAYS
 Tone = Literal["info", "success", "warning", "failure"]
 """How a channel that supports colours shows the message."""
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 """Maximum number of names in a title; beyond that, their count."""
 
 
@@ -105,8 +105,8 @@ def joined(texts: Sequence[Text]) -> Text:
         return texts[0]
     order: Sequence[Tone] = ("info", "success", "warning", "failure")
     return Text(
-        title="; ".join(text.title for text in texts[:MOST_NAMED])
-        + (f"; and {len(texts) - MOST_NAMED} more" if len(texts) > MOST_NAMED else ""),
+        title="; ".join(text.title for text in texts[:MAX_NAMED])
+        + (f"; and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""),
         body="\n\n".join(f"{text.title}\n{text.body}" for text in texts),
         tone=max((text.tone for text in texts), key=order.index),
         about=tuple(each for text in texts for each in text.about),
@@ -128,7 +128,7 @@ def _standing(known: Known, zone: ZoneInfo) -> str:
     details = list(dict.fromkeys(each.detail for each in known.troubles if each.detail))
     # instructions with several steps have one per line
     between = "\n" if any("\n" in each for each in details) else " "
-    return between.join([what, *details[:MOST_NAMED]])
+    return between.join([what, *details[:MAX_NAMED]])
 
 
 def _failure(failure: RunFailure) -> str:
@@ -142,8 +142,8 @@ def _body(paragraphs: Iterable[str], board: str) -> str:
 
 
 def _names(names: Sequence[str]) -> str:
-    if len(names) > MOST_NAMED:
-        return f"{', '.join(names[: MOST_NAMED - 1])} and {len(names) - MOST_NAMED + 1} more"
+    if len(names) > MAX_NAMED:
+        return f"{', '.join(names[: MAX_NAMED - 1])} and {len(names) - MAX_NAMED + 1} more"
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -27,7 +27,7 @@ from personal_pipeline.shown import shown, shown_lines
 
 LOG = logging.getLogger(__name__)
 
-LONGEST_TITLE = 200
+MAX_TITLE_LENGTH = 200
 
 REPORT_PATIENCE = timedelta(hours=1)
 """How long to wait for the morning's report; after that, one written earlier that day is sent."""
@@ -112,7 +112,7 @@ def _post(house: House, known: memory.Memory) -> None:
 def _censored(message: memory.Message, house: House) -> memory.Message:
     """The message without any secret of the settings or control characters; a title is one line.
     None should be in it; this is the last check before it leaves the machine."""
-    title, body = shown(message.title, LONGEST_TITLE), shown_lines(message.body)
+    title, body = shown(message.title, MAX_TITLE_LENGTH), shown_lines(message.body)
     declared = {each.name for source in house.sources for each in source.settings if each.secret}
     given = house.settings.of_sources
     for secret in (*house.settings.alerts, *(given[name] for name in declared & given.keys())):

@@ -25,7 +25,7 @@ from personal_pipeline.home import Home, sync_folder, write_atomically
 from personal_pipeline.ingest.names import NotInside, inside
 
 FIRST_PAUSE = timedelta(minutes=1)
-LONGEST_PAUSE = timedelta(hours=1)
+MAX_PAUSE = timedelta(hours=1)
 KEPT_SENT = 200
 """Number of sent messages that are kept for reading."""
 
@@ -127,7 +127,7 @@ def deliver(home: Home, channels: Sequence[Channel], clock: Callable[[], datetim
                 continue
             again = pauses.get(channel.digest)
             failures = (again.failures if again else 0) + 1
-            longer = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE)
+            longer = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), MAX_PAUSE)
             pauses[channel.digest] = _Pause(failures=failures, until=now + longer)
             done = replace(done, failed=(*done.failed, channel))
             # later messages would most likely fail too, and must not overtake it

@@ -29,7 +29,7 @@ from zoneinfo import ZoneInfo
 
 from personal_pipeline.alerts import messages
 from personal_pipeline.alerts.events import RunFailure
-from personal_pipeline.alerts.memory import First, Memory, Message, Told
+from personal_pipeline.alerts.memory import Alerted, First, Memory, Message
 from personal_pipeline.alerts.messages import Known, Text
 from personal_pipeline.alerts.subjects import DUE, Standing, Subject, Trouble
 
@@ -197,11 +197,11 @@ def _of_subjects(
     subjects: Sequence[Subject],
     firsts: Mapping[str, First],
     ripe: set[str],
-    before: Mapping[str, Told],
+    before: Mapping[str, Alerted],
     now: datetime,
     rules: Rules,
-) -> tuple[list[Text], dict[str, Told]]:
-    told: dict[str, Told] = {}
+) -> tuple[list[Text], dict[str, Alerted]]:
+    told: dict[str, Alerted] = {}
     turned: dict[str, list[Known]] = {}
     reminded: dict[str, list[Known]] = {}
     well: list[Subject] = []
@@ -214,7 +214,7 @@ def _of_subjects(
         news = [t for t in subject.troubles if _is_news(t, subject, firsts, ripe, known, subjects)]
         if news:
             kinds = (*(known.kinds if known else ()), *dict.fromkeys(t.kind for t in news))
-            told[subject.key] = Told(kinds=kinds, since=known.since if known else now, last=now)
+            told[subject.key] = Alerted(kinds=kinds, since=known.since if known else now, last=now)
             for reason, troubles in _by_reason(news).items():
                 turned.setdefault(reason, []).append(_known(subject, troubles, firsts))
         elif known is not None and subject.troubles:
@@ -241,7 +241,7 @@ def _is_news(
     subject: Subject,
     firsts: Mapping[str, First],
     ripe: set[str],
-    known: Told | None,
+    known: Alerted | None,
     subjects: Sequence[Subject],
 ) -> bool:
     if known is not None and trouble.kind in known.kinds:

@@ -29,7 +29,7 @@ UNTOLD_PAUSE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SeenFile:
     """A file or folder as the sensor saw it, when it was last requested, and since when it is
     unchanged (epoch seconds)."""
 
@@ -41,12 +41,12 @@ class Look:
 
 def plan_inbox(
     files: Mapping[str, tuple[int, int]],
-    before: Mapping[str, Look],
+    before: Mapping[str, SeenFile],
     now: float,
     *,
     written: Collection[str] = (),
     quiet_seconds: float = PAUSE_SECONDS,
-) -> tuple[list[str], dict[str, Look]]:
+) -> tuple[list[str], dict[str, SeenFile]]:
     """Which files and folders to request, and what to remember. ``files`` has size and time.
 
     A file is requested once nobody has it open (``written``) and its size and time have not changed
@@ -54,11 +54,11 @@ def plan_inbox(
     until it changes or ``ASK_AGAIN_AFTER`` has passed.
     """
     ask: list[str] = []
-    looks: dict[str, Look] = {}
+    looks: dict[str, SeenFile] = {}
     for name, (size, modified_ns) in sorted(files.items()):
         look = before.get(name)
         if look is None or (look.size, look.modified_ns) != (size, modified_ns) or name in written:
-            looks[name] = Look(size, modified_ns, since=now)
+            looks[name] = SeenFile(size, modified_ns, since=now)
         elif (
             now - look.since >= quiet_seconds
             and now - look.asked_at >= ASK_AGAIN_AFTER.total_seconds()
@@ -102,7 +102,7 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
                 name = shown(path.relative_to(house.home.inbox).parts[0])
                 files.setdefault(name, (0, 0))
         kept = json.loads(context.cursor) if context.cursor else {}
-        before = {name: Look(*look) for name, look in kept.items()}
+        before = {name: SeenFile(*look) for name, look in kept.items()}
         ask, looks = plan_inbox(
             files,
             before,

@@ -32,10 +32,10 @@ ASK_AGAIN_AFTER = timedelta(minutes=15)
 """What is still stale this long after it was requested is requested again: its run was killed, or
 never started."""
 
-MOST_TIMES = 2
+MAX_TIMES = 2
 """How often the same build is requested before it is left to the morning run, or to a change."""
 
-MOST_NAMED = 30
+MAX_NAMED = 30
 
 ALL_IS_BUILT = "Everything is built, or waits for a change."
 
@@ -101,7 +101,7 @@ def build_job() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class Cursor:
     """The sensor's cursor. ``clean`` identifies the state of lake and tables in which nothing was
     stale; ``asked`` identifies what was requested, ``times`` times, most recently at ``asked_at``
     (ISO 8601 UTC)."""
@@ -137,32 +137,32 @@ def build_sensor(busy_jobs: list[str]) -> dg.SensorDefinition:
         stale = what_is_stale(house)
         now = house.clock()
         if not stale.partitions:
-            context.update_cursor(json.dumps(asdict(Looked(clean=seen))))
+            context.update_cursor(json.dumps(asdict(Cursor(clean=seen))))
             return dg.SkipReason(ALL_IS_BUILT)
         times = before.times if stale.identity == before.asked else 0
         if times and now - datetime.fromisoformat(before.asked_at) < ASK_AGAIN_AFTER:
             return dg.SkipReason("What is stale was asked for just now.")
-        if times >= MOST_TIMES:
+        if times >= MAX_TIMES:
             return dg.SkipReason("What is stale could not be built; it waits for the morning.")
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(tags={"personal_pipeline/stale": _named(stale.partitions)})
             ],
-            cursor=json.dumps(asdict(Looked("", stale.identity, times + 1, now.isoformat()))),
+            cursor=json.dumps(asdict(Cursor("", stale.identity, times + 1, now.isoformat()))),
         )
 
     return what_is_stale_now
 
 
-def _remembered(cursor: str | None) -> Looked:
+def _remembered(cursor: str | None) -> Cursor:
     try:
-        return Looked(**json.loads(cursor or "{}"))
+        return Cursor(**json.loads(cursor or "{}"))
     except (ValueError, TypeError):
-        return Looked()
+        return Cursor()
 
 
 def _named(tables: Iterable[str]) -> str:
     """The stale tables, for the page of the run."""
     names = sorted(tables)
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more

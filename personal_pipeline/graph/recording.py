@@ -21,18 +21,18 @@ from personal_pipeline.graph import storage, telling
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.house import House
-from personal_pipeline.passes import Passed, finish_pass
+from personal_pipeline.passes import PassResult, finish_pass
 
 JOB = "refresh"
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class NotTold(Exception):
+class NotReported(Exception):
     """A pass could not be reported to Dagster. Its results are kept; the next pass reports them."""
 
 
-def record_pass(house: House, passed: Passed) -> list[str]:
+def record_pass(house: House, passed: PassResult) -> list[str]:
     """Report a pass to Dagster. Returns sentences for the person about Dagster's storage."""
 
     def record(instance: dg.DagsterInstance) -> None:
@@ -44,7 +44,7 @@ def record_pass(house: House, passed: Passed) -> list[str]:
 
 def tell_anew(house: House) -> list[str]:
     """Report the current state to a storage that was recreated. Returns the failures."""
-    passed = Passed()
+    passed = PassResult()
     finish_pass(house, passed)
     record_pass(house, passed)
     return passed.failures
@@ -68,7 +68,7 @@ def with_instance(house: House, work: Callable[[dg.DagsterInstance], object]) ->
     return notes
 
 
-def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
+def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> None:
     complete = False
 
     @dg.op(name=JOB, out=dg.Out(dg.Nothing))
@@ -97,7 +97,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
         failed: Any = next(e for e in result.all_events if e.event_type_value == "STEP_FAILURE")
         error = failed.event_specific_data.error
         # its text may contain anything
-        raise NotTold(
+        raise NotReported(
             f"Dagster could not be told what was done ({(error.cause or error).cls_name})"
         )
     known = told.recall(house.home)
@@ -117,7 +117,7 @@ def _record(house: House, passed: Passed, instance: dg.DagsterInstance) -> None:
         )
 
 
-def _failures(passed: Passed) -> Iterator[tuple[str, str]]:
+def _failures(passed: PassResult) -> Iterator[tuple[str, str]]:
     """What failed in a pass, and why. Failures of a service are on the board, and are reported from
     there."""
     for fetched in passed.fetched:

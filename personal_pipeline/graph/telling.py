@@ -21,10 +21,10 @@ from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.lake import DamagedPartition, Version, Written, lake_of
 from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
-from personal_pipeline.passes import Fetched, Restored, Taken
+from personal_pipeline.passes import InboxResult, RestoreResult, SourceResult
 from personal_pipeline.shown import shown
 from personal_pipeline.warehouse import integrity, store
-from personal_pipeline.warehouse.build import BuiltTable, Tested, Work
+from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
 from personal_pipeline.warehouse.tables import WHOLE
 
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
@@ -38,14 +38,14 @@ LINES_A_MESSAGE = 200
 RECEIPTS_TOLD = 200
 """How many of the most recent receipts are shown with a partition; pipeline.receipts has all."""
 
-MOST_PARTITIONS_SHOWN = 40
+MAX_PARTITIONS_SHOWN = 40
 
 
 # ------------------------------------------------------------------------------------ raw streams
 
 
 def tell_fetched(
-    context: Context, house: House, fetched: Fetched, asked: Collection[str] = ()
+    context: Context, house: House, fetched: SourceResult, asked: Collection[str] = ()
 ) -> None:
     """Report the result of fetching a source. ``asked`` are partitions that a person requested."""
     source = fetched.source
@@ -67,7 +67,7 @@ def tell_fetched(
         context.log.warning(f"Action required. {said}")
 
 
-def tell_taken(context: Context, house: House, taken: Taken) -> None:
+def tell_taken(context: Context, house: House, taken: InboxResult) -> None:
     """Report the result of taking the inbox."""
     _log_lines(context, [receipt_line(each) for each in taken.receipts])
     _log_lines(context, map(str, taken.left))
@@ -76,7 +76,7 @@ def tell_taken(context: Context, house: House, taken: Taken) -> None:
     tell_streams(context, house, dropped_streams(house), taken.written, {}, taken.receipts)
 
 
-def tell_restored(context: Context, house: House, restored: Restored) -> None:
+def tell_restored(context: Context, house: House, restored: RestoreResult) -> None:
     """Report what re-reading originals changed."""
     for note in restored.notes:
         context.log.warning(note)
@@ -205,7 +205,7 @@ def receipt_line(receipt: inbox.Receipt) -> str:
 def tell_work(
     context: Context,
     house: House,
-    work: Work,
+    work: BuildResult,
     asked: Mapping[str, Collection[str]] | None = None,
 ) -> None:
     """Report the content of every derived partition for readers, and the test results; for a table
@@ -214,7 +214,7 @@ def tell_work(
         context.log.warning(note)
     stamp = integrity.stamp_of(house.home.published)
     with store.reading(house) as opened:
-        kept = store.read_kept(opened)
+        kept = store.read_ledger_rows(opened)
 
     def describe(table: str, partition: str) -> Metadata:
         built = kept[table][partition]
@@ -241,7 +241,7 @@ def tell_work(
         context.log_event(_test(each))  # type: ignore[arg-type]
 
 
-def _inputs_table(built: store.Kept) -> str:
+def _inputs_table(built: store.LedgerRow) -> str:
     """Why it was built: which input partitions changed, with their digests before and now, and
     which inputs did not."""
     rows: list[tuple[str, str, str, str]] = []
@@ -260,9 +260,9 @@ def _inputs_table(built: store.Kept) -> str:
         else:
             rows.append((name, "all that it reads", before or "never read", now))
     lines = ["| input | partition | content before | content now |", "| --- | --- | --- | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in rows[:MOST_PARTITIONS_SHOWN]]
-    if len(rows) > MOST_PARTITIONS_SHOWN:
-        lines.append(f"| and {len(rows) - MOST_PARTITIONS_SHOWN} more | | | |")
+    lines += [f"| {' | '.join(row)} |" for row in rows[:MAX_PARTITIONS_SHOWN]]
+    if len(rows) > MAX_PARTITIONS_SHOWN:
+        lines.append(f"| and {len(rows) - MAX_PARTITIONS_SHOWN} more | | | |")
     changed = "\n".join(lines) if rows else "No input changed: its code did, or a person asked."
     return f"{changed}\n\nUnchanged: {', '.join(same)}" if same else changed
 
@@ -279,7 +279,7 @@ def _said(built: BuiltTable) -> str:
     )
 
 
-def _test(tested: Tested) -> dg.AssetCheckEvaluation:
+def _test(tested: TestResult) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(tested.table.split("/")),
         check_name=tested.name,

@@ -23,7 +23,7 @@ from personal_pipeline.ingest.contract import Progress, Source, UnreadableFile
 from personal_pipeline.ingest.inbox import (
     A_BARRED_FOLDER,
     LOCK_WAIT_SECONDS,
-    Taken,
+    TakenFile,
     complete_files,
     drop_file,
     set_aside_unread,
@@ -32,7 +32,7 @@ from personal_pipeline.ingest.recognition import claims_of, unknown
 from personal_pipeline.ingest.unfinished import STILL_WRITTEN, Left, being_written, stamp_of
 from personal_pipeline.shown import shown
 
-LARGEST_UNPACKED_BYTES = 5_000_000_000
+MAX_UNPACKED_BYTES = 5_000_000_000
 """A larger folder is ingested file by file: checking whether it is a single export means zipping
 it."""
 
@@ -96,7 +96,7 @@ def taken(
     clock: Callable[[], datetime],
     names: Collection[str] | None = None,
     progress: Progress | None = None,
-) -> Iterator[Taken | Left]:
+) -> Iterator[TakenFile | Left]:
     """Ingest everything in the inbox, or only the entries with these names, as ``shown`` prints
     them; a name cannot point outside the inbox. Files still being written are yielded as ``Left``,
     and a folder is skipped entirely while one of its files is."""
@@ -118,7 +118,7 @@ def taken(
     yield from inbox.take_all(home, sources, packed(home, sources, complete), clock, progress)
 
 
-def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> Taken | Left:
+def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> TakenFile | Left:
     if what == A_BARRED_FOLDER:
         words = f"{what}: give yourself the right to (chmod u+rwx), and it is taken."
         return Left(shown(path.name), words, trouble=True)
@@ -207,7 +207,7 @@ def _explained(
 
 @contextmanager
 def _zipped(home: Home, folder: Path) -> Iterator[Path | None]:
-    if sum(path.stat().st_size for path in files_below(folder)) > LARGEST_UNPACKED_BYTES:
+    if sum(path.stat().st_size for path in files_below(folder)) > MAX_UNPACKED_BYTES:
         yield None
         return
     with scratch(home, "adding") as place:

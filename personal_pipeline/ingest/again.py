@@ -39,7 +39,7 @@ from personal_pipeline.ingest.doubtful import accept, is_accepted
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, drop_file
 from personal_pipeline.ingest.lake import DamagedPartition, StreamLake, lake_of
 from personal_pipeline.ingest.ledger import (
-    Shown,
+    LakeRecord,
     code_of,
     months_of_lake,
     note_shown,
@@ -165,7 +165,7 @@ def _is_damaged(home: Home, source: Source, drop: Drop) -> bool:
     return False
 
 
-def _is_lacking(home: Home, shown: Shown, kept: _Kept) -> bool:
+def _is_lacking(home: Home, shown: LakeRecord, kept: _Kept) -> bool:
     return kept.id not in shown.takings and shown.unread.get(kept.id) != _seen(home, kept)
 
 
@@ -204,7 +204,7 @@ def read_again(
             read, unread, problems = _read_all(
                 home, inner, sources, source, drop, kept, progress, now
             )
-            before = read_shown(home, source, drop) or Shown()
+            before = read_shown(home, source, drop) or LakeRecord()
             lost = (before.takings | before.unread.keys()) - {each.id for each in kept}
             if lost:
                 problems.append(
@@ -220,7 +220,7 @@ def read_again(
                     changed[stream.name] = partitions
             if not is_careful:
                 _replace_unreadable(home, inner, source, drop)
-            shown = read_shown(inner, source, drop) or Shown()
+            shown = read_shown(inner, source, drop) or LakeRecord()
             write_shown(
                 home,
                 source,

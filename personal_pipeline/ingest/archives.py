@@ -26,12 +26,12 @@ from typing import IO, cast
 from personal_pipeline.home import free_name
 from personal_pipeline.ingest.contract import UnreadableFile
 
-MOST_ENTRIES = 200_000
-LARGEST_DIRECTORY_BYTES = 32_000_000
-LONGEST_NAME = 1_000
-LONGEST_PART_BYTES = 250
+MAX_ENTRIES = 200_000
+MAX_DIRECTORY_BYTES = 32_000_000
+MAX_NAME_LENGTH = 1_000
+MAX_PART_BYTES = 250
 """For one path component; file systems allow 255."""
-LARGEST_TOTAL_BYTES = 50_000_000_000
+MAX_TOTAL_BYTES = 50_000_000_000
 HIGHEST_RATIO = 300
 """Maximum expansion ratio. XML reaches 10 to 50; a zip bomb, 1,000."""
 RATIO_MATTERS_FROM_BYTES = 50_000_000
@@ -80,13 +80,13 @@ class Budget:
     @classmethod
     def of(cls, path: Path) -> Budget:
         highest = max(HIGHEST_RATIO * path.stat().st_size, RATIO_MATTERS_FROM_BYTES)
-        return cls(MOST_ENTRIES, min(highest, LARGEST_TOTAL_BYTES))
+        return cls(MAX_ENTRIES, min(highest, MAX_TOTAL_BYTES))
 
     def enter(self) -> None:
         """Count a file. Raises ``UnreadableFile``."""
         self.entries -= 1
         if self.entries < 0:
-            raise UnreadableFile(f"refused: it holds more than {MOST_ENTRIES:,} files.")
+            raise UnreadableFile(f"refused: it holds more than {MAX_ENTRIES:,} files.")
 
     def spend(self, size: int) -> None:
         """Count bytes. Raises ``UnreadableFile``."""
@@ -94,7 +94,7 @@ class Budget:
         if self.bytes < 0:
             raise UnreadableFile(
                 f"refused: it unpacks to more than {HIGHEST_RATIO} times its size, or to more "
-                f"than {LARGEST_TOTAL_BYTES // 10**9} GB."
+                f"than {MAX_TOTAL_BYTES // 10**9} GB."
             )
 
 
@@ -137,8 +137,8 @@ def _check_directory_size(path: Path) -> None:
     at64 = tail.rfind(b"PK\x06\x06", 0, at)
     if at64 != -1 and len(tail) - at64 >= _END64.size:
         *_, entries, length, _ = _END64.unpack_from(tail, at64)
-    if entries > MOST_ENTRIES or length > LARGEST_DIRECTORY_BYTES:
-        raise UnreadableFile(f"refused: it holds more than {MOST_ENTRIES:,} files.")
+    if entries > MAX_ENTRIES or length > MAX_DIRECTORY_BYTES:
+        raise UnreadableFile(f"refused: it holds more than {MAX_ENTRIES:,} files.")
 
 
 def _check_zip_member(member: zipfile.ZipInfo) -> None:
@@ -156,12 +156,12 @@ def _check_zip_member(member: zipfile.ZipInfo) -> None:
 
 def _check_name(name: str) -> None:
     parts = name.replace("\\", "/").split("/")
-    if len(name) > LONGEST_NAME or any(
-        len(part.encode("utf-8", "replace")) > LONGEST_PART_BYTES for part in parts
+    if len(name) > MAX_NAME_LENGTH or any(
+        len(part.encode("utf-8", "replace")) > MAX_PART_BYTES for part in parts
     ):
         raise UnreadableFile(
-            f"refused: it holds a name of more than {LONGEST_NAME:,} characters, or "
-            f"{LONGEST_PART_BYTES} in one part."
+            f"refused: it holds a name of more than {MAX_NAME_LENGTH:,} characters, or "
+            f"{MAX_PART_BYTES} in one part."
         )
     if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in parts or "\0" in name:
         raise UnreadableFile("refused: it holds a name that leads out of its folder.")

@@ -31,7 +31,7 @@ NEARLY_ALL = 0.99
 ENOUGH_ROWS = 20
 """With fewer rows, "nearly all of them" means nothing."""
 
-_MOST_LISTS = 10_000
+_MAX_LISTS = 10_000
 
 LOOKED_AT = {Grain.DAY: 30, Grain.MONTH: 12}
 """The number of most recent partitions with rows to compare."""
@@ -190,7 +190,7 @@ class Layouts:
     def add(self, stream: DropStream, record: Record) -> None:
         columns = stream.layout(record), tuple(stream.columns(record))
         # a file whose every row has its own columns must not exhaust memory
-        if columns in self._lists or len(self._lists) < _MOST_LISTS:
+        if columns in self._lists or len(self._lists) < _MAX_LISTS:
             self._lists[columns] += 1
 
     def update(self, other: Layouts) -> None:

@@ -38,7 +38,7 @@ HALF = 0.5
 """A loss of more than half is assumed to be an error until the user confirms it."""
 
 
-LARGEST_HELD_BYTES = 20_000_000
+MAX_HELD_BYTES = 20_000_000
 """Size limit for a file read whole rather than row by row: as Python objects it takes twenty times
 the memory."""
 
@@ -189,7 +189,7 @@ class DropFile:
         with self.path.open("rb") as stream:
             return stream.read(size)
 
-    def content(self, most: int = LARGEST_HELD_BYTES) -> bytes:
+    def content(self, most: int = MAX_HELD_BYTES) -> bytes:
         """The whole content, for a reader that cannot stream. Raises ``UnreadableFile`` for a file
         that is too large to hold in memory."""
         content = self.head(most + 1)

@@ -92,7 +92,7 @@ class Damage:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class CheckResult:
     """What a check read, and the damage it found."""
 
     files: int
@@ -111,7 +111,7 @@ class _Unit:
 
 def verify(
     home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
-) -> Looked:
+) -> CheckResult:
     """Read every file of archive and lake, and record what is damaged. Raises ``Busy``."""
     looked = _look(home, list(_units(home, sources)), progress)
     looked = replace(looked, damages=(*looked.damages, *_gone(home, sources)))
@@ -121,7 +121,7 @@ def verify(
     return looked
 
 
-def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | None:
+def verify_some(home: Home, sources: Sequence[Source], today: date) -> CheckResult | None:
     """Read the slice that was checked longest ago, and as many overdue ones as time allows. None
     when there was a check today already."""
     looks, known = _kept(home)
@@ -133,7 +133,7 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | 
         slices[_slice(home, unit.path)].append(unit)
     gone = _gone(home, sources)
     known = [each for each in known if not each.is_gone] + gone
-    done: list[Looked] = []
+    done: list[CheckResult] = []
     for name in sorted(map(str, range(SLICES)), key=lambda name: looks.get(name, "")):
         is_due = _days_since(looks.get(name), today) >= LOOK_EVERY_DAYS
         if done and (not is_due or time.monotonic() - begun > NIGHTLY_SECONDS):
@@ -144,7 +144,7 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> Looked | 
         known = [each for each in known if each.path not in read or each.kind is Kind.MISSING]
         known += done[-1].damages
     _keep(home, looks, known)
-    return Looked(
+    return CheckResult(
         sum(each.files for each in done),
         sum(each.bytes for each in done),
         time.monotonic() - begun,
@@ -209,7 +209,7 @@ def _units(home: Home, sources: Sequence[Source]) -> Iterator[_Unit]:
                 yield _Unit(Kind.LAKE, lake.path(partition), lake, partition)
 
 
-def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> Looked:
+def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> CheckResult:
     begun = time.monotonic()
     damages: list[Damage] = []
     size = 0
@@ -230,7 +230,7 @@ def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) 
             if progress:
                 progress("archive and lake", done, len(units))
     described = [_described(home, each) for each in damages]
-    return Looked(len(units), size, time.monotonic() - begun, tuple(_named(home, described)))
+    return CheckResult(len(units), size, time.monotonic() - begun, tuple(_named(home, described)))
 
 
 def _check(units: Sequence[_Unit]) -> list[Damage]:

@@ -13,7 +13,7 @@ DELIMITERS = (",", ";", "\t", "|")
 """Cell delimiters, most likely first: spreadsheets in some locales write semicolons."""
 
 
-MOST_LINES_OF_A_ROW = 200
+MAX_LINES_OF_A_ROW = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def rows(
 
     A quoted cell may span lines, so a stray quote swallows the rows after it: when a row of several
     lines is malformed or does not have ``width`` cells, only its first line is yielded as
-    unreadable, and the rest are parsed again. The same applies beyond ``MOST_LINES_OF_A_ROW``;
+    unreadable, and the rest are parsed again. The same applies beyond ``MAX_LINES_OF_A_ROW``;
     otherwise a file whose every line opens a quote would take forever.
     """
     source = iter(lines)
@@ -107,5 +107,5 @@ def _feed(waiting: deque[str], source: Iterator[str], taken: list[str]) -> Itera
             return
         taken.append(line)
         yield line
-        if len(taken) == MOST_LINES_OF_A_ROW:
+        if len(taken) == MAX_LINES_OF_A_ROW:
             return

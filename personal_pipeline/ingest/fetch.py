@@ -72,15 +72,15 @@ from personal_pipeline.settings import BadSetting, Settings, with_keyring
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import sentence_of
 
-__all__ = ["CHUNK_DAYS", "Pulled", "check_record", "pull", "pull_source", "sort_into_days"]
+__all__ = ["CHUNK_DAYS", "FetchResult", "check_record", "pull", "pull_source", "sort_into_days"]
 
 LOCK_WAIT_SECONDS = 60
 """Added to the time budget of the run that holds the lock."""
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 """Longest field name quoted in a reason; the rest is cut off."""
 
-MOST_REPEATED = 10_000
+MAX_REPEATED = 10_000
 """With more than this many repeated records, when they are most of an answer, pagination never
 ends."""
 
@@ -94,7 +94,7 @@ _FAILS_ALIKE = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_W
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class FetchResult:
     """The result of fetching one stream. ``failure`` is set when it ended early."""
 
     source: str
@@ -187,7 +187,7 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
             answer.bad.append(Unreadable(reason or "unreadable", record))
             if key is not None:
                 answer.bad_keys.add(key)
-        if answer.records > 2 * len(keys) + MOST_REPEATED:
+        if answer.records > 2 * len(keys) + MAX_REPEATED:
             raise ServiceError(
                 Failure.FORMAT_CHANGED,
                 f"{stream.name}: the service gives the same records again and again: "
@@ -208,12 +208,12 @@ def _why_impossible(days: Collection[date], today: date) -> str:
 def reason_of(error: Exception) -> str:
     """A reason that names the field of a ``KeyError`` and otherwise contains no value."""
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str):
-        return f"{shown(error.args[0], LONGEST_NAME)}: missing"
+        return f"{shown(error.args[0], MAX_NAME_LENGTH)}: missing"
     return f"could not be read ({type(error).__name__})"
 
 
 @dataclass(slots=True)
-class _Look:
+class _Fetch:
     """A fetch in progress. ``memory`` is what will be remembered about it."""
 
     home: Home
@@ -222,7 +222,7 @@ class _Look:
     lake: StreamLake
     now: datetime
     memory: StreamMemory
-    pulled: Pulled
+    pulled: FetchResult
     accept: bool
     trusted: bool = False
     """The service has answered, and its time does not contradict this machine's clock."""
@@ -293,7 +293,7 @@ def pull(
     window: Window | None = None,
     progress: Progress | None = None,
     accept: bool = False,
-) -> Pulled:
+) -> FetchResult:
     """Fetch a stream and bring the lake up to date. Never raises for a service error, a damaged
     lake file or a defect in the source's code: each becomes the result's failure. A full disk does
     raise.
@@ -306,14 +306,14 @@ def pull(
     lake = lake_of(home, source.name, stream)
     # an emptied lake is filled from the beginning, whatever is remembered about it
     before = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
-    look = _Look(
+    look = _Fetch(
         home,
         stream,
         client,
         lake,
         now,
         believable(before, stream, now),
-        Pulled(source.name, stream.name, now),
+        FetchResult(source.name, stream.name, now),
         accept,
     )
     failure: ServiceError | None = None
@@ -337,7 +337,7 @@ def pull(
 
 
 def _look(
-    look: _Look,
+    look: _Fetch,
     source: Source,
     beginning: date | None,
     window: Window | None,
@@ -390,20 +390,20 @@ def _look(
     )
 
 
-def _present(look: _Look) -> tuple[Window, ...]:
+def _present(look: _Fetch) -> tuple[Window, ...]:
     # windowed streams need no second list of their days; past snapshots and states cannot be
     # fetched again
     kept = look.stream.coverage in (Coverage.PART, Coverage.FULL)
     return windows_of(_days_with_a_file(look)) if kept else ()
 
 
-def _days_with_a_file(look: _Look) -> set[date]:
+def _days_with_a_file(look: _Fetch) -> set[date]:
     """The days whose partition exists; whether they were requested is a separate question."""
     lake = look.lake
     return {day for partition in lake.partitions() for day in lake.units_of(partition)}
 
 
-def _full_pass_due(look: _Look) -> bool:
+def _full_pass_due(look: _Fetch) -> bool:
     if look.stream.fetch_all is None:
         return False
     if look.memory.full_pass_at is None or _lost_a_file(look):
@@ -413,7 +413,7 @@ def _full_pass_due(look: _Look) -> bool:
     return passed >= timedelta(days=look.stream.full_pass_days, hours=-1)
 
 
-def _agrees(look: _Look) -> bool:
+def _agrees(look: _Fetch) -> bool:
     """Whether the service's own counts confirm that the merged records are complete."""
     if look.stream.agrees is None:
         return True
@@ -422,14 +422,14 @@ def _agrees(look: _Look) -> bool:
     return look.stream.agrees(look.client, records.values())
 
 
-def _lost_a_file(look: _Look) -> bool:
+def _lost_a_file(look: _Fetch) -> bool:
     """Whether a partition left by the last fetch has disappeared. Its rows may have come with any
     fetch, so everything is requested."""
     known = {day for window in look.memory.present for day in window.days()}
     return not known <= _days_with_a_file(look)
 
 
-def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
+def _asked_from(look: _Fetch, source: Source, beginning: date | None) -> date:
     """The day up to which a merged stream has been requested; its beginning if that is unknown."""
     until = look.memory.asked_until
     if until is None or _lost_a_file(look):
@@ -437,13 +437,13 @@ def _asked_from(look: _Look, source: Source, beginning: date | None) -> date:
     return until.astimezone(UTC).date()
 
 
-def _since_last_look(look: _Look, begin: date) -> Window:
+def _since_last_look(look: _Fetch, begin: date) -> Window:
     # overlap by at least a day: services interpret plain dates in their own time zones
     overlap = timedelta(days=max(look.stream.refetch_days, 1))
     return Window(min(begin, look.today) - overlap, look.today + timedelta(days=1))
 
 
-def _beginning(look: _Look, source: Source, wanted: date | None) -> date:
+def _beginning(look: _Fetch, source: Source, wanted: date | None) -> date:
     """The first day to fetch. The service is asked once, and the answer remembered."""
     if wanted is not None:
         return wanted
@@ -486,7 +486,7 @@ def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
     return loss(there, {*answer.rows, *answer.bad_keys})
 
 
-def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
+def _believe(look: _Fetch, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when the loss is too large to be trusted yet; the answer
     is kept."""
     source, name = look.pulled.source, look.stream.name
@@ -505,7 +505,7 @@ def _believe(look: _Look, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> 
     )
 
 
-def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
+def _spare_restored(look: _Fetch, days: Iterable[date], answer: _Sorted) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when a day would change that the user has restored."""
     restored = {day for window in look.memory.restored for day in window.days()}.intersection(days)
     changed = [day for day in sorted(restored) if _differs(look, day, answer)]
@@ -519,7 +519,7 @@ def _spare_restored(look: _Look, days: Iterable[date], answer: _Sorted) -> None:
         )
 
 
-def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
+def _differs(look: _Fetch, day: date, answer: _Sorted) -> bool:
     volatile = look.stream.volatile
     there = look.lake.read(day)
     if look.stream.coverage is Coverage.PART:
@@ -530,7 +530,7 @@ def _differs(look: _Look, day: date, answer: _Sorted) -> bool:
     return content_digest(rows, volatile) != content_digest(there.values(), volatile)
 
 
-def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress | None) -> None:
+def _replace_windows(look: _Fetch, windows: Sequence[Window], progress: Progress | None) -> None:
     """Request windows one after the other, and replace their days.
 
     Windows that lose most of their rows are held until the end: each may have few, but all of them
@@ -577,14 +577,14 @@ def _replace_windows(look: _Look, windows: Sequence[Window], progress: Progress 
             _settle(look, window, at)
 
 
-def _settle(look: _Look, window: Window, asked_at: datetime | None) -> None:
+def _settle(look: _Fetch, window: Window, asked_at: datetime | None) -> None:
     if asked_at is not None:
         settled = settled_with(look.memory.settled, window, asked_at, look.stream.refetch_days)
         look.memory = replace(look.memory, settled=settled)
         look.remember()
 
 
-def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> None:
+def _picture(look: _Fetch, records: Iterable[Record], beginning: date | None) -> None:
     answer = look.answer_of(records)
     lake = look.lake
     keys: set[str] = set()
@@ -602,7 +602,7 @@ def _picture(look: _Look, records: Iterable[Record], beginning: date | None) -> 
     look.landed(answer, lake.write_units(_with_kept(lake, sorted(days), answer)))
 
 
-def _merge(look: _Look, records: Iterable[Record]) -> None:
+def _merge(look: _Fetch, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
     lake, came = look.lake, answer.rows.keys()
     # today is written even when nothing came: known to be empty is not the same as missing
@@ -624,7 +624,7 @@ def _merge(look: _Look, records: Iterable[Record]) -> None:
     )
 
 
-def _snapshot(look: _Look, records: Iterable[Record]) -> None:
+def _snapshot(look: _Fetch, records: Iterable[Record]) -> None:
     answer = look.answer_of(records)
     lake, today = look.lake, look.today
     until_today = [day for day in lake.partitions() if day <= today]
@@ -666,7 +666,7 @@ def _seen(row: Row) -> _Seen:
     return _Seen(key, datetime.fromisoformat(at), row.record)
 
 
-def _states(look: _Look, records: Iterable[Record]) -> None:
+def _states(look: _Fetch, records: Iterable[Record]) -> None:
     """Add a row for each thing whose state differs from the last one seen. Rows are only added: a
     service does not report a past state again. Rows written by a clock that was ahead are removed
     from all days; the archive keeps them."""
@@ -753,7 +753,7 @@ def pull_source(
     window: Window | None = None,
     progress: Progress | None = None,
     accept: bool = False,
-) -> list[Pulled]:
+) -> list[FetchResult]:
     """Fetch the named streams of a connected source, within the source's time budget.
 
     A failing stream does not stop the others, unless the credential was refused, the clock is wrong
@@ -763,7 +763,7 @@ def pull_source(
     if source.client is None:
         raise ValueError(f"{source.title} has nothing to fetch")
     wanted = [stream for stream in source.api if stream.name in streams]
-    looks: list[Pulled] = []
+    looks: list[FetchResult] = []
     with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
         try:
             known = with_keyring(settings, source.credentials)
@@ -812,11 +812,11 @@ def _failed(
 
 def _all_failed(
     home: Home, source: Source, streams: Sequence[ApiStream], now: datetime, failure: ServiceError
-) -> list[Pulled]:
+) -> list[FetchResult]:
     """The results for streams whose fetch could not even begin."""
     for stream in streams:
         memory = recall(home, source.name, stream.name)
         remember(
             home, source.name, stream.name, memory.failed(now, failure.failure.value, str(failure))
         )
-    return [Pulled(source.name, each.name, now, failure=failure) for each in streams]
+    return [FetchResult(source.name, each.name, now, failure=failure) for each in streams]

@@ -42,17 +42,17 @@ CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 ANSWER_TIMEOUT_SECONDS = 300.0
 """Time limit for one attempt, from the rate limiter to the last byte."""
-LONGEST_PAUSE_SECONDS = 300.0
+MAX_PAUSE_SECONDS = 300.0
 """The longest ``Retry-After`` that a client without a deadline waits for."""
-MOST_BYTES = 64 * 1024**2
+MAX_BYTES = 64 * 1024**2
 """Size limit for one response, decompressed. The largest pages requested have some megabytes;
 decoded, JSON takes five to ten times its size in memory."""
-MOST_BYTES_A_FETCH = 16 * MOST_BYTES
+MAX_BYTES_A_FETCH = 16 * MAX_BYTES
 """Size limit for all pages of one fetch, decompressed: they are sorted in memory."""
 
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
-MOST_WALKS = 4
+MAX_WALKS = 4
 """How often to walk through the pages of a list when rows vanish in the meantime."""
 _CURSOR_GONE = frozenset({400, 404, 410, 422})
 _TRY_AGAIN = frozenset({408, 409, 429})
@@ -143,8 +143,8 @@ class Client:
         retries: int = 5,
         backoff_seconds: float = 0.5,
         sleep: Callable[[float], None] = time.sleep,
-        most_bytes: int = MOST_BYTES,
-        most_bytes_a_fetch: int = MOST_BYTES_A_FETCH,
+        most_bytes: int = MAX_BYTES,
+        most_bytes_a_fetch: int = MAX_BYTES_A_FETCH,
     ) -> None:
         self.service = service
         self.base = base.rstrip("/")
@@ -338,7 +338,7 @@ class Client:
                 "longer than what is left of this source's time budget; what came in is kept, "
                 "and the next run goes on from there.",
             )
-        if self.deadline is None and seconds > LONGEST_PAUSE_SECONDS:
+        if self.deadline is None and seconds > MAX_PAUSE_SECONDS:
             raise ServiceError(
                 Failure.SERVICE_DOWN,
                 f"{place}: {problem}, and the service asks for a pause of {seconds:.0f} s. "
@@ -361,7 +361,7 @@ def whole_walk(
     starts again. Raises ``ServiceError`` when the first page is rejected, or when this happens
     repeatedly."""
     given: set[str] = set()
-    for walks_left in reversed(range(MOST_WALKS)):
+    for walks_left in reversed(range(MAX_WALKS)):
         read = False
         try:
             for row in walk():

@@ -70,11 +70,11 @@ from personal_pipeline.ingest.unfinished import (
 )
 from personal_pipeline.shown import shown
 
-__all__ = ["Receipt", "StreamReceipt", "Taken", "take", "take_all"]
+__all__ = ["Receipt", "StreamReceipt", "TakenFile", "take", "take_all"]
 
 LOCK_WAIT_SECONDS = 600
 
-MOST_TOGETHER = 500
+MAX_TOGETHER = 500
 BYTES_TOGETHER = 100_000_000
 """Upper bounds on the files, and on their bytes, that are ingested together: each has a private
 copy."""
@@ -141,15 +141,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenFile:
     """A receipt together with the partitions that were written, by source and stream."""
 
     receipt: Receipt
     written: Mapping[tuple[str, str], Sequence[Written]]
-    members: tuple[Taken, ...] = ()
+    members: tuple[TakenFile, ...] = ()
     """For an archive: what became of the files in it."""
 
-    def everything(self) -> Iterator[Taken]:
+    def everything(self) -> Iterator[TakenFile]:
         """This one, then those of the files in it."""
         yield self
         for member in self.members:
@@ -231,7 +231,7 @@ def take(
     path: Path,
     now: datetime,
     progress: Progress | None = None,
-) -> Taken:
+) -> TakenFile:
     """Ingest one file from the inbox. Bad input never raises: it is set aside, with a receipt.
     ``progress`` is called with how much of a huge file has been read, in megabytes.
 
@@ -252,7 +252,7 @@ def take_all(
     paths: Sequence[Path],
     clock: Callable[[], datetime],
     progress: Progress | None = None,
-) -> Iterator[Taken | Left]:
+) -> Iterator[TakenFile | Left]:
     """Ingest many files from the inbox together: as if each were ingested by itself, but with one
     sync to disk for all. Whatever goes wrong with one file, the others are ingested.
 
@@ -273,7 +273,7 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
     for path in paths:
         stamp = stamp_of(path)
         own = stamp.size if stamp else 0
-        if batch and (len(batch) == MOST_TOGETHER or size + own > BYTES_TOGETHER):
+        if batch and (len(batch) == MAX_TOGETHER or size + own > BYTES_TOGETHER):
             yield batch
             batch, size = [], 0
         batch.append(path)
@@ -337,8 +337,8 @@ class _Batch:
     folders: int = 0
     made: set[Path] = field(default_factory=set)
 
-    def take(self, paths: Sequence[Path], done: int, total: int) -> list[Taken | Left]:
-        outcomes: list[Taken | Left] = []
+    def take(self, paths: Sequence[Path], done: int, total: int) -> list[TakenFile | Left]:
+        outcomes: list[TakenFile | Left] = []
         copies: list[_Copy] = []
         for number, path in enumerate(paths):
             if self.progress and total > 1:
@@ -361,7 +361,7 @@ class _Batch:
             outcomes.append(outcome)
             # the archive has it by its digest; leave whatever took its place in the inbox, and
             # whatever was opened in the meantime, so that nobody writes to an unlinked file
-            if isinstance(outcome, Taken) and copy.unchanged and copy.stamp not in written:
+            if isinstance(outcome, TakenFile) and copy.unchanged and copy.stamp not in written:
                 copy.came_as.unlink(missing_ok=True)
         return outcomes
 
@@ -401,7 +401,7 @@ class _Batch:
             reason="",
         )
 
-    def _moved(self, path: Path, error: OSError) -> Taken | Left:
+    def _moved(self, path: Path, error: OSError) -> TakenFile | Left:
         """Set aside a file that cannot be copied; leave it in place when the disk is to blame."""
         name = shown(path.name)
         if error.errno in OF_THE_DISK:
@@ -410,9 +410,9 @@ class _Batch:
         problem = f"It cannot be read ({words}). Give yourself the right to, and add it again."
         return set_aside_unread(self.home, path, problem, self.now)
 
-    def _taken(self, copies: Sequence[_Copy]) -> list[Taken | Left]:
+    def _taken(self, copies: Sequence[_Copy]) -> list[TakenFile | Left]:
         """What becomes of the files, in their order."""
-        found: dict[int, Taken | Left] = {}
+        found: dict[int, TakenFile | Left] = {}
         receipts: dict[int, Receipt] = {}
         groups: dict[tuple[str, str], list[tuple[int, _Claimed]]] = {}
         aside = Aside(self.home)
@@ -437,7 +437,7 @@ class _Batch:
                 found[place] = Left(receipt.file, of_the_disk(error), trouble=True)
                 return
             receipts[place] = replace(receipt, problem=problem.splitlines()[0], cause=cause)
-            found[place] = Taken(receipts[place], {})
+            found[place] = TakenFile(receipts[place], {})
 
         for place, copy in enumerate(copies):
             try:
@@ -473,7 +473,7 @@ class _Batch:
                         warning=result.warning,
                     )
                     written = {(each.source.name, name): w for name, w in result.written.items()}
-                    found[place] = Taken(receipts[place], written)
+                    found[place] = TakenFile(receipts[place], written)
         try:
             aside.publish()
             write_receipts(self.home, list(receipts.values()))
@@ -484,7 +484,7 @@ class _Batch:
             aside.drop()
         return [found[place] for place in range(len(copies))]
 
-    def _asked(self, copy: _Copy) -> _Claimed | Taken | Left | str:
+    def _asked(self, copy: _Copy) -> _Claimed | TakenFile | Left | str:
         """Who reads a file; or what became of it, when it is an archive of files; or why nobody
         reads it."""
         home, sources, receipt = self.home, self.sources, copy.receipt
@@ -537,7 +537,7 @@ class _Batch:
                 return [InLake(problem=broke_off(error), cause=UnreadableFile.cause)]
             return [Left(each.receipt.file, words, trouble=True) for each in claimed]
 
-    def _members_taken(self, copy: _Copy) -> Taken | Left | str:
+    def _members_taken(self, copy: _Copy) -> TakenFile | Left | str:
         """Ingest the files of an archive that no source claims as a whole, one by one.
 
         An archive inside it is opened too, but no deeper. Files that no source recognizes stay in
@@ -582,7 +582,7 @@ class _Batch:
                 for each, receipt in zip(members, inside, strict=True)
             ]
         )
-        taken = tuple(each for each in outcomes if isinstance(each, Taken))
+        taken = tuple(each for each in outcomes if isinstance(each, TakenFile))
         for outcome in outcomes:
             if isinstance(outcome, Left):
                 # what was already ingested will be found unchanged next time
@@ -598,7 +598,7 @@ class _Batch:
             ),
         )
         write_receipts(self.home, [receipt])
-        return Taken(receipt, {}, taken)
+        return TakenFile(receipt, {}, taken)
 
 
 def _read_into_lake(
@@ -717,7 +717,7 @@ def drop_file(home: Home, path: Path) -> DropFile:
     return DropFile(path, path.name, captured_at(path.name, modified), home.root)
 
 
-def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Taken | Left:
+def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> TakenFile | Left:
     """Set aside what cannot be copied: move it into quarantine as it is."""
     name = shown(path.name)
     try:
@@ -727,7 +727,7 @@ def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Tak
     except OSError as error:
         why = error.strerror or type(error).__name__
         return Left(name, f"{problem} It could not be set aside ({why}).", trouble=True)
-    return Taken(receipt, {})
+    return TakenFile(receipt, {})
 
 
 def of_the_disk(error: OSError) -> str:

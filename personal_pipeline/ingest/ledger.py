@@ -23,7 +23,7 @@ from personal_pipeline.ingest.lake import Written, lake_of
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FullExport:
     """The last export that was read in full: the digest of its original, and when it was made."""
 
     origin: str
@@ -31,7 +31,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LakeRecord:
     """What the lake reflects of one kind of file.
 
     ``code`` has the reader's version by stream, and a digest of the dialects. ``months`` has, by
@@ -43,7 +43,7 @@ class Shown:
     takings: frozenset[str] = frozenset()
     code: Mapping[str, str] = field(default_factory=dict)
     months: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    picture: Picture | None = None
+    picture: FullExport | None = None
     unread: Mapping[str, str] = field(default_factory=dict)
     to_come: date | None = None
 
@@ -52,23 +52,23 @@ def _path(home: Home, source: str, drop: str) -> Path:
     return home.lake / source / f".{drop}.json"
 
 
-def read_shown(home: Home, source: Source, drop: Drop) -> Shown | None:
+def read_shown(home: Home, source: Source, drop: Drop) -> LakeRecord | None:
     """The ledger; None when there is none, or it cannot be read."""
     return shown_of(home, source.name, drop.name)
 
 
-def shown_of(home: Home, source: str, drop: str) -> Shown | None:
+def shown_of(home: Home, source: str, drop: str) -> LakeRecord | None:
     """The ledger of a kind, by name; None when there is none, or it cannot be read."""
     try:
         kept: dict[str, Any] = json.loads(_path(home, source, drop).read_bytes())
         to_come = kept.get("to_come")
         picture = kept["picture"]
-        return Shown(
+        return LakeRecord(
             takings=frozenset(kept["takings"]),
             code=dict(kept["code"]),
             months={stream: dict(months) for stream, months in kept["months"].items()},
             picture=picture
-            and Picture(picture["origin"], datetime.fromisoformat(picture["as_of"])),
+            and FullExport(picture["origin"], datetime.fromisoformat(picture["as_of"])),
             unread=dict(kept["unread"]),
             to_come=date.fromisoformat(to_come) if to_come else None,
         )
@@ -76,7 +76,7 @@ def shown_of(home: Home, source: str, drop: str) -> Shown | None:
         return None
 
 
-def write_shown(home: Home, source: Source, drop: Drop, shown: Shown) -> None:
+def write_shown(home: Home, source: Source, drop: Drop, shown: LakeRecord) -> None:
     """Replace the ledger."""
     noted = asdict(replace(shown, takings=frozenset())) | {"takings": sorted(shown.takings)}
     content = json.dumps(noted, default=lambda instant: instant.isoformat())
@@ -109,7 +109,7 @@ def note_shown(
     drop: Drop,
     takings: Collection[str],
     written: Mapping[str, Sequence[Written]],
-    picture: Picture | None = None,
+    picture: FullExport | None = None,
     to_come: Iterable[date | None] = (),
 ) -> None:
     """Note that these ingests were read into the lake, and the resulting partitions. ``to_come``
@@ -118,7 +118,7 @@ def note_shown(
     Nothing else about the lake is asserted: a partition lost earlier stays lost, and rows from an
     earlier reader stay attributed to it.
     """
-    before = read_shown(home, source, drop) or Shown(code=code_of(home, drop))
+    before = read_shown(home, source, drop) or LakeRecord(code=code_of(home, drop))
     months = {stream.name: dict(before.months.get(stream.name, {})) for stream in drop.streams}
     for stream, partitions in written.items():
         months[stream].update(_digests(partitions))

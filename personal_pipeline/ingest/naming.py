@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from personal_pipeline.shown import shown
 
-LONGEST_BYTES = 230
+MAX_BYTES = 230
 """For a name that we give: with a number and a suffix of ours it must stay within 255."""
 
 
@@ -21,10 +21,10 @@ def whole_name(name: str) -> str:
 def fitting(name: str) -> str:
     """The printable name, cut so that every file system accepts it with a suffix of ours."""
     text = shown(name)
-    if len(text.encode()) <= LONGEST_BYTES:
+    if len(text.encode()) <= MAX_BYTES:
         return text
     stem, dot, ending = text.rpartition(".")
-    if not stem or len(ending.encode()) > LONGEST_BYTES // 4:
+    if not stem or len(ending.encode()) > MAX_BYTES // 4:
         stem, dot, ending = text, "", ""
-    room = LONGEST_BYTES - len(f"{dot}{ending}".encode())
+    room = MAX_BYTES - len(f"{dot}{ending}".encode())
     return stem.encode()[:room].decode(errors="ignore") + dot + ending

@@ -28,7 +28,7 @@ from personal_pipeline.ingest.coverage import forget_days
 from personal_pipeline.ingest.inbox import LOCK_WAIT_SECONDS, captured_at, drop_file
 from personal_pipeline.ingest.lake import VERSIONS, DamagedPartition, Row, lake_of
 from personal_pipeline.ingest.ledger import (
-    Shown,
+    LakeRecord,
     code_of,
     months_of_lake,
     read_shown,
@@ -312,5 +312,5 @@ def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
             with suppress(DamagedPartition):
                 months = months_of_lake(home, source, drop)
                 if any(months.values()):
-                    ledger = Shown(frozenset(takings), code_of(home, drop), months)
+                    ledger = LakeRecord(frozenset(takings), code_of(home, drop), months)
                     write_shown(home, source, drop, ledger)

@@ -33,7 +33,7 @@ from personal_pipeline.ingest.contract import (
 from personal_pipeline.ingest.doubtful import believe_export
 from personal_pipeline.ingest.lake import Written, lake_of, stored_text, whole_text
 from personal_pipeline.ingest.ledger import (
-    Picture,
+    FullExport,
     code_of,
     months_of_lake,
     note_shown,
@@ -46,7 +46,7 @@ from personal_pipeline.ingest.sorting import Sorter
 from personal_pipeline.ingest.spool import Spool, spooling
 from personal_pipeline.ingest.tables import months_of, replace_months
 
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 ROWS_A_BYTE = 10
 """A file may yield at most this many rows, plus this many per byte (it may be a zip): a reader
 stuck in a loop ends there."""
@@ -204,7 +204,7 @@ def _read_alone(
     # an older picture changed nothing, and is not what the lake reflects
     if not (result.problem or result.warning) and any(result.written.values()):
         # the same one again need not be read
-        picture = Picture(file.digest, file.file.captured_at)
+        picture = FullExport(file.digest, file.file.captured_at)
         note_shown(home, source, drop, (), result.written, picture)
     return result
 
@@ -311,7 +311,7 @@ def _take_items(
     latest: date,
 ) -> None:
     streams = {stream.name: stream for stream in drop.streams}
-    most = MOST_ROWS + ROWS_A_BYTE * file.file.path.stat().st_size
+    most = MAX_ROWS + ROWS_A_BYTE * file.file.path.stat().st_size
 
     def keep(bad: Unreadable) -> None:
         found.unreadable += 1
@@ -528,7 +528,7 @@ def _date_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> None:
     noted = read_shown(home, source, drop)
     if noted and noted.picture and noted.picture.origin == file.digest:
         later = max(noted.picture.as_of, file.file.captured_at)
-        note_shown(home, source, drop, (), {}, Picture(file.digest, later))
+        note_shown(home, source, drop, (), {}, FullExport(file.digest, later))
 
 
 def _is_known_picture(home: Home, source: Source, drop: Drop, file: ToRead) -> bool:

@@ -22,8 +22,8 @@ from personal_pipeline.shown import shown
 _Answer = TypeVar("_Answer")
 _About = TypeVar("_About")
 
-MOST_NAMES = 20
-LONGEST_NAME = 60
+MAX_NAMES = 20
+MAX_NAME_LENGTH = 60
 
 _FORMATS = {
     b"%PDF": "a PDF, of which no source reads anything",
@@ -180,7 +180,7 @@ def _numbers(cells: Sequence[str]) -> bool:
 
 def _listed(names: Sequence[str]) -> str:
     told = [
-        shown(json.dumps(name[:LONGEST_NAME], ensure_ascii=False)) for name in names[:MOST_NAMES]
+        shown(json.dumps(name[:MAX_NAME_LENGTH], ensure_ascii=False)) for name in names[:MAX_NAMES]
     ]
     more = len(names) - len(told)
     return f"{', '.join(told)} and {more} more" if more else ", ".join(told)

@@ -10,7 +10,7 @@ from requests_ratelimiter import LimiterAdapter
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 PASSING = (
     requests.ConnectionError,
@@ -29,7 +29,7 @@ class OwnHostSession(requests.Session):
 
     def __init__(self, own_headers: Collection[str]) -> None:
         super().__init__()
-        self.max_redirects = MOST_REDIRECTS
+        self.max_redirects = MAX_REDIRECTS
         self._own_headers = tuple(own_headers)
         # Without an explicit auth, requests overwrites our header with one from ~/.netrc.
         self.auth = _as_it_is

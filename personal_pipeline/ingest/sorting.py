@@ -19,7 +19,7 @@ HELD_BYTES = 48_000_000
 _OVERHEAD_BYTES = 250
 """Per entry in Python, in addition to its texts."""
 
-_MOST_RUNS = 64
+_MAX_RUNS = 64
 _ENTRIES_AT_ONCE = 200
 
 Entry: TypeAlias = tuple[str, int, str, int, str]
@@ -63,7 +63,7 @@ class Sorter:
         self._entries.sort()
         self._runs.append(self._written(self._entries))
         self._entries, self._size = [], 0
-        if len(self._runs) == _MOST_RUNS:
+        if len(self._runs) == _MAX_RUNS:
             # limits the files open at once, and the read-ahead for each
             merged = self._written(heapq.merge(*map(_read, self._runs)))
             for run in self._runs:

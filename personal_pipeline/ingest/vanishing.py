@@ -30,7 +30,7 @@ BELIEVED_AFTER = timedelta(hours=20)
 TAKES_AWAY = "would take away"
 """The words in the reason beside a file that mark it as only waiting to be accepted."""
 
-MOST_KEPT = 3
+MAX_KEPT = 3
 """How many set-aside answers to keep per stream, the most recent ones."""
 
 
@@ -95,7 +95,7 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
     path = folder / f"set-aside-{hashlib.sha256(lines).hexdigest()[:16]}.jsonl.gz"
     write_atomically(path, gzip.compress(lines, 6, mtime=0))
     kept = sorted(folder.glob("set-aside-*.jsonl.gz"), key=lambda each: each.stat().st_mtime_ns)
-    for old in kept[:-MOST_KEPT]:
+    for old in kept[:-MAX_KEPT]:
         old.unlink()
     return path
 

@@ -35,7 +35,7 @@ from personal_pipeline.outputs.page import Cell, Move, Table, table, tone_of
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Sentence:
     """A number and the words after it."""
 
     number: str
@@ -47,7 +47,7 @@ class Headline:
     """What one day brought: one group of numbers per source. ``when`` names the day."""
 
     when: str
-    groups: tuple[tuple[Said, ...], ...]
+    groups: tuple[tuple[Sentence, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def overview(figures: Figures) -> Overview:
 def _headlines(figures: Figures, line: Line) -> tuple[Headline, ...]:
     """Yesterday first; then each source whose most recent day is earlier, with that day."""
     yesterday = figures.day - timedelta(days=1)
-    fresh: list[tuple[Said, ...]] = []
+    fresh: list[tuple[Sentence, ...]] = []
     older: list[tuple[date, Headline]] = []
     for source, title, column in (
         ("medium", "Medium", "views"),
@@ -112,35 +112,37 @@ def _headlines(figures: Figures, line: Line) -> tuple[Headline, ...]:
     return tuple(headlines)
 
 
-def _said(source: str, line: Line, day: date) -> tuple[Said, ...]:
+def _said(source: str, line: Line, day: date) -> tuple[Sentence, ...]:
     values = {column: known.get(day) for column, known in line.known.items()}
-    said: list[Said] = []
+    said: list[Sentence] = []
     if source == "medium":
         said.append(_counted(values["views"], "view", "views"))
         if (earned := values["medium_earnings"]) is not None:
-            said.append(Said(money(earned, line.medium_currency), "earned on Medium"))
+            said.append(Sentence(money(earned, line.medium_currency), "earned on Medium"))
         if published := values["stories_published"]:
             said.append(_counted(published, "story published", "stories published"))
     elif source == "kit":
         if (new := values["subscribers_new"]) is not None:
             said.append(_counted(new, "new subscriber", "new subscribers"))
         if cancelled := values["subscribers_cancelled"]:
-            said.append(Said(count(cancelled), "cancelled"))
-        said.append(Said(count(values["subscribers_active"]), "active"))
+            said.append(Sentence(count(cancelled), "cancelled"))
+        said.append(Sentence(count(values["subscribers_active"]), "active"))
         if sent := values["broadcasts_sent"]:
             said.append(_counted(sent, "broadcast sent", "broadcasts sent"))
     else:
-        said.append(Said(money(values["revenue_gross"], line.stripe_currency), "gross on Stripe"))
+        said.append(
+            Sentence(money(values["revenue_gross"], line.stripe_currency), "gross on Stripe")
+        )
         if (net := values["revenue_net"]) is not None:
-            said.append(Said(money(net, line.stripe_currency), "net"))
+            said.append(Sentence(money(net, line.stripe_currency), "net"))
         others = next((row.revenue_other_currencies for row in line.days if row.day == day), 0)
         if others:
             said.append(_counted(others, "further currency", "further currencies"))
     return tuple(said)
 
 
-def _counted(value: Number | None, one: str, many: str) -> Said:
-    return Said(count(value), one if value == 1 else many)
+def _counted(value: Number | None, one: str, many: str) -> Sentence:
+    return Sentence(count(value), one if value == 1 else many)
 
 
 def _written(measure: Measure, value: Number | None, line: Line) -> str:

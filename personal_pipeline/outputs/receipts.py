@@ -13,7 +13,7 @@ from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.outputs.terminal import escape_line as escape
 from personal_pipeline.shown import shown, shown_lines
 
-MOST_FILES_SHOWN = 20
+MAX_FILES_SHOWN = 20
 
 
 def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
@@ -31,7 +31,7 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
     for receipt in receipts:
         kind = f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown"
         trouble = receipt.problem or receipt.unreadable
-        alone = trouble or len(receipts) <= MOST_FILES_SHOWN
+        alone = trouble or len(receipts) <= MAX_FILES_SHOWN
         groups.setdefault((kind, receipt.file if alone else ""), []).append(receipt)
     for (kind, _), group in groups.items():
         streams = [stream for receipt in group for stream in receipt.streams]

@@ -22,8 +22,8 @@ from personal_pipeline.ingest.contract import DropFile, Record
 from personal_pipeline.ingest.delimited import DELIMITERS, rows, unique_names
 from personal_pipeline.ingest.records import csv_records, json_line_records, json_records, opened
 
-MOST_RECORDS = 10_000
-MOST_COLUMNS = 300
+MAX_RECORDS = 10_000
+MAX_COLUMNS = 300
 DEEPEST = 4
 """Nested objects are flattened into columns down to this depth; anything deeper stays JSON."""
 
@@ -111,7 +111,7 @@ def read_sample(path: Path) -> Sample:
         found = json_records(file, *within)
     else:
         found = json_line_records(file)
-    records = [each for each in islice(found, MOST_RECORDS) if isinstance(each, dict)]
+    records = [each for each in islice(found, MAX_RECORDS) if isinstance(each, dict)]
     if not records:
         raise NoSample("It holds no record that can be read. Expected at least one.")
     columns = _columns(records)
@@ -204,8 +204,8 @@ def _columns(records: Sequence[Record]) -> tuple[Column, ...]:
     for record in records:
         for path, value in _flat(record, ()):
             values.setdefault(path, []).append(value)
-    if len(values) > MOST_COLUMNS:
-        raise NoSample(f"It has more than {MOST_COLUMNS} columns. Are ids the names in it?")
+    if len(values) > MAX_COLUMNS:
+        raise NoSample(f"It has more than {MAX_COLUMNS} columns. Are ids the names in it?")
     there = {path: [value for value in values[path] if value not in (None, "")] for path in values}
     # a path with an object in one record and a plain value in another becomes one JSON column; an
     # object that is merely missing in some records does not

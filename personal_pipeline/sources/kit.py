@@ -66,7 +66,7 @@ from personal_pipeline.ingest.delimited import (
 from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of, whole_walk
 from personal_pipeline.settings import Setting, Settings
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """Kit's maximum page size."""
 OVERLAP = timedelta(days=1)
 _NOT_TOLD = (Failure.FORMAT_CHANGED, Failure.PERMISSION_MISSING)
@@ -554,7 +554,7 @@ SUBSCRIBER_EXPORT = Drop(
 )
 
 
-def kit_source(page_size: int = MOST_ROWS) -> Source:
+def kit_source(page_size: int = MAX_ROWS) -> Source:
     """The source, with pages of ``page_size`` rows."""
     return Source(
         name="kit",

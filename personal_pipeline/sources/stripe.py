@@ -43,7 +43,7 @@ from personal_pipeline.ingest.http import (
 from personal_pipeline.settings import Setting, Settings
 
 API_VERSION = "2025-03-31.basil"
-MOST_ROWS = 100
+MAX_ROWS = 100
 """Stripe's maximum page size."""
 STRIPE_OPENED = date(2010, 1, 1)
 """No account is older."""
@@ -334,7 +334,7 @@ def _discount_state(discount: Any) -> Any:
     return [discount.get("id"), coupon]
 
 
-def stripe_source(page_size: int = MOST_ROWS) -> Source:
+def stripe_source(page_size: int = MAX_ROWS) -> Source:
     """The source, with pages of ``page_size`` rows."""
     money = {"id": str, "created": int, "currency": str, "amount": int}
     return Source(

@@ -42,7 +42,7 @@ from personal_pipeline.warehouse.tables import (
     tested_tables,
 )
 
-MOST_BUILDS = 10
+MAX_BUILDS = 10
 """How often one partition is built in a pass before the rest is left to the next. This only matters
 for inputs that keep changing; whatever is left remains stale."""
 
@@ -53,7 +53,7 @@ WAITED = "an input failed, so it was not built"
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class TestResult:
     """The result of a dbt test. ``message`` contains counts and no rows."""
 
     table: str
@@ -79,11 +79,11 @@ class BuiltTable:
 
 
 @dataclass(slots=True)
-class Work:
+class BuildResult:
     """The result of a build or a reconcile, in order."""
 
     built: list[BuiltTable] = field(default_factory=list)
-    tested: list[Tested] = field(default_factory=list)
+    tested: list[TestResult] = field(default_factory=list)
     lake: Lake | None = None
     """The state of the lake at the end."""
     dbt_calls: int = 0
@@ -96,7 +96,7 @@ class Work:
         """What could not be built, one sentence each."""
         return [f"{each.name}: {each.failure}" for each in self.built if each.failure]
 
-    def add(self, more: Work) -> None:
+    def add(self, more: BuildResult) -> None:
         """Append the results of later work."""
         self.built += more.built
         self.tested += more.tested
@@ -209,7 +209,7 @@ def windows(table: Table, partitions: Sequence[str]) -> list[tuple[str, str]]:
     return [(start.isoformat(), end.isoformat()) for start, end in joined]
 
 
-def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
+def build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     """Build these partitions of these tables, stale or not, upstream tables first.
 
     A failed table keeps its content and is returned with its failure; nothing is raised for it.
@@ -218,9 +218,9 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     return _published(house, lambda: _build(house, wanted), builds_all=False)
 
 
-def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
+def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     tables = all_tables(house)
-    work = Work()
+    work = BuildResult()
     broken = _make_ready(house, tables, work)
     before = _look(house)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
@@ -257,7 +257,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> Work:
     return work
 
 
-def reconcile(house: House, *, retry: bool = False) -> Work:
+def reconcile(house: House, *, retry: bool = False) -> BuildResult:
     """Build what is stale until nothing is, or until everything that is left has failed.
 
     What failed twice from the same inputs is not retried unless ``retry`` is set; it is returned
@@ -267,9 +267,9 @@ def reconcile(house: House, *, retry: bool = False) -> Work:
     return _published(house, lambda: _reconcile(house, retry=retry), builds_all=True)
 
 
-def _reconcile(house: House, *, retry: bool = False) -> Work:
+def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
     tables = all_tables(house)
-    work = Work()
+    work = BuildResult()
     builds: Counter[tuple[str, str]] = Counter()
     broken = _make_ready(house, tables, work)
     failed = set(broken)
@@ -283,7 +283,7 @@ def _reconcile(house: House, *, retry: bool = False) -> Work:
         if batch is None:
             break
         builds.update((name, each) for name, parts in batch.partitions.items() for each in parts)
-        restless = {name for (name, _), times in builds.items() if times > MOST_BUILDS}
+        restless = {name for (name, _), times in builds.items() if times > MAX_BUILDS}
         if restless:
             # inputs that change faster than they are built are left to the next pass
             failed |= restless
@@ -316,7 +316,7 @@ def _is_outdated(stale: Stale, name: str) -> bool:
     return Reason.CODE_CHANGED in stale.get(name, {}).values()
 
 
-def _not_built(batch: Batch, done: Work) -> set[str]:
+def _not_built(batch: Batch, done: BuildResult) -> set[str]:
     return batch.partitions.keys() - {each.name for each in done.built if not each.failure}
 
 
@@ -325,12 +325,12 @@ def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | Non
     return next((m for each, m in damaged.items() if name in downstream_of(tables, [each])), None)
 
 
-def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> Work:
+def _published(house: House, work: Callable[[], BuildResult], *, builds_all: bool) -> BuildResult:
     """Do the work and publish once at the end, even if it fails, so that readers never see half of
     it. If the warehouse is damaged, repeat the work on an empty one, and publish only when that is
     complete."""
     home = house.home
-    before = Work()
+    before = BuildResult()
     with store.writing(home):
         try:
             store.make_ready(home)
@@ -361,12 +361,12 @@ def _published(house: House, work: Callable[[], Work], *, builds_all: bool) -> W
 
 def _build_batch(
     house: House, tables: Tables, batch: Batch, reasons: Stale, before: Snapshot
-) -> Work:
+) -> BuildResult:
     """One dbt call, and the resulting ledger entries. The caller holds ``writing``."""
     home = house.home
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
-    work = Work()
+    work = BuildResult()
     with store.connection(house) as opened:
         store.begin(opened, wanted)
     inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
@@ -464,10 +464,12 @@ def _unmoved(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, s
     return {name: digest if after[name] == digest else MOVED for name, digest in before.items()}
 
 
-def _tested(manifest: Mapping[str, Any], results: Sequence[dbt_project.NodeResult]) -> list[Tested]:
+def _tested(
+    manifest: Mapping[str, Any], results: Sequence[dbt_project.NodeResult]
+) -> list[TestResult]:
     owners = tested_tables(manifest)
     return [
-        Tested(
+        TestResult(
             table=owners[result.unique_id],
             name=result.name,
             passed=result.status == "pass",
@@ -497,7 +499,7 @@ def _untested(
     return missed
 
 
-def _failed_tests(tested: Sequence[Tested], untested: Sequence[str], table: str) -> str | None:
+def _failed_tests(tested: Sequence[TestResult], untested: Sequence[str], table: str) -> str | None:
     failed = [
         f"test {each.name}: {each.message}"
         for each in tested
@@ -510,7 +512,7 @@ def _failed_tests(tested: Sequence[Tested], untested: Sequence[str], table: str)
     return f"{'; '.join(failed)}. Readers keep what they had"
 
 
-def _make_ready(house: House, tables: Tables, work: Work) -> dict[str, str]:
+def _make_ready(house: House, tables: Tables, work: BuildResult) -> dict[str, str]:
     """Forget what a killed process left unrecorded, and create missing tables, empty, so that every
     table can be read by every other: a source that is not connected has tables without rows.
     Returns what dbt could not create."""

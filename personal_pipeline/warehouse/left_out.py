@@ -18,7 +18,7 @@ from personal_pipeline.house import House
 
 if TYPE_CHECKING:
     from personal_pipeline.warehouse.build import Lake
-    from personal_pipeline.warehouse.store import Kept
+    from personal_pipeline.warehouse.store import LedgerRow
 
 STAGING = "staging/"
 
@@ -41,7 +41,7 @@ class LeftOut:
         )
 
 
-def count_left_out(house: House, kept: Mapping[str, Mapping[str, Kept]], lake: Lake) -> None:
+def count_left_out(house: House, kept: Mapping[str, Mapping[str, LedgerRow]], lake: Lake) -> None:
     """Compare staging tables with the lake that they were built from, for the board.
 
     A partition counts only while the lake still has what it was built from: rows that are yet to be

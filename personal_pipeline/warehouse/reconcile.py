@@ -45,7 +45,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildRecord:
     """What is recorded about a derived partition. ``inputs`` has one digest per input table."""
 
     digest: str
@@ -56,17 +56,17 @@ class Built:
 EMPTY = "empty"
 """Digest of a derived partition without rows."""
 
-Ledger = Mapping[str, Mapping[str, Built]]
+Ledger = Mapping[str, Mapping[str, BuildRecord]]
 """What was built, by table and partition."""
 
 Stale = Mapping[str, Mapping[str, Reason]]
 
-MOST_ATTEMPTS = 2
+MAX_ATTEMPTS = 2
 """A failed build is retried once automatically, then it waits for a change or a person."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailureRecord:
     """Failed builds of a partition, all from the same inputs and with the same code."""
 
     inputs: Mapping[str, str]
@@ -75,7 +75,7 @@ class Failed:
     message: str
 
 
-Failures = Mapping[str, Mapping[str, Failed]]
+Failures = Mapping[str, Mapping[str, FailureRecord]]
 """What failed and has not been built since, by table and partition."""
 
 Begun = Mapping[str, Collection[str]]
@@ -237,19 +237,19 @@ def in_order(tables: Tables) -> list[Table]:
 
 def given_up(
     tables: Tables, raw: Versions, ledger: Ledger, failures: Failures, stale: Stale
-) -> dict[str, dict[str, Failed]]:
+) -> dict[str, dict[str, FailureRecord]]:
     """The stale partitions that failed too often, and of which nothing has changed since."""
     failed_now = stale.keys() & failures.keys()
     if not failed_now:
         return {}
     inputs = Inputs(tables, all_versions(raw, ledger))
-    waiting: dict[str, dict[str, Failed]] = {}
+    waiting: dict[str, dict[str, FailureRecord]] = {}
     for name in failed_now:
         table = tables[name]
         for partition in stale[name].keys() & failures[name].keys():
             failed = failures[name][partition]
             if (
-                failed.attempts >= MOST_ATTEMPTS
+                failed.attempts >= MAX_ATTEMPTS
                 and failed.code_version == table.code_version
                 and failed.inputs == inputs.digests(table, partition)
             ):

@@ -37,8 +37,8 @@ from personal_pipeline.warehouse import integrity
 from personal_pipeline.warehouse.receipts import keep_receipts
 from personal_pipeline.warehouse.reconcile import (
     EMPTY,
-    Built,
-    Failed,
+    BuildRecord,
+    FailureRecord,
     Failures,
     Ledger,
     ReadPartitions,
@@ -163,14 +163,16 @@ def read_ledger(opened: DuckDBPyConnection) -> Ledger:
     rows = opened.execute(
         "select asset, partition, digest, inputs, code_version from pipeline.ledger"
     ).fetchall()
-    ledger: dict[str, dict[str, Built]] = {}
+    ledger: dict[str, dict[str, BuildRecord]] = {}
     for asset, partition, digest, inputs, code_version in rows:
-        ledger.setdefault(asset, {})[partition] = Built(digest, json.loads(inputs), code_version)
+        ledger.setdefault(asset, {})[partition] = BuildRecord(
+            digest, json.loads(inputs), code_version
+        )
     return ledger
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LedgerRow:
     """What the ledger shows people about a partition: its row count, and the digest of each input
     at its last build and at the one before (empty the first time). ``read`` has the digests of the
     input partitions, for inputs that are read by window."""
@@ -183,16 +185,16 @@ class Kept:
     previous_read: ReadPartitions = field(default_factory=dict)
 
 
-def read_kept(opened: DuckDBPyConnection) -> dict[str, dict[str, Kept]]:
+def read_ledger_rows(opened: DuckDBPyConnection) -> dict[str, dict[str, LedgerRow]]:
     """Every built partition, by table."""
-    kept: dict[str, dict[str, Kept]] = {}
+    kept: dict[str, dict[str, LedgerRow]] = {}
     for asset, partition, digest, rows, *noted in opened.execute(
         """
         select asset, partition, digest, row_count, inputs, previous_inputs, read, previous_read
         from pipeline.ledger
         """
     ).fetchall():
-        kept.setdefault(asset, {})[partition] = Kept(
+        kept.setdefault(asset, {})[partition] = LedgerRow(
             digest, rows, *(json.loads(each) if each else {} for each in noted)
         )
     return kept
@@ -203,9 +205,9 @@ def read_failures(opened: DuckDBPyConnection) -> Failures:
     rows = opened.execute(
         "select asset, partition, inputs, code_version, attempts, message from pipeline.failures"
     ).fetchall()
-    failures: dict[str, dict[str, Failed]] = {}
+    failures: dict[str, dict[str, FailureRecord]] = {}
     for asset, partition, inputs, code_version, attempts, message in rows:
-        failed = Failed(json.loads(inputs), code_version, attempts, message)
+        failed = FailureRecord(json.loads(inputs), code_version, attempts, message)
         failures.setdefault(asset, {})[partition] = failed
     return failures
 
@@ -358,8 +360,8 @@ def record(
     at: datetime,
 ) -> None:
     """Write what was built into the ledger, in one transaction: per partition its version, the
-    digest of each input, and those of the input partitions that were read (see ``Kept``). The table
-    has just passed its tests, so all its failures are removed."""
+    digest of each input, and those of the input partitions that were read (see ``LedgerRow``).
+    The table has just passed its tests, so all its failures are removed."""
     rows = [
         (
             table.name,

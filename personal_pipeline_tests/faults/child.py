@@ -186,8 +186,8 @@ def _live(
 
     if not builds:
         # dbt takes the time, and says nothing of what came in
-        def without_tables(house: House, **more: Any) -> build.Work:
-            return build.Work()
+        def without_tables(house: House, **more: Any) -> build.BuildResult:
+            return build.BuildResult()
 
         passes.build_tables = without_tables
 

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from personal_pipeline.graph import building
-from personal_pipeline.graph.automation import ASK_AGAIN_AFTER, Look, plan_inbox
+from personal_pipeline.graph.automation import ASK_AGAIN_AFTER, SeenFile, plan_inbox
 from personal_pipeline.graph.building import JOB, build_sensor
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -144,7 +144,7 @@ def test_another_day_and_another_lake_file_are_looked_at(watch: Watch) -> None:
 
 def test_a_cursor_of_another_version_is_none() -> None:
     for cursor in (None, "", "null", "[]", "{}", '{"other": 1}'):
-        assert building._remembered(cursor) == building.Looked()
+        assert building._remembered(cursor) == building.Cursor()
 
 
 def test_a_file_is_asked_for_when_it_stopped_growing() -> None:
@@ -160,5 +160,5 @@ def test_a_file_is_asked_for_when_it_stopped_growing() -> None:
     ask, looks = plan_inbox({"a": (2, 2)}, looks, now=again)
     assert ask == ["a"]
     assert plan_inbox({}, looks, now=again) == ([], {})
-    changed, _ = plan_inbox({"a": (3, 3)}, {"a": Look(2, 2, again)}, now=again + 1)
+    changed, _ = plan_inbox({"a": (3, 3)}, {"a": SeenFile(2, 2, again)}, now=again + 1)
     assert changed == []

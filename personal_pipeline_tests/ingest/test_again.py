@@ -101,7 +101,9 @@ def newer_reader(version: str = "2", factor: int = 2) -> Source:
     return replace(TOY, drops=(drop,))
 
 
-def dropped(home: Home, name: str, *lines: str, at: datetime = NOW, day: int = 20) -> inbox.Taken:
+def dropped(
+    home: Home, name: str, *lines: str, at: datetime = NOW, day: int = 20
+) -> inbox.TakenFile:
     (home.inbox / name).parent.mkdir(parents=True, exist_ok=True)
     return take(home, [TOY], put(home, name, *lines, day=day), at)
 

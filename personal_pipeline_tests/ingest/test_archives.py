@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.archives import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     Budget,
     members_of_cut_zip,
     unpack,
@@ -36,7 +36,7 @@ from personal_pipeline.ingest.contract import (
     Source,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Taken, take, waiting
+from personal_pipeline.ingest.inbox import TakenFile, take, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import original_path
 
@@ -105,7 +105,7 @@ def tarred(files: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
     return target.getvalue()
 
 
-def dropped(home: Home, name: str, content: bytes) -> Taken:
+def dropped(home: Home, name: str, content: bytes) -> TakenFile:
     path = home.inbox / name
     path.write_bytes(content)
     taken = take(home, [SOURCE], path, NOW)
@@ -254,7 +254,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: zipped({f"{n}": bytes(6_000_000) for n in range(10)}),
         "300 times its size",
     ),
-    "zip-ten-million": (with_many_entries, f"more than {MOST_ENTRIES:,} files"),
+    "zip-ten-million": (with_many_entries, f"more than {MAX_ENTRIES:,} files"),
     "zip-file-and-folder": (lambda: zipped({"a": b"note", "a/b": b"note"}), "file and a folder"),
     "tar-up": (lambda: tarred({"../../evil.txt": b"note"}), "leads out of its folder"),
     "tar-absolute": (lambda: tarred({"/tmp/evil.txt": b"note"}), "leads out of its folder"),

@@ -12,7 +12,7 @@ import pytest
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.coverage import CHUNK_DAYS
-from personal_pipeline.ingest.fetch import Pulled, pull, pull_source
+from personal_pipeline.ingest.fetch import FetchResult, pull, pull_source
 from personal_pipeline.ingest.http import Client
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
@@ -150,7 +150,7 @@ def test_a_stream_that_was_added_is_asked_for_everything_and_no_other_is(
         beginning=lambda client: FIRST,
     )
 
-    def refresh(source: Source) -> list[Pulled]:
+    def refresh(source: Source) -> list[FetchResult]:
         settings = Settings()
         streams = {stream.name for stream in source.api}
         return pull_source(home, settings, source, streams, clock=lambda: NOW)

@@ -11,7 +11,7 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
@@ -52,7 +52,7 @@ class House:
         dated = {"Date": format_datetime(self.true, usegmt=True)} if self.told else {}
         return replace(as_json(self.rows), headers=dated)
 
-    def look(self, ahead: timedelta = timedelta(), beginning: date | None = BEGIN) -> Pulled:
+    def look(self, ahead: timedelta = timedelta(), beginning: date | None = BEGIN) -> FetchResult:
         source = Source(name="test", title="Test", description="", api=(self.stream,))
         with (
             loopback(self.answer) as server,

@@ -197,7 +197,7 @@ def run(
     for number in range(40, 44):
         service.put(f"r{number}", beginning + (number - 50) * DAY, 1)
 
-    def look(now: datetime, window: Window | None = None) -> fetch.Pulled:
+    def look(now: datetime, window: Window | None = None) -> fetch.FetchResult:
         return fetch.pull(home, source, stream, client, now=now, beginning=beginning, window=window)
 
     for step in steps:

@@ -14,7 +14,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
 from personal_pipeline.ingest.damage import Kind, known_damage, verify
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import recall
@@ -76,7 +76,7 @@ def stream_of(service: Service, **more: object) -> ApiStream:
     return ApiStream(**{**given, **more})  # type: ignore[arg-type]
 
 
-def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> Pulled:
+def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> FetchResult:
     source = Source(name="test", title="Test", description="", api=(stream,))
     given: dict[str, object] = {"beginning": TODAY - timedelta(days=99)}
     client = more.pop("client", None) or Clocked(now)

@@ -29,7 +29,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Taken, take, take_all, waiting
+from personal_pipeline.ingest.inbox import TakenFile, take, take_all, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
 from personal_pipeline.ingest.originals import SIDECAR, original_path, takings_of
 from personal_pipeline.ingest.seals import SEAL, is_sound
@@ -222,7 +222,7 @@ def test_killed_anywhere_and_taken_again_loses_nothing(
 
 
 def test_two_batches_and_a_hundred_files(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "MOST_TOGETHER", 40)
+    monkeypatch.setattr(inbox, "MAX_TOGETHER", 40)
     rng = random.Random(1)
     files = [
         (
@@ -242,11 +242,13 @@ def test_two_batches_and_a_hundred_files(home: Home, monkeypatch: pytest.MonkeyP
             home, [SOURCE], paths, lambda: NOW, lambda _, done, total: steps.append((done, total))
         )
     )
-    assert [each.receipt.file for each in outcomes if isinstance(each, Taken)] == [
+    assert [each.receipt.file for each in outcomes if isinstance(each, TakenFile)] == [
         path.name for path in paths
     ]
     assert [each for each in steps if each[1] == 100] == [(number, 100) for number in range(100)]
-    new = sum(s.new for each in outcomes if isinstance(each, Taken) for s in each.receipt.streams)
+    new = sum(
+        s.new for each in outcomes if isinstance(each, TakenFile) for s in each.receipt.streams
+    )
     assert new == len(lake_of(home, "toy", SOURCE.drop_streams[0]).read(date(2026, 9, 1)))
     assert len(receipts(home)) == 100
 
@@ -282,7 +284,7 @@ def test_a_reader_that_goes_in_circles_ends(home: Home, monkeypatch: pytest.Monk
         while True:
             yield DropRow("figures", date(2026, 9, 1), "a", {"n": 1})
 
-    monkeypatch.setattr(reading, "MOST_ROWS", 1_000)
+    monkeypatch.setattr(reading, "MAX_ROWS", 1_000)
     (path,) = put(home, [("#figures", [], 1)])
     receipt = take(home, [source_of(read=endless)], path, NOW).receipt
     assert receipt.problem is not None
@@ -305,7 +307,7 @@ def test_whatever_a_reader_raises_costs_its_file_only(
     row = json.dumps({"key": "a", "day": "2026-09-01", "value": 1})
     paths = put(home, [("#figures", [row], day) for day in (1, 2, 3)])
     outcomes = list(take_all(home, [source_of(read=some)], paths, lambda: NOW))
-    problems = [each.receipt.problem for each in outcomes if isinstance(each, Taken)]
+    problems = [each.receipt.problem for each in outcomes if isinstance(each, TakenFile)]
     assert [bool(each) for each in problems] == [False, True, False]
     assert "broke off" in (problems[1] or "")
     assert waiting(home) == []
@@ -328,7 +330,7 @@ def test_what_breaks_the_merge_is_found_among_its_batch(
     outcomes = list(
         take_all(home, [SOURCE], put(home, [("#figures", [r], 1) for r in rows]), lambda: NOW)
     )
-    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, Taken)] == [
+    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, TakenFile)] == [
         False,
         True,
         False,

@@ -16,13 +16,13 @@ import pytest
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import Taken, take_all, waiting
+from personal_pipeline.ingest.inbox import TakenFile, take_all, waiting
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import Services
 
 WORD = "Zqxprivate"
 SAMPLES = Path(__file__).parents[1] / "sources" / "bank_samples"
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 ROUNDS = 3
 
 
@@ -73,7 +73,7 @@ def files(services: Services, folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in write_drops(services.life, folder):
         kinds[re.sub(r"\d+", "", path.name)] = path
     for path in [*kinds.values(), *sorted(SAMPLES.glob("*.csv"))]:
-        if path.stat().st_size <= MOST_BYTES:
+        if path.stat().st_size <= MAX_BYTES:
             yield path.name, path.read_bytes()
 
 
@@ -90,7 +90,7 @@ def test_nothing_that_is_said_of_a_file_holds_a_value(services: Services, tmp_pa
             wished += 1
     at = datetime(2026, 11, 26, tzinfo=UTC)
     found = list(take_all(home, SOURCES, waiting(home), lambda: at))
-    taken = [each for each in found if isinstance(each, Taken)]
+    taken = [each for each in found if isinstance(each, TakenFile)]
     assert len(taken) == wished
 
     said: dict[str, str] = {}

@@ -19,7 +19,7 @@ from personal_pipeline.home import VERSION, Home, NewerHome
 from personal_pipeline.ingest import adding, inbox, opening
 from personal_pipeline.ingest.again import outdated, read_again, read_outdated_again
 from personal_pipeline.ingest.contract import Coverage, Grain, Source, Window
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.inbox import take
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.opening import opened
@@ -239,7 +239,7 @@ def fetched(home: Home) -> dict[Coverage, tuple[Source, Service]]:
     return sources
 
 
-def ask(home: Home, source: Source, now: datetime) -> Pulled:
+def ask(home: Home, source: Source, now: datetime) -> FetchResult:
     beginning = TODAY - timedelta(days=80)
     client = Clocked(now)
     pulled = pull(home, source, source.api[0], client, now=now, beginning=beginning)

@@ -10,7 +10,7 @@ import pytest
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.restoring import held_before, restore
@@ -50,7 +50,7 @@ def source_of(amounts: dict[str, int], coverage: Coverage, grain: Grain) -> Sour
     return Source(name="test", title="Test", description="", api=(stream,))
 
 
-def look(home: Home, source: Source, *, accept: bool = False) -> Pulled:
+def look(home: Home, source: Source, *, accept: bool = False) -> FetchResult:
     now = Clock.moment
     return pull(home, source, source.api[0], Clocked(now), now=now, beginning=DAY, accept=accept)
 

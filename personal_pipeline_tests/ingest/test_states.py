@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
 from personal_pipeline.ingest.contract import HALF, ApiStream, Coverage, Grain, Record, Source
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.restoring import held_before, restore
@@ -65,7 +65,7 @@ def source_of(service: Service) -> Source:
     return Source(name="test", title="Test", description="", api=(stream_of(service),))
 
 
-def look(home: Home, service: Service, now: datetime = NOW, *, accept: bool = False) -> Pulled:
+def look(home: Home, service: Service, now: datetime = NOW, *, accept: bool = False) -> FetchResult:
     source = source_of(service)
     return pull(home, source, source.api[0], Clocked(now), now=now, accept=accept)
 

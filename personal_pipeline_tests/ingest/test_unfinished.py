@@ -25,9 +25,9 @@ from personal_pipeline.ingest.contract import (
     Source,
     Unreadable,
 )
-from personal_pipeline.ingest.inbox import Taken, oddities, take, take_all, waiting
+from personal_pipeline.ingest.inbox import TakenFile, oddities, take, take_all, waiting
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.ingest.naming import LONGEST_BYTES, fitting
+from personal_pipeline.ingest.naming import MAX_BYTES, fitting
 from personal_pipeline.ingest.unfinished import Left, being_written, open_for_writing, stamp_of
 from personal_pipeline.shown import shown
 from personal_pipeline_tests.loopback import until
@@ -72,7 +72,7 @@ def notes(home: Home) -> list[str]:
     return list(lake_of(home, "toy", STREAM).read(MONTH))
 
 
-def take_inbox(home: Home, source: Source = SOURCE) -> list[Taken | Left]:
+def take_inbox(home: Home, source: Source = SOURCE) -> list[TakenFile | Left]:
     return list(taken(home, [source], lambda: NOW))
 
 
@@ -247,7 +247,7 @@ def test_any_name_is_taken_or_set_aside(home: Home, name: bytes, head: str) -> N
     if head == "#notes":
         assert set(notes(home)) == {"odd", "plain"}
         return
-    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, Taken)].count(
+    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, TakenFile)].count(
         True
     ) == 1
     (reason,) = (home.quarantine / "unknown").glob("*.reason.txt")
@@ -275,7 +275,7 @@ def test_what_is_no_file_is_set_aside(home: Home, tmp_path: Path) -> None:
     assert notes(home) == ["plain"]
     assert sorted(path.name for path in home.inbox.iterdir()) == []
     told = sorted(
-        str(e.receipt.problem) for e in outcomes if isinstance(e, Taken) and e.receipt.problem
+        str(e.receipt.problem) for e in outcomes if isinstance(e, TakenFile) and e.receipt.problem
     )
     assert [each.split(",")[0] for each in told] == [
         "It is a link",
@@ -346,7 +346,7 @@ def test_a_full_disk_leaves_the_file_in_the_inbox(
     assert path.read_text() == "nobody"
     assert not list(home.quarantine.rglob("*.*"))
     (again,) = take_all(home, [SOURCE], [path], lambda: NOW)
-    assert isinstance(again, Taken)
+    assert isinstance(again, TakenFile)
 
 
 def test_no_name_leads_out_of_the_inbox(home: Home) -> None:
@@ -369,5 +369,5 @@ def test_shown_names_are_bounded_and_keep_their_ending() -> None:
     assert shown("a\r\x1b\u202e\u2028") == "a\\r\\x1b\\u202e\\u2028"
     assert len(shown("x" * 5_000, 300)) == 300
     for name in ("ü" * 127 + ".csv", "n" * 255, "." * 250, os.fsdecode(b"\xff" * 250) + ".zip"):
-        assert len(fitting(name).encode()) <= LONGEST_BYTES
+        assert len(fitting(name).encode()) <= MAX_BYTES
     assert fitting("ü" * 127 + ".csv").endswith("ü.csv")

@@ -28,7 +28,7 @@ from personal_pipeline.ingest.contract import (
     Table,
     Window,
 )
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.spool import Spool
@@ -61,7 +61,7 @@ def stream_of(kind: Coverage, records: dict[str, date], share: float = 0.5) -> A
     )
 
 
-def look(home: Home, stream: ApiStream, hours: float = 0, *, accept: bool = False) -> Pulled:
+def look(home: Home, stream: ApiStream, hours: float = 0, *, accept: bool = False) -> FetchResult:
     source = Source(name="test", title="Test", description="", api=(stream,))
     now = NOW + timedelta(hours=hours)
     return pull(

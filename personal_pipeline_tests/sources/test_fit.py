@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.inbox import Receipt, Taken, take
+from personal_pipeline.ingest.inbox import Receipt, TakenFile, take
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.fit import FIT, files
 from personal_pipeline.sources.fit.files import recordings_of
@@ -570,7 +570,7 @@ def test_laps_of_a_tcx_do_not_hide_a_higher_sample() -> None:
 # ---------------------------------------------------------------------------------- the inbox
 
 
-def dropped(home: Home, name: str, content: bytes) -> Taken:
+def dropped(home: Home, name: str, content: bytes) -> TakenFile:
     path = home.inbox / name
     path.write_bytes(content)
     return take(home, SOURCES, path, NOW)

@@ -24,7 +24,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
     Window,
 )
-from personal_pipeline.ingest.fetch import Pulled, check_record, pull_source, sort_into_days
+from personal_pipeline.ingest.fetch import FetchResult, check_record, pull_source, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.settings import Settings
@@ -286,7 +286,7 @@ class Newsletter:
             page["pagination"]["total_count"] = len(wanted)
         return as_json(page)
 
-    def look(self, home: Home, base: str, days: int = 0) -> Pulled:
+    def look(self, home: Home, base: str, days: int = 0) -> FetchResult:
         """A look at the subscribers, so many days from now."""
         given = Settings(
             KIT_API_KEY=SecretStr(KEY),

@@ -266,7 +266,7 @@ def test_a_broken_page_does_not_stop_the_others(
 def test_a_page_that_is_too_large_is_set_aside(
     make_zip: Zip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "LARGEST_PAGE_BYTES", 10_000)
+    monkeypatch.setattr(export, "MAX_PAGE_BYTES", 10_000)
     bomb = post(body="<p class='graf'>" + "x" * 10_000)
     posts, _, bad = read(
         make_zip({"posts/a-aaaaaaaaaaaa.html": bomb, "posts/x-0123456789ab.html": post()})

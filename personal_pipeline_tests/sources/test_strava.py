@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.adding import brought
 from personal_pipeline.ingest.contract import DropFile, DropRow, Record, Unreadable
-from personal_pipeline.ingest.inbox import Receipt, Taken, take, waiting
+from personal_pipeline.ingest.inbox import Receipt, TakenFile, take, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.strava import STRAVA
@@ -256,7 +256,7 @@ TABLE = table(
 STREAMS = {stream.name: stream for stream in STRAVA.drop_streams}
 
 
-def dropped(home: Home, path: Path) -> Taken:
+def dropped(home: Home, path: Path) -> TakenFile:
     return take(home, SOURCES, path, NOW)
 
 

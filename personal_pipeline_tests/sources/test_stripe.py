@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from personal_pipeline.freshness import State, judge_api
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Record, Window
-from personal_pipeline.ingest.fetch import Pulled, check_record, pull_source, sort_into_days
+from personal_pipeline.ingest.fetch import FetchResult, check_record, pull_source, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
@@ -414,7 +414,7 @@ def of_account(id_: str, lists: dict[str, list[Record]], *, told: bool = True) -
 
 def pulled(
     home: Home, base: str, key: str = "rk_live_1", *, accept: bool = False, since: int = 2
-) -> dict[str, Pulled]:
+) -> dict[str, FetchResult]:
     """A look at every stream, as a refresh does it."""
     settings = Settings(
         STRIPE_API_KEY=SecretStr(key),
@@ -566,7 +566,7 @@ def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> 
         refused = request.path in lists and request.path not in may_read
         return as_json({"error": {}}, 403) if refused else known(request)
 
-    def look() -> dict[str, Pulled]:
+    def look() -> dict[str, FetchResult]:
         settings = Settings(STRIPE_API_KEY=SecretStr("rk_live_1"), STRIPE_API_BASE=server.base)
         streams = {"refunds", "charges"}
         looks = pull_source(home, settings, STRIPE, streams, clock=lambda: datetime.now(UTC))

@@ -12,7 +12,7 @@ from typing import Any
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source
-from personal_pipeline.ingest.fetch import Pulled, pull
+from personal_pipeline.ingest.fetch import FetchResult, pull
 from personal_pipeline.ingest.lake import Row, StreamLake, lake_of
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_fetch import Clocked
@@ -70,7 +70,7 @@ class Lake:
             date.fromisoformat(day), [Row(declared.key(each), each) for each in records]
         )
 
-    def see(self, source: str, stream: str, moment: str, records: Iterable[Record]) -> Pulled:
+    def see(self, source: str, stream: str, moment: str, records: Iterable[Record]) -> FetchResult:
         """Look at a stream of states at a UTC time, through the code that does it every day."""
         now = at(moment).replace(tzinfo=UTC)
         told = list(records)

@@ -12,7 +12,7 @@ import pytest
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.warehouse.reconcile import (
     EMPTY,
-    Built,
+    BuildRecord,
     Inputs,
     Reason,
     all_versions,
@@ -59,7 +59,7 @@ class World:
     def __init__(self) -> None:
         self.raw: dict[str, dict[str, int]] = {"raw/sales": {}, "raw/file": {}}
         self.content: dict[str, dict[str, int]] = {}
-        self.ledger: dict[str, dict[str, Built]] = {}
+        self.ledger: dict[str, dict[str, BuildRecord]] = {}
         self.builds: list[tuple[str, str]] = []
 
     def versions(self) -> dict[str, dict[str, str]]:
@@ -89,7 +89,9 @@ class World:
         inputs = Inputs(TABLES, versions).digests(table, partition)
         value = self.compute(table, partition, self.everything())
         self.content.setdefault(name, {})[partition] = value
-        self.ledger.setdefault(name, {})[partition] = Built(str(value), inputs, table.code_version)
+        self.ledger.setdefault(name, {})[partition] = BuildRecord(
+            str(value), inputs, table.code_version
+        )
         self.builds.append((name, partition))
 
     def settle(self) -> list[tuple[str, str]]:
@@ -202,9 +204,9 @@ def test_a_day_without_rows_is_no_news_to_its_month() -> None:
     world.settle()
     inputs = Inputs(TABLES, all_versions(world.versions(), world.ledger))
     sales = world.ledger["sales"]
-    sales["2026-11-03"] = Built(EMPTY, inputs.digests(TABLES["sales"], "2026-11-03"), "1")
+    sales["2026-11-03"] = BuildRecord(EMPTY, inputs.digests(TABLES["sales"], "2026-11-03"), "1")
     assert "month" not in find_stale(TABLES, world.versions(), world.ledger, TODAY)
-    sales["2026-11-03"] = Built("3", sales["2026-11-03"].inputs, "1")
+    sales["2026-11-03"] = BuildRecord("3", sales["2026-11-03"].inputs, "1")
     assert "month" in find_stale(TABLES, world.versions(), world.ledger, TODAY)
 
 

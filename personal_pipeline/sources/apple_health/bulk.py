@@ -63,7 +63,7 @@ _MARGIN = _ROW
 _PATTERN = np.frombuffer(_FORM.ljust(_ROW, b"\0"), "<u8")
 _KEPT = np.frombuffer(b"\xff" * len(_FORM) + bytes(_ROW - len(_FORM)), "<u8")
 _MINUS_DIFFERS = ord("+") ^ ord("-")
-_MOST_DIFFERENT = np.array(
+_MAX_DIGITS_DIFFER = np.array(
     [9 if octet == ord("0") else _MINUS_DIFFERS if octet == ord("+") else 0 for octet in _FORM]
     + [0] * (_ROW - len(_FORM)),
     np.uint8,
@@ -87,8 +87,8 @@ _FIRST_DAYS = (
     .astype(np.int64)
 )
 """The first day of each month, in days since 1970."""
-_MOST_KNOWN_BYTES = 5_000_000
-_MOST_ALIKE = 16
+_MAX_KNOWN_BYTES = 5_000_000
+_MAX_ALIKE = 16
 _NONE = -1
 
 
@@ -190,7 +190,7 @@ class Cutter:
 
     def _between(self, content: bytes, starts: Integers, ends: Integers) -> Integers | None:
         """The numbers of the texts between the records; None when any is something else."""
-        if self._known_bytes > _MOST_KNOWN_BYTES:
+        if self._known_bytes > _MAX_KNOWN_BYTES:
             self._forget()
         sizes = ends - starts
         if sizes.min() <= 0:
@@ -200,7 +200,7 @@ class Cutter:
             left = np.flatnonzero(sizes == size)
             texts = _rows(content, starts[left], size)
             # most are equal to another one, and are compared all at once
-            for _ in range(_MOST_ALIKE):
+            for _ in range(_MAX_ALIKE):
                 number = self._number(texts[0].tobytes())
                 if number is None:
                     return None
@@ -271,7 +271,7 @@ def _times(rows: Octets) -> tuple[Integers, Integers] | None:
     """
     digits = ((rows.view("<u8") ^ _PATTERN) & _KEPT).view(np.uint8)
     signs = digits[:, _SIGNS_AT].T
-    if (digits > _MOST_DIFFERENT).any() or ((signs != 0) & (signs != _MINUS_DIFFERS)).any():
+    if (digits > _MAX_DIGITS_DIFFER).any() or ((signs != 0) & (signs != _MINUS_DIFFERS)).any():
         return None
     last = [place + len(_TIME) - 1 for place in _TIMES_AT]
     words = np.stack([digits[:, place - 3 * _WORD : place] for place in last]).view("<u8")

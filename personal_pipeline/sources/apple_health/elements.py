@@ -14,12 +14,12 @@ from typing import NamedTuple, TypeAlias
 from personal_pipeline.ingest.contract import Unreadable, UnreadableFile
 from personal_pipeline.sources.apple_health.members import ROOT
 
-LARGEST_PROLOG_BYTES = 4_000_000
+MAX_PROLOG_BYTES = 4_000_000
 SMALLEST_TAKEN_BYTES = 100_000
-LARGEST_HELD_BYTES = 16_000_000
+MAX_HELD_BYTES = 16_000_000
 """Size limit for a record that may continue in the next block."""
 DEEPEST = 50
-MOST_IN_ONE = 1_000_000
+MAX_IN_ONE = 1_000_000
 """Elements within one element."""
 
 _RECORD = b"<Record "
@@ -107,7 +107,7 @@ class _Parser:
             # the enclosing element is not closed: resume with this one
             raise _NotWhole(self._expat.CurrentByteIndex)
         self._inside += 1
-        if depth >= DEEPEST or self._inside > MOST_IN_ONE:
+        if depth >= DEEPEST or self._inside > MAX_IN_ONE:
             raise _NotWhole(self._expat.CurrentByteIndex + 1)
         self._open.append((tag, attributes, [], []))
 
@@ -202,7 +202,7 @@ def parts(blocks: Iterator[bytes], take: Take) -> Iterator[Element | Unreadable 
     buffer = b""
     for block in blocks:
         buffer += block
-        if ROOT.search(buffer) or len(buffer) > LARGEST_PROLOG_BYTES:
+        if ROOT.search(buffer) or len(buffer) > MAX_PROLOG_BYTES:
             break
     if buffer.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UnreadableFile("Apple Health: expected UTF-8, as Apple writes; this is UTF-16.")
@@ -249,7 +249,7 @@ def _end_of_whole(buffer: bytes) -> int:
     start = buffer.rfind(_RECORD)
     if start == -1:
         start = buffer.rfind(b">") + 1
-    return start if len(buffer) - start <= LARGEST_HELD_BYTES else len(buffer)
+    return start if len(buffer) - start <= MAX_HELD_BYTES else len(buffer)
 
 
 def _in_order(

@@ -23,12 +23,12 @@ from personal_pipeline.ingest.contract import UnreadableFile
 BLOCK_BYTES = 2 << 20
 """Each block becomes one batch of records for DuckDB, which only pays off for very many."""
 HEAD_BYTES = 262_144
-LARGEST_SMALL_FILE_BYTES = 200_000_000
+MAX_SMALL_FILE_BYTES = 200_000_000
 
 ROOT = re.compile(rb"<HealthData(?=[\s/>])")
 
-MOST_LOOKED_AT_BYTES = 100_000_000
-MOST_LOOKED_AT = 50
+MAX_LOOKED_AT_BYTES = 100_000_000
+MAX_LOOKED_AT = 50
 """XML files checked in a zip: an unrelated archive may contain a hundred thousand."""
 
 
@@ -53,10 +53,10 @@ class Export:
             return None
         try:
             with self.archive.open(name) as stream:
-                content = stream.read(LARGEST_SMALL_FILE_BYTES + 1)
+                content = stream.read(MAX_SMALL_FILE_BYTES + 1)
         except DAMAGED_ZIP:
             return None
-        return content if len(content) <= LARGEST_SMALL_FILE_BYTES else None
+        return content if len(content) <= MAX_SMALL_FILE_BYTES else None
 
 
 def head_of_main(path: Path) -> bytes | None:
@@ -81,7 +81,7 @@ def head_of_main(path: Path) -> bytes | None:
 
 def _head_in_cut_zip(path: Path) -> bytes | None:
     """Like ``head_of_main``, for a truncated zip; only the beginning of the file is searched."""
-    left = MOST_LOOKED_AT_BYTES
+    left = MAX_LOOKED_AT_BYTES
     for name, content in members_of_cut_zip(path):
         head = b""
         for block in content:
@@ -109,7 +109,7 @@ def _main_of(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, bytes] | None:
         for member in archive.infolist()
         if member.filename.lower().endswith(".xml") and "__MACOSX" not in member.filename
     ]
-    for member in sorted(files, key=lambda each: -each.file_size)[:MOST_LOOKED_AT]:
+    for member in sorted(files, key=lambda each: -each.file_size)[:MAX_LOOKED_AT]:
         try:
             with archive.open(member) as stream:
                 head = stream.read(HEAD_BYTES)

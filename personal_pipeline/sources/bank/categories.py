@@ -21,7 +21,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.sources.bank.dialect import (
-    LARGEST_DECLARATION_BYTES,
+    MAX_DECLARATION_BYTES,
     BadDeclaration,
     declared,
     sentences,
@@ -91,7 +91,7 @@ def recognise_categories(file: DropFile) -> Claim | None:
 def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
     """One row per rule and named account. Raises ``UnreadableFile`` when anything in the file is
     not understood: applying half of the rules would be wrong."""
-    text = decoded(file.head(LARGEST_DECLARATION_BYTES + 1))
+    text = decoded(file.head(MAX_DECLARATION_BYTES + 1))
     try:
         found = Categories.model_validate(declared(file.path, text) or {})
     except BadDeclaration as error:

@@ -29,7 +29,7 @@ from personal_pipeline.sources.bank.values import date_pattern
 
 FOLDER = Path(__file__).parent / "dialects"
 
-LARGEST_DECLARATION_BYTES = 1024 * 1024
+MAX_DECLARATION_BYTES = 1024 * 1024
 
 
 class BadDeclaration(Exception):
@@ -250,8 +250,8 @@ class _Loader(yaml.SafeLoader):
 
 def declared(path: Path, text: str) -> Any:
     """The content of a YAML file. Raises ``BadDeclaration``."""
-    if len(text) > LARGEST_DECLARATION_BYTES:
-        raise BadDeclaration(f"{path.name}: larger than {LARGEST_DECLARATION_BYTES:,} letters")
+    if len(text) > MAX_DECLARATION_BYTES:
+        raise BadDeclaration(f"{path.name}: larger than {MAX_DECLARATION_BYTES:,} letters")
     try:
         return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -41,7 +41,7 @@ from personal_pipeline.sources.bank.guess import (
 from personal_pipeline.sources.bank.statement import Booking
 from personal_pipeline.sources.bank.statement_csv import (
     HEADER_WITHIN_LINES,
-    LONGEST_HEADER,
+    MAX_HEADER_LENGTH,
     Line,
     Reader,
     lines_of,
@@ -49,7 +49,7 @@ from personal_pipeline.sources.bank.statement_csv import (
     table_of,
 )
 from personal_pipeline.sources.bank.values import (
-    LARGEST_FILE_BYTES,
+    MAX_FILE_BYTES,
     DateHints,
     date_format,
     day_first_in,
@@ -62,14 +62,14 @@ from personal_pipeline.sources.bank.values import (
     says_direction,
 )
 
-LONGEST_NAME = 60
-MOST_COLUMNS = 100
+MAX_NAME_LENGTH = 60
+MAX_COLUMNS = 100
 ROWS_TO_JUDGE = 2_000
 """How many rows a guess is based on; it is tried on all."""
 
 LAST_LINES = 100
 
-MOST_UNREADABLE = 0.2
+MAX_UNREADABLE = 0.2
 """A dialect that cannot read a larger share of the rows is rejected."""
 
 ENOUGH_AGREE = 0.9
@@ -105,9 +105,9 @@ class Explained:
 
     def __str__(self) -> str:
         understood = [
-            f"  {field}: {shown(column, LONGEST_NAME)}" for field, column in self.columns.items()
+            f"  {field}: {shown(column, MAX_NAME_LENGTH)}" for field, column in self.columns.items()
         ]
-        unknown = ", ".join(shown(column, LONGEST_NAME) for column in self.unknown)
+        unknown = ", ".join(shown(column, MAX_NAME_LENGTH) for column in self.unknown)
         lines = [
             "This may be the CSV of a bank that is not known yet. Columns that seem clear:",
             *(understood or ["  none"]),
@@ -133,7 +133,7 @@ def explain_csv(file: DropFile) -> Explained | None:
     """What is understood of a CSV that no dialect knows; None when it does not look like a bank's:
     a header, and below it a column of dates and one of amounts."""
     try:
-        content = file.content(LARGEST_FILE_BYTES)
+        content = file.content(MAX_FILE_BYTES)
     except (OSError, UnreadableFile):
         return None
     lines = lines_in(decoded(content))
@@ -141,7 +141,7 @@ def explain_csv(file: DropFile) -> Explained | None:
         return None
     found: list[Explained] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
-        if len(line) > LONGEST_HEADER:
+        if len(line) > MAX_HEADER_LENGTH:
             continue
         delimiter = max(DELIMITERS, key=line.count)
         if delimiter not in line:
@@ -171,7 +171,7 @@ def _by_header(
     first = next(rows([lines[place]], delimiter), None)
     header = (first.cells if first else None) or []
     # a file without a header has values for names
-    if not 1 < len([cell for cell in header if cell.strip()]) <= MOST_COLUMNS:
+    if not 1 < len([cell for cell in header if cell.strip()]) <= MAX_COLUMNS:
         return None
     if any(is_amount(cell) or _is_date(cell) for cell in header if cell.strip()):
         return None
@@ -207,7 +207,7 @@ def _booked_rows(body: Sequence[Sequence[str]]) -> list[Sequence[str]]:
 
 
 def _headless(lines: Sequence[str]) -> Explained | None:
-    lines = [line for line in lines[:50] if len(line) <= LONGEST_HEADER]
+    lines = [line for line in lines[:50] if len(line) <= MAX_HEADER_LENGTH]
     for delimiter in DELIMITERS:
         body = [row.cells for row in rows(lines, delimiter) if row.cells and len(row.cells) > 2]
         like = [
@@ -319,7 +319,7 @@ def _tried(attempt: _Attempt) -> Explained:
     text = _declaration(best, format_, mark)
     if guess.questions:
         return _explained(guess, columns, "", text)
-    if result is None or not result.read or result.unreadable > MOST_UNREADABLE * result.rows:
+    if result is None or not result.read or result.unreadable > MAX_UNREADABLE * result.rows:
         guess.questions["the file"] = (
             "too few of its rows could be read by what was understood of it. See "
             "docs/sources/bank.md for a dialect with every field."

@@ -29,7 +29,7 @@ DATE_FORMATS = (
     *("%b %d, %Y", "%b %d %Y", "%b-%d-%Y", "%Y-%b-%d"),
 )
 
-MOST_OTHER = 0.2
+MAX_OTHER = 0.2
 """The share of a column that may be something else, such as the dates of pending rows."""
 
 _DATES = {
@@ -198,7 +198,7 @@ def is_date_column(column: Column) -> bool:
     if not filled:
         return False
     return any(
-        sum(_is_of(text, format_) for text in filled) >= (1 - MOST_OTHER) * len(filled)
+        sum(_is_of(text, format_) for text in filled) >= (1 - MAX_OTHER) * len(filled)
         for format_ in DATE_FORMATS
     )
 

@@ -44,7 +44,7 @@ from personal_pipeline.sources.bank.statement import (
     usable_id,
 )
 from personal_pipeline.sources.bank.values import (
-    LARGEST_FILE_BYTES,
+    MAX_FILE_BYTES,
     DecimalMark,
     amount_of,
     decimal_mark,
@@ -53,7 +53,7 @@ from personal_pipeline.sources.bank.values import (
     plain_amount,
 )
 
-MOST_NESTED = 40
+MAX_NESTED = 40
 """A tag this deep is not a tag: OFX nests about ten levels."""
 
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9._]*)[^<>]{0,200}>")
@@ -192,7 +192,7 @@ def read_tags(text: str) -> Tag:
             _close(open_tags, place)
         if closes:
             continue
-        if len(open_tags) > MOST_NESTED:
+        if len(open_tags) > MAX_NESTED:
             if name not in _AGGREGATES and name != "TRNAMT":
                 continue
             # what is open below the nearest aggregate can only be leaves without end tags
@@ -238,7 +238,7 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
     Whatever looks like a transaction is a row, or counted as unreadable. Raises ``UnreadableFile``
     when there is none, or none whose account is known.
     """
-    root = read_tags(decoded(file.content(LARGEST_FILE_BYTES)))
+    root = read_tags(decoded(file.content(MAX_FILE_BYTES)))
     dialects = dialects_for(file.home)[0]
     banks = institutions(dialects)
     written = _decimal_mark(root)

@@ -46,8 +46,8 @@ from personal_pipeline.sources.bank.statement import (
     usable_id,
 )
 from personal_pipeline.sources.bank.values import (
-    LARGEST_FILE_BYTES,
     MARKS,
+    MAX_FILE_BYTES,
     OLD_ENCODINGS,
     DateHints,
     amount_of,
@@ -66,7 +66,7 @@ from personal_pipeline.sources.bank.values import (
 HEADER_WITHIN_LINES = 40
 """How far down a header may be."""
 
-LONGEST_HEADER = 4_000
+MAX_HEADER_LENGTH = 4_000
 
 ROWS_TO_TRY = 50
 """How many rows of a file are checked to recognise it."""
@@ -113,7 +113,7 @@ def table_of(lines: Sequence[str], dialects: Sequence[Dialect]) -> Table | None:
     """The table in the lines of a file, using the dialect that knows most of its columns."""
     found: list[tuple[int, int, Table]] = []
     for place, line in enumerate(lines[:HEADER_WITHIN_LINES]):
-        if not line.strip() or len(line) > LONGEST_HEADER:
+        if not line.strip() or len(line) > MAX_HEADER_LENGTH:
             continue
         for delimiter in DELIMITERS:
             if delimiter not in line:
@@ -236,7 +236,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     is the month.
     """
     dialects, problems = dialects_for(file.home)
-    opening = opened(file.content(LARGEST_FILE_BYTES), dialects)
+    opening = opened(file.content(MAX_FILE_BYTES), dialects)
     if opening is None:
         raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
     table, lines = opening

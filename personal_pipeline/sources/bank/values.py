@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
-LARGEST_FILE_BYTES = 12_000_000
+MAX_FILE_BYTES = 12_000_000
 """A statement is small: a larger file is not one, or covers decades and can be split."""
 
 EARLIEST, LATEST = date(1950, 1, 1), date(2100, 1, 1)
@@ -24,7 +24,7 @@ Mark: TypeAlias = Literal[".", ","]
 
 MARKS: tuple[Mark, Mark] = (".", ",")
 
-MOST_DIGITS = 15
+MAX_DIGITS = 15
 """Before the decimal mark. A longer number is that of an account or a card."""
 
 CURRENCIES = frozenset(
@@ -176,7 +176,7 @@ def _cell(text: str) -> _Cell:
         match = _NUMBERS[mark].fullmatch(text.replace(_ARABIC_MARK, mark))
         digits = re.sub(r"\D", "", match["whole"]) if match else ""
         part = (match["part"] or "") if match else ""
-        if not (digits or part) or len(digits) > MOST_DIGITS:
+        if not (digits or part) or len(digits) > MAX_DIGITS:
             continue
         number = Decimal(f"{digits or 0}.{part or 0}E-{exponent}")
         readings.append((mark, number.copy_negate() if True in negative else number))
@@ -194,7 +194,7 @@ ENOUGH_FOR_THOUSANDTHS = 5
 """Among this many amounts, one is less than a thousand, or not round: if all look like ``1.250``,
 they may have three decimals."""
 
-MOST_OTHERS = 0.2
+MAX_OTHERS = 0.2
 """The share of amounts that may contradict a file's decimal mark. They are not read."""
 
 
@@ -228,7 +228,7 @@ def decimal_mark(
     votes = Counter(vote for cell in cells if (vote := cell.vote))
     if votes:
         (mark, most), *others = votes.most_common()
-        if sum(count for _, count in others) <= MOST_OTHERS * most:
+        if sum(count for _, count in others) <= MAX_OTHERS * most:
             return DecimalMark(mark)
         return DecimalMark(
             None,
@@ -499,7 +499,7 @@ def date_format(
             continue
         only_best = sum(other is None for one, other in pairs if one)
         only_its = sum(one is None for one, other in pairs if other)
-        if only_its > MOST_OTHERS * only_best:
+        if only_its > MAX_OTHERS * only_best:
             return _undecided([asked[best], asked[place]])
         # an undeclared format does not rival declared ones
         if differ and not only_best and place < len(formats):

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.archives import DAMAGED_ZIP
 from personal_pipeline.ingest.contract import DropFile, Record
 from personal_pipeline.ingest.spool import Spool
 from personal_pipeline.sources.fit.formats import (
-    LARGEST_FILE_BYTES,
+    MAX_FILE_BYTES,
     MEASURES,
     SAMPLES,
     Member,
@@ -47,7 +47,7 @@ BATCH_BYTES = 2_000_000
 BATCH_FILES = 500
 WORTH_PROCESSES_BYTES = 4_000_000
 """A process takes about a second to start."""
-MOST_PROCESSES = 4
+MAX_PROCESSES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _read(
         return
     # spawned, because a forked process with threads may hang
     context = multiprocessing.get_context("spawn")
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(batches))
+    processes = min(os.cpu_count() or 1, MAX_PROCESSES, len(batches))
     with ProcessPoolExecutor(processes, context, _end_with_parent) as pool:
         yield from pool.map(_read_batch_of, [archive] * len(batches), batches, places)
 
@@ -162,18 +162,18 @@ def read_batch(archive: zipfile.ZipFile, names: Sequence[str], place: Path) -> l
 def _member(archive: zipfile.ZipFile, name: str) -> Contents:
     try:
         with archive.open(name) as stream:
-            content = stream.read(LARGEST_FILE_BYTES + 1)
+            content = stream.read(MAX_FILE_BYTES + 1)
     except DAMAGED_ZIP:
         return Contents(problems=("it is damaged in the zip",))
-    if len(content) > LARGEST_FILE_BYTES:
-        return Contents(problems=(f"it is larger than {LARGEST_FILE_BYTES // 10**6} MB",))
+    if len(content) > MAX_FILE_BYTES:
+        return Contents(problems=(f"it is larger than {MAX_FILE_BYTES // 10**6} MB",))
     return recordings_of(name, content)
 
 
 def read_file(path: Path, name: str, spool: Spool) -> ReadFile:
     """Read a single file; its samples are then in the spool."""
     with path.open("rb") as stream:
-        contents = recordings_of(name, stream.read(LARGEST_FILE_BYTES))
+        contents = recordings_of(name, stream.read(MAX_FILE_BYTES))
     write_samples(contents.recordings, spool.folder / "samples-0.parquet")
     show_samples(spool)
     return _without_samples(name, contents)

@@ -37,7 +37,7 @@ SAMPLES = Table(
 """One row per sample, about one per second; units as in ``MEASURES``, times in UTC. ``more`` is a
 JSON object of all other fields, with developer fields under ``developer``."""
 
-LARGEST_FILE_BYTES = 100_000_000
+MAX_FILE_BYTES = 100_000_000
 """Decompressed. A day at one record per second with fifty fields is a tenth of that."""
 
 _GZIP = b"\x1f\x8b"
@@ -72,7 +72,7 @@ def format_of(head: bytes) -> str | None:
     return "fit" if is_fit(head) else track_format(head)
 
 
-def unpacked(content: bytes, most: int = LARGEST_FILE_BYTES) -> tuple[bytes, str | None]:
+def unpacked(content: bytes, most: int = MAX_FILE_BYTES) -> tuple[bytes, str | None]:
     """The content of a gzip, up to a size limit, and what is wrong with it; any other content as it
     is."""
     if not content.startswith(_GZIP):

@@ -41,11 +41,11 @@ READ = frozenset(
 """The message types that are read; others are skipped."""
 _TIMESTAMP = 253
 
-_LONGEST_PAUSE = 24 * 3600
-_LONGEST_DISORDER = 60
+_MAX_PAUSE = 24 * 3600
+_MAX_DISORDER = 60
 """In a damaged file, the maximum number of seconds by which a record may come after or before the
 previous one."""
-_MOST_MESSAGES = 5_000_000
+_MAX_ = 5_000_000
 """Per definition; two months at one per second."""
 
 Number: TypeAlias = npt.NDArray[np.float64]
@@ -191,7 +191,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
                 if time is not None:
                     if time > last:
                         last = time
-                    if group.is_kept and len(group.positions) < _MOST_MESSAGES:
+                    if group.is_kept and len(group.positions) < _MAX_:
                         group.positions.append(position + 1)
                     if header & 0x80:
                         part.offsets[position + 1] = header & 31
@@ -216,7 +216,7 @@ def _plausible_time(part: Part, group: Group, position: int, last: int) -> int |
         return 0
     time = _time(part, group, position)
     is_record = group.definition.message == RECORD
-    if not last or not time or -_LONGEST_DISORDER <= time - last <= _LONGEST_PAUSE:
+    if not last or not time or -_MAX_DISORDER <= time - last <= _MAX_PAUSE:
         return time if is_record else 0
     return None if is_record or time > last else 0
 
@@ -291,7 +291,7 @@ def _behind_break(
         times = [_time(part, group, at + 1 + number * step) for number in range(3)]
         if (
             times[0] >= OLDEST_MOMENT
-            and (not last or -_LONGEST_DISORDER <= times[0] - last <= _LONGEST_PAUSE)
+            and (not last or -_MAX_DISORDER <= times[0] - last <= _MAX_PAUSE)
             and all(0 <= b - a <= 600 for a, b in pairwise(times))
         ):
             return at

@@ -58,14 +58,14 @@ _BY_NUMBER = {2: "altitude", 3: "heart_rate", 4: "cadence", 5: "distance", 6: "s
 
 _ACTIVITY_FILE = "activity"
 _SETTINGS = {USER_PROFILE: "user_profile", ZONES_TARGET: "zones_target"}
-_MOST_LISTED = 1_000
+_MAX_ = 1_000
 """Maximum number of laps, and of devices, per recording."""
 
-_LONGEST_WITHOUT_SAMPLE = 24 * 3600
+_MAX_WITHOUT_SAMPLE = 24 * 3600
 """Maximum seconds of a session without any sample, before the first or after the last one."""
-_LONGEST_SHIFT = 15 * 60
+_MAX_SHIFT = 15 * 60
 """Maximum seconds by which samples may begin and end later than their session."""
-_LONGEST_ELAPSED = 30 * 86_400
+_MAX_ELAPSED = 30 * 86_400
 _PAUSE = 3
 """A gap between two samples of this many times the usual interval is a pause."""
 _PULSE = (30, 240)
@@ -209,7 +209,7 @@ def _recordings(
             "is_summed_up": not is_told,
             "session": session,
             "computed": computed(own, its_laps, metres),
-            "laps": its_laps[:_MOST_LISTED],
+            "laps": its_laps[:_MAX_],
         }
         metres = max([metres, *_known(own.measures.get("distance")).tolist()])
         made = recording(name, content, before + number, start, record, own)
@@ -254,19 +254,19 @@ def recording(
 def _span(start: float, elapsed: float | None, times: Number) -> tuple[float, float]:
     """When a session began and ended, in seconds since 1970. If the device's clock was wrong at the
     start, the summary is impossible, and the samples are used instead."""
-    is_told = elapsed is not None and 0 <= elapsed < _LONGEST_ELAPSED
+    is_told = elapsed is not None and 0 <= elapsed < _MAX_ELAPSED
     end = start + elapsed if elapsed is not None and is_told else None
     if not len(times):
         return start, start if end is None else end
     first, last = float(times.min()), float(times.max())
     if end is None:
         end = max(start, last)
-    is_shifted = first - start > _LONGEST_SHIFT and last - end > _LONGEST_SHIFT
+    is_shifted = first - start > _MAX_SHIFT and last - end > _MAX_SHIFT
     if start > last or end < first or is_shifted:
         return first, last
     return (
-        first if first - start > _LONGEST_WITHOUT_SAMPLE else start,
-        last if end - last > _LONGEST_WITHOUT_SAMPLE else end,
+        first if first - start > _MAX_WITHOUT_SAMPLE else start,
+        last if end - last > _MAX_WITHOUT_SAMPLE else end,
     )
 
 
@@ -308,7 +308,7 @@ def _offset_of(activity: Record) -> int | None:
 def _devices(part: Part) -> list[Record]:
     """The devices involved, each as last reported."""
     found = {str(each.get("device_index")): each for each in _all(part, DEVICE, {})}
-    return list(found.values())[:_MOST_LISTED]
+    return list(found.values())[:_MAX_]
 
 
 def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
@@ -354,7 +354,7 @@ def near_in_time(samples: Samples) -> tuple[Samples, int]:
     recording gives some the wrong year."""
     if not len(samples):
         return samples, 0
-    near = np.abs(samples.time - np.median(samples.time)) < _LONGEST_ELAPSED
+    near = np.abs(samples.time - np.median(samples.time)) < _MAX_ELAPSED
     strays = int(len(near) - near.sum())
     return (samples.at(np.flatnonzero(near)) if strays else samples), strays
 

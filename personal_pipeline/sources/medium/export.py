@@ -35,7 +35,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 
-LARGEST_PAGE_BYTES = 50_000_000
+MAX_PAGE_BYTES = 50_000_000
 
 _ZIP_ERRORS = (*DAMAGED_ZIP, OSError, OverflowError)
 
@@ -185,11 +185,11 @@ def _content(archive: zipfile.ZipFile, member: _Member) -> bytes:
     try:
         with archive.open(member.info) as stream:
             # the size in the directory may be false
-            content = stream.read(LARGEST_PAGE_BYTES + 1)
+            content = stream.read(MAX_PAGE_BYTES + 1)
     except _ZIP_ERRORS:
         raise _BrokenPage("damaged in the zip; download the export again") from None
-    if len(content) > LARGEST_PAGE_BYTES:
-        raise _BrokenPage(f"larger than {LARGEST_PAGE_BYTES:,} bytes")
+    if len(content) > MAX_PAGE_BYTES:
+        raise _BrokenPage(f"larger than {MAX_PAGE_BYTES:,} bytes")
     return content
 
 

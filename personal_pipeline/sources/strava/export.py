@@ -9,7 +9,7 @@ from itertools import islice
 
 from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
 from personal_pipeline.ingest.contract import (
-    LARGEST_HELD_BYTES,
+    MAX_HELD_BYTES,
     Claim,
     DropFile,
     DropRow,
@@ -99,7 +99,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             and each.filename.lower().endswith(ENDINGS)
             and not is_clutter(each)
         ]
-        if table.file_size > LARGEST_HELD_BYTES:
+        if table.file_size > MAX_HELD_BYTES:
             raise UnreadableFile("Strava: its activities.csv is larger than any account makes one.")
         try:
             content = archive.read(table)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from personal_pipeline.warehouse.reconcile import MOST_ATTEMPTS, in_order
+from personal_pipeline.warehouse.reconcile import MAX_ATTEMPTS, in_order
 from personal_pipeline.warehouse.tables import Table, Tables, downstream_of
 from personal_pipeline_tests.warehouse.oracle.definition import Contents, Read, from_scratch
 
@@ -96,7 +96,7 @@ class Judge:
         read, code, times = self._tries.get(key, (seen, table.code_version, 0))
         times = times + 1 if (read, code) == (seen, table.code_version) else 1
         self._tries[key] = (seen, table.code_version, times)
-        if times > MOST_ATTEMPTS and not by_hand:
+        if times > MAX_ATTEMPTS and not by_hand:
             self.judged.needless += 1
             self._note(f"{today} needless try {times}: {table.name} {partition}")
 

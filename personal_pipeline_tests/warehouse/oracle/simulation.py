@@ -574,7 +574,7 @@ class Life:
 
     def _tell(
         self,
-        work: building.Work,
+        work: building.BuildResult,
         asked: Mapping[str, Sequence[str]] | None = None,
         run_id: str | None = None,
     ) -> None:

@@ -15,8 +15,8 @@ from dagster._core.events import DagsterEventType, StepMaterializationData
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
-from personal_pipeline.warehouse.reconcile import EMPTY, Built, Failed
-from personal_pipeline.warehouse.store import DamagedWarehouse, Kept
+from personal_pipeline.warehouse.reconcile import EMPTY, BuildRecord, FailureRecord
+from personal_pipeline.warehouse.store import DamagedWarehouse, LedgerRow
 from personal_pipeline.warehouse.tables import WHOLE, Table
 
 JOB = "__ASSET_JOB"
@@ -34,8 +34,8 @@ class Warehouse:
 
     def __init__(self, recorded: Hook, failed: Hook, forgotten: Forgotten) -> None:
         self.contents: dict[str, dict[str, int]] = {}
-        self.ledger: dict[str, dict[str, Built]] = {}
-        self.failures: dict[str, dict[str, Failed]] = {}
+        self.ledger: dict[str, dict[str, BuildRecord]] = {}
+        self.failures: dict[str, dict[str, FailureRecord]] = {}
         self._made: dict[str, str] = {}
         self._begun: dict[str, set[str]] = {}
         self._recorded = recorded
@@ -84,15 +84,17 @@ class Warehouse:
     def recorded_tables(self, opened: object) -> set[str]:
         return {name for name, built in self.ledger.items() if built}
 
-    def read_ledger(self, opened: object) -> dict[str, dict[str, Built]]:
+    def read_ledger(self, opened: object) -> dict[str, dict[str, BuildRecord]]:
         return {name: dict(built) for name, built in self.ledger.items()}
 
-    def read_failures(self, opened: object) -> dict[str, dict[str, Failed]]:
+    def read_failures(self, opened: object) -> dict[str, dict[str, FailureRecord]]:
         return {name: dict(failed) for name, failed in self.failures.items()}
 
-    def read_kept(self, opened: object) -> dict[str, dict[str, Kept]]:
+    def read_ledger_rows(self, opened: object) -> dict[str, dict[str, LedgerRow]]:
         return {
-            name: {each: Kept(built.digest, 1, built.inputs, {}) for each, built in parts.items()}
+            name: {
+                each: LedgerRow(built.digest, 1, built.inputs, {}) for each, built in parts.items()
+            }
             for name, parts in self.ledger.items()
         }
 
@@ -135,7 +137,7 @@ class Warehouse:
         self._recorded(table, versions)
         ledger = self.ledger.setdefault(table.name, {})
         for each, version in versions.items():
-            ledger[each] = Built(version.digest, inputs[each], table.code_version)
+            ledger[each] = BuildRecord(version.digest, inputs[each], table.code_version)
         if versions:
             self.failures.pop(table.name, None)
         self.untouched(opened, table, versions)
@@ -154,7 +156,7 @@ class Warehouse:
             before = failures.get(each)
             again = before and (before.inputs, before.code_version) == (read, table.code_version)
             attempts = before.attempts + 1 if before and again else 1
-            failures[each] = Failed(read, table.code_version, attempts, message)
+            failures[each] = FailureRecord(read, table.code_version, attempts, message)
 
     def forget(self, opened: object, table: Table, partitions: Sequence[str] | None) -> None:
         ledger = self.ledger.get(table.name, {})
