@@ -16,8 +16,13 @@ from typing import Any, TypeAlias
 
 import altair as alt
 import vl_convert
+from altair.utils import schemapi
 
 from personal_pipeline.outputs.formats import MONTHS, Number, plain_day
+
+# checking every part of a chart against Vega-Lite's schema doubles the time of a report; the tests
+# of charts check them
+schemapi.disable_debug_mode()
 
 AnyChart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
@@ -90,10 +95,13 @@ class Picture:
 
 
 def _svg(chart: AnyChart, width: int, height: int) -> str:
-    specification = chart.properties(
-        width=width, height=height, autosize=alt.AutoSizeParams(type="fit", contains="padding")
-    ).to_dict()
-    specification["config"] = _CONFIG
+    specification = {
+        **chart.to_dict(validate=schemapi.DEBUG_MODE),
+        "width": width,
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "config": _CONFIG,
+    }
     svg = vl_convert.vegalite_to_svg(
         specification, vl_version=_vega_lite(), show_warnings=False, allowed_base_urls=[]
     )

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from io import BufferedWriter
 from pathlib import Path
 from threading import Lock, Thread
@@ -230,8 +231,11 @@ def _warm(asked: Call) -> Any:
         _enter(asked)
         with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):  # noqa: PTH123
             dbtRunner(manifest=manifest).invoke(
-                [*QUIET, "list", "--no-write-json", "--select", "nothing", *asked.project]
+                [*QUIET, "build", "--no-write-json", "--select", "nothing", *asked.project]
             )
+        # what a call that selects something imports later
+        for late in ("dbt.adapters.duckdb.environments.local", "dbt_common.clients.agate_helper"):
+            import_module(late)
         # it holds an interprocess lock, which a killed call would hold for ever
         cast(Any, factory).reset_adapters()
     finally:
