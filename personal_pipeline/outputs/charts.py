@@ -7,17 +7,22 @@ drawn again. Nothing is fetched, and no JavaScript is needed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import altair as alt
 import vl_convert
 from altair.utils import schemapi
 
+from personal_pipeline.outputs.drawings import drawn
 from personal_pipeline.outputs.formats import MONTHS, Number, plain_day
 
 # checking every part of a chart against Vega-Lite's schema doubles the time of a report; the tests
@@ -72,6 +77,7 @@ _SAID_BY_THE_PAGE = re.compile(
     r' (?:font-family|class|role|aria-[a-z]+|pointer-events|xmlns:xlink|version)="[^"]*"'
     r'| (?:stroke-width|opacity)="1"'
 )
+_TAG = re.compile(r"<[^>]+>")
 _NOTHING_DRAWN = re.compile(r'<path [^>]*\bd="(?:M0,0h0v0h0Z)?"[^>]*/>')
 
 
@@ -102,12 +108,23 @@ def _svg(chart: AnyChart, width: int, height: int) -> str:
         "autosize": {"type": "fit", "contains": "padding"},
         "config": _CONFIG,
     }
-    svg = vl_convert.vegalite_to_svg(
-        specification, vl_version=_vega_lite(), show_warnings=False, allowed_base_urls=[]
-    )
-    # tags only: a title may contain anything, including what looks like an attribute
-    svg = re.sub(r"<[^>]+>", lambda tag: _tidy(tag[0]), svg)
-    return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
+
+    def draw() -> str:
+        svg: str = vl_convert.vegalite_to_svg(
+            specification, vl_version=_vega_lite(), show_warnings=False, allowed_base_urls=[]
+        )
+        # tags only: a title may contain anything, including what looks like an attribute
+        svg = _TAG.sub(lambda tag: _tidy(tag[0]), svg)
+        return svg.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)
+
+    return drawn(specification, _version(), draw)
+
+
+@cache
+def _version() -> str:
+    """Identifies everything that decides how a specification is drawn."""
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return f"{code} {version('vl-convert-python')}"
 
 
 def _tidy(tag: str) -> str:

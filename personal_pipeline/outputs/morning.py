@@ -12,6 +12,7 @@ from pathlib import Path
 from personal_pipeline.board import StreamState
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
+from personal_pipeline.outputs import drawings
 from personal_pipeline.warehouse import store
 
 
@@ -57,7 +58,8 @@ def write_morning_report(
     day = day or house.today
     digest = inputs_digest(house, day, board)
     published = house.published if house.home.published.exists() else None
-    html = build_report(published, day, board, built_at=house.clock())
+    with drawings.kept_in(house.home.reports / ".drawings.json"):
+        html = build_report(published, day, board, built_at=house.clock())
     path = write_report(html, house.home.reports, day)
     write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
     return WrittenReport(path, day, len(html.encode()), digest)

@@ -203,7 +203,7 @@ def run(
                 status=result["status"],
                 message=without_values(result["message"] or ""),
             )
-            for result in json.loads(results.read_bytes())
+            for result in json.loads(results.read_bytes())["nodes"]
         ]
     finally:
         shutil.rmtree(target, ignore_errors=True)
