@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import vl_convert
@@ -22,7 +23,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     specifications: list[object] = []
     draw = vl_convert.vegalite_to_svg
 
-    def noting(specification: object, **options: object) -> object:
+    def noting(specification: Any, **options: Any) -> Any:
         specifications.append(specification)
         return draw(specification, **options)
 
