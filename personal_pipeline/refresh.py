@@ -125,14 +125,12 @@ def _differences(
 
 def take_inbox(house: House, *, progress: Progress | None = None) -> InboxResult:
     """Take the files in the inbox, and nothing else."""
-    notes = opened(house.home, house.sources)
-    taken = passes.take_inbox(house, progress=progress)
-    if taken.receipts:
-        from personal_pipeline.graph.recording import record_pass
-
-        notes = (*notes, *record_pass(house, PassResult(taken=taken)))
-    taken.notes[:0] = notes
-    return taken
+    passed = PassResult(notes=[*opened(house.home, house.sources)])
+    passed.taken = passes.take_inbox(house, progress=progress)
+    if passed.taken.receipts:
+        _record(house, passed)
+    passed.taken.notes[:0] = passed.notes
+    return passed.taken
 
 
 ROUND_WAIT_SECONDS = 30
