@@ -116,7 +116,7 @@ from records
 
 def copy_of(checkout: Path, place: Path) -> None:
     """Copy the checkout without data, and add the hundred streams."""
-    place.mkdir()
+    place.mkdir(parents=True)
     for name in COPIED:
         if (checkout / name).is_dir():
             shutil.copytree(checkout / name, place / name, ignore=shutil.ignore_patterns("target"))

@@ -1,167 +1,134 @@
-"""Passes over two generated years: the first one by part, and the cost of later ones.
+"""Passes over a generated life, each in a process of its own: the first one, and what later ones
+cost when nothing, a bank statement or a day has changed, or all tables are gone.
 
-The first is what ``personal-pipeline demo`` does. It should take at most 120 s on two cores, once
-everything is installed.
+    python -m benchmarks.refresh --years 2 10
+
+CPU seconds of the process and its children, which other programs affect least, and the peak memory
+of the largest process. The first pass includes reading every export.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+import random
+import re
 import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import Any
 
-from benchmarks.measured import Measured, seconds_of, show
-from personal_pipeline import passes
-from personal_pipeline.demo.run import invented_house
-from personal_pipeline.house import House
-from personal_pipeline.ingest import fetch, inbox
+from rich.console import Console
+from rich.table import Table
+
+from personal_pipeline.demo.drops import write_drops
+from personal_pipeline.demo.life import Life, invent
+from personal_pipeline.demo.run import settings_for
+from personal_pipeline.demo.services import serve
+from personal_pipeline.home import Home
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.passes import PassResult
-from personal_pipeline.refresh import refresh
-from personal_pipeline.warehouse import build, dbt_project, store
+from personal_pipeline.sources import SOURCES
 
-BUDGET_SECONDS = 120
-YEARS, SEED = 2, 11
-
-PARTS: Sequence[tuple[str, ModuleType, Sequence[str]]] = (
-    ("fetching, sources side by side", fetch, ("pull_source",)),
-    ("reading the inbox", inbox, ("take",)),
-    ("dbt", dbt_project, ("run", "manifest_path")),  # the first one parses
-    ("finding what is stale", build, ("read_lake", "find_stale")),
-    (
-        "digests, ledger, publishing",
-        store,
-        ("digest_partitions", "record", "read_ledger", "existing_tables", "publish"),
-    ),
-    ("the report", passes, ("write_morning_report", "is_current")),
-)
+SEED = 11
+STATEMENTS = "*_transaction_download.csv"
 
 
-class Spans:
-    """Start and end times of the calls of every part."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a process and its children took."""
 
-    def __init__(self) -> None:
-        self._spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
-
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the function so that its times are recorded here."""
-
-        def call(*arguments: Any, **named: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return function(*arguments, **named)
-            finally:
-                self._spans[part].append((started, time.perf_counter()))
-
-        return call
-
-    def seconds(self, part: str) -> float:
-        """Seconds during which at least one call of a part was running."""
-        total, until = 0.0, 0.0
-        for start, end in sorted(self._spans[part]):
-            total += max(end - max(start, until), 0.0)
-            until = max(until, end)
-        return total
+    seconds: float
+    wall: float
+    megabytes: float
 
 
-@contextmanager
-def measured_parts() -> Iterator[Spans]:
-    """Time every call of the functions in ``PARTS`` within the block."""
-    spans = Spans()
-    with ExitStack() as stack:
-        for part, module, names in PARTS:
-            for name in names:
-                original = getattr(module, name)
-                setattr(module, name, spans.timed(part, original))
-                stack.callback(setattr, module, name, original)
-        yield spans
+def refresh(home: Home, services: Mapping[str, str]) -> Cost:
+    """Run ``personal-pipeline refresh``."""
+    environment = {**os.environ, **services, "PERSONAL_PIPELINE_HOME": str(home.root)}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "personal_pipeline.cli", "refresh"],
+        env=environment,
+        cwd=home.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    # the first pass ends with 1: some invented exports are of a kind that nobody knows
+    _, _, used = os.wait4(process.pid, 0)
+    process.returncode = 0
+    spent = used.ru_utime + used.ru_stime
+    return Cost(spent, time.perf_counter() - started, used.ru_maxrss / 1024)
 
 
-def run(house: House) -> PassResult:
-    """One pass."""
-    passed = refresh(house)
-    assert not passed.failures, passed.failures
-    return passed
+def drop_statement(home: Home, life: Life) -> None:
+    """Drop an old bank statement again, with another amount in one line."""
+    with TemporaryDirectory() as folder:
+        write_drops(life, Path(folder))
+        statements = sorted(Path(folder).glob(STATEMENTS))
+        chosen = statements[-4]
+        lines = chosen.read_text(encoding="utf-8").splitlines(keepends=True)
+        middle = len(lines) // 2
+        lines[middle] = re.sub(r"\d(?=\D*$)", str(random.Random(SEED).randrange(10)), lines[middle])
+        (home.inbox / f"again-{chosen.name}").write_text("".join(lines), encoding="utf-8")
 
 
-def lose_a_row(house: House) -> None:
+def lose_a_row(home: Home) -> None:
     """Remove a row from a day of balance transactions that is no longer fetched."""
-    source = next(source for source in house.sources if source.name == "stripe")
+    source = next(source for source in SOURCES if source.name == "stripe")
     stream = next(stream for stream in source.api if stream.name == "balance_transactions")
-    lake = lake_of(house.home, source.name, stream)
+    lake = lake_of(home, source.name, stream)
     for day in lake.partitions():
         rows = list(lake.read(day).values())
-        if len(rows) > 1 and day < house.today - timedelta(days=300):
+        if len(rows) > 1 and day < datetime.now(UTC).date() - timedelta(days=300):
             lake.write(day, rows[1:])
             return
 
 
-def drop_tables(house: House) -> None:
+def drop_tables(home: Home) -> None:
     """Delete everything that can be rebuilt."""
-    house.home.warehouse.unlink()
-    house.home.published.unlink()
+    home.warehouse.unlink()
+    home.published.unlink()
 
 
-def measure(folder: Path, imports: float) -> None:
-    """Measure the demo by part, and then later passes over the same house."""
-    started = time.perf_counter()
-    with invented_house(YEARS, SEED, folder) as house:
-        inventing = time.perf_counter() - started
-        with measured_parts() as spans:
-            started = time.perf_counter()
-            passed = run(house)
-            whole = time.perf_counter() - started
-        pieces = {
-            "reading the inbox": len(passed.taken.receipts),
-            "dbt": passed.work.dbt_calls,
-        }
-        parts = [Measured(part, spans.seconds(part), pieces.get(part, 1)) for part, _, _ in PARTS]
-        rest = whole - sum(part.seconds for part in parts)
-        show(
-            f"The demo: {YEARS} years, seed {SEED}",
-            [
-                Measured("the budget", BUDGET_SECONDS),
-                Measured("in all", imports + inventing + whole),
-                Measured("importing dagster", imports),
-                Measured("inventing", inventing),
-                *parts,
-                Measured("the rest: Dagster's definitions, runs and events", rest),
-            ],
-        )
-        later = [
-            later_pass(house, "nothing new"),
-            later_pass(house, "one changed day", lose_a_row),
-            later_pass(house, "full rebuild: warehouse and published copy deleted", drop_tables),
+def measure(folder: Path, years: int) -> list[tuple[str, Cost]]:
+    """The cost of the first pass and of later ones."""
+    life = invent(years, SEED, datetime.now(UTC).date() - timedelta(days=1))
+    with serve(life) as served:
+        home = Home.of(settings_for(served.settings, folder).home).ensure()
+        write_drops(life, home.inbox)
+        steps: list[tuple[str, Callable[[], object]]] = [
+            ("first: everything", lambda: None),
+            ("nothing new", lambda: None),
+            ("a changed bank statement, with the report", lambda: drop_statement(home, life)),
+            ("a changed day, with the report", lambda: lose_a_row(home)),
+            ("all tables deleted", lambda: drop_tables(home)),
         ]
-        show("A refresh of the same house", later[::-1])
-
-
-def later_pass(
-    house: House, what: str, before: Callable[[House], None] = lambda house: None
-) -> Measured:
-    """Measure a pass after something happened to the house, and what it had to do."""
-    before(house)
-    started = time.perf_counter()
-    passed = run(house)
-    seconds = time.perf_counter() - started
-    tables = len({each.name for each in passed.work.built})
-    return Measured(f"{what}; {passed.work.dbt_calls} dbt calls, {tables} tables", seconds)
+        costs = []
+        for what, prepare in steps:
+            prepare()
+            costs.append((what, refresh(home, served.settings)))
+        return costs
 
 
 def main() -> None:
-    """Time imports in a separate process, because this one has already imported everything."""
-    command = [sys.executable, "-c", "import personal_pipeline.refresh"]
-    with TemporaryDirectory() as folder:
-        imports = seconds_of(lambda: subprocess.run(command, check=True))
-        measure(Path(folder) / "demo", imports)
+    """Measure lives of these numbers of years."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--years", type=int, nargs="+", default=[2])
+    for years in parser.parse_args().years:
+        with TemporaryDirectory() as folder:
+            costs = measure(Path(folder), years)
+        title = f"personal-pipeline refresh, a life of {years} years"
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column("")
+        for column in ("s of a core", "s", "MB"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for what, cost in costs:
+            table.add_row(what, f"{cost.seconds:.1f}", f"{cost.wall:.1f}", f"{cost.megabytes:.0f}")
+        Console(width=80).print(table)
 
 
 if __name__ == "__main__":
