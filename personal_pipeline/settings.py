@@ -39,7 +39,7 @@ class Setting:
     name: str
     description: str
     """What it is and, if required, where to get it and where to put it; shown by ``connect`` and
-    ``doctor``, and in ``.env.example`` and ``docs/settings.md``."""
+    ``doctor``, and in ``.env.example``."""
     secret: bool = False
     """Whether it must stay hidden: it is not echoed when typed, and never part of a message."""
     default: str | None = None

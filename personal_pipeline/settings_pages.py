@@ -1,6 +1,7 @@
 """The settings, documented for people: ``.env.example`` and ``docs/settings.md``.
 
-Both are generated from what the house and its sources declare. Run this module (``python -m
+Both are generated: ``.env.example`` has everything that the house and its sources declare, the page
+only what the house does, because each source has a page of its own. Run this module (``python -m
 personal_pipeline.settings_pages``) to regenerate them.
 """
 
@@ -28,12 +29,13 @@ _TABLE = """\
 # Settings
 
 Each is an environment variable, or a line of `.env` in the folder where you start the pipeline:
-copy [.env.example](../.env.example). The environment wins. What a source needs may be in the
-keyring of the system instead: `personal-pipeline connect SOURCE` asks for it and puts it there. A
-source without it is not connected, which is no error.
+copy [.env.example](../.env.example), which also has those of the sources. The environment wins.
+What a source needs is on its page in [sources/](sources/), and may be in the keyring of the system
+instead: `personal-pipeline connect SOURCE` asks for it and puts it there. A source without it is
+not connected, which is no error.
 
-| variable | of | default | what it is |
-| --- | --- | --- | --- |
+| variable | default | what it is |
+| --- | --- | --- |
 """
 
 
@@ -72,30 +74,26 @@ def _comment(text: str) -> str:
     )
 
 
-def table(sources: Iterable[Source]) -> str:
+def table() -> str:
     """The content of ``docs/settings.md``."""
-    rows = [("the house", each) for each in house_settings()]
-    rows += [
-        (f"[{source.title}](sources/{source.name}.md)", each)
-        for source in sources
-        for each in source.settings
-    ]
-    return _TABLE + "".join(f"| {' | '.join(_row(of, each))} |\n" for of, each in rows)
+    return _TABLE + "".join(f"| {' | '.join(_row(each))} |\n" for each in house_settings())
 
 
-def _row(of: str, setting: Setting) -> tuple[str, ...]:
-    default = "needed" if setting.is_needed else f"`{setting.default}`" if setting.default else ""
+def _row(setting: Setting) -> tuple[str, ...]:
+    default = f"`{setting.default}`" if setting.default else ""
     secret = " Secret." if setting.secret else ""
-    return f"`{setting.name}`", of, default, setting.description.replace("|", "\\|") + secret
+    return f"`{setting.name}`", default, setting.description.replace("|", "\\|") + secret
 
 
-PAGES = {".env.example": env_example, "docs/settings.md": table}
+def pages(sources: Iterable[Source]) -> dict[str, str]:
+    """The content of both pages, by path in the checkout."""
+    return {".env.example": env_example(sources), "docs/settings.md": table()}
 
 
 def main() -> None:
     """Write both pages into the checkout."""
-    for name, content in PAGES.items():
-        (CHECKOUT / name).write_text(content(SOURCES), encoding="utf-8")
+    for name, content in pages(SOURCES).items():
+        (CHECKOUT / name).write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

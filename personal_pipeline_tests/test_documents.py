@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.settings import load_settings
-from personal_pipeline.settings_pages import PAGES
+from personal_pipeline.settings_pages import pages
 from personal_pipeline.sources import SOURCES
 
 CHECKOUT = Path(__file__).parents[1]
@@ -38,13 +38,13 @@ def locked() -> list[tuple[Requirement, str]]:
     return [(Requirement(line), rest) for line, rest in entries]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_the_pages_of_settings_say_what_is_declared(name: str) -> None:
+@pytest.mark.parametrize(("name", "content"), pages(SOURCES).items(), ids=pages(SOURCES))
+def test_the_pages_of_settings_say_what_is_declared(name: str, content: str) -> None:
     written = (CHECKOUT / name).read_text(encoding="utf-8").splitlines()
     differing = [
         f"{name}, line {number}: {found!r} should be {wanted!r}"
         for number, (found, wanted) in enumerate(
-            zip_longest(written, PAGES[name](SOURCES).splitlines()), start=1
+            zip_longest(written, content.splitlines()), start=1
         )
         if found != wanted
     ]

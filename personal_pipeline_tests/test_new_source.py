@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -227,7 +226,8 @@ manifest = json.loads(Path(sys.argv[1]).read_bytes())
 checks = [
     check
     for name, check in inspect.getmembers(test_project, inspect.isfunction)
-    if name.startswith("test_") and list(inspect.signature(check).parameters) == ["manifest"]
+    if name.startswith("test_")
+    and list(inspect.signature(check).parameters) in (["manifest"], ["described"])
 ]
 assert len(checks) > 5
 for check in checks:
@@ -338,11 +338,11 @@ def test_the_sample_comes_home_into_its_table(copy: Copy) -> None:
     def rows(columns: str, name: str) -> list[tuple[object, ...]]:
         return query(warehouse, f"select {columns} from staging.stg_{name}__records order by all")
 
+    manifest = json.loads((copy.home / "dbt" / "manifest.json").read_bytes())
     for name in SAMPLES:
-        models = copy.project / "sql" / "models" / "staging" / name / "_models.yml"
-        (model,) = yaml.safe_load(models.read_text("utf-8"))["models"]
-        described = [(column["name"], column["data_type"]) for column in model["columns"]]
-        assert described == query(
+        model = manifest["nodes"][f"model.personal_pipeline.stg_{name}__records"]
+        declared = [(column["name"], column["data_type"]) for column in model["columns"].values()]
+        assert declared == query(
             warehouse,
             "select column_name, lower(data_type) from information_schema.columns"
             " where table_schema = 'staging' and table_name = ? order by ordinal_position",

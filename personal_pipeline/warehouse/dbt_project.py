@@ -24,7 +24,7 @@ from personal_pipeline.shown import shown_lines
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_host
 from personal_pipeline.warehouse.contracts import unions
-from personal_pipeline.warehouse.descriptions import dbt_sources, inherit_descriptions
+from personal_pipeline.warehouse.descriptions import dbt_sources, inherit_columns
 
 FOLDER = Path(__file__).parents[2] / "sql"
 SOURCES_FILE = "models/staging/_sources.yml"
@@ -91,7 +91,7 @@ def manifest_path(home: Home) -> Path:
             if output is not None:
                 raise DbtFailed(f"dbt cannot parse {FOLDER}: {output}")
             manifest = json.loads(path.read_bytes())
-            inherit_descriptions(manifest)
+            inherit_columns(manifest)
             write_atomically(path, json.dumps(manifest).encode())
             write_atomically(stamp, f"{fingerprint} {digest_of(path)}".encode())
     return path

@@ -1,23 +1,29 @@
-"""Generated parts of the dbt project: the sources' tables, and inherited column descriptions."""
+"""Generated parts of the dbt project: the sources' tables, and inherited columns."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from graphlib import TopologicalSorter
 from typing import Any
 
 from personal_pipeline.ingest.contract import ApiStream, Source
 
 _COLUMNS = {
-    "day": "The UTC day under which the record is filed in the lake.",
     "month": (
-        "The first day of the month under which the record is filed in the lake: the partition."
+        "date",
+        "The first day of the month under which the record is filed in the lake: the partition.",
     ),
-    "record_key": "What identifies the record when it arrives again.",
-    "lake_file": "The file that holds the raw record, relative to the lake.",
+    "day": ("date", "The UTC day under which the record is filed in the lake."),
+    "record_key": ("varchar", "What identifies the record when it arrives again."),
+    "lake_file": ("varchar", "The file that holds the raw record, relative to the lake."),
 }
-"""What every record of the lake has besides its content, under the names that staging uses."""
+"""What every record of the lake has besides its content, under the names that staging uses: types
+and descriptions."""
+
+_OF_STAGING = ("month", "record_key", "lake_file")
+"""Those of them that every staging table has."""
 
 
 def dbt_sources(sources: Iterable[Source]) -> str:
@@ -34,8 +40,8 @@ def dbt_sources(sources: Iterable[Source]) -> str:
                     "description": stream.description,
                     "config": {"meta": {"grain": str(stream.grain)}},
                     "columns": [
-                        {"name": name, "description": description}
-                        for name, description in _COLUMNS.items()
+                        {"name": name, "data_type": kind, "description": description}
+                        for name, (kind, description) in _COLUMNS.items()
                         if name != "day" or isinstance(stream, ApiStream)
                     ],
                 }
@@ -47,15 +53,30 @@ def dbt_sources(sources: Iterable[Source]) -> str:
     return json.dumps({"sources": declared}, indent=1, ensure_ascii=False)
 
 
-def inherit_descriptions(manifest: dict[str, Any]) -> None:
-    """Give each column without a description, in place, the description that its inputs have for
-    the column of the same name, if they agree."""
+def inherit_columns(manifest: dict[str, Any]) -> None:
+    """Complete the columns of each node, in place, from its inputs: a staging table has the columns
+    of the lake, and a column without a description has that of the inputs' columns of the same
+    name, if they agree."""
     inputs = {uid: _inputs(manifest, uid) for uid in manifest["nodes"]}
     for uid in TopologicalSorter(inputs).static_order():
+        if _is_staging(manifest, uid):
+            of_lake = {
+                name: deepcopy(column)
+                for each in inputs[uid]
+                for name, column in _columns(manifest, each).items()
+                if name in _OF_STAGING
+            }
+            manifest["nodes"][uid]["columns"] = of_lake | _columns(manifest, uid)
         for name, column in _columns(manifest, uid).items():
             told = described_by_inputs(manifest, uid, name)
             if not column["description"] and len(told) == 1:
                 (column["description"],) = told
+
+
+def _is_staging(manifest: dict[str, Any], uid: str) -> bool:
+    node = manifest["nodes"].get(uid, {})
+    is_model: bool = node.get("resource_type") == "model"
+    return is_model and node["path"].startswith("staging/")
 
 
 def described_by_inputs(manifest: dict[str, Any], uid: str, name: str) -> set[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from personal_pipeline.warehouse import dbt_host
 from personal_pipeline.warehouse.dbt_project import write_project, write_windows
-from personal_pipeline.warehouse.descriptions import inherit_descriptions
+from personal_pipeline.warehouse.descriptions import inherit_columns
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
 Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
@@ -139,9 +139,9 @@ def manifest(built: Warehouse) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def described(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The same, as the pipeline keeps it: columns have inherited what their inputs say."""
+    """The same, as the pipeline keeps it: columns are inherited from their inputs."""
     found = deepcopy(manifest)
-    inherit_descriptions(found)
+    inherit_columns(found)
     return found
 
 

@@ -46,8 +46,10 @@ def test_every_model_is_tested_for_its_key(manifest: Manifest) -> None:
 
 
 def test_every_column_is_declared_with_the_type_that_the_table_has(
-    manifest: Manifest, built: Warehouse
+    described: Manifest, built: Warehouse
 ) -> None:
+    """A staging table has ``month``, ``record_key`` and ``lake_file``, the way to the raw record,
+    without declaring them."""
     real = {
         (schema, table, column): kind.lower()
         for schema, table, column, kind in built.query(
@@ -57,7 +59,7 @@ def test_every_column_is_declared_with_the_type_that_the_table_has(
     }
     declared = {
         (node["schema"], name, column["name"]): column["data_type"].replace(" ", "")
-        for name, node in models(manifest).items()
+        for name, node in models(described).items()
         for column in node["columns"].values()
     }
     assert declared == real
@@ -91,8 +93,8 @@ def test_no_column_is_described_as_it_is_anyway(
     assert repeated == []
 
 
-def test_tables_are_cut_by_a_column_named_like_their_grain(manifest: Manifest) -> None:
-    for name, node in models(manifest).items():
+def test_tables_are_cut_by_a_column_named_like_their_grain(described: Manifest) -> None:
+    for name, node in models(described).items():
         grain = node["config"]["meta"]["grain"]
         if grain == "whole":
             assert node["config"]["materialized"] == "table", name
@@ -101,12 +103,6 @@ def test_tables_are_cut_by_a_column_named_like_their_grain(manifest: Manifest) -
             assert node["config"]["incremental_strategy"] == "replace_window", name
             assert node["columns"][grain]["data_type"] == "date", name
             assert "partition_window" in node["raw_code"], name
-
-
-def test_staging_keeps_the_way_to_the_raw_record(manifest: Manifest) -> None:
-    for name, node in models(manifest).items():
-        if node["schema"] == "staging":
-            assert {"record_key", "lake_file"} <= node["columns"].keys(), name
 
 
 def test_reads_names_real_inputs(manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Drop, DropStream, Grain, Source
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_project
-from personal_pipeline.warehouse.descriptions import inherit_descriptions
+from personal_pipeline.warehouse.descriptions import inherit_columns
 
 VISITS = ApiStream(
     name="visits", description="A visit: {not jinja}.", grain=Grain.DAY, key=lambda record: ""
@@ -41,7 +41,7 @@ def node(*inputs: str, **columns: str) -> dict[str, Any]:
 
 
 def columns_after(manifest: dict[str, Any], uid: str) -> dict[str, str]:
-    inherit_descriptions(manifest)
+    inherit_columns(manifest)
     return {name: each["description"] for name, each in manifest["nodes"][uid]["columns"].items()}
 
 

@@ -1,5 +1,5 @@
-{# Keys that a table has twice, or that are not complete. #}
-{% test unique_key(model, columns) %}
+{# Keys that a table has twice, or that are not complete. Without columns, those of staging. #}
+{% test unique_key(model, columns=['month', 'record_key']) %}
     select
         {{ columns | join(', ') }},
         count(*) as row_count
