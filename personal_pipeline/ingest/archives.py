@@ -109,6 +109,18 @@ def kind_of(path: Path) -> str | None:
     return "tar" if head[_TAR_AT:].startswith(_TAR) else None
 
 
+def is_clutter(member: zipfile.ZipInfo) -> bool:
+    """Whether a zip member is a folder, or clutter left by a file manager."""
+    name = member.filename
+    # is_dir itself raises on an empty name
+    return (
+        not name
+        or member.is_dir()
+        or name.startswith("__MACOSX/")
+        or (name.rpartition("/")[2][:1] == ".")
+    )
+
+
 def refuse_hostile(path: Path) -> None:
     """Raises ``UnreadableFile`` for a zip whose directory shows malicious intent. A truncated zip
     without a directory passes, as does anything that is not a zip."""

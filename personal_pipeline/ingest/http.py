@@ -353,6 +353,41 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
     return rows if isinstance(rows, list) else None
 
 
+def pages(
+    client: Client,
+    path: str,
+    query: Sequence[tuple[str, str | int]],
+    *,
+    rows: str,
+    cursor: str,
+    next_cursor: Callable[[Any], object],
+) -> Iterator[Any]:
+    """The rows of a list, page by page to the end: of each answer what stands under ``rows``.
+
+    ``next_cursor`` takes the cursor of the next page from an answer, None on the last page; it is
+    sent as ``cursor``. Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is no such page, or
+    when the pages repeat.
+    """
+    asked: list[tuple[str, str | int]] = []
+    used: set[object] = set()
+    while True:
+        answer = client.get_json(path, [*query, *asked])
+        page = rows_of(answer, rows)
+        try:
+            following = next_cursor(answer)
+        except (KeyError, TypeError):
+            page = None
+        if page is None:
+            raise client.changed(path, f"a page: {rows}, and the cursor of the next one")
+        yield from page
+        if following is None:
+            return
+        if not isinstance(following, str) or not following or following in used:
+            raise client.changed(path, "every page to go on from the one before")
+        used.add(following)
+        asked = [(cursor, following)]
+
+
 def whole_walk(
     walk: Callable[[], Iterator[Any]], key: Callable[[Any], str | None]
 ) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -16,14 +17,24 @@ from io import TextIOWrapper
 from itertools import islice
 from typing import Any, TypeAlias
 
-from personal_pipeline.ingest.contract import Claim, DropFile, Record, Unreadable, UnreadableFile
+from personal_pipeline.ingest.contract import (
+    MAX_HELD_BYTES,
+    Claim,
+    DropFile,
+    Record,
+    Unreadable,
+    UnreadableFile,
+)
 from personal_pipeline.ingest.delimited import rows, unique_names
+from personal_pipeline.ingest.members import DAMAGED, Member
 
 Records: TypeAlias = Iterator[Record | Unreadable]
 
 HEADER_WITHIN = 50
 """How many rows from the top to search for the header: some tools write a title above it."""
 _HEAD = 65_536
+_PIECE = 1 << 20
+_BETWEEN = re.compile(r"[\s,]*")
 
 
 def opened(file: DropFile) -> TextIOWrapper:
@@ -89,6 +100,40 @@ def json_records(file: DropFile, *path: str) -> Records:
             yield each
         else:
             yield Unreadable(f"record {place}: expected an object", each)
+
+
+def json_elements(member: Member) -> Iterator[Any]:
+    """The elements of the JSON list in a member, one by one: it may be larger than memory. What
+    stands before the list is skipped, such as ``window.name =``.
+
+    Raises ``UnreadableFile``, possibly after some elements, when there is no list or no end of it,
+    or when the zip is damaged there.
+    """
+    decoder = json.JSONDecoder()
+    try:
+        with member.open() as stream, TextIOWrapper(stream, "utf-8-sig", "replace") as text:
+            rest = text.read(_PIECE)
+            at = rest.find("[") + 1
+            if not at:
+                raise UnreadableFile("it holds no list.")
+            while True:
+                at = _BETWEEN.match(rest, at).end()  # type: ignore[union-attr]
+                if rest.startswith("]", at):
+                    return
+                try:
+                    element, end = decoder.raw_decode(rest, at)
+                    if end == len(rest):
+                        raise ValueError("it may go on in the next piece")
+                except ValueError:
+                    more = text.read(_PIECE)
+                    if not more or len(rest) - at > MAX_HELD_BYTES:
+                        raise UnreadableFile("its list does not end: it is cut off.") from None
+                    rest, at = rest[at:] + more, 0
+                else:
+                    yield element
+                    at = end
+    except (RecursionError, *DAMAGED):
+        raise UnreadableFile("it is damaged. Download the export again.") from None
 
 
 def json_line_records(file: DropFile) -> Records:

@@ -63,7 +63,15 @@ from personal_pipeline.ingest.delimited import (
     rows,
     unique_names,
 )
-from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, rows_of, whole_walk
+from personal_pipeline.ingest.http import (
+    Client,
+    Failure,
+    Query,
+    ServiceError,
+    pages,
+    rows_of,
+    whole_walk,
+)
 from personal_pipeline.settings import Setting, Settings
 
 MAX_ROWS = 1000
@@ -140,46 +148,34 @@ def account(_settings: Settings, client: Client) -> dict[str, str]:
     return {"account": str(found)}
 
 
-def pages(
+def every_row(
     client: Client,
     path: str,
     name: str,
     query: Iterable[tuple[str, str | int]],
     page_size: int,
 ) -> Iterator[Record]:
-    """Every row of the list ``name``, page by page to the end.
+    """Every row of the list ``name``.
 
     If the row of a cursor was deleted in the meantime, the walk starts again. Raises
     ``ServiceError(FORMAT_CHANGED)`` when a response is not such a list, or the pages repeat.
     """
-    asked = list(query)
-    return whole_walk(lambda: _walk(client, path, name, asked, page_size), _id_of)
+    asked = [*query, ("per_page", page_size)]
+    return whole_walk(
+        lambda: pages(client, path, asked, rows=name, cursor="after", next_cursor=_next_cursor),
+        _id_of,
+    )
+
+
+def _next_cursor(answer: Any) -> object:
+    told = answer["pagination"]
+    # an empty cursor is refused, and not taken for the end
+    return (told["end_cursor"] or "") if told.get("has_next_page") else None
 
 
 def _id_of(row: object) -> str | None:
     found = row.get("id") if isinstance(row, dict) else None
     return None if found is None else str(found)
-
-
-def _walk(
-    client: Client, path: str, name: str, asked: list[tuple[str, str | int]], page_size: int
-) -> Iterator[Record]:
-    cursors: set[str] = set()
-    cursor: str | None = None
-    while True:
-        after = [("after", cursor)] if cursor else []
-        answer = client.get_json(path, [*asked, ("per_page", page_size), *after])
-        page = rows_of(answer, name)
-        pagination = answer.get("pagination") if isinstance(answer, dict) else None
-        if page is None or not isinstance(pagination, dict):
-            raise client.changed(path, f"a list with {name} and pagination")
-        yield from page
-        if not pagination.get("has_next_page"):
-            return
-        cursor = pagination.get("end_cursor")
-        if not isinstance(cursor, str) or not cursor or cursor in cursors:
-            raise client.changed(path, "every page to go on from the one before")
-        cursors.add(cursor)
 
 
 def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[Record]]:
@@ -194,7 +190,7 @@ def changed_subscribers(page_size: int) -> Callable[[Client, Window], Iterator[R
         bounds = [("status", "all"), (f"{word}_after", f"{window.start - OVERLAP}")]
         if window.end + OVERLAP <= datetime.now(UTC).date():
             bounds.append((f"{word}_before", f"{window.end + OVERLAP}"))
-        return pages(client, path, name, bounds, page_size)
+        return every_row(client, path, name, bounds, page_size)
 
     return fetch
 
@@ -216,7 +212,7 @@ def counts_agree(client: Client, records: Iterable[Record]) -> bool:
 
 def all_subscribers(page_size: int) -> Callable[[Client], Iterator[Record]]:
     """A fetch of every subscriber in every state."""
-    return lambda client: pages(
+    return lambda client: every_row(
         client, "/subscribers", "subscribers", [("status", "all")], page_size
     )
 
@@ -237,7 +233,7 @@ def growth_of_days(client: Client, window: Window) -> Iterator[Record]:
 
 def all_broadcasts(path: str, page_size: int) -> Callable[[Client], Iterator[Record]]:
     """A fetch of every broadcast, or of the stats of every broadcast."""
-    return lambda client: pages(client, path, "broadcasts", (), page_size)
+    return lambda client: every_row(client, path, "broadcasts", (), page_size)
 
 
 def subscriber_days(record: Record) -> list[date]:

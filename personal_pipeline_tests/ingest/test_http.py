@@ -9,10 +9,11 @@ from email.utils import format_datetime
 from threading import Thread
 from threading import enumerate as threads
 from traceback import format_exception
+from typing import Any
 
 import pytest
 
-from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError
+from personal_pipeline.ingest.http import Client, Failure, Query, ServiceError, pages
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, as_json, in_turn, loopback
 
 SECRET = "sk_test_never_shown"
@@ -300,6 +301,46 @@ def test_pages_together_are_bounded() -> None:
         client.begin_fetch()
         client.get_json("/v1/things")
         assert "the pages together" in str(failure_of(client))
+
+
+def walked(server: Loopback) -> list[Any]:
+    with client_of(server) as client:
+        return list(
+            pages(
+                client,
+                "/v1/things",
+                [("since", "2026")],
+                rows="data",
+                cursor="after",
+                next_cursor=lambda answer: answer["next"],
+            )
+        )
+
+
+def test_a_list_is_read_to_its_last_page() -> None:
+    answers = [
+        {"data": [1, 2], "next": "b"},
+        {"data": [], "next": "c"},
+        {"data": [3], "next": None},
+    ]
+    with loopback(in_turn(*map(as_json, answers))) as server:
+        assert walked(server) == [1, 2, 3]
+    assert [request.query for request in server.asked] == [
+        {"since": "2026"},
+        {"since": "2026", "after": "b"},
+        {"since": "2026", "after": "c"},
+    ]
+
+
+@pytest.mark.parametrize("answer", [
+    [], {"data": []}, {"next": None}, {"data": {}, "next": None}, {"data": [], "next": ""},
+    {"data": [], "next": 7}, {"data": [], "next": "same"},
+])  # fmt: skip
+def test_what_is_no_page_or_repeats_is_a_changed_format(answer: object) -> None:
+    with loopback(in_turn(as_json(answer))) as server, pytest.raises(ServiceError) as caught:
+        walked(server)
+    assert caught.value.failure is Failure.FORMAT_CHANGED
+    assert len(server.asked) < 3
 
 
 def test_the_service_says_what_time_it_is() -> None:

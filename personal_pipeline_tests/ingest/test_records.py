@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from personal_pipeline.ingest import records
 from personal_pipeline.ingest.contract import DropFile, Unreadable, UnreadableFile
+from personal_pipeline.ingest.members import members
 from personal_pipeline.ingest.records import (
     Records,
     claim_by_columns,
     content_key,
     csv_records,
+    json_elements,
     json_line_records,
     json_records,
 )
@@ -99,6 +105,35 @@ def test_lines_of_json_stand_alone(path: Path) -> None:
         "line 3: expected a JSON object",
         "line 4: expected a JSON object",
     ]
+
+
+def elements(path: Path, content: str) -> Iterator[Any]:
+    with members(file_of(path, content)) as (member,):
+        yield from json_elements(member)
+
+
+@pytest.mark.parametrize("start", ["", "\ufeff", "window.YTD.tweets.part0 = ", " \n"])
+@pytest.mark.parametrize("piece", [8, 9, 1 << 20])
+def test_elements_of_a_list_come_one_by_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, start: str, piece: int
+) -> None:
+    monkeypatch.setattr(records, "_PIECE", max(piece, len(start) + 1))
+    written: list[Any] = [{"a": [1, {"b": "]é"}]}, 123_456_789_012, "text, [", None, []]
+    for indent in (None, 2):
+        content = start + json.dumps(written, indent=indent, ensure_ascii=False) + ";\n"
+        assert list(elements(path, content)) == written
+    assert list(elements(path, f"{start}[ ]")) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "x = {}", "[1, 2", "[1, 2, ", '[1, 2, {"a": ', "[1, 2, x]"]
+)
+def test_a_list_that_does_not_end_gives_what_it_holds(path: Path, content: str) -> None:
+    found: list[Any] = []
+    with pytest.raises(UnreadableFile, match=r"cut off|holds no list"):
+        found.extend(elements(path, content))
+    # a number at the very end may be the first digits of another
+    assert found == ([1] if content == "[1, 2" else [1, 2] if "2" in content else [])
 
 
 def test_names_that_json_escapes_are_known(path: Path) -> None:

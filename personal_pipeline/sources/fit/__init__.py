@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
+from personal_pipeline.ingest.archives import DAMAGED_ZIP, is_clutter, kind_of
 from personal_pipeline.ingest.contract import (
     Claim,
     Drop,
@@ -85,12 +85,6 @@ def members_of(file: DropFile) -> list[Member]:
     except DAMAGED_ZIP:
         return []
     return [Member(each.filename, each.compress_size) for each in members]
-
-
-def is_clutter(member: zipfile.ZipInfo) -> bool:
-    """Whether a zip member is a folder, or clutter left by a file manager."""
-    name = member.filename
-    return member.is_dir() or name.startswith("__MACOSX/") or name.rpartition("/")[2][:1] == "."
 
 
 def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable]:

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import islice
 
-from personal_pipeline.ingest.archives import DAMAGED_ZIP, kind_of
+from personal_pipeline.ingest.archives import DAMAGED_ZIP, is_clutter, kind_of
 from personal_pipeline.ingest.contract import (
     MAX_HELD_BYTES,
     Claim,
@@ -18,7 +18,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.spool import Spool
-from personal_pipeline.sources.fit import ENDINGS, is_clutter, rows_of
+from personal_pipeline.sources.fit import ENDINGS, rows_of
 from personal_pipeline.sources.fit.formats import Member
 from personal_pipeline.sources.strava.table import Layout, layout_of, read_table
 
