@@ -52,6 +52,7 @@ RIDES = json.dumps(
                     "order": number == 1,
                     "it's": 5,
                     "a/b": "x",
+                    "seen": "Thu Mar 05 23:30:00 -0100 2026",
                 }
                 for number in (1, 2)
             ]
@@ -60,7 +61,8 @@ RIDES = json.dumps(
 )
 LISTED = json.dumps([{"title": PRIVATE, "score": 1.5}, {"title": "b", "score": 2, "note": "x"}])
 PLAYS = "".join(
-    json.dumps({"ts": 1_761_000_000_123 + number, "track": PRIVATE, "order by": None}) + "\n\n"
+    json.dumps({"ts": 1_761_000_000_123 + number, "track": PRIVATE, "order by": None, "on": 10**18})
+    + "\n\n"
     for number in range(3)
 )
 
@@ -117,7 +119,13 @@ def test_names_and_types_of_columns(tmp_path: Path) -> None:
         "order_value": "boolean",
         "it_s": "bigint",
         "a_b": "text",
+        "seen": "instant",
     }
+    # no floating-point number keeps 19 digits
+    assert [(each.name, each.kind) for each in sample_of(tmp_path, "plays").columns][2:] == [
+        ("order_by", "text"),
+        ("on_value", "text"),
+    ]
     sales = sample_of(tmp_path, "sales")
     # a number that begins with zeros is no number
     assert [each.kind for each in sales.columns[2:4]] == ["decimal comma", "text"]
@@ -364,8 +372,10 @@ def test_the_sample_comes_home_into_its_table(copy: Copy) -> None:
         (date(2025, 12, 1), PRIVATE, datetime(2025, 12, 2, 11, 5)),  # noqa: DTZ001
     ]
     # half past midnight of the second hour east is still the day before
-    assert rows("month, id, rider_name, created_at::varchar, a_b, it_s", "rides")[0] == (
-        date(2026, 2, 1), 9001, PRIVATE, "2026-02-28 22:30:00", "x", 5,
+    assert rows("month, id, rider_name, created_at::varchar, a_b, it_s, seen::varchar", "rides")[
+        0
+    ] == (
+        date(2026, 2, 1), 9001, PRIVATE, "2026-02-28 22:30:00", "x", 5, "2026-03-06 00:30:00",
     )  # fmt: skip
     assert rows("title, score, note", "listed") == [(PRIVATE, 1.5, None), ("b", 2.0, "x")]
     assert len(rows("ts, track", "plays")) == 3

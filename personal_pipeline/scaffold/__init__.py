@@ -189,7 +189,8 @@ def _written_as(column: Column) -> str:
         return "ISO 8601"
     swapped = any(pair in column.pattern for pair in ("%d/%m", "%m/%d", "%d-%m", "%m-%d"))
     check = "; see that day and month are not the other way round" if swapped else ""
-    return f"{column.pattern} in UTC{check}"
+    zone = "" if "%z" in column.pattern else " in UTC"
+    return f"{column.pattern}{zone}{check}"
 
 
 # --- code that depends on types -------------------------------------------------------------------
@@ -204,7 +205,8 @@ def _moment(time: Column) -> str:
         return f"datetime.fromtimestamp(int({value}) / 1000, UTC)"
     if time.kind.startswith("iso"):
         return f"as_utc(datetime.fromisoformat({value}.strip()))"
-    return f'datetime.strptime({value}.strip(), "{time.pattern}").replace(tzinfo=UTC)'
+    moment = f'datetime.strptime({value}.strip(), "{time.pattern}")'
+    return f"{moment}.astimezone(UTC)" if "%z" in time.pattern else f"{moment}.replace(tzinfo=UTC)"
 
 
 def _sql(column: Column) -> str:
@@ -224,7 +226,11 @@ def _sql(column: Column) -> str:
         "iso day": f"try_cast({text} as date)",
         "iso instant": f'{{{{ utc_from_text("{text}") }}}}',
         "day": f"cast(try_strptime({text}, '{pattern}') as date)",
-        "instant": f"try_strptime({text}, '{pattern}')",
+        "instant": (
+            f"timezone('UTC', try_strptime({text}, '{pattern}'))"
+            if "%z" in pattern
+            else f"try_strptime({text}, '{pattern}')"
+        ),
         "seconds": f'{{{{ utc_from_epoch("{text}") }}}}',
         "milliseconds": f'{{{{ utc_from_epoch_ms("{text}") }}}}',
     }[column.kind]

@@ -32,6 +32,8 @@ FORMATS = (
     "%m/%d/%y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y",
 )  # fmt: skip
 """Date formats besides ISO 8601; if two fit, the likelier one is first."""
+DATE_AND_TIME = ("%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z")
+"""Formats of an instant in which the time does not follow the date, or has its zone."""
 TIMES = ("", " %H:%M", " %H:%M:%S", ", %H:%M", ", %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 
 Path_: TypeAlias = tuple[str, ...]
@@ -280,8 +282,10 @@ def _kind(values: Sequence[Any]) -> tuple[Kind, str]:
     texts = [str(each).strip() for each in values]
     if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", each) for each in texts):
         return _epoch([int(each) for each in texts]) or "bigint", ""
+    if all(re.fullmatch(r"-?\d+", each) for each in texts):
+        # an id: it begins with zeros, or has more digits than any number keeps
+        return "text", ""
     if all(re.fullmatch(r"-?\d*\.?\d+(e[+-]?\d+)?", each, re.IGNORECASE) for each in texts):
-        # a number with a leading zero is an id
         return ("text" if any(re.match(r"-?0\d", each) for each in texts) else "double"), ""
     if all(re.fullmatch(r"-?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?", each) for each in texts):
         return "decimal comma", ""
@@ -291,6 +295,9 @@ def _kind(values: Sequence[Any]) -> tuple[Kind, str]:
         return ("iso day" if all(len(each) == 10 for each in texts) else "iso instant"), texts[0][
             10:
         ]
+    for pattern in DATE_AND_TIME:
+        if all(_fits(each, pattern) for each in texts):
+            return "instant", pattern
     for time in TIMES:
         for pattern in FORMATS:
             if all(_fits(each, pattern + time) for each in texts):
