@@ -26,7 +26,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -356,7 +356,7 @@ def rows_of(answer: Any, name: str) -> list[Any] | None:
 def pages(
     client: Client,
     path: str,
-    query: Sequence[tuple[str, str | int]],
+    query: Iterable[tuple[str, str | int]],
     *,
     rows: str,
     cursor: str,
@@ -368,10 +368,11 @@ def pages(
     sent as ``cursor``. Raises ``ServiceError(FORMAT_CHANGED)`` when an answer is no such page, or
     when the pages repeat.
     """
-    asked: list[tuple[str, str | int]] = []
+    asked = list(query)
+    after: list[tuple[str, str | int]] = []
     used: set[object] = set()
     while True:
-        answer = client.get_json(path, [*query, *asked])
+        answer = client.get_json(path, [*asked, *after])
         page = rows_of(answer, rows)
         try:
             following = next_cursor(answer)
@@ -385,7 +386,7 @@ def pages(
         if not isinstance(following, str) or not following or following in used:
             raise client.changed(path, "every page to go on from the one before")
         used.add(following)
-        asked = [(cursor, following)]
+        after = [(cursor, following)]
 
 
 def whole_walk(
