@@ -814,9 +814,10 @@ def _own_name() -> str:
     "sample",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file such as will be dropped: CSV, JSON or JSON lines.",
+    help="A file such as will be dropped: CSV, JSON or JSON lines. With --api, an answer: JSON.",
 )
-def new_source(name: str, sample: Path) -> None:
+@click.option("--api", is_flag=True, help="The source is a service that is asked with a token.")
+def new_source(name: str, sample: Path, api: bool) -> None:
     """Write module, table, descriptions, page and test of a new source NAME into the checkout.
 
     They pass all checks as generated and are meant to be edited. They contain names and types from
@@ -826,7 +827,7 @@ def new_source(name: str, sample: Path) -> None:
     from personal_pipeline.scaffold.sample import NoSample
 
     try:
-        written = scaffold.new_source(name, sample)
+        written = scaffold.new_source(name, sample, api=api)
     except (scaffold.Refused, NoSample) as refusal:
         raise click.ClickException(f"{sample.name}: {refusal}") from None
     for sentence in written.guesses:
@@ -834,9 +835,10 @@ def new_source(name: str, sample: Path) -> None:
     CONSOLE.print("\nWritten, to be edited:")
     for path in written.files:
         CONSOLE.print(f"  {escape(str(path.relative_to(scaffold.CHECKOUT)))}", soft_wrap=True)
+    then = f"connect {name}" if api else f"add {escape(str(sample))}"
     CONSOLE.print(
         f"\nTry it: pytest personal_pipeline_tests/sources/test_{name}.py, then "
-        f"{escape(_own_name())} add {escape(str(sample))} and refresh.",
+        f"{escape(_own_name())} {then} and refresh.",
         soft_wrap=True,
     )
 

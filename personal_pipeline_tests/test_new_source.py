@@ -24,6 +24,7 @@ from personal_pipeline.ingest.delimited import DELIMITERS
 from personal_pipeline.scaffold import Refused, new_source, source_files
 from personal_pipeline.scaffold.sample import NoSample, Sample, read_sample
 from personal_pipeline_tests.invented_house import query
+from personal_pipeline_tests.loopback import Answer, in_turn, loopback
 
 CHECKOUT = Path(__file__).parents[1]
 PRIVATE = "Rosalind"
@@ -66,6 +67,17 @@ PLAYS = "".join(
     for number in range(3)
 )
 
+NIGHTS = json.dumps(
+    {
+        "data": [
+            {"id": key, "began": f"2024-03-0{n}T23:00:00-04:00", "by": PRIVATE}
+            for n, key in ((1, "a"), (2, "b"))
+        ],
+        "next_cursor": None,
+    }
+)
+"""An answer of a service."""
+
 SAMPLES: dict[str, tuple[str, bytes]] = {
     "water": ("water.csv", WATER.encode()),
     "sales": ("sales.csv", SALES.encode()),
@@ -74,6 +86,7 @@ SAMPLES: dict[str, tuple[str, bytes]] = {
     "rides": ("rides.json", RIDES.encode()),
     "listed": ("listed.json", LISTED.encode("utf-8-sig")),
     "plays": ("plays.jsonl", PLAYS.encode()),
+    "nights": ("nights.json", NIGHTS.encode()),
 }
 """A file and its name for each source: with a title above the header, doubled and blank names, days
 and numbers of other countries, names that are words of SQL, objects within objects, equal records,
@@ -272,8 +285,9 @@ class Copy:
 
     def new_source(self, name: str, code: int = 0) -> str:
         sample = self.samples / SAMPLES[name][0]
+        api = ["--api"] if name == "nights" else []
         return self.run(
-            "personal_pipeline.cli", "new-source", name, "--from", str(sample), code=code
+            "personal_pipeline.cli", "new-source", name, "--from", str(sample), *api, code=code
         )
 
 
@@ -331,15 +345,23 @@ def test_what_is_written_passes_lint_types_and_tests(copy: Copy) -> None:
     copy.run("mypy", "--cache-dir", str(copy.home.parent / "mypy"), *code)
     tests = [each for each in code if "test_" in each]
     copy.run("pytest", "-q", "-p", "no:cacheprovider", *tests)
-    page = ("personal_pipeline_tests/test_documents.py", "-k", "has_a_page or a_page_in_docs")
+    page = (
+        "personal_pipeline_tests/test_documents.py",
+        "-k",
+        "has_a_page or a_page_in_docs or settings",
+    )
     copy.run("pytest", "-q", "-p", "no:cacheprovider", *page)
 
 
 @pytest.mark.slow
-def test_the_sample_comes_home_into_its_table(copy: Copy) -> None:
-    files = [str(copy.samples / file_name) for file_name, _ in SAMPLES.values()]
+def test_the_sample_comes_home_into_its_table(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [str(copy.samples / SAMPLES[name][0]) for name in SAMPLES if name != "nights"]
     copy.run("personal_pipeline.cli", "add", *files)
-    copy.run("personal_pipeline.cli", "refresh")
+    with loopback(in_turn(Answer(NIGHTS.encode()))) as server:
+        monkeypatch.setenv("PERSONAL_PIPELINE_START", "2024-01-01")
+        monkeypatch.setenv("NIGHTS_TOKEN", "n-1")
+        monkeypatch.setenv("NIGHTS_API_BASE", server.base)
+        copy.run("personal_pipeline.cli", "refresh")
     copy.run("-c", PROJECT_CHECKS, str(copy.home / "dbt" / "manifest.json"))
     warehouse = copy.home / "published" / "warehouse.duckdb"
 
@@ -379,6 +401,10 @@ def test_the_sample_comes_home_into_its_table(copy: Copy) -> None:
     )  # fmt: skip
     assert rows("title, score, note", "listed") == [(PRIVATE, 1.5, None), ("b", 2.0, "x")]
     assert len(rows("ts, track", "plays")) == 3
+    assert rows("month, day, id, by_value, began::varchar", "nights") == [
+        (date(2024, 3, 1), date(2024, 3, 2), "a", PRIVATE, "2024-03-02 03:00:00"),
+        (date(2024, 3, 1), date(2024, 3, 3), "b", PRIVATE, "2024-03-03 03:00:00"),
+    ]
 
 
 @pytest.mark.slow
@@ -386,6 +412,18 @@ def test_nothing_is_overwritten(copy: Copy) -> None:
     before = {path: path.read_bytes() for path in written_files(copy)}
     assert "is there already; nothing was written." in copy.new_source("water", code=1)
     assert {path: path.read_bytes() for path in written_files(copy)} == before
+
+
+@pytest.mark.parametrize("answer", [
+    [{"id": 1, "at": "2026-10-01"}, {"id": 2, "at": "2026-10-02"}],
+    {"data": [{"id": 1, "at": "2026-10-01"}]},
+    {"data": [{"id": 1}, {"id": 2}]},
+])  # fmt: skip
+def test_an_answer_without_a_list_a_key_or_a_time(tmp_path: Path, answer: object) -> None:
+    sample = tmp_path / "answer.json"
+    sample.write_text(json.dumps(answer))
+    with pytest.raises(Refused, match="Expected an answer in JSON"):
+        new_source("nights", sample, api=True)
 
 
 @pytest.mark.parametrize("name", ["Water", "9lives", "with-dash", "import", "x", "../water"])

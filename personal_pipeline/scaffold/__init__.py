@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import keyword
+import os
 import re
 import shutil
 import subprocess
@@ -49,8 +50,11 @@ class Written:
     guesses: tuple[str, ...]
 
 
-def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Written:
-    """Write a source of that name for files like the sample into a checkout.
+def new_source(
+    name: str, sample_path: Path, checkout: Path = CHECKOUT, *, api: bool = False
+) -> Written:
+    """Write a source of that name for files like the sample into a checkout; with ``api``, for a
+    service whose answers are like the sample.
 
     Raises ``Refused`` if the name cannot be used or a file of that name exists, ``NoSample`` if
     nothing can be guessed from the sample, and ``OSError``.
@@ -64,23 +68,36 @@ def new_source(name: str, sample_path: Path, checkout: Path = CHECKOUT) -> Writt
             "and underscores, a letter first, and no word of Python."
         )
     sample = read_sample(sample_path)
-    files = {checkout / path: text for path, text in source_files(name, sample).items()}
+    if api and not (
+        sample.format == "json" and len(sample.path) == 1 and sample.key and sample.time
+    ):
+        raise Refused(
+            "Expected an answer in JSON: an object with a list of records, at least two of them, "
+            "each with a time and with what identifies it."
+        )
+    files = {checkout / path: text for path, text in source_files(name, sample, api=api).items()}
     there = [path for path in files if path.exists()]
     # a source may be a folder
     there += [path for path in (listing.with_name(name),) if path.exists()]
     if there:
         raise Refused(f"{there[0].relative_to(checkout)} is there already; nothing was written.")
-    guesses = _guesses(sample, sample_path)
+    guesses = _guesses(sample, None if api else sample_path)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         is_sample = path.parent.name == f"{name}_samples"
         path.write_bytes(text.encode(sample.encoding if is_sample else "utf-8"))
     listing.write_text(_listed(listing.read_text("utf-8"), name), "utf-8")
     _format([path for path in (*files, listing) if path.suffix == ".py"])
-    return Written((*files, listing), guesses)
+    if not api:
+        return Written((*files, listing), guesses)
+    # in a process of its own: this one imported the sources without the new one
+    pages = [sys.executable, "-m", "personal_pipeline.settings_pages"]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    subprocess.run(pages, cwd=checkout, env=environment, check=True)
+    return Written((*files, listing, checkout / ".env.example"), guesses)
 
 
-def source_files(name: str, sample: Sample) -> dict[str, str]:
+def source_files(name: str, sample: Sample, *, api: bool = False) -> dict[str, str]:
     """The generated files, by path in the checkout."""
     environment = Environment(
         loader=PackageLoader("personal_pipeline.scaffold"),
@@ -103,6 +120,7 @@ def source_files(name: str, sample: Sample) -> dict[str, str]:
         "constant": name.upper(),
         "title": name.replace("_", " ").capitalize(),
         "stream": STREAM,
+        "api": api,
         "sample": sample,
         "extension": _EXTENSIONS[sample.format],
         "moment": _moment(sample.time) if sample.time else "",
@@ -115,13 +133,14 @@ def source_files(name: str, sample: Sample) -> dict[str, str]:
     def made(template: str) -> str:
         return environment.get_template(f"{template}.j2").render(given)
 
+    kind = "_api" if api else ""
     staging = f"sql/models/staging/{name}"
     return {
-        f"personal_pipeline/sources/{name}.py": made("module.py"),
+        f"personal_pipeline/sources/{name}.py": made(f"module{kind}.py"),
         f"{staging}/_models.yml": made("_models.yml"),
         f"{staging}/stg_{name}__{STREAM}.sql": made("staging.sql"),
-        f"docs/sources/{name}.md": made("page.md"),
-        f"personal_pipeline_tests/sources/test_{name}.py": made("test.py"),
+        f"docs/sources/{name}.md": made(f"page{kind}.md"),
+        f"personal_pipeline_tests/sources/test_{name}.py": made(f"test{kind}.py"),
         f"personal_pipeline_tests/sources/{name}_samples/invented.{given['extension']}": (
             _invented_file(sample)
         ),
@@ -155,7 +174,8 @@ def _format(paths: Sequence[Path]) -> None:
             )
 
 
-def _guesses(sample: Sample, path: Path) -> tuple[str, ...]:
+def _guesses(sample: Sample, dropped: Path | None) -> tuple[str, ...]:
+    """The guesses about a sample, and which other sources claim a file like it."""
     shape = f"{sample.format}, {sample.encoding}"
     if sample.format == "csv":
         shape += ", cells parted by " + {"\t": "tabs"}.get(
@@ -164,7 +184,8 @@ def _guesses(sample: Sample, path: Path) -> tuple[str, ...]:
     if sample.path:
         shape += f", the list at {'.'.join(sample.path)}"
     time = sample.time
-    claims = claims_of(SOURCES, DropFile(path, path.name, datetime.now(UTC)))
+    file = DropFile(dropped, dropped.name, datetime.now(UTC)) if dropped else None
+    claims = claims_of(SOURCES, file) if file else []
     return (
         f"Format: {shape}; {sample.records:,} records of {len(sample.columns)} columns.",
         f"Time: {time.label}, read as {_written_as(time)}."
