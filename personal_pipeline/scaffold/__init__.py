@@ -169,8 +169,11 @@ def _format(paths: Sequence[Path]) -> None:
     ruff = shutil.which("ruff", path=Path(sys.executable).parent) or shutil.which("ruff")
     if ruff:
         for arguments in (["check", "--fix"], ["format"]):
+            # what the first finds too long the second breaks
             subprocess.run(
-                [ruff, *arguments, "--no-cache", "--quiet", *map(str, paths)], check=False
+                [ruff, *arguments, "--no-cache", "--quiet", *map(str, paths)],
+                stdout=subprocess.DEVNULL,
+                check=False,
             )
 
 
