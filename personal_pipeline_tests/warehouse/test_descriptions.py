@@ -64,6 +64,32 @@ def test_a_column_has_the_description_of_its_inputs_at_any_distance() -> None:
     }
 
 
+def test_a_staging_table_has_the_columns_of_the_lake_first() -> None:
+    lake = node(month="The month.", day="The day.", record_key="Its key.", lake_file="Its file.")
+    staging = {"resource_type": "model"}
+    manifest = {
+        "sources": {"lake": lake},
+        "nodes": {
+            "first": node("lake", day="", amount="In cents.") | staging | {"path": "staging/a.sql"},
+            "second": node("first", record_key="Its own.") | staging | {"path": "staging/b.sql"},
+            "mart": node("second", amount="") | staging | {"path": "marts/c.sql"},
+        },
+    }
+    assert columns_after(manifest, "first") == {
+        "month": "The month.",
+        "record_key": "Its key.",
+        "lake_file": "Its file.",
+        "day": "The day.",
+        "amount": "In cents.",
+    }
+    assert columns_after(manifest, "second") == {
+        "month": "The month.",
+        "record_key": "Its own.",
+        "lake_file": "Its file.",
+    }
+    assert columns_after(manifest, "mart") == {"amount": ""}
+
+
 def test_inputs_that_do_not_agree_describe_nothing() -> None:
     manifest = {
         "sources": {},
