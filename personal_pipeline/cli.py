@@ -709,6 +709,7 @@ def up(port: int | None, show: bool) -> None:
         )
 
     def tell(door: Door) -> None:
+        click.echo(f"The report: {house.home.latest_report}")
         click.echo(f"The graph (Ctrl-C ends it): {door.opening()}")
         if show:
             _open_in_browser(house.home, door)

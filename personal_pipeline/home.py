@@ -48,6 +48,8 @@ _DERIVED = (
     *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
 )
 
+LATEST_REPORT = "latest.html"
+
 DAMAGED = "damaged"
 """The quarantine folder for files found where one of ours should be."""
 
@@ -106,6 +108,11 @@ class Home:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def latest_report(self) -> Path:
+        """The most recent report, once there is one."""
+        return self.reports / LATEST_REPORT
 
     @property
     def dagster(self) -> Path:

@@ -642,7 +642,10 @@ def test_up_runs_everything_and_leaves_nothing_behind(
     # nothing but what the alerts tell, who have no other channel here, and errors
     assert "Warning" not in ended.err
     assert door.token not in ended.err
-    assert ended.out.splitlines()[-1] == f"The graph (Ctrl-C ends it): {door.opening()}"
+    assert ended.out.splitlines()[-2:] == [
+        f"The report: {home.reports / 'latest.html'}",
+        f"The graph (Ctrl-C ends it): {door.opening()}",
+    ]
     again = run(environment, "open")
     assert again.code == 1
     assert "`personal-pipeline up` starts it" in again.err

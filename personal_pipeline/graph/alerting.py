@@ -157,7 +157,7 @@ def note_failures(house: House, run: dg.DagsterRun, failed: Sequence[dg.DagsterE
     """
     if failed:
         noted = [
-            _failure(house, run, str(event.step_key), _cause(event))
+            _failure(house, run, str(event.step_key), cause_of(event))
             for event in failed
             if not _is_on_the_board(event)
         ]
@@ -200,7 +200,8 @@ def _partition(run: dg.DagsterRun) -> str:
     return first or run.tags.get("dagster/partition", "")
 
 
-def _cause(event: dg.DagsterEvent) -> str:
+def cause_of(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in a sentence without values."""
     data = event.step_failure_data
     if data.user_failure_data is not None and data.user_failure_data.description:
         return without_values(data.user_failure_data.description)

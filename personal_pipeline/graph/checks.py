@@ -12,7 +12,7 @@ import dagster as dg
 from personal_pipeline.board import board_of
 from personal_pipeline.checks import check_files, check_streams
 from personal_pipeline.graph.raw import asset_key
-from personal_pipeline.graph.telling import BOARD, CHECK, check_result, note_checks
+from personal_pipeline.graph.telling import BOARD, CHECK, check_result, note_checks, page
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.troubles import told_without_values
@@ -68,7 +68,7 @@ def files_check() -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         found = check_files(house)
         if found.read:
-            context.log.info(found.read)
+            page(context).info(found.read)
         return dg.AssetCheckResult(
             passed=not found.troubles,
             severity=dg.AssetCheckSeverity.ERROR,

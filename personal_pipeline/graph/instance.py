@@ -29,6 +29,14 @@ event_log_storage:
     base_dir:
       env: PERSONAL_PIPELINE_EVENT_LOG
 
+# what runs print is up to our handler: the level silences Dagster's own
+python_logs:
+  python_log_level: CRITICAL
+  dagster_handler_config:
+    handlers:
+      terminal:
+        class: personal_pipeline.graph.terminal.Terminal
+
 # one writer of the warehouse at a time, counted by op: counted by run, all writers would start
 concurrency:
   pools:

@@ -4,6 +4,7 @@ Level-triggered like the reconcile: see ``contents``. Nothing here does any work
 """
 
 import hashlib
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -41,6 +42,13 @@ RECEIPTS_TOLD = 200
 MAX_PARTITIONS_SHOWN = 40
 
 
+def page(context: Context | dg.AssetCheckExecutionContext) -> logging.Logger:
+    """The log on the page of a run. Dagster gives it the level of what a run prints, and
+    ``dagster.yaml`` has that silenced."""
+    context.log.setLevel(logging.INFO)
+    return context.log
+
+
 # ------------------------------------------------------------------------------------ raw streams
 
 
@@ -56,15 +64,15 @@ def tell_fetched(
     looks = {name: house.clock().isoformat() for name in fetched.looked_at}
     told.remember(house.home, replace(known, looks={**known.looks, **looks}))
     for look in fetched.looks:
-        context.log.info(
+        page(context).info(
             f"{source.name}.{look.stream}: {look.records} records, "
             f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
         )
         for said in look.notes:
-            context.log.warning(f"{source.name}.{look.stream}: {said}")
+            page(context).warning(f"{source.name}.{look.stream}: {said}")
     for said in fetched.needs_a_person:
         # it waits for the person, who is told once: the run need not fail
-        context.log.warning(f"Action required. {said}")
+        page(context).warning(f"Action required. {said}")
 
 
 def tell_taken(context: Context, house: House, taken: InboxResult) -> None:
@@ -72,17 +80,17 @@ def tell_taken(context: Context, house: House, taken: InboxResult) -> None:
     _log_lines(context, [receipt_line(each) for each in taken.receipts])
     _log_lines(context, map(str, taken.left))
     for note in taken.notes:
-        context.log.warning(note)
+        page(context).warning(note)
     tell_streams(context, house, dropped_streams(house), taken.written, {}, taken.receipts)
 
 
 def tell_restored(context: Context, house: House, restored: RestoreResult) -> None:
     """Report what re-reading originals changed."""
     for note in restored.notes:
-        context.log.warning(note)
+        page(context).warning(note)
     for each in restored.read:
         changed = sum(map(len, each.changed.values()))
-        context.log.info(
+        page(context).info(
             f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
             f"{each.why}; {changed} partitions changed"
         )
@@ -153,7 +161,7 @@ def _log_lines(context: Context, lines: Iterable[str]) -> None:
     """Many lines per message: each message is stored separately, as a row of Dagster's storage."""
     remaining = iter(lines)
     while some := list(islice(remaining, LINES_A_MESSAGE)):
-        context.log.info("\n".join(some))
+        page(context).info("\n".join(some))
 
 
 def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableRecord]:
@@ -211,7 +219,7 @@ def tell_work(
     """Report the content of every derived partition for readers, and the test results; for a table
     that failed, what was reported before."""
     for note in work.notes:
-        context.log.warning(note)
+        page(context).warning(note)
     stamp = integrity.stamp_of(house.home.published)
     with store.reading(house) as opened:
         kept = store.read_ledger_rows(opened)
@@ -235,7 +243,7 @@ def tell_work(
     )
     told.remember(house.home, replace(told.recall(house.home), published=stamp))
     for built in work.built:
-        context.log.info(_said(built))
+        page(context).info(_said(built))
     for each in work.tested:
         # accepted at run time, though missing from the annotation
         context.log_event(_test(each))  # type: ignore[arg-type]

@@ -20,14 +20,12 @@ from markupsafe import Markup, escape
 from personal_pipeline.board import StreamState, in_use
 from personal_pipeline.duck import Database
 from personal_pipeline.freshness import State
-from personal_pipeline.home import write_atomically
+from personal_pipeline.home import LATEST_REPORT, write_atomically
 from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
 from personal_pipeline.outputs.page import Block, Note
 from personal_pipeline.outputs.standing import notes_about, words
 from personal_pipeline.shown import shown_lines
-
-LATEST = "latest.html"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +126,7 @@ def write_report(html: str, folder: Path, day: date) -> Path:
     content = html.encode()
     write_atomically(path, content)
     if path.name == max(each.name for each in folder.glob("[0-9]*-[0-9]*-[0-9]*.html")):
-        write_atomically(folder / LATEST, content)
+        write_atomically(folder / LATEST_REPORT, content)
     return path
 
 
