@@ -15,6 +15,7 @@ from personal_pipeline.graph.checks import checks_job, checks_schedule, files_ch
 from personal_pipeline.graph.derived import derived_assets
 from personal_pipeline.graph.outputs import board_asset, report_asset
 from personal_pipeline.graph.partitions import partitions_from
+from personal_pipeline.graph.pruning import prune_job, prune_schedule
 from personal_pipeline.graph.raw import api_assets, fetch_job, inbox_assets, inbox_job
 from personal_pipeline.house import House
 from personal_pipeline.warehouse.build import all_tables
@@ -53,7 +54,7 @@ def definitions_of(house: House) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[*jobs.values(), taking, checking, build_job],
+        jobs=[*jobs.values(), taking, checking, build_job, prune_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
             *(
@@ -62,6 +63,7 @@ def definitions_of(house: House) -> dg.Definitions:
             ),
             automation.report_schedule(build_job, house),
             checks_schedule(checking, house),
+            prune_schedule(house),
         ],
         sensors=[
             automation.inbox_sensor(taking),

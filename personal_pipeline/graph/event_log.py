@@ -11,10 +11,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, bindparam, create_engine, event, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import StaticPool
 
@@ -24,6 +26,8 @@ BUSY_TIMEOUT_SECONDS = 60
 KEPT_IN_RUN = 10
 """How many of the most recent materializations per asset in one batch are also stored in the log of
 the run; all of them are in the index, which is what the page of the asset shows."""
+
+DELETED_AT_ONCE = 500
 
 INDEX = "index"
 """The shard for queries across runs; its connection is kept open."""
@@ -108,6 +112,36 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             self._batch.held = None
             self.store_event_batch(held)
 
+    def delete_events(self, run_id: str) -> None:
+        """Delete the log of a run, except what no later run has reported again: the newest event of
+        each kind of a partition, and the newest result of a check. Dagster's own storage deletes
+        these too, and with them what a partition contains."""
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.path_for_shard(run_id)}{end}").unlink(missing_ok=True)
+        self._initialized_dbs.discard(run_id)
+        with self._connect(INDEX) as connection:
+            connection.execute(text(_PLANNED_CHECKS), {"run_id": run_id})
+            events = _ids(connection, _OF_RUN, run_id=run_id)
+        self._delete(events)
+
+    def delete_superseded(self, before: datetime) -> int:
+        """Delete the events of assets and checks older than ``before`` (UTC) that were reported
+        again since; returns how many. ``delete_events`` deletes the others with their run."""
+        instant = before.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
+        with self._connect(INDEX) as connection:
+            for statement in (_OLD_PLANNED_CHECKS, _SUPERSEDED_CHECKS):
+                connection.execute(text(statement), {"before": instant})
+            events = _ids(connection, _SUPERSEDED, before=instant)
+        self._delete(events)
+        return len(events)
+
+    def _delete(self, events: Sequence[int]) -> None:
+        """In transactions so small that no other process notices."""
+        for first in range(0, len(events), DELETED_AT_ONCE):
+            with self._connect(INDEX) as connection:
+                for statement in (_TAGS, _EVENTS):
+                    connection.execute(statement, {"ids": events[first : first + DELETED_AT_ONCE]})
+
     def dispose(self) -> None:
         for engine in self._engines.values():
             engine.dispose()
@@ -119,6 +153,80 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> BatchingSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
+
+
+_NEWER = """
+exists (
+    select 1 from event_logs as newer
+    where newer.asset_key = event_logs.asset_key
+        and newer.dagster_event_type = event_logs.dagster_event_type
+        and newer.partition is event_logs.partition
+        and newer.id > event_logs.id
+)
+"""
+"""Reported again since."""
+
+_CHECKS = "('ASSET_CHECK_EVALUATION', 'ASSET_CHECK_EVALUATION_PLANNED')"
+_CURRENT_CHECKS = """
+select evaluation_event_storage_id from asset_check_executions
+where evaluation_event_storage_id is not null
+"""
+
+# ids are reused if the newest event is deleted, and Dagster's cursors are ids
+_OF_RUN = f"""
+select id from event_logs
+where run_id = :run_id
+    and id < (select max(id) from event_logs)
+    and case
+        when asset_key is null then true
+        when dagster_event_type in {_CHECKS} then id not in ({_CURRENT_CHECKS})
+        when dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED' then true
+        else {_NEWER}
+    end
+"""  # noqa: S608
+
+_SUPERSEDED = f"""
+select id from event_logs
+where id <= (select id from event_logs where timestamp < :before order by id desc limit 1)
+    and id < (select max(id) from event_logs)
+    and asset_key is not null
+    and case
+        when dagster_event_type in {_CHECKS} then id not in ({_CURRENT_CHECKS})
+        else {_NEWER}
+    end
+"""  # noqa: S608
+
+_PLANNED_CHECKS = """
+delete from asset_check_executions
+where run_id = :run_id and evaluation_event_storage_id is null
+"""
+_OLD_PLANNED_CHECKS = """
+delete from asset_check_executions
+where create_timestamp < :before and evaluation_event_storage_id is null
+"""
+_SUPERSEDED_CHECKS = """
+delete from asset_check_executions
+where create_timestamp < :before
+    and exists (
+        select 1 from asset_check_executions as newer
+        where newer.asset_key = asset_check_executions.asset_key
+            and newer.check_name = asset_check_executions.check_name
+            and newer.partition is asset_check_executions.partition
+            and newer.evaluation_event_storage_id is not null
+            and newer.id > asset_check_executions.id
+    )
+"""
+
+_EVENTS, _TAGS = (
+    text(f"delete from {table} where {column} in :ids").bindparams(  # noqa: S608
+        bindparam("ids", expanding=True)
+    )
+    for table, column in (("event_logs", "id"), ("asset_event_tags", "event_id"))
+)
+
+
+def _ids(connection: Connection, query: str, **values: str) -> list[int]:
+    return [row[0] for row in connection.execute(text(query), values)]
 
 
 def _relax_sync(connection: Any, _record: Any) -> None:

@@ -20,6 +20,7 @@ from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import storage, telling
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
+from personal_pipeline.graph.pruning import KEPT, prune
 from personal_pipeline.house import House
 from personal_pipeline.passes import PassResult, finish_pass
 
@@ -37,6 +38,7 @@ def record_pass(house: House, passed: PassResult) -> list[str]:
 
     def record(instance: dg.DagsterInstance) -> None:
         end_lost_runs(instance)
+        prune(instance, house.clock() - KEPT)
         _record(house, passed, instance)
 
     return with_instance(house, record)
