@@ -77,8 +77,14 @@ def running(
     try:
         yield process
     finally:
+        parts = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            for each in parts:
+                each.kill()
+            process.kill()
 
 
 def used(process: subprocess.Popen[bytes]) -> dict[tuple[str, int], Used]:

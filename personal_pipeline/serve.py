@@ -332,6 +332,8 @@ def _made_ready(home: Home) -> dict[str, str]:
         "PERSONAL_PIPELINE_HOME": str(home.root),
         # a gql.py or dagster.py in the current folder must not be imported
         "PYTHONSAFEPATH": "1",
+        # a notice to developers, printed by every run
+        "PYTHONWARNINGS": "ignore:Handling yaml-defined logging",
     }
     done = subprocess.run(
         [sys.executable, "-P", "-m", "personal_pipeline.graph.ready"],

@@ -66,9 +66,9 @@ def _newest(instance: dg.DagsterInstance, job: str) -> Iterator[str]:
         yield from (run.run_id for run in instance.get_runs(newest, limit=1))
 
 
-@dg.op(name=JOB, out=dg.Out(dg.Nothing))
+@dg.op(name="delete_old_runs", out=dg.Out(dg.Nothing))
 @told_without_values
-def prune_history_now(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
+def delete_old_runs(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
     """The body of the job."""
     prune(context.instance, house.clock() - KEPT)
 
@@ -82,7 +82,7 @@ def prune_history_now(context: dg.OpExecutionContext, house: dg.ResourceParam[Ho
 )
 def prune_job() -> None:
     """Started once a day."""
-    prune_history_now()
+    delete_old_runs()
 
 
 def prune_schedule(house: House) -> dg.ScheduleDefinition:
