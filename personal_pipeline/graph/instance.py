@@ -62,7 +62,7 @@ retention:
     purge_after_days: 90
   sensor:
     purge_after_days:
-      skipped: 2
+      skipped: 1
       failure: 30
       success: 30
 """
