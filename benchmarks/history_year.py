@@ -98,7 +98,8 @@ class Year:
                 self.tags[name] = rows(runs, "select * from run_tags where run_id = ?", name)
                 self.events[name] = rows(
                     index,
-                    "select * from event_logs where run_id = ? and partition is null",
+                    "select *, id as was from event_logs where run_id = ? and (partition is null"
+                    " or dagster_event_type not like 'ASSET_MATERIALIZATION%')",
                     name,
                 )
                 self.checks[name] = rows(
@@ -178,7 +179,7 @@ class Year:
                 insert(runs, "run_tags", {**tag, "run_id": new})
         (self.shards / f"{new}.db").write_bytes(self.logs[old])
         with opened(self.index) as index:
-            evaluations = []
+            numbers: dict[int | None, int | None] = {None: None}
             for row in self.events[old]:
                 copy = {
                     **row,
@@ -186,15 +187,13 @@ class Year:
                     "run_id": new,
                     "timestamp": stamp(at),
                 }
-                number = insert(index, "event_logs", copy)
-                if row["dagster_event_type"] == "ASSET_CHECK_EVALUATION":
-                    evaluations.append(number)
-            for row, number in zip(self.checks[old], evaluations, strict=True):
+                numbers[copy.pop("was")] = insert(index, "event_logs", copy)
+            for row in self.checks[old]:
                 copy = {
                     **row,
                     "run_id": new,
                     "create_timestamp": stamp(at),
-                    "evaluation_event_storage_id": number,
+                    "evaluation_event_storage_id": numbers[row["evaluation_event_storage_id"]],
                 }
                 insert(index, "asset_check_executions", copy)
         return new
