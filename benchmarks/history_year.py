@@ -187,7 +187,8 @@ class Year:
                     "run_id": new,
                     "timestamp": stamp(at),
                 }
-                numbers[copy.pop("was")] = insert(index, "event_logs", copy)
+                was = copy.pop("was")
+                numbers[was] = insert(index, "event_logs", copy)
             for row in self.checks[old]:
                 copy = {
                     **row,
