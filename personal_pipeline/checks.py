@@ -29,6 +29,9 @@ MAX_NAMES = 20
 """Upper bound on the field names listed; a file in a different format may have hundreds."""
 MAX_NAME_LENGTH = 60
 
+FILES = "files_are_whole"
+"""The name of the check of files."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreamCheck:
@@ -55,6 +58,11 @@ class FilesCheck:
 
     troubles: Sequence[str]
     read: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Changes if the result changes."""
+        return hashlib.sha256(repr(list(self.troubles)).encode()).hexdigest()[:16]
 
 
 def check_streams(

@@ -13,7 +13,7 @@ from threading import Thread
 
 from personal_pipeline import told
 from personal_pipeline.board import StreamState, board_of
-from personal_pipeline.checks import FilesCheck, StreamCheck, check_files, check_streams
+from personal_pipeline.checks import FILES, FilesCheck, StreamCheck, check_files, check_streams
 from personal_pipeline.house import House
 from personal_pipeline.ingest import adding, fetch, inbox
 from personal_pipeline.ingest.again import ReadAgain, read_outdated_again
@@ -358,6 +358,7 @@ def is_news(house: House, passed: PassResult) -> bool:
             if name not in lake.damaged
         )
         or any(known.checks.get(check.stream) != check.digest for check in passed.checks)
+        or (passed.files is not None and known.checks.get(FILES) != passed.files.digest)
         or any(
             _is_old(known.looks.get(name), house)
             for each in passed.fetched

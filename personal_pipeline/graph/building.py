@@ -23,7 +23,7 @@ from personal_pipeline.graph.telling import (
 from personal_pipeline.house import House
 from personal_pipeline.passes import build_tables, restore_lake, write_report
 from personal_pipeline.troubles import sentence_of, told_without_values
-from personal_pipeline.warehouse.build import signature_of, what_is_stale
+from personal_pipeline.warehouse.build import read_lake, signature_of, what_is_stale
 
 JOB = "build_what_is_stale"
 INTERVAL_SECONDS = 30
@@ -58,7 +58,7 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     differ, and report all of it to Dagster. Returns the failures, one sentence each; a failed table
     does not prevent the report."""
     restored = restore_lake(house)
-    tell_restored(context, house, restored)
+    tell_restored(context, house, read_lake(house), restored)
     failures = restored.failures
     try:
         work = build_tables(house, retry=retry, again=True)

@@ -10,9 +10,16 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.board import board_of
-from personal_pipeline.checks import check_files, check_streams
+from personal_pipeline.checks import FILES, check_files, check_streams
 from personal_pipeline.graph.raw import asset_key
-from personal_pipeline.graph.telling import BOARD, CHECK, check_result, note_checks, page
+from personal_pipeline.graph.telling import (
+    BOARD,
+    CHECK,
+    check_result,
+    note_checks,
+    note_files,
+    page,
+)
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.troubles import told_without_values
@@ -57,7 +64,7 @@ def files_check() -> dg.AssetChecksDefinition:
 
     @dg.asset_check(
         asset=BOARD,
-        name="files_are_whole",
+        name=FILES,
         description=(
             "Reads a thirtieth of archive and lake each day, and the published tables: are they as "
             "they were written? What belongs to a stream is on its line of the board."
@@ -67,6 +74,7 @@ def files_check() -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, house: dg.ResourceParam[House]
     ) -> dg.AssetCheckResult:
         found = check_files(house)
+        note_files(house, found)
         if found.read:
             page(context).info(found.read)
         return dg.AssetCheckResult(

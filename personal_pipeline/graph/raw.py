@@ -17,12 +17,19 @@ from pydantic import Field
 from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
 from personal_pipeline.graph.building import build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
-from personal_pipeline.graph.telling import raise_failures, tell_fetched, tell_taken
+from personal_pipeline.graph.telling import (
+    page,
+    raise_failures,
+    tell_fetched,
+    tell_taken,
+)
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.names import NotInside, inside
+from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import fetch_source, take_inbox
 from personal_pipeline.troubles import told_without_values
+from personal_pipeline.warehouse.build import read_lake
 from personal_pipeline.warehouse.tables import span
 
 OWNER = "team:owner"
@@ -163,9 +170,19 @@ def _fetch(
             f"{source.title} is not connected: {missing} is not set. {source.connect}",
             allow_retries=False,
         )
+    _bring_up_to_date(context, house)
     fetched = fetch_source(house, source, streams, window=window)
-    tell_fetched(context, house, fetched, asked)
+    tell_fetched(context, house, read_lake(house), fetched, asked)
     raise_failures(fetched.failures)
+
+
+def _bring_up_to_date(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House
+) -> None:
+    """Open a home of an earlier version before data comes in: commands do so, ``dagster dev`` does
+    not."""
+    for note in opened(house.home, house.sources):
+        page(context).warning(note)
 
 
 class InboxConfig(dg.Config):
@@ -209,8 +226,9 @@ def inbox_assets(
                 f"{error} The files to take are names in inbox/; nothing was taken.",
                 allow_retries=False,
             ) from None
+        _bring_up_to_date(context, house)
         taken = take_inbox(house, set(config.files) or None, publish=not config.then_build)
-        tell_taken(context, house, taken)
+        tell_taken(context, house, read_lake(house), taken)
         failures = taken.failures
         if config.then_build:
             failures += build_and_tell(context, house)

@@ -23,6 +23,7 @@ from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.pruning import KEPT, prune
 from personal_pipeline.house import House
 from personal_pipeline.passes import PassResult, finish_pass
+from personal_pipeline.warehouse.build import read_lake
 
 JOB = "refresh"
 
@@ -76,15 +77,18 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
     @dg.op(name=JOB, out=dg.Out(dg.Nothing))
     def tell(context: dg.OpExecutionContext) -> None:
         nonlocal complete
+        lake = passed.lake or read_lake(house)
         for fetched in passed.fetched:
-            telling.tell_fetched(context, house, fetched)
-        telling.tell_taken(context, house, passed.taken)
-        telling.tell_restored(context, house, passed.restored)
+            telling.tell_fetched(context, house, lake, fetched)
+        telling.tell_taken(context, house, lake, passed.taken)
+        telling.tell_restored(context, house, lake, passed.restored)
         if house.home.published.exists():
             telling.tell_work(context, house, passed.work)
         if passed.report:
             telling.tell_report(context, passed.report)
         telling.tell_checks(context, house, passed.checks)
+        if passed.files:
+            telling.tell_files(context, house, passed.files)
         if passed.board:
             telling.tell_board(context, passed.board)
         complete = True

@@ -14,18 +14,18 @@ import dagster as dg
 
 from personal_pipeline import told
 from personal_pipeline.board import StreamState
-from personal_pipeline.checks import StreamCheck
+from personal_pipeline.checks import FILES, FilesCheck, StreamCheck
 from personal_pipeline.freshness import State
 from personal_pipeline.graph.contents import Metadata, log_contents, materialization
 from personal_pipeline.house import House
 from personal_pipeline.ingest import inbox
-from personal_pipeline.ingest.lake import DamagedPartition, Version, Written, lake_of
+from personal_pipeline.ingest.lake import Written
 from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
 from personal_pipeline.passes import InboxResult, RestoreResult, SourceResult
 from personal_pipeline.shown import shown
 from personal_pipeline.warehouse import integrity, store
-from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
+from personal_pipeline.warehouse.build import BuildResult, BuiltTable, Lake, TestResult
 from personal_pipeline.warehouse.tables import WHOLE
 
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
@@ -53,13 +53,17 @@ def page(context: Context | dg.AssetCheckExecutionContext) -> logging.Logger:
 
 
 def tell_fetched(
-    context: Context, house: House, fetched: SourceResult, asked: Collection[str] = ()
+    context: Context,
+    house: House,
+    lake: Lake,
+    fetched: SourceResult,
+    asked: Collection[str] = (),
 ) -> None:
     """Report the result of fetching a source. ``asked`` are partitions that a person requested."""
     source = fetched.source
     written = {f"{source.name}/{look.stream}": look.written for look in fetched.looks}
     streams = [f"{source.name}/{stream.name}" for stream in source.api]
-    tell_streams(context, house, streams, written, dict.fromkeys(written, asked))
+    tell_streams(context, house, lake, streams, written, dict.fromkeys(written, asked))
     known = told.recall(house.home)
     looks = {name: house.clock().isoformat() for name in fetched.looked_at}
     told.remember(house.home, replace(known, looks={**known.looks, **looks}))
@@ -75,16 +79,16 @@ def tell_fetched(
         page(context).warning(f"Action required. {said}")
 
 
-def tell_taken(context: Context, house: House, taken: InboxResult) -> None:
+def tell_taken(context: Context, house: House, lake: Lake, taken: InboxResult) -> None:
     """Report the result of taking the inbox."""
     _log_lines(context, [receipt_line(each) for each in taken.receipts])
     _log_lines(context, map(str, taken.left))
     for note in taken.notes:
         page(context).warning(note)
-    tell_streams(context, house, dropped_streams(house), taken.written, {}, taken.receipts)
+    tell_streams(context, house, lake, dropped_streams(house), taken.written, {}, taken.receipts)
 
 
-def tell_restored(context: Context, house: House, restored: RestoreResult) -> None:
+def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreResult) -> None:
     """Report what re-reading originals changed."""
     for note in restored.notes:
         page(context).warning(note)
@@ -94,7 +98,7 @@ def tell_restored(context: Context, house: House, restored: RestoreResult) -> No
             f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
             f"{each.why}; {changed} partitions changed"
         )
-    tell_streams(context, house, dropped_streams(house), {}, {})
+    tell_streams(context, house, lake, dropped_streams(house), {}, {})
 
 
 def dropped_streams(house: House) -> list[str]:
@@ -107,27 +111,24 @@ def dropped_streams(house: House) -> list[str]:
 def tell_streams(
     context: Context,
     house: House,
+    lake: Lake,
     names: Collection[str],
     written: Mapping[str, Sequence[Written]],
     asked: Mapping[str, Collection[str]],
     receipts: Sequence[inbox.Receipt] = (),
 ) -> None:
-    """Report what the lake has of these streams; ``written`` are the latest changes to it, and
+    """Report what ``lake`` has of these streams; ``written`` are the latest changes to it, and
     ``receipts`` those of the files that were taken.
 
     The most recent partition that was written is reported in any case: "checked, nothing new" is
     what makes a source fresh.
     """
-    found: dict[str, dict[str, Version]] = {}
-    for source in house.sources:
-        for stream in source.streams:
-            name = f"{source.name}/{stream.name}"
-            if name in names:
-                try:
-                    versions = lake_of(house.home, source.name, stream).versions()
-                except DamagedPartition:
-                    continue  # the board and the reconcile report it, and what to do
-                found[name] = {each.isoformat(): version for each, version in versions.items()}
+    # what is damaged is reported by the board and the reconcile, with what to do
+    contents = {
+        name: lake.versions[name]
+        for name in names
+        if name in lake.versions and name not in lake.damaged
+    }
     done = {(name, each.partition.isoformat()): each for name, w in written.items() for each in w}
     newest = {
         name: max(each.partition for each in partitions).isoformat()
@@ -137,7 +138,7 @@ def tell_streams(
 
     def describe(name: str, partition: str) -> Metadata:
         metadata: Metadata = {
-            "dagster/partition_row_count": dg.MetadataValue.int(found[name][partition].rows)
+            "dagster/partition_row_count": dg.MetadataValue.int(lake.rows[name][partition])
         }
         if each := done.get((name, partition)):
             counts = {"new": each.new, "changed": each.altered, "vanished": each.vanished}
@@ -150,10 +151,6 @@ def tell_streams(
     also = {name: set(partitions) for name, partitions in asked.items()}
     for name, partition in newest.items():
         also.setdefault(name, set()).add(partition)
-    contents = {
-        name: {each: version.digest for each, version in versions.items()}
-        for name, versions in found.items()
-    }
     log_contents(context, house, contents, describe, also)
 
 
@@ -369,10 +366,33 @@ def tell_checks(context: Context, house: House, checks: Sequence[StreamCheck]) -
     note_checks(house, checks)
 
 
+def tell_files(context: Context, house: House, found: FilesCheck) -> None:
+    """Report the check of files if its result differs from the last one reported."""
+    if told.recall(house.home).checks.get(FILES) != found.digest:
+        context.log_event(
+            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
+                asset_key=BOARD,
+                check_name=FILES,
+                passed=not found.troubles,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=" ".join(found.troubles) or None,
+            )
+        )
+    note_files(house, found)
+
+
 def note_checks(house: House, checks: Sequence[StreamCheck]) -> None:
     """Remember which checks were reported."""
+    _note(house, {check.stream: check.digest for check in checks})
+
+
+def note_files(house: House, found: FilesCheck) -> None:
+    """The same for the check of files."""
+    _note(house, {FILES: found.digest})
+
+
+def _note(house: House, digests: Mapping[str, str]) -> None:
     known = told.recall(house.home)
-    digests = {check.stream: check.digest for check in checks}
     told.remember(house.home, replace(known, checks={**known.checks, **digests}))
 
 

@@ -8,16 +8,20 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from personal_pipeline.checks import FILES, FilesCheck
 from personal_pipeline.graph.checks import checks_job, checks_schedule, stream_checks
+from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.outputs import board_asset
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.raw import api_assets, inbox_assets
+from personal_pipeline.graph.recording import record_pass
 from personal_pipeline.graph.telling import BOARD, CHECK
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
+from personal_pipeline.passes import PassResult
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.test_board import NOW, ORDERS, drop, fetched, house
 
@@ -208,3 +212,27 @@ def test_the_first_check_of_a_day_is_half_an_hour_after_the_report(home: Home) -
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert schedule.execution_timezone == "Europe/Berlin"
     assert schedule.cron_schedule == "30 3,7,11,15,19,23 * * *"
+
+
+def test_a_pass_reports_the_check_of_files_when_its_result_changes(home: Home) -> None:
+    at = house(home)
+
+    def reported(*troubles: str) -> list[tuple[bool, str | None]]:
+        """Every result in Dagster, newest first, after a pass that found these troubles."""
+        record_pass(at, PassResult(files=FilesCheck(troubles)))
+        with instance_of(home) as instance:
+            found = instance.event_log_storage.get_asset_check_execution_history(
+                dg.AssetCheckKey(BOARD, FILES), limit=10
+            )
+        evaluations = [
+            each.event.get_dagster_event().asset_check_evaluation_data
+            for each in found
+            if each.event
+        ]
+        return [(each.passed, each.description) for each in evaluations]
+
+    assert reported() == [(True, None)]
+    assert reported() == [(True, None)]
+    damaged = (False, "An original is damaged.")
+    assert reported("An original is damaged.") == [damaged, (True, None)]
+    assert reported("An original is damaged.") == [damaged, (True, None)]
