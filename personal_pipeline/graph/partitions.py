@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -44,12 +45,15 @@ def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping |
         return None
     if edge.reads is Reads.ALL:
         return dg.AllPartitionMapping()
+    start = 0
     if edge.reads is Reads.THROUGH:
+        start = -_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_TEN_YEARS_OF_MONTHS
+    with warnings.catch_warnings():
+        # the version is pinned, and this would be printed for every edge
+        warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.TimeWindowPartitionMapping(
-            start_offset=-_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_TEN_YEARS_OF_MONTHS,
-            allow_nonexistent_upstream_partitions=True,
+            start_offset=start, allow_nonexistent_upstream_partitions=True
         )
-    return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 
 
 _A_LIFETIME_OF_DAYS = 36_525

@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import dagster_dbt
 import duckdb
 import pytest
 
@@ -114,6 +115,42 @@ def test_every_table_has_a_column_schema(specs: dict[str, dg.AssetSpec]) -> None
         for column in schema.columns:
             assert column.type, f"{name}.{column.name}"
             assert column.description, f"{name}.{column.name}"
+
+
+def test_assets_say_what_dagster_dbt_would_make_them_say(
+    house: House, definitions: dg.Definitions
+) -> None:
+    @dagster_dbt.dbt_assets(manifest=manifest_path(house.home))
+    def stock():  # type: ignore[no-untyped-def]
+        yield
+
+    def said(assets: Iterable[Any]) -> dict[str, Any]:
+        return {
+            spec.key.to_user_string(): (
+                {each.asset_key for each in spec.deps},
+                {name for name in spec.tags if "/" not in name},
+                spec.metadata["dagster/table_name"],
+                spec.metadata["dagster/column_schema"],
+                str(spec.description).split("\n\n####")[0],
+            )
+            for each in assets
+            for spec in each.specs
+        }
+
+    def checks(assets: Iterable[Any]) -> dict[str, Any]:
+        return {
+            spec.key.to_user_string(): (spec.blocking, {d.asset_key for d in spec.additional_deps})
+            for each in assets
+            for spec in each.check_specs
+        }
+
+    ours = [
+        each
+        for each in definitions.assets or ()
+        if isinstance(each, dg.AssetsDefinition) and each.op.name.startswith("build_")
+    ]
+    assert said(ours) == said([stock])
+    assert checks(ours) == checks([stock])
 
 
 def test_every_table_has_a_version_of_its_code(specs: dict[str, dg.AssetSpec]) -> None:
