@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -25,7 +24,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -313,53 +311,6 @@ class Copy:
         return self.run("benchmarks.hundred_streams", "--inside", step, home, *arguments)[2]
 
 
-TRIVIAL = """
-import dagster as dg
-
-@dg.asset
-def one():
-    return 1
-
-@dg.sensor(target=dg.AssetSelection.all(), default_status=dg.DefaultSensorStatus.RUNNING)
-def look(context):
-    return dg.SkipReason("nothing")
-
-defs = dg.Definitions(assets=[one], sensors=[look])
-"""
-
-
-def idle(process: subprocess.Popen[bytes], minutes: float) -> tuple[float, float]:
-    """The share of a core that an idle process and its children use, and their memory (MB, PSS),
-    after two minutes of startup."""
-    time.sleep(120)
-    parent = psutil.Process(process.pid)
-
-    def spent() -> dict[int, float]:
-        times = {}
-        for each in (parent, *parent.children(recursive=True)):
-            try:
-                used = each.cpu_times()
-                times[each.pid] = used.user + used.system
-            except psutil.NoSuchProcess:
-                continue
-        return times
-
-    before = spent()
-    # part of very short-lived processes is missed; the same on both sides
-    time.sleep(minutes * 60)
-    after = spent()
-    share = sum(after[pid] - before.get(pid, 0.0) for pid in after) / (minutes * 60)
-    memory = 0
-    for each in (parent, *parent.children(recursive=True)):
-        try:
-            memory += each.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
-    return share, memory / 1024**2
-
-
 def storage_bytes(home: Path) -> int:
     """Size of Dagster's storage."""
     return sum(path.stat().st_size for path in (home / "dagster").rglob("*") if path.is_file())
@@ -405,22 +356,11 @@ def measure(copy: Copy, years: int, minutes: float) -> None:
         ["after the passes above", f"{storage_bytes(copy.home) / 1e6:,.0f}"],
     ]
     show("Dagster's storage", ("MB",), rows)
-    if not minutes:
-        return
-    trivial = copy.home.parent / "trivial"
-    trivial.mkdir()
-    (trivial / "one.py").write_text(TRIVIAL)
-    copy.environment["DAGSTER_HOME"] = str(trivial)
-    here = ("dagster", "dev", "-f", str(trivial / "one.py"), "-p", "3978")
-    compared = idle(copy.start(*here), minutes)
-    del copy.environment["DAGSTER_HOME"]
-    up = idle(copy.start("personal_pipeline.cli", "up"), minutes)
-    rows = [
-        [what, f"{share * 100:.1f}", f"{memory:,.0f}"]
-        for what, (share, memory) in (("one asset and one sensor", compared), ("up", up))
-    ]
-    rows.append(["ratio", f"{up[0] / compared[0]:.2f}", f"{up[1] / compared[1]:.2f}"])
-    show(f"With nothing to do for {minutes:g} minutes", ("% of a core", "MB, PSS"), rows)
+    if minutes:
+        # not in the copy, whose version may lack it
+        from benchmarks.idle import compare
+
+        compare(copy.place, copy.home, minutes)
 
 
 def main() -> None:
