@@ -1,13 +1,11 @@
 """The derived assets: dbt's models.
 
 One definition per grain, because a Dagster run has one kind of partition: days, months, or none.
-
-What an asset says of itself comes from dbt's manifest and from the tables that the reconcile reads
-from it. ``dagster_dbt`` would say the same (a test compares them), but it imports dbt and an SQL
-parser, 80 MB and two seconds of a core in the code server and in every run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -21,18 +19,27 @@ from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.build import build
 from personal_pipeline.warehouse.tables import WHOLE, Reads, Table, Tables
 
-Manifest = Mapping[str, Any]
+
+def said_by_dbt(house: House) -> Mapping[str, Any]:
+    """What dagster-dbt says of the current models and tests: see ``translation.translate``."""
+    manifest = dbt_project.load_manifest(house.home)
+    version = dbt_project.manifest_version(house.home)
+    path = house.home.dbt_target / "assets.json"
+    for _ in range(2):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            said: dict[str, Any] = json.loads(path.read_bytes())
+            if said["version"] == version:
+                return said
+        from personal_pipeline.graph.translation import translate
+
+        translate(manifest, path, version)
+    raise RuntimeError(f"{path} cannot be read right after it was written")
 
 
 def table_spec(
-    node: Mapping[str, Any], table: Table, tables: Tables, partitions: Partitions
+    said: Mapping[str, Any], table: Table, tables: Tables, partitions: Partitions
 ) -> dg.AssetSpec:
-    """What the asset of a model says of itself; ``node`` is the model in dbt's manifest."""
-    area = node["fqn"][2] if len(node["fqn"]) > 3 else node["schema"]
-    columns = [
-        dg.TableColumn(column["name"], column["data_type"] or "?", column["description"] or None)
-        for column in node["columns"].values()
-    ]
+    """The asset of a model, of which dagster-dbt says ``said``."""
     return dg.AssetSpec(
         dg.AssetKey(table.name.split("/")),
         deps=[
@@ -42,35 +49,31 @@ def table_spec(
             )
             for edge in table.inputs
         ],
-        description=f"{node['description']}\n\n#### SQL\n```sql\n{node['raw_code']}\n```",
-        group_name=f"staging_{area}" if node["schema"] == "staging" else area,
-        owners=[str(node["config"]["meta"].get("owner", "team:owner"))],
-        kinds={"dbt", "duckdb"},
-        tags=dict.fromkeys(node["tags"], ""),
+        description=said["description"],
+        group_name=said["group_name"],
+        owners=said["owners"],
+        kinds=set(said["kinds"]),
+        tags=said["tags"],
         code_version=table.code_version,
         partitions_def=partitions.of(table.grain),
         skippable=True,
         metadata={
-            "dagster/table_name": f"{node['database']}.{node['schema']}.{node['name']}",
-            "dagster/column_schema": dg.TableSchema(columns),
+            "dagster/table_name": said["table_name"],
+            "dagster/column_schema": dg.TableSchema(
+                [dg.TableColumn(*column) for column in said["columns"]]
+            ),
         },
     )
 
 
-def check_specs(manifest: Manifest, tables: Tables) -> Iterator[dg.AssetCheckSpec]:
-    """dbt's tests, each as a check of the model that it tests."""
-    keys = {t.model: dg.AssetKey(t.name.split("/")) for t in tables.values() if t.model}
-    models = {uid: keys[n["name"]] for uid, n in manifest["nodes"].items() if n["name"] in keys}
-    for test in manifest["nodes"].values():
-        if test["resource_type"] == "test" and test["attached_node"] in models:
-            tested = models[test["attached_node"]]
-            read = {models[uid] for uid in test["depends_on"]["nodes"] if uid in models}
-            yield dg.AssetCheckSpec(
-                test["name"],
-                asset=tested,
-                additional_deps=read - {tested},
-                blocking=test["config"]["severity"].lower() == "error",
-            )
+def check_spec(said: Mapping[str, Any]) -> dg.AssetCheckSpec:
+    """The check of a test of dbt, of which dagster-dbt says ``said``."""
+    return dg.AssetCheckSpec(
+        said["name"],
+        asset=dg.AssetKey(said["asset"].split("/")),
+        additional_deps=[dg.AssetKey(each.split("/")) for each in said["additional_deps"]],
+        blocking=said["blocking"],
+    )
 
 
 def derived_assets(
@@ -78,19 +81,19 @@ def derived_assets(
 ) -> list[dg.AssetsDefinition]:
     """Every dbt model: one multi-asset per grain, and a separate one for each model that reads an
     input other than by window, because all models of a multi-asset must read an input alike."""
-    manifest = dbt_project.load_manifest(house.home)
-    nodes = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
-    checks = list(check_specs(manifest, tables))
-    models = [table for table in tables.values() if table.model]
-    alone = [t for t in models if any(edge.reads is not Reads.WINDOW for edge in t.inputs)]
+    said = said_by_dbt(house)
+    checks = [check_spec(each) for each in said["checks"]]
+    built = [table for table in tables.values() if table.model]
+    alone = [t for t in built if any(edge.reads is not Reads.WINDOW for edge in t.inputs)]
     groups = {
-        f"build_{grain}_tables": [t for t in models if t.grain is grain and t not in alone]
+        f"build_{grain}_tables": [t for t in built if t.grain is grain and t not in alone]
         for grain in Grain
     } | {f"build_{table.model}": [table] for table in alone}
     made = []
     for name, group in groups.items():
         if group:
-            specs = [table_spec(nodes[str(t.model)], t, tables, partitions) for t in group]
+            models = said["models"]
+            specs = [table_spec(models[str(t.model)], t, tables, partitions) for t in group]
             keys = {spec.key for spec in specs}
             made.append(
                 _assets(

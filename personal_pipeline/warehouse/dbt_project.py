@@ -159,6 +159,11 @@ def load_manifest(home: Home) -> dict[str, Any]:
     return manifest
 
 
+def manifest_version(home: Home) -> str:
+    """Identifies the content of the manifest."""
+    return _stamp(home).read_text()
+
+
 def run(
     home: Home,
     command: str,
@@ -190,7 +195,7 @@ def run(
             ],
             target,
             {"PIPELINE_WINDOWS": str(chosen), "PIPELINE_CURRENCY": currency},
-            version=_stamp(home).read_text(),
+            version=manifest_version(home),
         )
         results = target / RESULTS
         if not results.exists():

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from personal_pipeline.graph.definitions import definitions_of
+from personal_pipeline.graph.derived import said_by_dbt
 from personal_pipeline.graph.telling import BOARD, REPORT
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -407,7 +408,7 @@ def imported(home: Home) -> str:
 @pytest.mark.slow
 def test_importing_the_definitions_touches_nothing(house: House, tables: Tables) -> None:
     home = house.home
-    manifest_path(home)
+    said_by_dbt(house)  # and the manifest: both are made once after each change of the SQL
     before = files(home.root)
     warehouses = [home.warehouse, home.published]
     # held by this process, they could not be opened by another, not even to be read
