@@ -6,6 +6,7 @@ No ``from __future__ import annotations`` here: Dagster inspects the annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -52,13 +53,13 @@ def check_subjects(
 
     A check that is currently running, or never ran, is unknown: what was told about it stands.
     """
-    return [_check_subject(instance, key, board) for key in keys]
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key([*keys])
+    return [_check_subject(key, records.get(key), board) for key in keys]
 
 
-def _check_subject(instance: dg.DagsterInstance, key: dg.AssetCheckKey, board: str) -> Subject:
+def _check_subject(key: dg.AssetCheckKey, record: Any, board: str) -> Subject:
     asset = "/".join(key.asset_key.path)
     name, title = f"{CHECK}{asset} {key.name}", f"{asset}: {key.name}"
-    record = instance.get_latest_asset_check_evaluation_record(key)
     evaluation = record.evaluation if record is not None else None
     # for a check that is only planned, the record contains the plan
     if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
@@ -103,7 +104,7 @@ def make_round(
     )
 
 
-def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
+def alert_sensor(keys: Sequence[dg.AssetCheckKey], house: House) -> dg.SensorDefinition:
     """Reads the board and the checks with these keys, and tells the person what is new."""
 
     @dg.sensor(
@@ -116,9 +117,7 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
         ),
     )
     @told_without_values
-    def alerts(
-        context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
-    ) -> dg.SkipReason:
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         done = make_round(house, context.instance, keys)
         unheard = done.delivered.shown or done.delivered.failed
         for line in done.lines:
@@ -131,18 +130,17 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey]) -> dg.SensorDefinition:
     return alerts
 
 
-def failed_run_sensor() -> dg.SensorDefinition:
+def failed_run_sensor(house: House) -> dg.SensorDefinition:
     """Records every failed run for the next round of ``alert_sensor``."""
 
     @dg.run_failure_sensor(
         name="failed_runs",
+        minimum_interval_seconds=ROUND_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Notes runs that failed; the alerts sensor tells of them.",
     )
     @told_without_values
-    def failed_runs(
-        context: dg.RunFailureSensorContext, house: dg.ResourceParam[House]
-    ) -> dg.SkipReason:
+    def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
         noted = note_failures(house, context.dagster_run, context.get_step_failure_events())
         return dg.SkipReason(f"{noted} failures noted.")
 

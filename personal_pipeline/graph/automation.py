@@ -70,7 +70,7 @@ def plan_inbox(
     return ask, looks
 
 
-def inbox_sensor(job: Any) -> dg.SensorDefinition:
+def inbox_sensor(job: Any, house: House) -> dg.SensorDefinition:
     """Takes what is dropped into ``inbox/`` as soon as it is complete; a folder is taken as a
     whole."""
 
@@ -82,9 +82,7 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
         description="Looks into inbox/ and takes each file or folder once it stopped growing.",
     )
     @told_without_values
-    def watch(
-        context: dg.SensorEvaluationContext, house: dg.ResourceParam[House]
-    ) -> dg.SensorResult:
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         files: dict[str, tuple[int, int]] = {}
         owners: dict[Stamp, str] = {}
         told = True

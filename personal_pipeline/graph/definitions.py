@@ -66,10 +66,10 @@ def definitions_of(house: House) -> dg.Definitions:
             prune_schedule(house),
         ],
         sensors=[
-            automation.inbox_sensor(taking),
-            build_sensor([taking.name, *(job.name for job in jobs.values())]),
-            alert_sensor(check_keys_of([*assets, *checks])),
-            failed_run_sensor(),
+            automation.inbox_sensor(taking, house),
+            build_sensor([taking.name, *(job.name for job in jobs.values())], house),
+            alert_sensor(check_keys_of([*assets, *checks]), house),
+            failed_run_sensor(house),
         ],
         resources={"house": house, "warehouse": house.warehouse, "published": house.published},
         # one process per run: eight assets took 5 s in one process and 66 s in separate ones

@@ -182,17 +182,16 @@ def test_the_sensors_tell_of_a_failed_run_and_a_failed_check_once(
     FATE.error, FATE.holds = OSError("No space left on device"), False
     result = run(instance, "revenue", "2026-11-09")
     run(instance, "checks")
-    failed_runs, alerts = failed_run_sensor(), alert_sensor(KEYS)
+    failed_runs, alerts = failed_run_sensor(house), alert_sensor(KEYS, house)
     with dg.build_run_status_sensor_context(
         "failed_runs",
         next(e for e in result.all_events if e.event_type_value == "PIPELINE_FAILURE"),
         instance,
         result.dagster_run,
-        resources={"house": house},
     ) as context:
         for _ in range(2):
             failed_runs(context.for_run_failure())
-            with dg.build_sensor_context(instance, resources={"house": house}) as tick:
+            with dg.build_sensor_context(instance) as tick:
                 alerts(tick)
     assert sorted(hook.titles) == [
         "Run failed: marts/revenue_daily",
@@ -204,7 +203,7 @@ def test_the_sensors_tell_of_a_failed_run_and_a_failed_check_once(
         assert part in run_failed
     FATE.holds = True
     run(instance, "checks")
-    with dg.build_sensor_context(instance, resources={"house": house}) as tick:
+    with dg.build_sensor_context(instance) as tick:
         alerts(tick)
     assert hook.titles[-1] == "marts/revenue_daily: unique: well again"
     assert house.clock() == NOON

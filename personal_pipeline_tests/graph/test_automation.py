@@ -34,13 +34,11 @@ class Watch:
         self.instance = instance
         self.cursor: str | None = None
         self.said = ""
-        self._sensor = build_sensor([FETCH])
+        self._sensor = build_sensor([FETCH], self.house)
 
     def tick(self) -> str | None:
         """What the run that is asked for says it will build; None when none is."""
-        context = dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, resources={"house": self.house}
-        )
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         done = self._sensor.evaluate_tick(context)
         self.cursor = done.cursor
         self.said = str(done.skip_message)

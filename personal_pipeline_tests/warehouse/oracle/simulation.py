@@ -124,12 +124,12 @@ class Life:
         self._instance = instance
         self._days = days
         self._tables = dict(TABLES)
-        self._sensor = build_sensor([])
         self._cursor: str | None = None
         self._minutes = 0
         self._today = START + HISTORY
         self._looked_on = START
         self._house = House(Settings(), Home(folder).ensure(), sources=(), clock=self._now)
+        self._sensor = build_sensor([], self._house)
         # what the services hold, what the lake holds, what the tables hold
         self._truth: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}}
         self._lake: dict[str, dict[str, int]] = {SALES: {}, SUBSCRIPTIONS: {}, FILE: {}}
@@ -371,9 +371,7 @@ class Life:
         """The sensor looks, and perhaps asks for a run. Sometimes the last tick was long ago."""
         self._minutes += 20 if self._dice.random() < 0.3 else 1
         self.judged.evaluations += 1
-        context = dg.build_sensor_context(
-            instance=self._instance, cursor=self._cursor, resources={"house": self._house}
-        )
+        context = dg.build_sensor_context(instance=self._instance, cursor=self._cursor)
         done = self._sensor.evaluate_tick(context)
         self._cursor = done.cursor
         self._at_rest = done.skip_message == sensing.ALL_IS_BUILT and not self._queue
