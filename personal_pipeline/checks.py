@@ -110,7 +110,7 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
     facts = {
         "state": str(line.state),
         "cause": line.cause,
-        "last looked": line.last_looked,
+        "last looked": line.last_fetched,
         "asked until": line.asked_until,
         "newest event": newest_words(line) or None,
         "next expected": line.next_expected.isoformat() if line.next_expected else None,

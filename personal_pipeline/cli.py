@@ -240,7 +240,7 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
                 "failure": str(each.failure) if each.failure else None,
             }
             for fetched in passed.fetched
-            for each in fetched.looks
+            for each in fetched.results
         ],
         "taken": [asdict(receipt) for receipt in passed.taken.receipts],
         "left": passed.taken.waits,
@@ -295,22 +295,22 @@ def _print_read_again(read: Sequence[ReadAgain]) -> None:
 
 
 def _print_passed(passed: PassResult) -> None:
-    looks = [look for fetched in passed.fetched for look in fetched.looks]
-    if looks:
+    results = [result for fetched in passed.fetched for result in fetched.results]
+    if results:
         grid = _grid("Fetched", "source", "stream", ">records", ">files changed", ">unreadable", "")
-        for pulled in looks:
+        for result in results:
             grid.add_row(
-                pulled.source,
-                pulled.stream,
-                f"{pulled.records:,}",
-                _count(len(pulled.changed)),
-                _bad(pulled.unreadable),
-                f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
+                result.source,
+                result.stream,
+                f"{result.records:,}",
+                _count(len(result.changed)),
+                _bad(result.unreadable),
+                f"[red]{result.failure.failure}[/]" if result.failure else "[green]ok[/]",
             )
         CONSOLE.print(grid)
-        for pulled in looks:
-            for said in pulled.notes:
-                CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
+        for result in results:
+            for said in result.notes:
+                CONSOLE.print(f"{result.source} {result.stream}: {escape(said)}", soft_wrap=True)
     if passed.taken.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 

@@ -28,10 +28,10 @@ from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure
 from personal_pipeline.ingest.memory import StreamMemory
 from personal_pipeline.ingest.unreadable import format_changed, is_format_changed
 
-LOOK_DUE_AFTER = timedelta(hours=26)
+FETCH_DUE_AFTER = timedelta(hours=26)
 """A daily fetch is overdue two hours after its time: one morning was missed."""
 
-LOOK_LATE_AFTER = timedelta(hours=50)
+FETCH_LATE_AFTER = timedelta(hours=50)
 """Two mornings in a row were missed: more than a computer that was off overnight."""
 
 GRACE = timedelta(days=5)
@@ -139,10 +139,10 @@ def judge_api(
         )
     expected = (memory.succeeded_at + timedelta(days=1)).astimezone(UTC).date()
     silence = now - memory.succeeded_at
-    if silence <= LOOK_DUE_AFTER:
+    if silence <= FETCH_DUE_AFTER:
         return Verdict(State.FRESH, "", expected)
     return Verdict(
-        State.DUE if silence <= LOOK_LATE_AFTER else State.LATE,
+        State.DUE if silence <= FETCH_LATE_AFTER else State.LATE,
         # no number that grows: it stays one message while it lasts, for all streams
         "Not looked at for more than a day: is `personal-pipeline up` running? "
         "`personal-pipeline refresh` looks now.",

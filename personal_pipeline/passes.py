@@ -39,27 +39,27 @@ class SourceResult:
     before it could be attributed to a stream."""
 
     source: Source
-    looks: Sequence[FetchResult] = ()
+    results: Sequence[FetchResult] = ()
     broken: str | None = None
 
     @property
     def failures(self) -> list[str]:
         """Failures that a retry may fix, one sentence each."""
         broken = [f"{self.source.title}: {self.broken}"] if self.broken else []
-        failed = (look.failure for look in self.looks if look.failure)
+        failed = (each.failure for each in self.results if each.failure)
         mended = (str(each) for each in failed if each.failure not in NEEDS_A_PERSON)
         return list(dict.fromkeys([*broken, *mended]))
 
     @property
     def needs_a_person(self) -> list[str]:
         """What the service refuses until the person acts there, one sentence each."""
-        failed = (look.failure for look in self.looks if look.failure)
+        failed = (each.failure for each in self.results if each.failure)
         return list(dict.fromkeys(str(e) for e in failed if e.failure in NEEDS_A_PERSON))
 
     @property
-    def looked_at(self) -> list[str]:
+    def succeeded(self) -> list[str]:
         """The streams (``source/stream``) that were fetched successfully."""
-        return [f"{each.source}/{each.stream}" for each in self.looks if not each.failure]
+        return [f"{each.source}/{each.stream}" for each in self.results if not each.failure]
 
 
 def fetch_source(
@@ -78,7 +78,7 @@ def fetch_source(
     removes most rows. Raises ``Busy`` if another process is fetching the source, and ``OSError`` if
     the disk is full.
     """
-    looks = fetch.pull_source(
+    results = fetch.fetch_streams(
         house.home,
         house.settings,
         source,
@@ -89,7 +89,7 @@ def fetch_source(
         progress=progress,
         accept=accept,
     )
-    return SourceResult(source, looks)
+    return SourceResult(source, results)
 
 
 def fetch_sources(
@@ -113,7 +113,7 @@ def fetch_sources(
                 accept=source.name == accept,
                 progress=progress,
             )
-            if any(look.changed for look in done[source.name].looks):
+            if any(result.changed for result in done[source.name].results):
                 # tables will be built: import dbt while the others are still being fetched
                 dbt_host.warm()
         except Exception as error:  # continue without this source
@@ -336,7 +336,7 @@ def finish_pass(
 
 # ------------------------------------------------------------------------------ telling Dagster
 
-TELL_LOOK_AFTER = timedelta(hours=6)
+TELL_FETCH_AFTER = timedelta(hours=6)
 """A fetch that found nothing is reported to Dagster if the previously reported one is older than
 this: often enough for source freshness in the UI, which is counted in days."""
 
@@ -362,10 +362,10 @@ def is_news(house: House, passed: PassResult) -> bool:
         or any(
             _is_old(known.looks.get(name), house)
             for each in passed.fetched
-            for name in each.looked_at
+            for name in each.succeeded
         )
     )
 
 
 def _is_old(instant: str | None, house: House) -> bool:
-    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_LOOK_AFTER
+    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_FETCH_AFTER

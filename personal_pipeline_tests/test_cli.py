@@ -263,7 +263,7 @@ def test_status_has_a_line_for_every_stream() -> None:
         (source.name, stream.name) for source in SOURCES for stream in source.streams
     ]
     assert {each["state"] for each in board} == {"not connected", "waiting for the first"}
-    assert all(each["last_looked"] is None for each in board)
+    assert all(each["last_fetched"] is None for each in board)
 
 
 def test_status_shows_every_stream_and_its_state_on_a_narrow_terminal() -> None:

@@ -19,7 +19,7 @@ from personal_pipeline.home import OTHERS, Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
-from personal_pipeline.ingest.originals import SIDECAR, originals, sidecar_path, takings_of
+from personal_pipeline.ingest.originals import SIDECAR, ingests_of, originals, sidecar_path
 from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
@@ -194,7 +194,7 @@ def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
     assert found(house) == {}
     lost, bare, unreceipted = list(originals(home))[:3]
     sidecar = sidecar_path(home, bare.name.split(".")[0])
-    told = takings_of(home, bare.name.split(".")[0])
+    told = ingests_of(home, bare.name.split(".")[0])
     digest = unreceipted.name.split(".")[0]
     (receipt,) = (home.archive / "receipts").glob(f"*-{digest[:16]}.json")
     for path in (lost, sidecar, receipt):
@@ -213,7 +213,7 @@ def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
     assert any("receipt" in each for each in troubles_of(home))
     said = {each.damage.path: each for each in mend(house)}
     assert {path for path in gone if said[path].whole} == gone.keys() - {relative(home, lost)}
-    again = takings_of(home, bare.name.split(".")[0])
+    again = ingests_of(home, bare.name.split(".")[0])
     # how sure the reader was, nobody noted
     assert again == tuple(replace(each, confidence=None) for each in told or ())
     assert json.loads(receipt.read_bytes())["streams"]
@@ -265,13 +265,13 @@ def test_an_earlier_content_that_is_gone_is_named_once(house: House) -> None:
 def test_no_rot_of_a_sidecar_is_believed(house: House) -> None:
     digest = next(originals(house.home)).name.split(".")[0]
     path = sidecar_path(house.home, digest)
-    whole, told = path.read_bytes(), takings_of(house.home, digest)
+    whole, told = path.read_bytes(), ingests_of(house.home, digest)
     for at in range(len(whole)):
         for bit in (1, 4, 0x20):
             rotten = bytearray(whole)
             rotten[at] ^= bit
             path.write_bytes(rotten)
-            assert takings_of(house.home, digest) in (None, told), rotten
+            assert ingests_of(house.home, digest) in (None, told), rotten
     path.write_bytes(whole)
 
 

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.memory import StreamMemory
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
-LOOKED = StreamMemory(looked_at=NOW, succeeded_at=NOW)
+LOOKED = StreamMemory(fetched_at=NOW, succeeded_at=NOW)
 HOW = "Open the page and save it."
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
+from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER
 from personal_pipeline.graph.building import build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.telling import (
@@ -78,7 +78,9 @@ def _spec(
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
         freshness_policy=(
-            dg.FreshnessPolicy.time_window(fail_window=LOOK_LATE_AFTER, warn_window=LOOK_DUE_AFTER)
+            dg.FreshnessPolicy.time_window(
+                fail_window=FETCH_LATE_AFTER, warn_window=FETCH_DUE_AFTER
+            )
             if fetched and house.connected(source)
             else None
         ),

@@ -61,19 +61,19 @@ def tell_fetched(
 ) -> None:
     """Report the result of fetching a source. ``asked`` are partitions that a person requested."""
     source = fetched.source
-    written = {f"{source.name}/{look.stream}": look.written for look in fetched.looks}
+    written = {f"{source.name}/{result.stream}": result.written for result in fetched.results}
     streams = [f"{source.name}/{stream.name}" for stream in source.api]
     tell_streams(context, house, lake, streams, written, dict.fromkeys(written, asked))
     known = told.recall(house.home)
-    looks = {name: house.clock().isoformat() for name in fetched.looked_at}
+    looks = {name: house.clock().isoformat() for name in fetched.succeeded}
     told.remember(house.home, replace(known, looks={**known.looks, **looks}))
-    for look in fetched.looks:
+    for result in fetched.results:
         page(context).info(
-            f"{source.name}.{look.stream}: {look.records} records, "
-            f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
+            f"{source.name}.{result.stream}: {result.records} records, "
+            f"{len(result.changed)} partitions changed, {result.unreadable} unreadable"
         )
-        for said in look.notes:
-            page(context).warning(f"{source.name}.{look.stream}: {said}")
+        for said in result.notes:
+            page(context).warning(f"{source.name}.{result.stream}: {said}")
     for said in fetched.needs_a_person:
         # it waits for the person, who is told once: the run need not fail
         page(context).warning(f"Action required. {said}")
@@ -141,9 +141,9 @@ def tell_streams(
             "dagster/partition_row_count": dg.MetadataValue.int(lake.rows[name][partition])
         }
         if each := done.get((name, partition)):
-            counts = {"new": each.new, "changed": each.altered, "vanished": each.vanished}
+            counts = {"new": each.new, "changed": each.altered, "removed": each.removed}
             said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-            metadata["rows"] = dg.MetadataValue.text(said or "none new, changed or vanished")
+            metadata["rows"] = dg.MetadataValue.text(said or "none new, changed or removed")
         if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
             metadata["receipts"] = dg.MetadataValue.table(rows_of)
         return metadata
@@ -189,7 +189,7 @@ def receipt_line(receipt: inbox.Receipt) -> str:
     if receipt.problem:
         return shown(f"{receipt.file}: set aside. {receipt.problem}")
     counts = ", ".join(
-        f"{each.stream} {each.new} new {each.altered} changed {each.vanished} vanished "
+        f"{each.stream} {each.new} new {each.altered} changed {each.vanished} removed "
         f"{each.unchanged} unchanged"
         for each in receipt.streams
     )

@@ -92,7 +92,7 @@ def asked_at(
 def jumped(memory: StreamMemory, now: datetime) -> datetime | None:
     """The instant of an earlier fetch that is in the future, if any: one of the two clocks was
     wrong."""
-    noted = [memory.looked_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
+    noted = [memory.fetched_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
     latest = max((each for each in noted if each is not None), default=None)
     return latest if latest is not None and latest - now > APART else None
 
@@ -106,7 +106,7 @@ def believable(memory: StreamMemory, stream: ApiStream, now: datetime) -> Stream
     latest = (now + APART).date()
     return replace(
         memory,
-        looked_at=past(memory.looked_at),
+        fetched_at=past(memory.fetched_at),
         succeeded_at=past(memory.succeeded_at),
         full_pass_at=past(memory.full_pass_at),
         asked_until=past(memory.asked_until),

@@ -31,8 +31,8 @@ from personal_pipeline.ingest.arrivals import receipt_files, receipt_path
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.lake import StreamLake, digest_of, lake_of
 from personal_pipeline.ingest.originals import (
-    Taking,
-    all_takings,
+    Ingest,
+    all_ingests,
     original_path,
     originals,
     sidecar_path,
@@ -319,10 +319,10 @@ def _gone(home: Home, sources: Sequence[Source]) -> list[Damage]:
 
 def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
     """Like ``_gone``, with absolute paths and without the lock."""
-    takings: dict[str, Taking] = {}
-    for digest, taking in all_takings(home):
-        takings.setdefault(digest, taking)
-    names = {digest: taking.name for digest, taking in takings.items()}
+    ingests: dict[str, Ingest] = {}
+    for digest, ingest in all_ingests(home):
+        ingests.setdefault(digest, ingest)
+    names = {digest: ingest.name for digest, ingest in ingests.items()}
     for _, receipt in receipts_of(home):
         if receipt and receipt["drop"] and not receipt.get("problem"):
             names.setdefault(receipt["digest"], Path(receipt["file"]).name)
@@ -337,9 +337,9 @@ def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
             Kind.SIDECAR, str(place), "what reading the original depends on is missing or damaged"
         )
     receipted = {path.stem.split("-")[1] for path in receipt_files(home)}
-    for digest, taking in takings.items():
+    for digest, ingest in ingests.items():
         if digest[:16] not in receipted:
-            place = receipt_path(home, digest, taking.received_at)
+            place = receipt_path(home, digest, ingest.received_at)
             yield Damage(Kind.RECEIPT, str(place), "the receipt is missing")
     for source in sources:
         for stream in source.streams:

@@ -53,7 +53,7 @@ MAX_BYTES_A_FETCH = 16 * MAX_BYTES
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 MAX_WALKS = 4
-"""How often to walk through the pages of a list when rows vanish in the meantime."""
+"""How often to walk through the pages of a list when rows are removed in the meantime."""
 _CURSOR_GONE = frozenset({400, 404, 410, 422})
 _TRY_AGAIN = frozenset({408, 409, 429})
 _PIECE = 64 * 1024
@@ -79,7 +79,7 @@ class Failure(StrEnum):
     OUT_OF_TIME = "out of time"
     LAKE_DAMAGED = "lake file damaged"
     LOST_ROWS = "answer lost most rows"
-    """The answer would make most existing rows vanish."""
+    """The answer would remove most existing rows."""
     CLOCK_WRONG = "clock wrong"
     """This machine and the service are more than a day apart."""
     DEFECT = "defect"

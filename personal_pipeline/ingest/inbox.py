@@ -45,10 +45,10 @@ from personal_pipeline.ingest.naming import whole_name
 from personal_pipeline.ingest.originals import (
     REPLACED,
     UNPACKED,
-    Taking,
+    Ingest,
     folder_in_inbox,
+    keep_ingests,
     keep_originals,
-    keep_takings,
 )
 from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.reading import (
@@ -567,8 +567,8 @@ class _Batch:
         replaced = keep_originals(self.home, [(copy.path, copy.receipt.digest)])
         reason = f"no export by itself; {len(members):,} of the files in it are"
         claim = Claim(1, reason)
-        keep_takings(
-            self.home, [(copy.receipt.digest, _taking(self.home, copy, *UNPACKED, claim), None)]
+        keep_ingests(
+            self.home, [(copy.receipt.digest, _ingest(self.home, copy, *UNPACKED, claim), None)]
         )
         inside = [
             self._receipt(
@@ -608,7 +608,7 @@ def _read_into_lake(
     before any of their rows reach the lake; a file that changed in the meantime gets neither."""
     source, drop = claimed[0].source, claimed[0].drop
     replaced: set[str] = set()
-    takings: list[str] = []
+    ingests: list[str] = []
 
     def before_rows(places: Sequence[int]) -> list[int]:
         changed = [place for place in places if not claimed[place].copy.unchanged]
@@ -620,15 +620,15 @@ def _read_into_lake(
         new = []
         for place, digest in zip(kept, digests, strict=True):
             each = claimed[place]
-            taking = _taking(home, each.copy, source.name, drop.name, each.claim)
-            taking = replace(
-                taking,
+            ingest = _ingest(home, each.copy, source.name, drop.name, each.claim)
+            ingest = replace(
+                ingest,
                 captured_at=str(each.receipt.captured_at),
                 accepted=is_accepted(home, digest),
             )
-            new.append((digest, taking, dialects.get(each.claim.dialect or "")))
-        keep_takings(home, new)
-        takings.extend(taking.id(digest) for digest, taking, _ in new)
+            new.append((digest, ingest, dialects.get(each.claim.dialect or "")))
+        keep_ingests(home, new)
+        ingests.extend(ingest.id(digest) for digest, ingest, _ in new)
         return changed
 
     files = [ToRead(each.file, each.receipt.digest, each.receipt.file) for each in claimed]
@@ -638,7 +638,7 @@ def _read_into_lake(
     for result in results:
         for name, partitions in result.written.items():
             written.setdefault(name, []).extend(partitions)
-    note_shown(home, source, drop, takings, written, to_come=[each.to_come for each in results])
+    note_shown(home, source, drop, ingests, written, to_come=[each.to_come for each in results])
     return [
         replace(
             result,
@@ -652,8 +652,8 @@ def _read_into_lake(
     ]
 
 
-def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Taking:
-    return Taking(
+def _ingest(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ingest:
+    return Ingest(
         name=copy.path.name,
         folder=folder_in_inbox(home, copy.path),
         modified_ns=copy.path.stat().st_mtime_ns,

@@ -81,7 +81,7 @@ class Written:
     changed: bool
     new: int
     altered: int
-    vanished: int
+    removed: int
 
 
 def digest_of(path: Path) -> str:
@@ -361,7 +361,7 @@ class StreamLake:
                 for key, row in after.items()
                 if key in before
             ),
-            vanished=sum(len(before.keys() - after.keys()) for before, after in both),
+            removed=sum(len(before.keys() - after.keys()) for before, after in both),
         )
 
     def changed_at(self) -> tuple[int, ...]:

@@ -78,6 +78,7 @@ class StreamReceipt:
     new: int
     altered: int
     vanished: int
+    """Rows removed; receipts on disk and in pipeline.receipts have this name."""
     unchanged: int
     changed_months: tuple[str, ...]
     first_month: str | None = None
@@ -447,7 +448,7 @@ def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
         rows=sum(each.version.rows for each in results),
         new=sum(each.new for each in results),
         altered=sum(each.altered for each in results),
-        vanished=sum(each.vanished for each in results),
+        removed=sum(each.removed for each in results),
         months=span,
         changed=[each.partition for each in results if each.changed],
     )
@@ -465,7 +466,7 @@ def _receipt_of(
         stream=stream,
         new=tally.new,
         altered=tally.altered,
-        vanished=tally.vanished,
+        vanished=tally.removed,
         unchanged=max(tally.rows - tally.new - tally.altered, 0),
         changed_months=tuple(month.isoformat() for month in tally.changed),
         first_month=tally.months[0].isoformat() if tally.months else None,

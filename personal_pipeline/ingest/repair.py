@@ -46,7 +46,7 @@ from personal_pipeline.ingest.lake import (
     lake_of,
 )
 from personal_pipeline.ingest.opening import give_sidecars
-from personal_pipeline.ingest.originals import all_takings, find_original, holds, takings_of
+from personal_pipeline.ingest.originals import all_ingests, find_original, holds, ingests_of
 from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.seals import sealed
 
@@ -175,7 +175,7 @@ def _sidecar(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
     path = home.root / damage.path
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         said = give_sidecars(home, sources)
-    if takings_of(home, path.name.split(".")[0]):
+    if ingests_of(home, path.name.split(".")[0]):
         found = f"{damage.path} was made again from the receipts and the lake."
         return Mended(damage, " ".join([found, *said]), whole=True)
     return Mended(
@@ -227,20 +227,20 @@ def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
 
 def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
     """The receipt with this name, as far as the sidecar of an original has it."""
-    for digest, taking in all_takings(home):
+    for digest, ingest in all_ingests(home):
         if digest[:16] != path.stem.split("-")[1]:
             continue
-        original = find_original(home, digest, taking.name)
+        original = find_original(home, digest, ingest.name)
         return asdict(
             Receipt(
-                file=taking.inside or taking.name,
-                received_at=taking.received_at,
+                file=ingest.inside or ingest.name,
+                received_at=ingest.received_at,
                 digest=digest,
                 size=original.stat().st_size if original else 0,
-                source=taking.source,
-                drop=taking.drop,
-                captured_at=taking.captured_at,
-                reason=taking.reason,
+                source=ingest.source,
+                drop=ingest.drop,
+                captured_at=ingest.captured_at,
+                reason=ingest.reason,
                 warning="This receipt was lost, and made again without counts.",
             )
         )

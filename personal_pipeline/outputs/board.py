@@ -139,7 +139,7 @@ def _cells(line: StreamState) -> tuple[str, ...]:
         line.source_title,
         f"{line.stream} (drop)" if line.route == "drop" else line.stream,
         state_words(line),
-        instant(line.last_looked) if line.last_looked else "never",
+        instant(line.last_fetched) if line.last_fetched else "never",
         newest_words(line),
         short_day(line.next_expected) if line.next_expected else "",
         count(line.rows),

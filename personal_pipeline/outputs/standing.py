@@ -23,7 +23,7 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
 }
 
 
-def looked_until(
+def complete_until(
     board: Sequence[StreamState], source: str, stream: str, yesterday: date
 ) -> date | None:
     """The last whole day for which a stream is complete, ``yesterday`` at most.
@@ -33,11 +33,11 @@ def looked_until(
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
     if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
         return None
-    if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_looked is None:
+    if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_fetched is None:
         told = line.newest_data
     else:
         # a fetch covers all days before its own, and part of that one
-        told = line.last_looked.astimezone(UTC).date() - timedelta(days=1)
+        told = line.last_fetched.astimezone(UTC).date() - timedelta(days=1)
     return min(told, yesterday) if told else None
 
 

@@ -335,7 +335,7 @@ def test_no_change_is_missed_and_nothing_is_told_twice(
         board: dict[str, StreamState] = {}
         for source, make in (("kit", kit), ("stripe", stripe)):
             made: StreamState = make(source)  # type: ignore[operator]
-            board[source] = replace(made, last_looked=person.now if looks else NOON)
+            board[source] = replace(made, last_fetched=person.now if looks else NOON)
         for message in person.hears(*board.values(), after=hours * HOUR):
             assert len(set(message.about)) == len(message.about)
             for each in message.about:

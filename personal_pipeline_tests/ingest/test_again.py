@@ -45,10 +45,10 @@ from personal_pipeline.ingest.inbox import take
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import (
     SIDECAR,
-    all_takings,
+    all_ingests,
     find_original,
-    keep_takings,
-    takings_of,
+    ingests_of,
+    keep_ingests,
 )
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.bank import BANK
@@ -151,12 +151,12 @@ def test_a_lake_that_is_gone_comes_back_byte_for_byte(home: Home) -> None:
     assert read_outdated_again(home, [TOY]) == []
 
 
-def test_the_same_bytes_in_two_folders_are_two_takings_and_the_same_twice_is_one(
+def test_the_same_bytes_in_two_folders_are_two_ingests_and_the_same_twice_is_one(
     home: Home,
 ) -> None:
     life(home)
     dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", "people,2026-10-01,1")
-    [*found] = [each for _, each in all_takings(home) if each.name == "a.txt"]
+    [*found] = [each for _, each in all_ingests(home) if each.name == "a.txt"]
     assert sorted(each.folder for each in found) == ["", "in"]
     assert all(each.confidence == 0.9 and each.reason == "begins with #figures" for each in found)
 
@@ -246,11 +246,11 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
     path = put(home, "d.txt", "figures,2026-08-01,7")
 
     def killed(*given: Any) -> None:
-        keep_takings(*given)
+        keep_ingests(*given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "keep_takings", killed)
+        patched.setattr(inbox, "keep_ingests", killed)
         with pytest.raises(KeyboardInterrupt):
             take(home, [TOY], path, NOW)
     path.unlink()
@@ -264,7 +264,7 @@ def test_an_original_that_is_damaged_or_missing_costs_no_row_that_the_lake_has(
 ) -> None:
     life(home)
     before = files_of(home)
-    digest = next(digest for digest, each in all_takings(home) if each.name == "b.txt")
+    digest = next(digest for digest, each in all_ingests(home) if each.name == "b.txt")
     original = find_original(home, digest, "b.txt")
     assert original
     good = original.read_bytes()
@@ -436,9 +436,9 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
 ) -> None:
     banking(home)
     before = files_of(home)
-    taking = next(each for _, each in all_takings(home) if each.folder == "card-9999")
-    assert taking.dialect == "my_bank"
-    assert taking.inside == "statements.zip/card-9999/a.csv"
+    ingest = next(each for _, each in all_ingests(home) if each.folder == "card-9999")
+    assert ingest.dialect == "my_bank"
+    assert ingest.inside == "statements.zip/card-9999/a.csv"
 
     (home.dialects / "mine.yaml").unlink()
     delete_derived(home)
@@ -481,7 +481,7 @@ def test_all_samples_come_out_the_same(home: Home, samples: Path) -> None:
     assert {(each.source, each.drop) for each in done} == kinds
     assert files_of(home) == before
     assert unreadable(home) == rows_aside
-    assert all(takings_of(home, digest) for digest, _ in all_takings(home))
+    assert all(ingests_of(home, digest) for digest, _ in all_ingests(home))
 
 
 BEHIND = datetime(2023, 3, 1, 6, 0, tzinfo=UTC)

@@ -189,7 +189,7 @@ def test_a_file_of_which_nothing_can_be_read_is_set_aside(home: Home, content: b
     assert len(list(home.quarantine.rglob("*.reason.txt"))) == 1
 
 
-def test_a_kill_between_archive_and_lake_is_repaired_by_taking_again(
+def test_a_kill_between_archive_and_lake_is_repaired_by_ingesting_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(home, "f.txt", "figures,2026-11-01,1")

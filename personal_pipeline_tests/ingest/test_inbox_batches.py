@@ -31,7 +31,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.inbox import TakenFile, take, take_all, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
-from personal_pipeline.ingest.originals import SIDECAR, original_path, takings_of
+from personal_pipeline.ingest.originals import SIDECAR, ingests_of, original_path
 from personal_pipeline.ingest.seals import SEAL, is_sound
 from personal_pipeline.ingest.sorting import Sorter
 
@@ -135,9 +135,9 @@ def all_of(home: Home) -> dict[str, Any]:
                 found[str(path.relative_to(home.root))] = path.read_bytes()
     for sidecar in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
         # one that was taken again after a kill came twice
-        takings = takings_of(home, sidecar.name.removesuffix(SIDECAR))
+        ingests = ingests_of(home, sidecar.name.removesuffix(SIDECAR))
         found[str(sidecar.relative_to(home.root))] = [
-            replace(each, came_again_at=None) for each in takings or ()
+            replace(each, came_again_at=None) for each in ingests or ()
         ]
     for path in home.state.glob("toy.*.json"):
         found[path.name] = path.read_bytes()

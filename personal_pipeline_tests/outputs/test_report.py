@@ -166,7 +166,7 @@ class TestNothingYet:
             replace(
                 line,
                 state=State.NOT_CONNECTED if line.route == "api" else State.WAITING,
-                last_looked=None,
+                last_fetched=None,
                 newest_data=None,
                 next_expected=None,
                 detail=f"How to connect {line.source_title}." if line.route == "api" else "",

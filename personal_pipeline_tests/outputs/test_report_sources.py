@@ -160,7 +160,7 @@ def test_days_after_a_failure_are_not_shown_as_days_without_revenue(small_life: 
 
 def test_the_day_of_the_last_look_is_not_over(small_life: Path) -> None:
     looked = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
-    board = [replace(line, last_looked=looked) for line in fresh_board()]
+    board = [replace(line, last_fetched=looked) for line in fresh_board()]
     page = page_of(build(small_life, board))
     assert tile(page, "Stripe gross").startswith("Stripe gross 19 Nov 2026")
 

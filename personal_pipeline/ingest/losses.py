@@ -22,7 +22,7 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import Row, canonical
 
 FEW_ROWS = 20
-"""This many rows may vanish without confirmation, whatever their share."""
+"""This many rows may be removed without confirmation, whatever their share."""
 
 BELIEVED_AFTER = timedelta(hours=20)
 """A daily fetch whose hour drifts still confirms; a second attempt on the same morning does not."""
@@ -100,7 +100,7 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
     return path
 
 
-def what_would_vanish(what: str, gone: int, of: int, source: str) -> str:
+def loss_message(what: str, gone: int, of: int, source: str) -> str:
     """The message, with counts; ``what`` is the answer or the file."""
     return (
         f"{what} {TAKES_AWAY} {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
