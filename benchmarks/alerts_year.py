@@ -441,7 +441,7 @@ def main() -> None:
             "in grace",
             "false",
             "twice",
-            "well again",
+            "recovered",
             "reminders",
             "due",
             "asked",

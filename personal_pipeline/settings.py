@@ -61,7 +61,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ValueError("is no time zone; they are named as Europe/Berlin is") from None
+        raise ValueError("is not a time zone; expected a name such as Europe/Berlin") from None
     return name
 
 
@@ -160,8 +160,8 @@ class Settings(BaseModel):
             return setting.default
         if not re.fullmatch(setting.pattern, value.get_secret_value(), re.DOTALL):
             raise BadSetting(
-                f"{setting.name} is malformed: expected what matches {setting.pattern}. Set it "
-                f"right in the environment or in .env. {setting.description}"
+                f"{setting.name} is malformed: expected a match for {setting.pattern}. Correct it "
+                f"in the environment or in .env. {setting.description}"
             )
         return value.get_secret_value()
 
@@ -228,8 +228,8 @@ def load_settings() -> Settings:
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & OTHERS:
             raise OpenToOthers(
-                f"{file} has mode {mode:04o}: others on this machine can read the credentials in "
-                f"it. Nothing was done. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
+                f"{file} has mode {mode:04o}: other users can read the credentials in it, so it "
+                f"was not used. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
             )
     return Settings(**{**_upper(dotenv_values(file)), **_upper(os.environ)})
 

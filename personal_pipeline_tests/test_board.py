@@ -138,7 +138,7 @@ class TestFetched:
         fetched(home, ORDERS, date(2026, 11, 20))
         line = board(home, NOW + timedelta(days=90), SHOP_KEY="")["orders"]
         assert line.state is State.NOT_CONNECTED
-        assert line.detail == "No longer connected; its data stays. Set SHOP_KEY."
+        assert line.detail == "No longer connected; existing data is kept. Set SHOP_KEY."
         assert (line.next_expected, line.cause, line.rows) == (None, None, 2)
 
     def test_a_refused_credential_fails_the_streams_that_had_no_turn(self, home: Home) -> None:

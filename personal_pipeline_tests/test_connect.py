@@ -135,7 +135,7 @@ def test_a_key_that_the_service_takes_is_kept_in_the_keyring_and_used(
     assert asked
     assert {each.headers["authorization"] for each in asked} == {f"Bearer {KEY}"}
 
-    assert "no longer in the keyring" in connect("stripe", "--forget").output
+    assert "was removed from the keyring" in connect("stripe", "--forget").output
     assert in_memory.kept == {}
     assert origin().startswith("not set")
 
@@ -162,7 +162,7 @@ def test_a_service_out_of_reach_is_no_reason_to_lose_the_key(
 ) -> None:
     monkeypatch.setattr("personal_pipeline.connecting.TRY_SECONDS", 1.0)
     monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:9")
-    assert "could not be asked now" in connect("stripe").output
+    assert "could not check it now" in connect("stripe").output
     assert [*in_memory.kept.values()] == [KEY]
 
 
@@ -174,14 +174,14 @@ def test_without_a_keyring_it_says_so_and_how_to_use_the_file(
     keyring.set_keyring(backend())
     try:
         said = connect("stripe", code=1).output
-        assert "This system has no keyring" in said
+        assert "This system has no usable keyring" in said
         assert "--env" in said
         assert not (tmp_path / ".env").exists()
         assert not names_file(home.root).exists()
         said = connect("stripe", "--env").output
     finally:
         keyring.set_keyring(before)
-    assert f"{tmp_path / '.env'}, which only you can read" in said.replace("\n", "")
+    assert f"{tmp_path / '.env'}, readable only by you" in said.replace("\n", "")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     assert load_settings().text(API_KEY) == KEY
     assert origin() == "set, in .env"

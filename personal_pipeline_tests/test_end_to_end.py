@@ -536,9 +536,9 @@ def test_what_can_be_read_of_a_file_lands_and_the_rest_is_counted(
 @pytest.mark.parametrize(
     ("name", "folder", "sentence"),
     [
-        ("kit-login.csv", "unknown", "No source knows this kind of file"),
-        ("medium-export-2025-11-20.zip", "unknown", "No source knows this kind of file"),
-        ("medium-export-2025-11-19.zip", "unknown", "it is damaged or not complete"),
+        ("kit-login.csv", "unknown", "No source recognizes this file"),
+        ("medium-export-2025-11-20.zip", "unknown", "No source recognizes this file"),
+        ("medium-export-2025-11-19.zip", "unknown", "it is damaged or incomplete"),
         ("nothing.json", "unknown", "The file is empty"),
         ("kit-no-email.csv", "kit", "expected a column email in the first row"),
     ],

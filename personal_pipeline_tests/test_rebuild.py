@@ -120,7 +120,7 @@ def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home)
     (home.inbox / "new.csv").write_text(CSV.replace("2026-10", "2026-09"))
     taken = take_inbox(house)
     assert taken.failures == []
-    assert any("was read again from the originals" in each for each in taken.notes)
+    assert any("was re-read from the originals" in each for each in taken.notes)
     assert [each.streams[3].new for each in taken.receipts] == [2]
     assert lake.items() <= files_of(home).items()
 
@@ -147,7 +147,7 @@ def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     lake = files_of(copied)
     passed = refresh(services.house(copied, sources=sources))
     assert {(each.source, each.why) for each in passed.restored.read} == {
-        ("bank", "its reader changed")
+        ("bank", "the parser changed")
     }
     assert files_of(copied) == lake
     assert passed.work.built == []

@@ -50,7 +50,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         (sqlite3.OperationalError("database or disk is full"), "disk is full (/home)"),
         (
             sqlite3.OperationalError("attempt to write a readonly database"),
-            "Nothing can be written (/home)",
+            "Read-only (/home)",
         ),
         (
             sqlalchemy.exc.OperationalError(

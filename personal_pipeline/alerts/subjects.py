@@ -159,7 +159,7 @@ def _export(
             # the board's detail may already contain the steps, after what is particular to this one
             told = "" if drop.how_to in detail else drop.how_to
             detail = f"{detail} {told}".strip()
-            detail += f"\nThe inbox: {inbox}, or run `personal-pipeline add FILE`."
+            detail += f"\nPut it into {inbox}, or run `personal-pipeline add FILE`."
         # the streams of one export share their trouble
         troubles.setdefault(
             reason, Trouble(stream=name, reason=reason, detail=detail, by_hand=True)

@@ -87,7 +87,9 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iter
                 Path(path.resolve().name) / file.relative_to(path) if path.is_dir() else file.name
             )
             if file in late or _copy(file, home.inbox / below) is None:
-                yield Left(shown(file.name), "still being written, not taken; add it again later.")
+                yield Left(
+                    shown(file.name), ("still being written, not ingested; add it again later.")
+                )
 
 
 def taken(
@@ -120,9 +122,9 @@ def taken(
 
 def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> TakenFile | Left:
     if what == A_BARRED_FOLDER:
-        words = f"{what}: give yourself the right to (chmod u+rwx), and it is taken."
+        words = f"{what}: make it readable (chmod u+rwx), and the next pass ingests it."
         return Left(shown(path.name), words, trouble=True)
-    problem = f"It is {what}, and no file. Put the file itself into the inbox."
+    problem = f"It is {what}, not a regular file. Put the file itself into the inbox."
     return set_aside_unread(home, path, problem, now)
 
 

@@ -59,8 +59,8 @@ from personal_pipeline.ingest.originals import (
 from personal_pipeline.ingest.reading import ToRead, latest_month, read_into_lake
 from personal_pipeline.ingest.recognition import Claimed, claims_of
 
-_DAMAGED = "a file of the lake is damaged"
-_KNOWN_BEFORE = Claim(0, "it was read so before")
+_DAMAGED = "a lake file is damaged"
+_KNOWN_BEFORE = Claim(0, "it was claimed by this source before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +145,15 @@ def _outdated(
     if _is_damaged(home, source, drop):
         return _DAMAGED
     if shown is None:
-        return "the lake has none of it"
+        return "it is not in the lake"
     if shown.code != code_of(home, drop):
-        return "its reader changed"
+        return "the parser changed"
     if shown.months != months_of_lake(home, source, drop):
-        return "files of the lake are missing or were altered"
+        return "lake files are missing or were modified"
     if any(_is_lacking(home, shown, each) for each in ingests):
-        return "the archive has files that the lake does not show"
+        return "the archive has files that are not in the lake"
     if shown.to_come and shown.to_come <= latest_month(now):
-        return "rows of it lay in the future, and no longer do"
+        return "rows that were in the future no longer are"
     return None
 
 
@@ -208,8 +208,8 @@ def read_again(
             lost = (before.ingests | before.unread.keys()) - {each.id for each in kept}
             if lost:
                 problems.append(
-                    f"{source.name} {drop.name}: {len(lost):,} files that the lake shows are no "
-                    "longer in the archive. What the lake has of them stays."
+                    f"{source.name} {drop.name}: {len(lost):,} files that were ingested into the "
+                    "lake are no longer in the archive. Their rows stay in the lake."
                 )
             is_careful = bool(unread or lost)
             changed = {}
@@ -294,7 +294,7 @@ def _read_all(
     events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
-            progress(f"{source.name} {drop.name}, read again", number, len(events))
+            progress(f"{source.name} {drop.name}, re-read", number, len(events))
         original = find_original(home, each.digest, each.ingest.name)
         if original and each.digest not in sound and holds(original, each.digest):
             sound.add(each.digest)
@@ -304,8 +304,8 @@ def _read_all(
                 problems.append(
                     f"{source.name} {drop.name}: the original of {each.ingest.name!r} "
                     f"(archive/originals/{each.digest[:2]}/{each.digest[:12]}…) is "
-                    f"{'damaged' if original else 'missing'}. What the lake has of it stays; if "
-                    "you still have the file, put it into the inbox once more."
+                    f"{'damaged' if original else 'missing'}. Its rows stay in the lake; if you "
+                    "still have the file, drop it into the inbox again."
                 )
             continue
         with _staged(home, inner, original, each.ingest, drop.dialects(inner.root)) as file:
@@ -316,7 +316,7 @@ def _read_all(
             _read(home, inner, owner, file, each, now)
         read.add(each.id)
     if progress:
-        progress(f"{source.name} {drop.name}, read again", len(events), len(events))
+        progress(f"{source.name} {drop.name}, re-read", len(events), len(events))
     return read, unread, problems
 
 

@@ -195,9 +195,9 @@ class DropFile:
         content = self.head(most + 1)
         if len(content) > most:
             raise UnreadableFile(
-                f"larger than {most // 1_000_000:,} MB, which is more than its reader can hold. "
-                "Export a shorter span of time, or split it. Nothing is lost: the original is in "
-                "the archive."
+                f"larger than {most // 1_000_000:,} MB, the most that its reader can hold in "
+                "memory. Export a shorter period, or split the file. Nothing is lost: the original "
+                "is in the archive."
             )
         return content
 

@@ -165,12 +165,12 @@ def sentence(damage: Damage) -> str:
     """What is damaged, and what to do."""
     if damage.kind is Kind.MISSING:
         return (
-            f"{damage.found} Run `personal-pipeline refresh`; what that does not bring back, "
-            "`personal-pipeline doctor --repair` gives up."
+            f"{damage.found} Run `personal-pipeline refresh`; then `personal-pipeline doctor "
+            "--repair` gives up on whatever is still missing."
         )
     return (
-        f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it puts back "
-        "what can be had, and says what cannot."
+        f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it restores what "
+        "it can, and lists what it cannot."
     )
 
 
@@ -245,7 +245,7 @@ def _check(units: Sequence[_Unit]) -> list[Damage]:
                 Damage(
                     Kind.LAKE,
                     str(paths[partition]),
-                    "its bytes are not those that were written",
+                    "its content is not what was written",
                     lake.source,
                     lake.stream,
                     partition=partition.isoformat(),
@@ -262,10 +262,10 @@ def _trouble(unit: _Unit) -> str | None:
         if unit.kind is Kind.RECEIPT:
             receipt = json.loads(unit.path.read_bytes())
             if not is_sound(receipt):
-                return "it is not as it was written"
-            return None if "digest" in receipt and "streams" in receipt else "it is no receipt"
+                return "its content is not what was written"
+            return None if "digest" in receipt and "streams" in receipt else "it is not a receipt"
         if not digest_of(unit.path).startswith(unit.path.name.split(".")[0]):
-            return "its bytes are not those that were written"
+            return "its content is not what was written"
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -330,11 +330,13 @@ def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
     for digest, name in names.items():
         if digest not in there:
             place = original_path(home, digest, name)
-            yield Damage(Kind.ORIGINAL, str(place), "it is not in the archive")
+            yield Damage(Kind.ORIGINAL, str(place), "it is missing from the archive")
     for path in without_sidecar(home):
         place = sidecar_path(home, path.name.split(".")[0])
         yield Damage(
-            Kind.SIDECAR, str(place), "what reading the original depends on is missing or damaged"
+            Kind.SIDECAR,
+            str(place),
+            ("its sidecar, which reading the original depends on, is missing or damaged"),
         )
     receipted = {path.stem.split("-")[1] for path in receipt_files(home)}
     for digest, ingest in ingests.items():
@@ -349,7 +351,7 @@ def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
                     yield Damage(
                         Kind.SUPERSEDED,
                         str(place),
-                        "it is not in the archive",
+                        "it is missing from the archive",
                         source.name,
                         stream.name,
                         partition=partition.isoformat(),

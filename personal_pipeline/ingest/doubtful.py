@@ -19,7 +19,8 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import StreamLake, lake_of
 from personal_pipeline.ingest.losses import (
     FEW_ROWS,
-    TAKES_AWAY,
+    REMOVES,
+    REMOVES_IN_OLDER_REASONS,
     forget_doubt,
     is_confirmed,
     loss_message,
@@ -81,7 +82,7 @@ def believe_export(
             accept(home, digest)
             break
         said = loss_message(f"{stream.name}: the file", gone, of, source.name)
-        raise LosesMost(f"{said} It is also taken when you drop it again tomorrow.")
+        raise LosesMost(f"{said} It is also accepted if you drop it again tomorrow.")
     forget_doubt(home, source.name, drop.name)
 
 
@@ -116,7 +117,10 @@ def bring_back(home: Home, source: str) -> list[Path]:
     brought = []
     for aside in sorted((home.quarantine / source).glob("*")):
         reason = aside.with_name(f"{aside.name}.reason.txt")
-        if not aside.is_file() or not reason.exists() or TAKES_AWAY not in reason.read_text():
+        if not aside.is_file() or not reason.exists():
+            continue
+        said = reason.read_text()
+        if REMOVES not in said and REMOVES_IN_OLDER_REASONS not in said:
             continue
         with aside.open("rb") as opened:
             accept(home, hashlib.file_digest(opened, "sha256").hexdigest())

@@ -82,7 +82,7 @@ copy."""
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 """Errors for which no file is to blame."""
 
-A_BARRED_FOLDER = "a folder that may not be looked into"
+A_BARRED_FOLDER = "a folder that you may not read"
 
 _KINDS = {
     S_IFLNK: "a link",
@@ -187,7 +187,7 @@ def oddities(home: Home) -> dict[Path, str]:
             except OSError:
                 continue  # another process has just ingested it
             if not name.startswith(".") and not (S_ISREG(mode) or S_ISDIR(mode)):
-                found[path] = _KINDS.get(S_IFMT(mode), "something that is no file")
+                found[path] = _KINDS.get(S_IFMT(mode), "a special file")
         folders[:] = [name for name in folders if not name.startswith(".")]
     return found | {Path(error.filename): A_BARRED_FOLDER for error in barred if error.filename}
 
@@ -369,7 +369,7 @@ class _Batch:
         """A private copy of a file. Raises ``Left`` when it changes in the meantime."""
         stamp = stamp_of(path)
         if stamp is None:
-            raise FileNotFoundError(f"{path} is gone, or no file")
+            raise FileNotFoundError(f"{path} is not a file any more")
         inbox = self.home.inbox if path.is_relative_to(self.home.inbox) else path.parent
         parts = [whole_name(part) for part in path.relative_to(inbox).parts]
         place = self.scratch.joinpath("inbox", *parts)
@@ -407,7 +407,7 @@ class _Batch:
         if error.errno in OF_THE_DISK:
             return Left(name, of_the_disk(error), trouble=True)
         words = error.strerror or type(error).__name__
-        problem = f"It cannot be read ({words}). Give yourself the right to, and add it again."
+        problem = f"It cannot be read ({words}). Make it readable, and add it again."
         return set_aside_unread(self.home, path, problem, self.now)
 
     def _taken(self, copies: Sequence[_Copy]) -> list[TakenFile | Left]:
@@ -559,13 +559,13 @@ class _Batch:
             return self._taken([replace(copy, path=members, receipt=whole, inside=True)])[0]
         if not members:
             return (
-                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
+                f"No source recognizes any of the {strangers:,} files in it.\nThe inbox accepts:\n"
                 + accepted(self.sources)
             )
         if not copy.unchanged:
             return copy.left
         replaced = keep_originals(self.home, [(copy.path, copy.receipt.digest)])
-        reason = f"no export by itself; {len(members):,} of the files in it are"
+        reason = f"not an export itself, but {len(members):,} of the files in it are"
         claim = Claim(1, reason)
         keep_ingests(
             self.home, [(copy.receipt.digest, _ingest(self.home, copy, *UNPACKED, claim), None)]
@@ -594,7 +594,7 @@ class _Batch:
             reason=reason,
             warning=_sentences(
                 REPLACED if replaced else None,
-                f"Files in it of no known kind: {strangers:,}." if strangers else None,
+                f"Files in it that were not recognized: {strangers:,}." if strangers else None,
             ),
         )
         write_receipts(self.home, [receipt])
@@ -673,9 +673,9 @@ def lies_ahead(rows: int, now: datetime) -> str | None:
     if not rows:
         return None
     return (
-        f"{rows:,} of its rows lie in the future: this machine says that it is "
-        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and read when their time has come. If the "
-        "clock is wrong, set it and run `personal-pipeline refresh`: it reads them."
+        f"{rows:,} of its rows are in the future: this machine says it is "
+        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and ingested once their date has passed. "
+        "If the clock is wrong, correct it and run `personal-pipeline refresh`."
     )
 
 
@@ -733,7 +733,7 @@ def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Tak
 def of_the_disk(error: OSError) -> str:
     """The sentence for a file that stays in the inbox because of the disk."""
     why = error.strerror or type(error).__name__
-    return f"not taken now ({why}): it stays in the inbox, and the next pass takes it."
+    return f"not ingested ({why}): it stays in the inbox for the next pass."
 
 
 def copy_file(path: Path, place: Path) -> str:

@@ -27,8 +27,10 @@ FEW_ROWS = 20
 BELIEVED_AFTER = timedelta(hours=20)
 """A daily fetch whose hour drifts still confirms; a second attempt on the same morning does not."""
 
-TAKES_AWAY = "would take away"
+REMOVES = "would remove"
 """The words in the reason beside a file that mark it as only waiting to be accepted."""
+
+REMOVES_IN_OLDER_REASONS = "would take away"
 
 MAX_KEPT = 3
 """How many set-aside answers to keep per stream, the most recent ones."""
@@ -103,6 +105,6 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
 def loss_message(what: str, gone: int, of: int, source: str) -> str:
     """The message, with counts; ``what`` is the answer or the file."""
     return (
-        f"{what} {TAKES_AWAY} {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
-        f"quarantine/. If that is right, run `personal-pipeline refresh --accept {source}`."
+        f"{what} {REMOVES} {gone:,} of {of:,} rows. Nothing was changed; it was set aside in "
+        f"quarantine/. If the loss is real, run `personal-pipeline refresh --accept {source}`."
     )

@@ -101,12 +101,16 @@ def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[st
     forget_days(home, source.name, stream.name, damaged)
     for day in damaged:
         name = "-".join(of_days.path(day).relative_to(home.root).parts)
-        Aside(home).move(of_days.path(day), name, DAMAGED, "a day of the lake that is damaged")
+        Aside(home).move(of_days.path(day), name, DAMAGED, "a damaged lake file")
     of_then = stream.coverage is Coverage.HISTORY
     return [
-        f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]}, cannot be read. "
-        f"What is left of them lies in {home.quarantine / DAMAGED}. "
-        + ("A service does not tell them again." if of_then else "They are asked for again.")
+        f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]} on, cannot be "
+        f"read. Their damaged files are in {home.quarantine / DAMAGED}. "
+        + (
+            "The service does not offer past states again."
+            if of_then
+            else ("They will be fetched again.")
+        )
     ]
 
 
@@ -118,7 +122,9 @@ def complete_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         # a file being ingested gets its original first
         lacking = len(without_sidecar(home))
         said = give_sidecars(home, sources)
-    made = f"What reading {lacking:,} originals depends on was missing or damaged, and made again."
+    made = (
+        f"The sidecars of {lacking:,} originals were missing or damaged, and have been recreated."
+    )
     return (made, *said) if lacking else ()
 
 
@@ -169,13 +175,13 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     said = []
     if unreceipted:
         said.append(
-            f"{unreceipted:,} files in archive/originals/ have no receipt, so nobody knows what "
-            "they were: they stay, and are not read again."
+            f"{unreceipted:,} files in archive/originals/ have no receipt, so their kind is "
+            "unknown: they are kept, but not ingested again."
         )
     if folderless:
         said.append(
-            f"Of {folderless:,} files in archive/originals/ the folder that they came in could not "
-            "be found out: read again, they may name another account."
+            f"For {folderless:,} files in archive/originals/ the original folder is unknown: when "
+            "re-read, they may be assigned to another account."
         )
     return tuple(said)
 

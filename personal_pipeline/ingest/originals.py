@@ -21,7 +21,7 @@ from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, publish, stage
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.ingest.seals import is_sound, sealed
 
-REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
+REPLACED = "Its copy in the archive was damaged, and has been replaced with this file."
 
 SIDECAR = ".takings.json"
 """The suffix of a sidecar; on disk an ingest is called a taking. ``.json`` alone would be the name

@@ -149,7 +149,7 @@ def _attention(board: Sequence[StreamState]) -> str:
     if troubles:
         return f"Streams that need you: {', '.join(troubles)}."
     if counted[State.WAITING]:
-        return "Some sources are waiting for their first data."
+        return "Some sources have no data yet."
     return "Every source in use is fresh."
 
 

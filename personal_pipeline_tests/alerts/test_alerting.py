@@ -206,5 +206,5 @@ def test_the_sensors_tell_of_a_failed_run_and_a_failed_check_once(
     run(instance, "checks")
     with dg.build_sensor_context(instance, resources={"house": house}) as tick:
         alerts(tick)
-    assert hook.titles[-1] == "marts/revenue_daily: unique: well again"
+    assert hook.titles[-1] == "marts/revenue_daily: unique: recovered"
     assert house.clock() == NOON

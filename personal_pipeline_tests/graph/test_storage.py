@@ -105,9 +105,9 @@ def test_an_error_that_is_not_the_storages_is_raised(used: Home) -> None:
     house = House(Settings(), used, ())
 
     def work(instance: dg.DagsterInstance) -> None:
-        raise ValueError("a defect")
+        raise ValueError("a bug")
 
-    with pytest.raises(ValueError, match="a defect"):
+    with pytest.raises(ValueError, match="a bug"):
         with_instance(house, work)
     assert not list(used.root.glob("dagster.damaged-*"))
 

@@ -199,7 +199,7 @@ def test_a_reader_that_changed_reads_its_originals_again_and_only_what_differs_i
     lake = lake_of(home, "toy", EXPORT.streams[0])
     before = {each: lake.path(each).stat() for each in lake.partitions()}
     newer = newer_reader()
-    assert outdated(home, [newer]) == {("toy", "export"): "its reader changed"}
+    assert outdated(home, [newer]) == {("toy", "export"): "the parser changed"}
     [done] = read_outdated_again(home, [newer])
     assert done.changed == {"figures": [date(2026, 11, 1)]}
     assert lake.read(date(2026, 11, 1))["2026-11-01"].record["value"] == 120
@@ -213,7 +213,7 @@ def test_a_file_taken_by_the_new_reader_does_not_vouch_for_the_old_rows(home: Ho
     life(home)
     newer = newer_reader()
     take(home, [newer], put(home, "d.txt", "figures,2026-08-01,70"), NOW + timedelta(days=1))
-    assert outdated(home, [newer]) == {("toy", "export"): "its reader changed"}
+    assert outdated(home, [newer]) == {("toy", "export"): "the parser changed"}
     read_outdated_again(home, [newer])
     lake = lake_of(home, "toy", EXPORT.streams[0])
     assert lake.read(date(2026, 11, 1))["2026-11-01"].record["value"] == 120
@@ -446,7 +446,7 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
     assert files_of(home) == before
 
     (home.dialects / "mine.yaml").write_text(DIALECT.replace("currency: EUR", "currency: GBP"))
-    assert outdated(home, SOURCES) == {("bank", "statement"): "its reader changed"}
+    assert outdated(home, SOURCES) == {("bank", "statement"): "the parser changed"}
     read_outdated_again(home, SOURCES)
     lake = lake_of(home, "bank", BANK.drops[0].streams[3])
     assert {row.record["currency"] for row in lake.read(date(2026, 10, 1)).values()} == {"GBP"}
@@ -508,7 +508,7 @@ def test_rows_that_lay_in_the_future_are_read_when_the_clock_is_right(
     assert [path.name for path in (home.lake / "toy").rglob("month=*")] == ["month=2023-02-01"]
 
     assert set(outdated(home, [TOY], NOW).values()) == {
-        "rows of it lay in the future, and no longer do"
+        "rows that were in the future no longer are"
     }
     [done] = read_outdated_again(home, [TOY], now=NOW)
     assert (done.files, done.problems) == (2, [])
@@ -527,11 +527,11 @@ def test_rows_that_lay_in_the_future_are_read_when_the_clock_is_right(
 def test_rows_in_the_future_are_said_until_they_are_read(home: Home) -> None:
     taken = dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", at=BEHIND)
     assert taken.receipt.warning is not None
-    assert "2 of its rows lie in the future" in taken.receipt.warning
+    assert "2 of its rows are in the future" in taken.receipt.warning
     assert "2023-03-01" in taken.receipt.warning
     verdict, count = of_board(home, BEHIND)
     assert (verdict.state, verdict.cause, count) == (State.FAILING, Failure.CLOCK_WRONG, 2)
-    assert "set it and run" in verdict.detail
+    assert "correct it and run" in verdict.detail
     read_outdated_again(home, [TOY], now=NOW)
     verdict, count = of_board(home, NOW)
     assert (verdict.state, count) == (State.FRESH, 0)

@@ -170,7 +170,7 @@ def test_bad_lines_are_counted_and_kept(home: Home) -> None:
 def test_an_unknown_file_goes_to_quarantine_with_a_sentence(home: Home) -> None:
     receipt = drop(home, "holiday.txt", "hello", head="nothing known")
     assert receipt.problem is not None
-    assert receipt.problem.startswith("No source knows")
+    assert receipt.problem.startswith("No source recognizes")
     folder = home.quarantine / "unknown"
     assert (folder / "holiday.txt").exists()
     assert "Toy: a list of figures" in (folder / "holiday.txt.reason.txt").read_text()

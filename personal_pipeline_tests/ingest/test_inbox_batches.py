@@ -309,7 +309,7 @@ def test_whatever_a_reader_raises_costs_its_file_only(
     outcomes = list(take_all(home, [source_of(read=some)], paths, lambda: NOW))
     problems = [each.receipt.problem for each in outcomes if isinstance(each, TakenFile)]
     assert [bool(each) for each in problems] == [False, True, False]
-    assert "broke off" in (problems[1] or "")
+    assert "the parser failed" in (problems[1] or "")
     assert waiting(home) == []
     assert (home.quarantine / "toy" / "1.txt").exists()
 

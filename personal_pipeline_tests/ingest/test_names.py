@@ -93,5 +93,5 @@ def test_a_run_that_names_files_elsewhere_fails_and_takes_nothing(named: str, ho
     assert not done.success
     error = failure.step_failure_data.error
     assert error is not None
-    assert "names in inbox/; nothing was taken" in error.message
+    assert "names in inbox/; nothing was ingested" in error.message
     assert files(documents, home.inbox, home.quarantine, home.archive) == before

@@ -194,7 +194,7 @@ def test_every_command_refuses_a_later_home_and_touches_nothing(
     before = contents(home)
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 1
-    assert "was made by a later personal-pipeline" in " ".join(result.output.split())
+    assert "was written by a later version" in " ".join(result.output.split())
     assert contents(home) == before
 
 

@@ -51,7 +51,7 @@ def test_a_section_without_its_source_is_left_out(small_life: Path, source: str,
 
 
 def test_a_source_that_lost_its_setting_keeps_its_figures_and_says_so(small_life: Path) -> None:
-    detail = "No longer connected; its data stays. Set KIT_API_KEY."
+    detail = "No longer connected; existing data is kept. Set KIT_API_KEY."
     board = with_state(fresh_board(), State.NOT_CONNECTED, "kit", detail=detail)
     page = page_of(build(small_life, board))
     (note,) = section(page, "subscribers").xpath(".//*[@role='note']")
@@ -168,7 +168,7 @@ def test_the_day_of_the_last_look_is_not_over(small_life: Path) -> None:
 def test_a_source_that_has_just_been_connected(tmp_path: Path) -> None:
     board = [stream_state("kit", "subscribers", State.WAITING, newest=None, detail="Wait.")]
     page = page_of(build(write_marts(tmp_path / "warehouse.duckdb"), board))
-    assert "Waiting for the first: Kit (subscribers)" in words(section(page, "subscribers"))
+    assert "No data yet: Kit (subscribers)" in words(section(page, "subscribers"))
 
 
 def test_nothing_of_boosts_without_the_sheet(small_life: Path) -> None:

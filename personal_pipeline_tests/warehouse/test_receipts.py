@@ -62,7 +62,7 @@ def test_a_row_a_file_with_what_it_did(home: Home) -> None:
     assert (second["columns_unknown"], second["columns_gone"]) == (["points"], [])
     assert "others that it does not name: points" in second["reason"]
     assert (stranger["source"], stranger["rows_new"]) == (None, 0)
-    assert stranger["problem"] == "No source knows this kind of file."
+    assert stranger["problem"] == "No source recognizes this file."
 
 
 def test_receipts_are_copied_once_and_the_table_can_be_dropped(home: Home) -> None:
