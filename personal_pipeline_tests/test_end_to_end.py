@@ -590,7 +590,7 @@ def test_the_page_of_a_stream_shows_the_receipts_of_its_files(bad_day: BadDay) -
     rows = {str(each.data["file"]): each.data for each in found.records}
     september = rows["kit-confirmed-subscribers-2025-09-03.csv"]
     assert (september["from"], september["to"]) == ("2025-09-01", "2025-09-01")
-    assert (september["unreadable in the file"], september["columns unknown"]) == (1, "Shoe size")
+    assert (september["unreadable in the file"], september["new columns"]) == (1, "Shoe size")
     assert "medium-referrers-2025-11-15.json" not in rows
 
 

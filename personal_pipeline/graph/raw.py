@@ -37,13 +37,13 @@ OWNER = "team:owner"
 ENVELOPE = dg.TableSchema(
     columns=[
         dg.TableColumn("key", "string", "What identifies the record when it arrives again."),
-        dg.TableColumn("record", "json", "The record exactly as it was given."),
+        dg.TableColumn("record", "json", "The record exactly as received."),
     ]
 )
 DROP_ENVELOPE = dg.TableSchema(
     columns=[
         *ENVELOPE.columns,
-        dg.TableColumn("as_of", "timestamp", "When the service gave the file, ISO 8601 UTC."),
+        dg.TableColumn("as_of", "timestamp", "When the service produced the file, ISO 8601 UTC."),
         dg.TableColumn("origin", "string", "SHA-256 of the file in archive/originals/."),
     ]
 )
@@ -105,7 +105,10 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
 
     @dg.multi_asset(
         name=f"fetch_{source.name}",
-        description=f"Fetches {source.title}: the days that are missing, then those still revised.",
+        description=(
+            f"Fetches {source.title}: missing days first, then days that the service may still "
+            "revise."
+        ),
         specs=[_spec(source, stream, partitions, house) for stream in source.api],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -148,7 +151,10 @@ def fetch_job(source: Source) -> dg.JobDefinition:
 
     @dg.job(
         name=f"fetch_{source.name}_job",
-        description=f"Fetches {source.title}: the days that are missing, then those still revised.",
+        description=(
+            f"Fetches {source.title}: missing days first, then days that the service may still "
+            "revise."
+        ),
     )
     def job() -> None:
         fetch_all()
@@ -192,11 +198,11 @@ class InboxConfig(dg.Config):
 
     files: list[str] = Field(
         default=[],
-        description="Names of files and folders inside inbox/; paths elsewhere are refused.",
+        description="Names of files and folders in inbox/; other paths are refused.",
     )
     then_build: bool = Field(
         default=False,
-        description="Build what follows from them in the same run, and the report.",
+        description="Also build the tables that depend on them, and the report, in the same run.",
     )
 
 
@@ -207,7 +213,10 @@ def inbox_assets(
 
     @dg.multi_asset(
         name="take_inbox",
-        description="Takes the files in inbox/: recognised by content, archived, read, receipted.",
+        description=(
+            "Ingests the files in inbox/: recognizes them by content, archives them, parses them "
+            "and writes receipts."
+        ),
         specs=[
             _spec(source, stream, partitions, house)
             for source in sources
@@ -225,7 +234,7 @@ def inbox_assets(
                 inside(house.home.inbox, name)
         except NotInside as error:
             raise dg.Failure(
-                f"{error} The files to take are names in inbox/; nothing was taken.",
+                f"{error} Expected names in inbox/; nothing was ingested.",
                 allow_retries=False,
             ) from None
         _bring_up_to_date(context, house)

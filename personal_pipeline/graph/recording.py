@@ -104,7 +104,7 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
         error = failed.event_specific_data.error
         # its text may contain anything
         raise NotReported(
-            f"Dagster could not be told what was done ({(error.cause or error).cls_name})"
+            f"The results could not be reported to Dagster ({(error.cause or error).cls_name})"
         )
     known = told.recall(house.home)
     told.remember(house.home, replace(known, failed=bool(passed.failures_to_mend)))

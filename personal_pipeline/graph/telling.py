@@ -95,7 +95,7 @@ def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreR
     for each in restored.read:
         changed = sum(map(len, each.changed.values()))
         page(context).info(
-            f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
+            f"{each.source} {each.drop}: re-read {each.files} files from the archive, because "
             f"{each.why}; {changed} partitions changed"
         )
     tell_streams(context, house, lake, dropped_streams(house), {}, {})
@@ -143,7 +143,7 @@ def tell_streams(
         if each := done.get((name, partition)):
             counts = {"new": each.new, "changed": each.altered, "removed": each.removed}
             said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-            metadata["rows"] = dg.MetadataValue.text(said or "none new, changed or removed")
+            metadata["rows"] = dg.MetadataValue.text(said or "no change")
         if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
             metadata["receipts"] = dg.MetadataValue.table(rows_of)
         return metadata
@@ -174,8 +174,8 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
                 "unreadable in the file": receipt.unreadable,
                 "from": each.first_month or "",
                 "to": each.last_month or "",
-                "columns unknown": shown(", ".join(each.columns_unknown)),
-                "columns gone": shown(", ".join(each.columns_gone)),
+                "new columns": shown(", ".join(each.columns_unknown)),
+                "missing columns": shown(", ".join(each.columns_gone)),
             }
         )
         for receipt in receipts[-RECEIPTS_TOLD:]
@@ -258,17 +258,21 @@ def _inputs_table(built: store.LedgerRow) -> str:
         elif name in built.read and name in built.previous_read:
             old, new = built.previous_read[name], built.read[name]
             rows += [
-                (name, each, old.get(each, "not there"), new.get(each, "not there"))
+                (name, each, old.get(each, "missing"), new.get(each, "missing"))
                 for each in sorted(old.keys() | new.keys())
                 if old.get(each) != new.get(each)
             ]
         else:
-            rows.append((name, "all that it reads", before or "never read", now))
+            rows.append((name, "all its inputs", before or "none yet", now))
     lines = ["| input | partition | content before | content now |", "| --- | --- | --- | --- |"]
     lines += [f"| {' | '.join(row)} |" for row in rows[:MAX_PARTITIONS_SHOWN]]
     if len(rows) > MAX_PARTITIONS_SHOWN:
         lines.append(f"| and {len(rows) - MAX_PARTITIONS_SHOWN} more | | | |")
-    changed = "\n".join(lines) if rows else "No input changed: its code did, or a person asked."
+    changed = (
+        "\n".join(lines)
+        if rows
+        else ("No input changed: the code did, or the build was requested.")
+    )
     return f"{changed}\n\nUnchanged: {', '.join(same)}" if same else changed
 
 
@@ -278,7 +282,7 @@ def _said(built: BuiltTable) -> str:
         return f"{built.name}: {built.failure}"
     why = ", ".join(sorted(built.reasons))
     same = built.partitions - built.changed
-    stops = f"; {same} came out as before, so what reads only those is left alone" if same else ""
+    stops = f"; {same} unchanged, so tables that read only those are not rebuilt" if same else ""
     return (
         f"{built.name}: {built.partitions} partitions built ({why}), {built.changed} changed{stops}"
     )
@@ -290,7 +294,7 @@ def _test(tested: TestResult) -> dg.AssetCheckEvaluation:
         check_name=tested.name,
         passed=tested.passed,
         severity=dg.AssetCheckSeverity.WARN if tested.only_warns else dg.AssetCheckSeverity.ERROR,
-        metadata={"found": dg.MetadataValue.text(tested.message or "no row breaks the rule")},
+        metadata={"found": dg.MetadataValue.text(tested.message or "no row fails the test")},
     )
 
 

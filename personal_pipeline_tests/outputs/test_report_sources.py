@@ -172,8 +172,8 @@ def test_a_source_that_has_just_been_connected(tmp_path: Path) -> None:
 
 
 def test_nothing_of_boosts_without_the_sheet(small_life: Path) -> None:
-    assert "Boosted against not" in words(section(page_of(build(small_life)), "stories"))
+    assert "Boosted and not boosted" in words(section(page_of(build(small_life)), "stories"))
     board = never_connected(fresh_board(), "google_sheets")
     stories = section(page_of(build(small_life, board)), "stories")
     assert not stories.xpath(".//*[@class='badge']")
-    assert "Boosted against not" not in words(stories)
+    assert "Boosted and not boosted" not in words(stories)

@@ -361,7 +361,7 @@ def test_a_file_that_breaks_off_removes_nothing(home: Home) -> None:
     cut = xml(more, PULSE)
     receipt = drop(home, cut[: cut.index("HKMetadataKey")], "cut.zip")
     assert receipt.warning is not None
-    assert "breaks off" in receipt.warning
+    assert "truncated" in receipt.warning
     assert receipt.unreadable == 1
     assert len(rows(home, "records")) == 3
     assert len(rows(home, "workouts")) == 1
@@ -393,7 +393,7 @@ def test_the_xml_alone_removes_no_routes(home: Home) -> None:
     name = "apple_health_export/workout-routes/route_2026-10-03_9.30am.gpx"
     drop(home, xml(WORKOUT), beside={name: GPX})
     (home.inbox / "export.xml").write_text(xml(WORKOUT))
-    assert "XML alone" in (add(home, home.inbox / "export.xml", days=1).warning or "")
+    assert "only the XML" in (add(home, home.inbox / "export.xml", days=1).warning or "")
     assert len(rows(home, "workout_route_points")) == 2
 
 

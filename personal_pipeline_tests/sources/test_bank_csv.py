@@ -152,7 +152,7 @@ def test_a_bad_row_costs_itself(home: Home) -> None:
 def test_a_file_of_which_no_row_can_be_read_is_refused(home: Home) -> None:
     file = dropped(home, "Date,Description,Amount\nsoon,SECRET,1.00\n")
     assert recognise_csv(file) is None
-    with pytest.raises(UnreadableFile, match="no row can be read") as refused:
+    with pytest.raises(UnreadableFile, match="no row could be parsed") as refused:
         list(read_csv(file))
     assert "SECRET" not in str(refused.value)
 
@@ -285,7 +285,7 @@ def test_a_slip_in_one_dialect_costs_that_one_only(home: Home, slip: str) -> Non
 @pytest.mark.parametrize(
     ("end", "read_", "broken"),
     [
-        ("2024-02-02,LAPTOP,12", ["-1"], ["line 3: the file breaks off in it"]),
+        ("2024-02-02,LAPTOP,12", ["-1"], ["line 3: the file is truncated in it"]),
         ("2024-02-02,LAPTOP,12\n", ["-1", "12"], []),
         ("2024-02-02,LAPTOP,12,X", ["-1", "12"], []),
     ],

@@ -496,8 +496,8 @@ def test_totals_of_a_cut_range_are_not_taken(save: Save) -> None:
         ('[{"data":{"user":null}}]', "none of the known figures"),
         (GUARD + '{"success":false,"error":"not logged in"}', "none of the known figures"),
         (json.dumps(stories()), "empty"),
-        (json.dumps(stories(node()))[:60], "breaks off"),
-        (GUARD + '{"payload": {', "breaks off"),
+        (json.dumps(stories(node()))[:60], "truncated"),
+        (GUARD + '{"payload": {', "truncated"),
     ],
     ids=["page", "errors", "logged out", "refused", "no stories", "cut early", "cut at once"],
 )
