@@ -65,7 +65,9 @@ def keep(home: Path, name: str, value: str) -> None:
     _asked(lambda: keyring.set_password(SERVICE, account, value))
     # the null backend accepts everything and keeps nothing
     if _asked(lambda: keyring.get_password(SERVICE, account)) != value:
-        raise NoKeyring("The keyring of this system does not persist what is stored in it.")
+        raise NoKeyring(
+            "This system has no usable keyring: it does not persist what is stored in it."
+        )
     _note(home, names_in_keyring(home) | {name})
 
 

@@ -80,7 +80,7 @@ def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: Ho
     assert found(house) == damaged
     # those of the streams are on the board, the others are said beside it
     failing = [line for line in board_of(house) if line.state is State.FAILING]
-    assert {line.cause for line in failing} == {"lake file damaged", "file in the archive damaged"}
+    assert {line.cause for line in failing} == {"lake file damaged", "archived file damaged"}
     assert all("doctor --repair" in line.detail for line in failing)
     assert len(troubles_of(home)) >= len([k for k in damaged.values() if k is Kind.RECEIPT])
 
@@ -209,7 +209,7 @@ def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
     assert {each.path: each.kind for each in looked.damages} == gone
     assert found(house) == gone
     # those with an owner are on the board, the others are said beside it
-    assert "file in the archive damaged" in {line.cause for line in board_of(house)}
+    assert "archived file damaged" in {line.cause for line in board_of(house)}
     assert any("receipt" in each for each in troubles_of(home))
     said = {each.damage.path: each for each in mend(house)}
     assert {path for path in gone if said[path].whole} == gone.keys() - {relative(home, lost)}

@@ -286,7 +286,7 @@ def test_the_surer_of_two_claimants_takes_it_and_the_other_is_named(home: Home) 
     source = replace(SOURCE, drops=(other, *SOURCE.drops))
     receipt = take(home, [source], put(home, "f.txt", "figures,2026-11-01,1"), NOW).receipt
     assert (receipt.drop, receipt.reason) == ("export", "begins with #figures")
-    assert receipt.also_claimed == ("toy guess, 50% sure: has lines",)
+    assert receipt.also_claimed == ("toy guess, confidence 50%: has lines",)
     alone = drop(home, "g.txt", "figures,2026-11-02,1")
     assert alone.also_claimed == ()
 
@@ -318,7 +318,7 @@ def test_an_unknown_file_is_told_what_it_looks_like(home: Home) -> None:
     looks = {
         b"%PDF-1.7 ...": "a PDF",
         b'{"kind": "x", "items": []}': 'JSON with the fields "kind", "items"',
-        b"<?xml version='1.0'?><HealthData locale='en'>": "outermost element is <HealthData>",
+        b"<?xml version='1.0'?><HealthData locale='en'>": "root element <HealthData>",
         b"<!DOCTYPE html><html>": "a web page",
         "Datum;Größe;Notiz\n01.02.2024;17;privat\n".encode(): 'columns "Datum", "Größe", "Notiz"',
         b"\x00\x01\x02": "binary data",

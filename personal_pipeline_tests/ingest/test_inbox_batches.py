@@ -288,7 +288,7 @@ def test_a_reader_that_goes_in_circles_ends(home: Home, monkeypatch: pytest.Monk
     (path,) = put(home, [("#figures", [], 1)])
     receipt = take(home, [source_of(read=endless)], path, NOW).receipt
     assert receipt.problem is not None
-    assert "circles" in receipt.problem
+    assert "looping" in receipt.problem
     assert original_path(home, receipt.digest, "0.txt").exists()
 
 

@@ -101,7 +101,7 @@ def test_one_empty_answer_takes_nothing_away(home: Home, kind: Coverage) -> None
     failure = fetched(home, stream, hours).failure
     assert failure is not None
     assert failure.failure is Failure.LOST_ROWS
-    assert "would take away 60 of 60 rows" in str(failure)
+    assert "would remove 60 of 60 rows" in str(failure)
     assert "refresh --accept test" in str(failure)
     assert kept(home, stream) == set(there)
     # it was a passing fault
@@ -239,7 +239,7 @@ def test_an_export_of_another_account_is_set_aside(home: Home, kind: str) -> Non
     assert drop(home, source, ALL, "mine.txt", 0) is None
     said = drop(home, source, [f"x{n}" for n in range(60)], "other.txt", 1)
     assert said is not None
-    assert "would take away 60 of 60 rows" in said
+    assert "would remove 60 of 60 rows" in said
     assert keys_of(home, source) == set(ALL)
     (bad,) = [each for each in exports_of(home)["test", "export"].arrivals if each.cause]
     assert bad.cause == "answer lost most rows"

@@ -309,7 +309,7 @@ def test_a_damaged_day_of_an_older_home_is_said_and_asked_for_again(home: Home) 
     bad = next((home.lake / window.name).glob("*/day=2026-10-05/part.jsonl.gz"))
     bad.write_bytes(b"rotten")
     (said,) = opened(home, [window])
-    assert "1 days, from 2026-10-05, cannot be read" in said
+    assert "1 days, from 2026-10-05 on, cannot be read" in said
     assert [path.read_bytes() for path in (home.quarantine / "damaged").glob("*.gz")] == [b"rotten"]
     assert lakes(home, [window]) != before
     service.asked.clear()

@@ -132,7 +132,7 @@ def test_a_file_that_a_process_writes_is_left_and_the_others_are_taken(
     inside = writer(put(home, "folder/slow.txt"), writing)
     outcomes = take_inbox(home)
     left = sorted(str(each) for each in outcomes if isinstance(each, Left))
-    assert left == ["slow.txt: still being written, left in the inbox for the next pass."] * 2
+    assert left == ["slow.txt: still being written; it stays in the inbox for the next pass."] * 2
     assert notes(home) == ["other"]
     with pytest.raises(Left, match="still being written"):
         take(home, [SOURCE], path, NOW)

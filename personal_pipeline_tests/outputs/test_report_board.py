@@ -102,5 +102,5 @@ def test_as_markdown_it_is_one_table_and_the_advice() -> None:
     assert len(rows) == len(board)
     cells = {row.replace("\\|", "").count("|") for row in (heading, rule, *rows)}
     assert cells == {9}
-    assert "**Failing: credential refused** Stripe: charges, refunds" in advice
+    assert "**Failing, credential refused**: Stripe (charges, refunds)" in advice
     assert "1. Open it\n2. Save it" in advice

@@ -217,7 +217,7 @@ def test_days_with_their_means(page: HtmlElement) -> None:
 
 
 def test_workouts(page: HtmlElement) -> None:
-    assert table(page, "The newest 3 workouts")[1:] == [
+    assert table(page, "The latest 3 workouts")[1:] == [
         ["Run", "20 Nov 2026", "30 min", "5.0 km", "330 kcal", "150 bpm", "172 bpm"],
         ["Tour de Parc", "24 Oct 2026", "1 h 30 min", "30.3 km", "—", "—", "—"],
         ["Strength", "23 Oct 2026", "40 min", "—", "—", "—", "—"],
@@ -249,7 +249,7 @@ def test_who_only_rides_has_a_body_too(tables: Path, tmp_path: Path) -> None:
     database = write_marts(tmp_path / "warehouse.duckdb", activities=WORKOUTS)
     board = [*fresh_board(), stream_state("strava", "activities", route="drop")]
     page = page_of(build(database, board))
-    assert len(table(page, "The newest 3 workouts")) == 4
+    assert len(table(page, "The latest 3 workouts")) == 4
     assert "As of 20 November 2026" in words(section(page, "body"))
 
 
@@ -274,7 +274,7 @@ def test_a_report_of_the_past_knows_its_own_days_only(tables: Path) -> None:
     assert "As of 18 November 2026" in words(section(page, "body"))
     # that day is over, as the export shows that came after it
     assert table(page, "The latest day")[1][2] == "10,000"
-    assert len(table(page, "The newest 3 workouts")) == 4
+    assert len(table(page, "The latest 3 workouts")) == 4
     assert "20 Nov 2026" not in words(section(page, "body"))
 
 

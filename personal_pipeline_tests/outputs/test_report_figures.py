@@ -203,8 +203,8 @@ def test_months(subscribers_page: HtmlElement) -> None:
 
 def test_tells_of_the_disagreement(subscribers_page: HtmlElement) -> None:
     assert (
-        "On 20 November 2026 Kit's growth statistics count 1,005 active subscribers and the "
-        "subscribers' own states 1,000: they disagree by 5 (0.5%)."
+        "On 20 November 2026 Kit's growth statistics count 1,005 active subscribers, but the "
+        "subscribers' own states 1,000: they differ by 5 (0.5%)."
     ) in words(section(subscribers_page, "subscribers"))
     assert table(subscribers_page, "Subscribers by day")[1] == [
         "20 Nov 2026",

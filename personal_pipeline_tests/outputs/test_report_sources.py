@@ -56,7 +56,7 @@ def test_a_source_that_lost_its_setting_keeps_its_figures_and_says_so(small_life
     page = page_of(build(small_life, board))
     (note,) = section(page, "subscribers").xpath(".//*[@role='note']")
     assert words(note).startswith("No longer connected: Kit (")
-    assert "The newest data is of" in words(note)
+    assert "The newest data is from" in words(note)
     assert detail in words(section(page, "sources"))
     # it is nothing that needs a person
     assert "Every source in use is fresh." in words(section(page, "overview"))
@@ -130,7 +130,7 @@ def test_a_late_source_says_so_and_keeps_its_last_figures(tmp_path: Path) -> Non
     (note,) = stories.xpath(".//*[@role='note']")
     assert words(note) == (
         "Late: Medium (story stats, story stats daily, account stats daily, account export) "
-        "The newest data is of Sep 2026. Newer data was expected by 7 November 2026. Shown are "
+        "The newest data is from Sep 2026. Newer data was expected by 7 November 2026. Shown are "
         "the last good figures. Save the answers of the stats page and run "
         "personal-pipeline add."
     )
