@@ -175,8 +175,12 @@ def refresh(
         chosen = [_source_named(house, only)]
         if not house.connected(chosen[0]):
             missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
-            what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
-            ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
+            title, connect = chosen[0].title, chosen[0].connect
+            ERRORS.print(
+                f"{title} is not connected: {', '.join(missing)} is not set. {connect}"
+                if missing
+                else f"{title} has nothing to fetch: its files are dropped by hand."
+            )
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(
@@ -286,7 +290,7 @@ def _built_json(built: Iterable[BuiltTable]) -> list[dict[str, Any]]:
 def _print_read_again(read: Sequence[ReadAgain]) -> None:
     if not read:
         return
-    grid = _grid("Re-read", "source", "kind", ">files", ">months changed", "why")
+    grid = _grid("Re-read from the archive", "source", "kind", ">files", ">months changed", "why")
     for each in read:
         changed = sum(map(len, each.changed.values()))
         grid.add_row(each.source, each.drop, f"{each.files:,}", _count(changed), each.why)

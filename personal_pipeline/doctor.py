@@ -59,7 +59,7 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
         return list(_folders(house))
     looked = damage.verify(house.home, house.sources, house.today, progress)
     rate = looked.bytes / 1e9 / max(looked.seconds, 1e-9)
-    read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB a second"
+    read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
     findings = [Finding("archive and lake", "ok", read)] if not looked.damages else []
     known = {each.path: each for each in [*looked.damages, *damage.known_damage(house.home)]}
     findings += [
@@ -200,8 +200,8 @@ def _folders(house: House) -> Iterator[Finding]:
         yield Finding(
             "modes",
             "note",
-            f"{wide:,} files and folders inside are open to others; only the mode of the home "
-            "folder protects them",
+            f"files and folders inside that are open to others: {wide:,}. Only the mode of the "
+            "home folder protects them",
             MENDED_BY,
         )
     aside = sum(1 for path in house.home.quarantine.rglob("*") if path.is_file())

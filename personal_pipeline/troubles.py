@@ -54,37 +54,6 @@ CLOSED = (
     "Nothing can be written{place}: it is read-only. Make it writable and retry; no existing data "
     "was lost."
 )
-DENIED = frozenset({errno.EACCES, errno.EPERM})
-
-# messages of SQLite, DuckDB and dbt; matched only in the text of their errors
-_SAYS_FULL = re.compile(
-    r"no space left on device|database or disk is full|disk quota exceeded|file too large"
-    r"|out of disk|disk I/O error",
-    re.IGNORECASE,
-)
-_SAYS_CLOSED = re.compile(
-    r"read-only file ?system|readonly database|unable to open database file|permission denied"
-    r"|operation not permitted",
-    re.IGNORECASE,
-)
-_OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
-_OWN = frozenset(
-    {
-        *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
-        *("BadDeclaration", "BadSetting", "NoKeyring", "NotReported", "OpenToOthers"),
-        *("ServiceError", "UnreadableFile"),
-    }
-)
-"""Our own errors, whose text is a sentence for people without any value of a row."""
-
-UNEXPECTED = "unexpected"
-"""In the metadata of a failure caused by an error rather than by the answer of a service."""
-
-FULL = "The disk is full{place}. Free some space and retry; no existing data was lost."
-CLOSED = (
-    "Nothing can be written{place}: it is read-only. Make it writable and retry; no existing data was "
-    "lost."
-)
 DENIED = "Permission denied{place}: correct its owner or mode and retry; no existing data was lost."
 
 

@@ -51,7 +51,7 @@ def test_a_bank_that_is_not_known_is_learnt_without_python(home: Home, unknown_b
     (home.root / "dialects" / "my_bank.yml").write_text(dialect)
 
     told = add("--explain", unknown_bank).stdout
-    assert "bank statement, takes it" in told
+    assert "bank statement (chosen)" in told
     assert "the columns of My Bank" in told
     [receipt] = json.loads(add("--json", unknown_bank).stdout)
     assert (receipt["source"], receipt["problem"], receipt["unreadable"]) == ("bank", None, 0)

@@ -183,7 +183,7 @@ def read_again(
     sources: Sequence[Source],
     source: Source,
     drop: Drop,
-    why: str = "asked for",
+    why: str = "requested",
     progress: Progress | None = None,
     *,
     now: datetime | None = None,

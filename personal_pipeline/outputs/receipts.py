@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
@@ -21,13 +22,16 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
     Below it one sentence for everything unusual."""
     grid = Grid(
         title="Ingested from the inbox",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
         title_justify="left",
         title_style="bold",
         header_style="dim",
     )
     for name in ("file", "as"):
         grid.add_column(name, overflow="fold")
-    for name in ("new", "changed", "removed", "unchanged", "unreadable"):
+    for name in ("new", "changed", "removed", "same", "unreadable"):
         grid.add_column(name, justify="right")
     grid.add_column("months")
     groups: dict[tuple[str, str], list[Receipt]] = {}
@@ -122,7 +126,7 @@ def explanation(explained: Explained) -> RenderableType:
     for place, opinion in enumerate(explained.opinions):
         who = f"{opinion.source} {opinion.drop}"
         grid.add_row(
-            f"[green]{who}[/], ingests it" if place == 0 else who,
+            f"[green]{who}[/] (chosen)" if place == 0 else who,
             f"{opinion.confidence:.0%}",
             escape(opinion.reason),
         )
