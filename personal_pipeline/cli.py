@@ -195,7 +195,7 @@ def refresh(
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
         _print_passed(passed)
-    empty = any(receipt.gave_nothing for receipt in passed.taken.receipts)
+    empty = any(receipt.gave_nothing for receipt in passed.ingested.receipts)
     sys.exit(1 if passed.failures or empty else 0)
 
 
@@ -245,9 +245,9 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
             for fetched in passed.fetched
             for each in fetched.results
         ],
-        "taken": [asdict(receipt) for receipt in passed.taken.receipts],
-        "left": passed.taken.waits,
-        "read_again": _read_again_json(passed.restored.read),
+        "ingested": [asdict(receipt) for receipt in passed.ingested.receipts],
+        "waiting": passed.ingested.waits,
+        "reread": _reread_json(passed.restored.read),
         "built": _built_json(passed.work.built),
         "dbt_calls": passed.work.dbt_calls,
         "report": str(passed.report.path) if passed.report else None,
@@ -256,7 +256,7 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
     }
 
 
-def _read_again_json(read: Iterable[ReadAgain]) -> list[dict[str, Any]]:
+def _reread_json(read: Iterable[ReadAgain]) -> list[dict[str, Any]]:
     return [
         {
             "source": each.source,
@@ -287,7 +287,7 @@ def _built_json(built: Iterable[BuiltTable]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_read_again(read: Sequence[ReadAgain]) -> None:
+def _print_reread(read: Sequence[ReadAgain]) -> None:
     if not read:
         return
     grid = _grid("Re-read from the archive", "source", "kind", ">files", ">months changed", "why")
@@ -314,12 +314,12 @@ def _print_passed(passed: PassResult) -> None:
         for result in results:
             for said in result.notes:
                 CONSOLE.print(f"{result.source} {result.stream}: {escape(said)}", soft_wrap=True)
-    if passed.taken.receipts:
+    if passed.ingested.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
-        CONSOLE.print(receipts_table(passed.taken.receipts))
-    _print_read_again(passed.restored.read)
-    for left in passed.taken.waits:
+        CONSOLE.print(receipts_table(passed.ingested.receipts))
+    _print_reread(passed.restored.read)
+    for left in passed.ingested.waits:
         CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
     if passed.work.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
@@ -390,7 +390,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
     _say(passed.all_notes)
     if as_json:
         done = {
-            "read_again": _read_again_json(passed.restored.read),
+            "reread": _reread_json(passed.restored.read),
             "built": _built_json(passed.work.built),
             "differs": rebuilt.differs,
             "report": str(passed.report.path) if passed.report else None,
@@ -404,7 +404,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
 
 def _print_rebuilt(rebuilt: Rebuilt) -> None:
     passed = rebuilt.passed
-    _print_read_again(passed.restored.read)
+    _print_reread(passed.restored.read)
     partitions = sum(each.partitions for each in passed.work.built)
     CONSOLE.print(f"Built: {len(passed.work.built):,} tables, {partitions:,} partitions.")
     if rebuilt.differs is None:
@@ -458,23 +458,23 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         adding.brought(house.home, house.sources, files) as late,
         _progress(shown=not as_json) as progress,
     ):
-        taken = passes.take_inbox(house, progress=progress)
-    left = [*map(str, late), *taken.waits]
+        ingested = passes.ingest_inbox(house, progress=progress)
+    left = [*map(str, late), *ingested.waits]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in taken.receipts], indent=1))
+        click.echo(json.dumps([asdict(each) for each in ingested.receipts], indent=1))
     else:
-        CONSOLE.print(receipts_table(taken.receipts))
-        if any(not each.taken for each in taken.receipts):
+        CONSOLE.print(receipts_table(ingested.receipts))
+        if any(not each.ingested for each in ingested.receipts):
             CONSOLE.print("`personal-pipeline add --explain FILE` shows what a file seems to be.")
         CONSOLE.print(
             "Run `personal-pipeline refresh` to rebuild what changed, unless the daemon is running."
         )
-    for note in taken.notes:
+    for note in ingested.notes:
         ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
-    for failure in [*taken.failures, *left]:
+    for failure in [*ingested.failures, *left]:
         ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
-    problems = any(receipt.gave_nothing for receipt in taken.receipts)
-    sys.exit(1 if taken.failures or problems or left else 0)
+    problems = any(receipt.gave_nothing for receipt in ingested.receipts)
+    sys.exit(1 if ingested.failures or problems or left else 0)
 
 
 # ------------------------------------------------------------------------------------ connect

@@ -27,7 +27,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, remember
 from personal_pipeline.outputs.board import share_unreadable
@@ -97,7 +97,7 @@ def drop(home: Home, captured: str, *lines: str, received: str | None = None) ->
     made = datetime.fromisoformat(captured).replace(tzinfo=UTC)
     os.utime(path, (made.timestamp(), made.timestamp()))
     came = datetime.fromisoformat(received or captured).replace(tzinfo=UTC)
-    taken = take(home, [SHOP], path, came)
+    taken = ingest_file(home, [SHOP], path, came)
     assert taken is not None
     return taken.receipt
 

@@ -441,7 +441,7 @@ def test_the_commands_over_a_built_house(services: Services, copied: Home) -> No
     assert (passed.code, passed.err) == (0, "")
     told = json.loads(passed.out)
     assert {each["source"] for each in told["fetched"]} == {"medium"}
-    assert told["taken"] == told["failures"] == told["built"] == []
+    assert told["ingested"] == told["failures"] == told["built"] == []
     assert told["dbt_calls"] == 0
     assert (copied.inbox / "left-alone.txt").is_file()
     asked = {each.path for each in services.asked[begun:]}

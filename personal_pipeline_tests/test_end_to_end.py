@@ -34,7 +34,7 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.passes import PassResult
-from personal_pipeline.refresh import refresh, take_inbox
+from personal_pipeline.refresh import ingest_inbox, refresh
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.stripe import STRIPE, stripe_source
 from personal_pipeline_tests.invented_house import (
@@ -729,7 +729,7 @@ def test_other_peoples_files_are_staged_with_types(
     assert [(result.records, result.unreadable, result.failure) for result in results] == [
         (1, 0, None)
     ] * 6
-    taken = take_inbox(house)
+    taken = ingest_inbox(house)
     assert taken.failures == []
     (receipt,) = taken.receipts
     assert (receipt.drop, receipt.unreadable, receipt.problem) == ("account_export", 0, None)

@@ -71,7 +71,7 @@ def plan_inbox(
 
 
 def inbox_sensor(job: Any) -> dg.SensorDefinition:
-    """Takes what is dropped into ``inbox/`` as soon as it is complete; a folder is taken as a
+    """Ingests what is dropped into ``inbox/`` as soon as it is complete; a folder is ingested as a
     whole."""
 
     @dg.sensor(
@@ -114,7 +114,7 @@ def inbox_sensor(job: Any) -> dg.SensorDefinition:
         requests = [
             dg.RunRequest(
                 run_config=dg.RunConfig(
-                    ops={"take_inbox": {"config": {"files": ask, "then_build": True}}}
+                    ops={"ingest_inbox": {"config": {"files": ask, "then_build": True}}}
                 ),
                 tags={"personal_pipeline/files": str(len(ask))},
             )

@@ -1,4 +1,4 @@
-"""The raw assets: what is fetched from services, and what is taken from the inbox.
+"""The raw assets: what is fetched from services, and what is ingested from the inbox.
 
 One multi-asset per source with an API, so that each source has its own run and a stalled service
 holds back no other; one multi-asset for everything that the inbox feeds.
@@ -21,13 +21,13 @@ from personal_pipeline.graph.telling import (
     page,
     raise_failures,
     tell_fetched,
-    tell_taken,
+    tell_ingested,
 )
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.passes import fetch_source, take_inbox
+from personal_pipeline.passes import fetch_source, ingest_inbox
 from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse.build import read_lake
 from personal_pipeline.warehouse.tables import span
@@ -194,7 +194,7 @@ def _bring_up_to_date(
 
 
 class InboxConfig(dg.Config):
-    """What to take; empty means everything in the inbox."""
+    """What to ingest; empty means everything in the inbox."""
 
     files: list[str] = Field(
         default=[],
@@ -212,7 +212,7 @@ def inbox_assets(
     """Every stream that is fed by dropped files."""
 
     @dg.multi_asset(
-        name="take_inbox",
+        name="ingest_inbox",
         description=(
             "Ingests the files in inbox/: recognizes them by content, archives them, parses them "
             "and writes receipts."
@@ -226,7 +226,7 @@ def inbox_assets(
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     @told_without_values
-    def take(  # type: ignore[no-untyped-def]
+    def ingest(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
         try:
@@ -238,18 +238,18 @@ def inbox_assets(
                 allow_retries=False,
             ) from None
         _bring_up_to_date(context, house)
-        taken = take_inbox(house, set(config.files) or None, publish=not config.then_build)
-        tell_taken(context, house, read_lake(house), taken)
-        failures = taken.failures
+        ingested = ingest_inbox(house, set(config.files) or None, publish=not config.then_build)
+        tell_ingested(context, house, read_lake(house), ingested)
+        failures = ingested.failures
         if config.then_build:
             failures += build_and_tell(context, house)
         raise_failures(failures)
         return
         yield
 
-    return take
+    return ingest
 
 
-def inbox_job(taken: dg.AssetsDefinition) -> Any:
-    """The job that takes the files in the inbox."""
-    return dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken).without_checks())
+def inbox_job(inbox: dg.AssetsDefinition) -> Any:
+    """The job that ingests the files in the inbox."""
+    return dg.define_asset_job("ingest_inbox_job", dg.AssetSelection.assets(inbox).without_checks())

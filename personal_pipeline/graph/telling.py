@@ -79,13 +79,15 @@ def tell_fetched(
         page(context).warning(f"Action required. {said}")
 
 
-def tell_taken(context: Context, house: House, lake: Lake, taken: InboxResult) -> None:
-    """Report the result of taking the inbox."""
-    _log_lines(context, [receipt_line(each) for each in taken.receipts])
-    _log_lines(context, map(str, taken.left))
-    for note in taken.notes:
+def tell_ingested(context: Context, house: House, lake: Lake, ingested: InboxResult) -> None:
+    """Report the result of ingesting the inbox."""
+    _log_lines(context, [receipt_line(each) for each in ingested.receipts])
+    _log_lines(context, map(str, ingested.left))
+    for note in ingested.notes:
         page(context).warning(note)
-    tell_streams(context, house, lake, dropped_streams(house), taken.written, {}, taken.receipts)
+    tell_streams(
+        context, house, lake, dropped_streams(house), ingested.written, {}, ingested.receipts
+    )
 
 
 def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreResult) -> None:
@@ -118,7 +120,7 @@ def tell_streams(
     receipts: Sequence[inbox.Receipt] = (),
 ) -> None:
     """Report what ``lake`` has of these streams; ``written`` are the latest changes to it, and
-    ``receipts`` those of the files that were taken.
+    ``receipts`` those of the files that were ingested.
 
     The most recent partition that was written is reported in any case: "checked, nothing new" is
     what makes a source fresh.

@@ -23,7 +23,7 @@ from personal_pipeline.ingest.contract import Progress, Source, UnreadableFile
 from personal_pipeline.ingest.inbox import (
     A_BARRED_FOLDER,
     LOCK_WAIT_SECONDS,
-    TakenFile,
+    IngestedFile,
     complete_files,
     drop_file,
     set_aside_unread,
@@ -92,13 +92,13 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iter
                 )
 
 
-def taken(
+def ingested(
     home: Home,
     sources: Sequence[Source],
     clock: Callable[[], datetime],
     names: Collection[str] | None = None,
     progress: Progress | None = None,
-) -> Iterator[TakenFile | Left]:
+) -> Iterator[IngestedFile | Left]:
     """Ingest everything in the inbox, or only the entries with these names, as ``shown`` prints
     them; a name cannot point outside the inbox. Files still being written are yielded as ``Left``,
     and a folder is skipped entirely while one of its files is."""
@@ -117,10 +117,10 @@ def taken(
             yield from (Left(shown(path.name), STILL_WRITTEN) for path in sorted(late))
         else:
             complete.append(entry)
-    yield from inbox.take_all(home, sources, packed(home, sources, complete), clock, progress)
+    yield from inbox.ingest_all(home, sources, packed(home, sources, complete), clock, progress)
 
 
-def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> TakenFile | Left:
+def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> IngestedFile | Left:
     if what == A_BARRED_FOLDER:
         words = f"{what}: make it readable (chmod u+rwx), and the next pass ingests it."
         return Left(shown(path.name), words, trouble=True)

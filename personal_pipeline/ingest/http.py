@@ -384,7 +384,7 @@ def pages(
         if following is None:
             return
         if not isinstance(following, str) or not following or following in used:
-            raise client.changed(path, "every page to go on from the one before")
+            raise client.changed(path, "each page to continue from the previous one")
         used.add(following)
         after = [(cursor, following)]
 

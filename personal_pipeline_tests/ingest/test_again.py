@@ -41,7 +41,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import (
     SIDECAR,
@@ -103,9 +103,9 @@ def newer_reader(version: str = "2", factor: int = 2) -> Source:
 
 def dropped(
     home: Home, name: str, *lines: str, at: datetime = NOW, day: int = 20
-) -> inbox.TakenFile:
+) -> inbox.IngestedFile:
     (home.inbox / name).parent.mkdir(parents=True, exist_ok=True)
-    return take(home, [TOY], put(home, name, *lines, day=day), at)
+    return ingest_file(home, [TOY], put(home, name, *lines, day=day), at)
 
 
 def files_of(home: Home, folder: Path | None = None) -> dict[str, bytes]:
@@ -212,7 +212,7 @@ def test_a_reader_that_changed_reads_its_originals_again_and_only_what_differs_i
 def test_a_file_taken_by_the_new_reader_does_not_vouch_for_the_old_rows(home: Home) -> None:
     life(home)
     newer = newer_reader()
-    take(home, [newer], put(home, "d.txt", "figures,2026-08-01,70"), NOW + timedelta(days=1))
+    ingest_file(home, [newer], put(home, "d.txt", "figures,2026-08-01,70"), NOW + timedelta(days=1))
     assert outdated(home, [newer]) == {("toy", "export"): "the parser changed"}
     read_outdated_again(home, [newer])
     lake = lake_of(home, "toy", EXPORT.streams[0])
@@ -252,7 +252,7 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         patched.setattr(inbox, "keep_ingests", killed)
         with pytest.raises(KeyboardInterrupt):
-            take(home, [TOY], path, NOW)
+            ingest_file(home, [TOY], path, NOW)
     path.unlink()
     [done] = read_outdated_again(home, [TOY])
     assert done.changed == {"figures": [date(2026, 8, 1)]}
@@ -404,12 +404,14 @@ def banking(home: Home) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(CSV)
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        assert take(home, SOURCES, path, NOW).receipt.taken
+        assert ingest_file(home, SOURCES, path, NOW).receipt.ingested
     archive = home.inbox / "statements.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("card-9999/a.csv", CSV)
         packed.writestr("card-9999/readme.bin", b"\0\1\2")
-    assert [each.receipt.taken for each in take(home, SOURCES, archive, NOW).members] == [True]
+    assert [each.receipt.ingested for each in ingest_file(home, SOURCES, archive, NOW).members] == [
+        True
+    ]
 
 
 def accounts(home: Home) -> set[tuple[str, str]]:
@@ -456,7 +458,7 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
 def test_a_name_that_is_no_text_survives(home: Home) -> None:
     path = home.inbox / os.fsdecode(b"\xff\xfe.txt")
     path.write_text("#figures\nnamed,2026-10-01,5")
-    take(home, [TOY], path, NOW)
+    ingest_file(home, [TOY], path, NOW)
     before = files_of(home)
     delete_derived(home)
     read_outdated_again(home, [TOY])
@@ -471,8 +473,8 @@ def test_all_samples_come_out_the_same(home: Home, samples: Path) -> None:
     kinds = {
         (each.receipt.source, each.receipt.drop)
         for path in files
-        for each in [take(home, SOURCES, path, NOW)]
-        if each.receipt.taken
+        for each in [ingest_file(home, SOURCES, path, NOW)]
+        if each.receipt.ingested
     }
     assert len(kinds) == 5
     before, rows_aside = files_of(home), unreadable(home)

@@ -36,7 +36,7 @@ from personal_pipeline.ingest.contract import (
     Source,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import TakenFile, take, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, ingest_file, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import original_path
 
@@ -105,10 +105,10 @@ def tarred(files: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
     return target.getvalue()
 
 
-def dropped(home: Home, name: str, content: bytes) -> TakenFile:
+def dropped(home: Home, name: str, content: bytes) -> IngestedFile:
     path = home.inbox / name
     path.write_bytes(content)
-    taken = take(home, [SOURCE], path, NOW)
+    taken = ingest_file(home, [SOURCE], path, NOW)
     assert waiting(home) == []
     assert not list(home.state.glob("unpacked-*"))
     return taken

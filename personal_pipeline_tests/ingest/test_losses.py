@@ -215,7 +215,9 @@ def drop(home: Home, source: Source, keys: Sequence[str], name: str, hours: floa
 
 
 def take(home: Home, source: Source, path: Path, hours: float) -> str | None:
-    return inbox.take(home, [source], path, NOW + timedelta(hours=hours, minutes=1)).receipt.problem
+    return inbox.ingest_file(
+        home, [source], path, NOW + timedelta(hours=hours, minutes=1)
+    ).receipt.problem
 
 
 def keys_of(home: Home, source: Source) -> set[str]:

@@ -86,7 +86,7 @@ def test_a_run_that_names_files_elsewhere_fails_and_takes_nothing(named: str, ho
             [inbox_assets(SOURCES, partitions_from(NOW.date()), house)],
             instance=instance,
             resources={"house": house},
-            run_config={"ops": {"take_inbox": {"config": {"files": asked}}}},
+            run_config={"ops": {"ingest_inbox": {"config": {"files": asked}}}},
             raise_on_error=False,
         )
         (failure,) = done.filter_events(lambda event: event.is_step_failure)

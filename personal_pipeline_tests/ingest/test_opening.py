@@ -20,7 +20,7 @@ from personal_pipeline.ingest import adding, inbox, opening
 from personal_pipeline.ingest.again import outdated, read_again, read_outdated_again
 from personal_pipeline.ingest.contract import Coverage, Grain, Source, Window
 from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.ingest.originals import SIDECAR, Ingest, all_ingests
@@ -53,10 +53,10 @@ def version_1(home: Home) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"Date,Description,Amount\n2026-11-02,Tea,{amount}\n")
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        assert take(home, SOURCES, path, NOW).receipt.taken
+        assert ingest_file(home, SOURCES, path, NOW).receipt.ingested
     path = home.inbox / "savings-5678" / "broken.csv"
     path.write_text("Date,Description,Amount\n")
-    take(home, SOURCES, path, NOW)
+    ingest_file(home, SOURCES, path, NOW)
     make_version_1(home, SOURCES)
 
 
@@ -152,7 +152,7 @@ def test_an_older_home_with_all_samples(home: Home, samples: Path) -> None:
     for name in ("apple_health", "banks", "fit", "strava", "medium", "stripe"):
         shutil.copytree(samples / name, home.inbox / name)
     for path in adding.packed(home, SOURCES, list(inbox.entries(home))):
-        take(home, SOURCES, path, NOW)
+        ingest_file(home, SOURCES, path, NOW)
     make_version_1(home, SOURCES)
     before = files_of(home)
     assert opened(home, SOURCES) == ()

@@ -24,7 +24,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources.bank import BANK, read_statement, recognise_statement
 from personal_pipeline.sources.bank.values import (
@@ -240,7 +240,7 @@ def test_a_file_that_does_not_decide_is_told_and_can_be_answered(home: Home) -> 
     )
     declare(home, dialect)
     file = dropped(home, "Tag;Text;Betrag\n02.03.2026;Miete;-3.000\n03.03.2026;Tee;-4\n")
-    receipt = take(home, [BANK], file.path, NOW).receipt
+    receipt = ingest_file(home, [BANK], file.path, NOW).receipt
     assert receipt.unreadable == 1
     assert receipt.warning is not None
     assert "Nothing in the file decides" in receipt.warning
@@ -422,7 +422,7 @@ def took(home: Home, name: str, content: bytes, written: datetime = NOW) -> Rece
 
     file = dropped(home, content, name)
     os.utime(file.path, (written.timestamp(), written.timestamp()))
-    return take(home, [BANK], file.path, NOW).receipt
+    return ingest_file(home, [BANK], file.path, NOW).receipt
 
 
 def test_a_paypal_account_with_days_first(home: Home, faults: Path) -> None:
@@ -490,7 +490,7 @@ def test_a_file_that_must_be_asked_about_is_not_unknown(home: Home) -> None:
 def test_a_file_made_before_its_dates_would_be(home: Home) -> None:
     """The time of the file decides: in June there is no November."""
     written = datetime(2026, 6, 1, tzinfo=UTC)
-    assert took(home, "activity.csv", PAYPAL.replace("05/04", "11/04").encode(), written).taken
+    assert took(home, "activity.csv", PAYPAL.replace("05/04", "11/04").encode(), written).ingested
     assert sorted(each["posted_on"] for each in lake(home)) == ["2026-04-03", "2026-04-11"]
 
 

@@ -20,7 +20,7 @@ from ofxtools.Parser import OFXTree
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Doubt, DropFile, DropRow, Unreadable, UnreadableFile
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.bank import BANK
 from personal_pipeline.sources.bank.ofx import read_ofx, read_tags, recognise_ofx
 from personal_pipeline.sources.bank.values import ofx_date
@@ -212,7 +212,7 @@ def test_a_file_that_breaks_off_keeps_what_was_whole(tmp_path: Path) -> None:
 def test_a_broken_transaction_costs_itself_and_no_value_is_told(home: Home) -> None:
     text = statement(line("a"), line("b", "SECRET"), line("c", day="SECRET"))
     path = file_of(home.inbox, text).path
-    receipt = take(home, [BANK], path, CAPTURED).receipt
+    receipt = ingest_file(home, [BANK], path, CAPTURED).receipt
     assert receipt.problem is None
     assert receipt.unreadable == 2
     rows, bad = read(file_of(home.inbox, text))

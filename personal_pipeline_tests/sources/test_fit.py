@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.inbox import Receipt, TakenFile, take
+from personal_pipeline.ingest.inbox import IngestedFile, Receipt, ingest_file
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.fit import FIT, files
 from personal_pipeline.sources.fit.files import recordings_of
@@ -570,10 +570,10 @@ def test_laps_of_a_tcx_do_not_hide_a_higher_sample() -> None:
 # ---------------------------------------------------------------------------------- the inbox
 
 
-def dropped(home: Home, name: str, content: bytes) -> TakenFile:
+def dropped(home: Home, name: str, content: bytes) -> IngestedFile:
     path = home.inbox / name
     path.write_bytes(content)
-    return take(home, SOURCES, path, NOW)
+    return ingest_file(home, SOURCES, path, NOW)
 
 
 def lake_rows(home: Home, columns: str = "recording, number, measured_at, heart_rate") -> list[Any]:
@@ -644,7 +644,7 @@ def test_a_zip_of_many_is_taken_whole(tmp_path: Path, way: str) -> None:
     home = Home(tmp_path / "it's [my] home").ensure()
     path = bundle(home.inbox / "garmin.zip", MANY)
     told: list[tuple[str, int, int]] = []
-    receipt = take(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
+    receipt = ingest_file(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
     assert len(told) == (3 if way == "shared out" else 1)
     assert {name for name, _, _ in told} == {"garmin.zip, MB"}
     assert (receipt.source, receipt.drop, receipt.problem) == ("fit", "recordings", None)
@@ -663,7 +663,7 @@ def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home
     def drop(source: Source) -> Receipt:
         path = bundle(home.inbox / "garmin.zip", MANY[:2])
         os.utime(path, (1.7e9, 1.7e9))
-        return take(home, [source], path, NOW).receipt
+        return ingest_file(home, [source], path, NOW).receipt
 
     def must_not_be_read(*_: object) -> Any:
         raise AssertionError("it was parsed")
@@ -682,7 +682,7 @@ def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home
 
 def test_a_zip_with_anything_else_is_opened_and_its_files_taken_one_by_one(home: Home) -> None:
     path = bundle(home.inbox / "mixed.zip", [("a.fit", ride(START)), ("readme.txt", b"hello")])
-    taken = take(home, SOURCES, path, NOW)
+    taken = ingest_file(home, SOURCES, path, NOW)
     assert taken.receipt.source == "inbox"
     assert [each.receipt.source for each in taken.members] == ["fit"]
 

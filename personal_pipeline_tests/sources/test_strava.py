@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.adding import brought
 from personal_pipeline.ingest.contract import DropFile, DropRow, Record, Unreadable
-from personal_pipeline.ingest.inbox import Receipt, TakenFile, take, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, Receipt, ingest_file, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.strava import STRAVA
@@ -256,8 +256,8 @@ TABLE = table(
 STREAMS = {stream.name: stream for stream in STRAVA.drop_streams}
 
 
-def dropped(home: Home, path: Path) -> TakenFile:
-    return take(home, SOURCES, path, NOW)
+def dropped(home: Home, path: Path) -> IngestedFile:
+    return ingest_file(home, SOURCES, path, NOW)
 
 
 def kept(home: Home, stream: str) -> dict[str, Any]:
@@ -305,7 +305,9 @@ def test_the_same_archive_again_is_not_parsed(home: Home, tmp_path: Path) -> Non
     path = archive(tmp_path / "export_1.zip", TABLE, FILES)
     dropped(home, Path(shutil.copy2(path, home.inbox / "export_1.zip")))
     unread = replace(STRAVA, drops=(replace(STRAVA.drops[0], load=_must_not_be_read),))
-    again = take(home, [unread], Path(shutil.copy2(path, home.inbox / "export_1.zip")), NOW).receipt
+    again = ingest_file(
+        home, [unread], Path(shutil.copy2(path, home.inbox / "export_1.zip")), NOW
+    ).receipt
     assert (again.problem, counts(again)["recording_samples"]) == (None, (0, 0, 0, 180))
 
 
