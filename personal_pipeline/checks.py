@@ -132,13 +132,13 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
 
 def check_files(house: House) -> FilesCheck:
     """Verify the published tables and, once per day, a thirtieth of archive and lake."""
-    looked_at = verify_some(house.home, house.sources, house.today)
+    result = verify_some(house.home, house.sources, house.today)
     read = None
-    if looked_at is not None:
+    if result is not None:
         integrity.forget(house.home, house.home.published)
         read = (
-            f"{looked_at.files:,} files, {looked_at.bytes / 1e6:,.0f} MB verified in "
-            f"{looked_at.seconds:.1f} s; {len(looked_at.damages)} damaged."
+            f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB verified in "
+            f"{result.seconds:.1f} s; {len(result.damages)} damaged."
         )
     return FilesCheck(troubles_of(house.home), read)
 

@@ -877,8 +877,8 @@ def doctor(verify: bool, repair: bool, as_json: bool) -> None:
     house = _house(load_settings())
     if verify or repair:
         with _progress(shown=not as_json) as progress:
-            look = examination.repair if repair else examination.verify
-            findings = look(house, progress)
+            examine = examination.repair if repair else examination.verify
+            findings = examine(house, progress)
     else:
         findings = examination.examine(house)
     if as_json:

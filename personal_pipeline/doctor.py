@@ -57,11 +57,11 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
 
     if not house.home.root.exists():
         return list(_folders(house))
-    looked = damage.verify(house.home, house.sources, house.today, progress)
-    rate = looked.bytes / 1e9 / max(looked.seconds, 1e-9)
-    read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
-    findings = [Finding("archive and lake", "ok", read)] if not looked.damages else []
-    known = {each.path: each for each in [*looked.damages, *damage.known_damage(house.home)]}
+    result = damage.verify(house.home, house.sources, house.today, progress)
+    rate = result.bytes / 1e9 / max(result.seconds, 1e-9)
+    read = f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
+    findings = [Finding("archive and lake", "ok", read)] if not result.damages else []
+    known = {each.path: each for each in [*result.damages, *damage.known_damage(house.home)]}
     findings += [
         Finding(path, "problem", each.found, "" if each.kind is damage.Kind.MISSING else MENDED_BY)
         for path, each in known.items()

@@ -41,7 +41,7 @@ from personal_pipeline.ingest.originals import (
 from personal_pipeline.ingest.seals import is_sound
 
 SLICES = 30
-LOOK_EVERY_DAYS = 30
+CHECK_EVERY_DAYS = 30
 LOCK_WAIT_SECONDS = 600
 NIGHTLY_SECONDS = 120
 """A nightly check starts no further slice after this long."""
@@ -113,19 +113,19 @@ def verify(
     home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
 ) -> CheckResult:
     """Read every file of archive and lake, and record what is damaged. Raises ``Busy``."""
-    looked = _look(home, list(_units(home, sources)), progress)
-    looked = replace(looked, damages=(*looked.damages, *_gone(home, sources)))
+    result = _check_all(home, list(_units(home, sources)), progress)
+    result = replace(result, damages=(*result.damages, *_gone(home, sources)))
     missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
-    looks = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
-    _keep(home, looks, [*missing, *looked.damages])
-    return looked
+    checked_on = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
+    _keep(home, checked_on, [*missing, *result.damages])
+    return result
 
 
 def verify_some(home: Home, sources: Sequence[Source], today: date) -> CheckResult | None:
     """Read the slice that was checked longest ago, and as many overdue ones as time allows. None
     when there was a check today already."""
-    looks, known = _kept(home)
-    if today.isoformat() in looks.values():
+    checked_on, known = _kept(home)
+    if today.isoformat() in checked_on.values():
         return None
     begun = time.monotonic()
     slices: dict[str, list[_Unit]] = defaultdict(list)
@@ -134,21 +134,21 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> CheckResu
     gone = _gone(home, sources)
     known = [each for each in known if not each.is_gone] + gone
     done: list[CheckResult] = []
-    for name in sorted(map(str, range(SLICES)), key=lambda name: looks.get(name, "")):
-        is_due = _days_since(looks.get(name), today) >= LOOK_EVERY_DAYS
+    for name in sorted(map(str, range(SLICES)), key=lambda name: checked_on.get(name, "")):
+        is_due = _days_since(checked_on.get(name), today) >= CHECK_EVERY_DAYS
         if done and (not is_due or time.monotonic() - begun > NIGHTLY_SECONDS):
             break
-        done.append(_look(home, slices[name]))
-        looks[name] = today.isoformat()
+        done.append(_check_all(home, slices[name]))
+        checked_on[name] = today.isoformat()
         read = {str(unit.path.relative_to(home.root)) for unit in slices[name]}
         known = [each for each in known if each.path not in read or each.kind is Kind.MISSING]
         known += done[-1].damages
-    _keep(home, looks, known)
+    _keep(home, checked_on, known)
     return CheckResult(
         sum(each.files for each in done),
         sum(each.bytes for each in done),
         time.monotonic() - begun,
-        (*gone, *(each for look in done for each in look.damages)),
+        (*gone, *(each for result in done for each in result.damages)),
     )
 
 
@@ -176,10 +176,10 @@ def sentence(damage: Damage) -> str:
 
 def note_damage(home: Home, gone: Iterable[Damage], come: Iterable[Damage] = ()) -> None:
     """Remove damage from the list, and add new entries."""
-    looks, known = _kept(home)
+    checked_on, known = _kept(home)
     left = set(gone)
     new = [replace(each, stamp=_stamp(home.root / each.path)) for each in come]
-    _keep(home, looks, [*(each for each in known if each not in left), *new])
+    _keep(home, checked_on, [*(each for each in known if each not in left), *new])
 
 
 def receipts_of(home: Home) -> Iterator[tuple[Path, dict[str, Any] | None]]:
@@ -209,7 +209,7 @@ def _units(home: Home, sources: Sequence[Source]) -> Iterator[_Unit]:
                 yield _Unit(Kind.LAKE, lake.path(partition), lake, partition)
 
 
-def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> CheckResult:
+def _check_all(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> CheckResult:
     begun = time.monotonic()
     damages: list[Damage] = []
     size = 0
@@ -363,7 +363,7 @@ def _slice(home: Home, path: Path) -> str:
 
 
 def _days_since(day: str | None, today: date) -> int:
-    return (today - date.fromisoformat(day)).days if day else LOOK_EVERY_DAYS
+    return (today - date.fromisoformat(day)).days if day else CHECK_EVERY_DAYS
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -385,13 +385,15 @@ def _kept(home: Home) -> tuple[dict[str, str], list[Damage]]:
             Damage(**{**each, "kind": Kind(each["kind"]), "stamp": tuple(each["stamp"])})
             for each in kept["damages"]
         ]
-        looks = {str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()}
+        checked_on = {
+            str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # everything is then checked again
         return {}, []
-    return looks, damages
+    return checked_on, damages
 
 
-def _keep(home: Home, looks: Mapping[str, str], damages: Sequence[Damage]) -> None:
-    content = {"looks": looks, "damages": [asdict(each) for each in damages]}
+def _keep(home: Home, checked_on: Mapping[str, str], damages: Sequence[Damage]) -> None:
+    content = {"looks": checked_on, "damages": [asdict(each) for each in damages]}
     write_atomically(_path(home), json.dumps(content, indent=1).encode())
