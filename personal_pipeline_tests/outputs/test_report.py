@@ -187,7 +187,7 @@ class TestNothingYet:
         for database in (empty, bare, tmp_path / "missing.duckdb"):
             text = build(database)
             assert anchors(page_of(text)) == SECTIONS
-            assert "first figures are on their way" in text
+            assert "without figures yet" in text
             assert "no data available" not in text.lower()
 
     @pytest.mark.parametrize("mart", ["creator_daily", "story_stats", "story_stats_daily"])

@@ -293,7 +293,7 @@ def test_is_left_out_when_no_export_was_ever_dropped(tables: Path) -> None:
 def test_tables_that_are_empty(tmp_path: Path) -> None:
     database = write_marts(tmp_path / "warehouse.duckdb")
     text = words(section(page_of(build(database, BOARD)), "body"))
-    assert "first figures are on their way" in text
+    assert "without figures yet" in text
     assert "None" not in text
 
 

@@ -249,5 +249,5 @@ def test_marts_that_are_missing_or_empty(tmp_path: Path, missing: str | None) ->
         with duckdb.connect(str(database)) as connection:
             connection.execute(f"drop table marts.{missing}")
     text = words(section(page_of(build(database, BOARD)), "money"))
-    assert missing or "first figures are on their way" in text
+    assert missing or "without figures yet" in text
     assert "None" not in text
