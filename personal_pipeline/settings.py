@@ -100,7 +100,7 @@ class Settings(BaseModel):
     report_hour: int = Field(7, ge=0, le=23, alias="PERSONAL_PIPELINE_REPORT_HOUR")
     """The hour at which the report is ready."""
     currency: str = Field("usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
-    """The currency of the summary at the top of the report. Other currencies are shown in the
+    """The currency of the summary on top of the report. Other currencies are shown in the
     revenue tables only."""
     port: int = Field(3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
     """The port of the lineage UI, on this machine only."""

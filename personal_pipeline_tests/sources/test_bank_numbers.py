@@ -243,7 +243,7 @@ def test_a_file_that_does_not_decide_is_told_and_can_be_answered(home: Home) -> 
     receipt = ingest_file(home, [BANK], file.path, NOW).receipt
     assert receipt.unreadable == 1
     assert receipt.warning is not None
-    assert "Nothing in the file decides" in receipt.warning
+    assert "The file does not show" in receipt.warning
     declare(home, dialect + "decimal: ','\n")
     read_outdated_again(home, [BANK], now=NOW)
     assert sorted(amounts_in_lake(home)) == ["-3000", "-4"]

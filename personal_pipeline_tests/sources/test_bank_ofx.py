@@ -458,11 +458,11 @@ def answer(id_: str, number: str, lost: str = "") -> str:
 
 def test_accounts_without_statements_do_not_become_one(tmp_path: Path) -> None:
     two = "".join(answer(id_, f"{n}0000001", "STMTRS") for n, id_ in enumerate("ab"))
-    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+    with pytest.raises(UnreadableFile, match="several accounts, outside their statements"):
         found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
     # neither where the numbers are lost too
     two = re.sub(r"<ACCTID>\d+", "", two)
-    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+    with pytest.raises(UnreadableFile, match="several accounts, outside their statements"):
         found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
     # two answers for one account are no doubt
     one = "".join(answer(id_, "10000001", "STMTRS") for id_ in "ab")
@@ -478,7 +478,7 @@ def test_a_list_that_lost_its_statement_is_not_booked_on_another_account(
     text = "".join(answers if first else answers[::-1])
     ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
     assert ids == ["a"]
-    assert ["each account by itself" in each.reason for each in bad] == [True]
+    assert ["each account separately" in each.reason for each in bad] == [True]
 
 
 def test_two_accounts_in_one_statement_are_counted(tmp_path: Path) -> None:
@@ -486,7 +486,7 @@ def test_two_accounts_in_one_statement_are_counted(tmp_path: Path) -> None:
     text = one.replace("</STMTRS></STMTTRNRS>", "") + other.split("<CURDEF>USD")[1]
     ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
     assert ids == []
-    assert ["each account by itself" in each.reason for each in bad] == [True] * 2
+    assert ["each account separately" in each.reason for each in bad] == [True] * 2
 
 
 TOKEN = re.compile(r"<[^<>]*>|[^<>]+|[<>]")
