@@ -70,7 +70,8 @@ def recovered(subjects: Sequence[Subject], since: Mapping[str, datetime], zone: 
     return Text(
         title=f"{names}: recovered",
         body="\n".join(
-            f"{each.title} has recovered. The trouble began {moment(since[each.key], zone)}."
+            f"{each.title} has recovered. The trouble was first reported "
+            f"{moment(since[each.key], zone)}."
             for each in subjects
         ),
         tone="success",
@@ -119,10 +120,12 @@ def _standing(known: Known, zone: ZoneInfo) -> str:
     if lead.by_hand and lead.reason in (DUE, LATE):
         what = f"{known.subject.title} is {lead.reason}."
     elif streams == [""]:
-        what = f"{known.subject.title}: {lead.reason}, since {moment(known.since, zone)}."
+        what = f"{known.subject.title}: {lead.reason}, first seen {moment(known.since, zone)}."
     else:
         which = "" if lead.by_hand else f" ({_names(streams)})"
-        what = f"{known.subject.title}{which}: {lead.reason}, since {moment(known.since, zone)}."
+        what = (
+            f"{known.subject.title}{which}: {lead.reason}, first seen {moment(known.since, zone)}."
+        )
     details = list(dict.fromkeys(each.detail for each in known.troubles if each.detail))
     # instructions with several steps have one per line
     between = "\n" if any("\n" in each for each in details) else " "

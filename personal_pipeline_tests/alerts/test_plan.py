@@ -374,14 +374,14 @@ def test_what_stands_untold_is_kept_in_mind_when_nothing_was_looked_at() -> None
 
 def test_a_late_service_says_since_when_it_is_known() -> None:
     (told,) = Person(rules=QUIET).hears(line(State.LATE))
-    assert f"{LATE}, since Tue 10 Nov, 13:00" in told.body
+    assert f"{LATE}, first seen Tue 10 Nov, 13:00" in told.body
 
 
 def test_another_kind_of_trouble_has_a_beginning_of_its_own() -> None:
     person = Person()
     person.hears(line(State.LATE), after=DAY)
     (told,) = person.hears(refused())
-    assert ", since Wed 11 Nov, 12:00" in told.body
+    assert ", first seen Wed 11 Nov, 12:00" in told.body
 
 
 @pytest.mark.parametrize("seed", [7, 18, 41])
