@@ -164,7 +164,7 @@ def test_spending_against_the_same_days(page: HtmlElement) -> None:
 def test_an_account_that_is_behind_is_named(page: HtmlElement) -> None:
     text = words(section(page, "money"))
     assert text.count("is covered only until") == 1
-    assert "between own accounts. Card …9876 is covered only until 10 Nov 2026." in text
+    assert "between your own accounts. Card …9876 is covered only until 10 Nov 2026." in text
 
 
 def test_a_month_that_lacks_a_statement_is_not_compared(marts: Path) -> None:

@@ -130,8 +130,8 @@ def test_a_late_source_says_so_and_keeps_its_last_figures(tmp_path: Path) -> Non
     (note,) = stories.xpath(".//*[@role='note']")
     assert words(note) == (
         "Late: Medium (story stats, story stats daily, account stats daily, account export) "
-        "The newest data is from Sep 2026. Newer data was expected by 7 November 2026. Shown are "
-        "the last good figures. Save the answers of the stats page and run "
+        "The newest data is from Sep 2026. Newer data was expected by 7 November 2026. The "
+        "figures shown are the last good ones. Save the answers of the stats page and run "
         "personal-pipeline add."
     )
     assert "As of 30 September 2026" in words(stories)
