@@ -464,7 +464,7 @@ def test_dates_of_the_other_form_are_not_read_by_halves(home: Home) -> None:
         "Trans. Date,Post Date,Description,Amount,Category\n"
         "03/04/2026,03/04/2026,SHOP,1.00,Food\n25/04/2026,25/04/2026,SHOP,2.00,Food\n"
     )
-    with pytest.raises(UnreadableFile, match="can be read as %d/%m/%Y, and not as %m/%d/%Y"):
+    with pytest.raises(UnreadableFile, match="dates match %d/%m/%Y, not %m/%d/%Y"):
         list(read_statement(dropped(home, content)))
 
 
@@ -484,7 +484,7 @@ def test_a_file_that_must_be_asked_about_is_not_unknown(home: Home) -> None:
     receipt = took(home, "dates.csv", f"{head}25/02/2026,A,1.00\n26/03/2026,B,2.00\n".encode())
     assert receipt.source == "bank"
     assert receipt.problem is not None
-    assert "can be read as %d/%m/%Y, and not as %m/%d/%Y" in receipt.problem
+    assert "dates match %d/%m/%Y, not %m/%d/%Y" in receipt.problem
 
 
 def test_a_file_made_before_its_dates_would_be(home: Home) -> None:

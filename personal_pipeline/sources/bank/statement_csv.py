@@ -346,7 +346,7 @@ def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
     else:
         answer = f"In dialects/, set date_format of the dialect {name} to the right one"
     return (
-        f"{dialect.title}: {trouble}. None of its rows was ingested. {answer}, and run "
+        f"{dialect.title}: {trouble}. None of its rows was ingested. {answer} and run "
         "`personal-pipeline refresh` to ingest it."
     )
 
