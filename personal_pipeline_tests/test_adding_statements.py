@@ -82,7 +82,7 @@ def test_rows_that_cannot_be_read_say_why_and_where(home: Home, tmp_path: Path) 
         "soon,TEA,1.00\n"
     )
     told = " ".join(add(path).stdout.split())
-    assert "2 rows not read: line 3: Amount: expected an amount; line 4: Date: expected a" in told
+    assert "2 rows unreadable: line 3: Amount: expected an amount; line 4: Date: expected a" in told
     assert "card 12" not in told
     [receipt] = json.loads(add("--json", path).stdout)
     place = home.root / receipt["unreadable_in"]

@@ -119,7 +119,7 @@ def explanation(explained: Explained) -> RenderableType:
     if explained.unknown is not None:
         # not wrapped to the terminal's width: part of it may be a file to copy
         return name.append(f"{shown_lines(explained.unknown)}\n", style="not bold")
-    grid = Grid(show_header=True, header_style="dim")
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     grid.add_column("claimed by", overflow="fold")
     grid.add_column("confidence", justify="right")
     grid.add_column("because", overflow="fold")

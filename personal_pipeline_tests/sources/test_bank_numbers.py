@@ -428,7 +428,7 @@ def took(home: Home, name: str, content: bytes, written: datetime = NOW) -> Rece
 def test_a_paypal_account_with_days_first(home: Home, faults: Path) -> None:
     receipt = took(home, "first.csv", (faults / "paypal_dates" / "first.csv").read_bytes())
     assert receipt.warning is not None
-    assert "its dates were read as %d/%m/%Y" in receipt.warning
+    assert "they were read as %d/%m/%Y" in receipt.warning
     took(home, "full.csv", (faults / "paypal_dates" / "full.csv").read_bytes())
     assert sorted((each["posted_on"], each["id"]) for each in lake(home)) == [
         ("2026-04-03", "TXA1"),

@@ -60,7 +60,7 @@ def test_a_row_a_file_with_what_it_did(home: Home) -> None:
     assert second["rows_changed"] == 1  # the transaction has one more cell
     assert (second["first_month"], second["last_month"]) == (date(2024, 2, 1), date(2024, 3, 1))
     assert (second["columns_unknown"], second["columns_gone"]) == (["points"], [])
-    assert "others that it does not name: points" in second["reason"]
+    assert "undeclared ones: points" in second["reason"]
     assert (stranger["source"], stranger["rows_new"]) == (None, 0)
     assert stranger["problem"] == "No source recognizes this file."
 
