@@ -124,7 +124,7 @@ def _fetched(
         memory = state["memory"]
         due = now.replace(hour=6) - (DAY if now.hour < 6 else timedelta())
         awake = now.date() not in off and (now - 2 * HOUR).date() not in off
-        if (memory.looked_at is not None and memory.looked_at >= due) or not awake:
+        if (memory.fetched_at is not None and memory.fetched_at >= due) or not awake:
             return
         failure = failure_at(now)
         state["memory"] = (
@@ -136,7 +136,7 @@ def _fetched(
     return Life(
         name,
         habit,
-        lambda now: (judge_api(state["memory"], now, connected=True), state["memory"].looked_at),
+        lambda now: (judge_api(state["memory"], now, connected=True), state["memory"].fetched_at),
         look=look,
     )
 
@@ -304,7 +304,7 @@ def _forgotten(chance: Random, off: set[date]) -> Life:
 
 
 def _line(life: Life, now: datetime) -> StreamState:
-    verdict, looked_at = life.verdict(now)
+    verdict, fetched_at = life.verdict(now)
     return StreamState(
         source=life.name,
         source_title=life.name,
@@ -313,7 +313,7 @@ def _line(life: Life, now: datetime) -> StreamState:
         drop=life.drop.name if life.drop else None,
         state=verdict.state,
         cause=verdict.cause,
-        last_looked=looked_at,
+        last_fetched=fetched_at,
         newest_data=None,
         next_expected=verdict.next_expected,
         rows=1,
@@ -441,7 +441,7 @@ def main() -> None:
             "in grace",
             "false",
             "twice",
-            "well again",
+            "recovered",
             "reminders",
             "due",
             "asked",

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources import SOURCES
 
 
@@ -18,7 +18,7 @@ def take_export(export: Path, folder: Path) -> None:
     """Ingest the export into a home, and count its records in the lake."""
     home = Home(folder).ensure()
     dropped = Path(shutil.copy2(export, home.inbox / "export.zip"))
-    receipt = take(home, SOURCES, dropped, datetime.now(UTC)).receipt
+    receipt = ingest_file(home, SOURCES, dropped, datetime.now(UTC)).receipt
     assert receipt.problem is None, receipt.problem
     files = f"{home.lake}/apple_health/records/*/part.parquet"
     [(count,)] = duckdb.sql(f"select count(*) from read_parquet('{files}')").fetchall()

@@ -22,7 +22,7 @@ import fitdecode
 
 from benchmarks.measured import Measured, seconds_of, show
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.fit import FIT
 from personal_pipeline.sources.fit.files import recordings_of
 from personal_pipeline.sources.fit.messages import EPOCH, checksum
@@ -68,7 +68,7 @@ def read(contents: Iterable[bytes]) -> int:
 def drop(path: Path, home: Home) -> int:
     """Number of samples that the inbox has ingested into the lake."""
     dropped = Path(shutil.copy2(path, home.inbox / path.name))
-    receipt = take(home, [FIT], dropped, datetime.now(UTC)).receipt
+    receipt = ingest_file(home, [FIT], dropped, datetime.now(UTC)).receipt
     assert receipt.problem is None, receipt.problem
     return sum(each.new for each in receipt.streams if each.stream == "recording_samples")
 

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measured import Measured, show
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take, take_all, waiting
+from personal_pipeline.ingest.inbox import ingest_all, ingest_file, waiting
 from personal_pipeline.sources import SOURCES
 
 KILOBYTES_IN_A_MEGABYTE = 1024
@@ -54,12 +54,12 @@ def subscribers(home: Home, count: int) -> None:
 def one_by_one(home: Home) -> None:
     """One batch per file, as before."""
     for path in waiting(home):
-        take(home, SOURCES, path, datetime.now(UTC))
+        ingest_file(home, SOURCES, path, datetime.now(UTC))
 
 
 def together(home: Home) -> None:
     """All waiting files in batches."""
-    for _ in take_all(home, SOURCES, waiting(home), lambda: datetime.now(UTC)):
+    for _ in ingest_all(home, SOURCES, waiting(home), lambda: datetime.now(UTC)):
         pass
 
 

@@ -32,7 +32,7 @@ from personal_pipeline.ingest.unreadable import is_format_changed
 from personal_pipeline.shown import shown_lines
 from personal_pipeline.warehouse.left_out import LeftOut, left_out
 
-_ENDS_THE_LOOKS = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
+_ENDS_THE_FETCHES = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
 """After one of these failures the remaining streams of the source are not fetched."""
 
 CAUSES = {
@@ -60,7 +60,7 @@ class StreamState:
     cause: str | None = None
     """Why it is failing or needs a person, in a few words such as "credential refused"; else
     None."""
-    last_looked: datetime | None
+    last_fetched: datetime | None
     """UTC instant of the most recent fetch, or of the arrival of the most recent file of its
     kind, successful or not."""
     asked_until: datetime | None = None
@@ -168,7 +168,7 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
             stream,
             _kept(house, source, stream),
             verdict,
-            last_looked=memory.looked_at,
+            last_fetched=memory.fetched_at,
             records=memory.records,
             unreadable=memory.unreadable,
             asked_until=memory.asked_until,
@@ -180,9 +180,9 @@ def with_failure_of_all(memories: Mapping[str, StreamMemory], stream: str) -> St
     fetches before this one's turn. Otherwise it would show as fresh, and later as forgotten."""
     memory = memories[stream]
     for other in memories.values():
-        if other.failure not in _ENDS_THE_LOOKS or other.looked_at is None:
+        if other.failure not in _ENDS_THE_FETCHES or other.fetched_at is None:
             continue
-        if memory.looked_at is None or memory.looked_at < other.looked_at:
+        if memory.fetched_at is None or memory.fetched_at < other.fetched_at:
             return replace(memory, failure=other.failure, failure_message=other.failure_message)
     return memory
 
@@ -209,7 +209,7 @@ def _drop_lines(
                 # one kind of export feeds several streams but need not contain all of them
                 verdict if arrived else Verdict(State.WAITING, drop.how_to),
                 drop=drop.name,
-                last_looked=came.received_at,
+                last_fetched=came.received_at,
                 records=came.records,
                 unreadable=came.unreadable,
             )
@@ -222,7 +222,7 @@ def _line(
     verdict: Verdict,
     *,
     drop: str | None = None,
-    last_looked: datetime | None,
+    last_fetched: datetime | None,
     records: int | None,
     unreadable: int,
     asked_until: datetime | None = None,
@@ -237,7 +237,7 @@ def _line(
         drop=drop,
         state=verdict.state,
         cause=verdict.cause,
-        last_looked=last_looked,
+        last_fetched=last_fetched,
         asked_until=asked_until,
         newest_data=kept.newest,
         next_expected=verdict.next_expected,

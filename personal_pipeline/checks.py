@@ -100,26 +100,26 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
     if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
     if line.unreadable:
-        sentences.append(f"{line.unreadable:,} records of the last look could not be read.")
+        sentences.append(f"Unreadable records in the last fetch or file: {line.unreadable:,}.")
     if line.left_out and line.detail not in " ".join(sentences):
         sentences.append(line.detail)
     if unknown:
         sentences.append(f"New fields: {_named(unknown)}.")
     if gone:
-        sentences.append(f"Fields that are gone: {_named(gone)}.")
+        sentences.append(f"Missing fields: {_named(gone)}.")
     facts = {
         "state": str(line.state),
         "cause": line.cause,
-        "last looked": line.last_looked,
-        "asked until": line.asked_until,
+        "last fetched": line.last_fetched,
+        "fetched until": line.asked_until,
         "newest event": newest_words(line) or None,
         "next expected": line.next_expected.isoformat() if line.next_expected else None,
         "rows": line.rows,
         "unreadable": line.unreadable,
-        "share unreadable": share_unreadable(line),
-        "left out of the tables": line.left_out or None,
-        "fields unknown": _named(unknown) or None,
-        "fields gone": _named(gone) or None,
+        "unreadable share": share_unreadable(line),
+        "rows in no table": line.left_out or None,
+        "new fields": _named(unknown) or None,
+        "missing fields": _named(gone) or None,
     }
     return StreamCheck(
         stream=f"{line.source}/{line.stream}",
@@ -132,13 +132,13 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
 
 def check_files(house: House) -> FilesCheck:
     """Verify the published tables and, once per day, a thirtieth of archive and lake."""
-    looked_at = verify_some(house.home, house.sources, house.today)
+    result = verify_some(house.home, house.sources, house.today)
     read = None
-    if looked_at is not None:
+    if result is not None:
         integrity.forget(house.home, house.home.published)
         read = (
-            f"{looked_at.files:,} files, {looked_at.bytes / 1e6:,.0f} MB read in "
-            f"{looked_at.seconds:.1f} s; {len(looked_at.damages)} damaged."
+            f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB verified in "
+            f"{result.seconds:.1f} s; {len(result.damages)} damaged."
         )
     return FilesCheck(troubles_of(house.home), read)
 
@@ -148,8 +148,8 @@ def troubles_of(home: Home) -> list[str]:
     found = []
     if damage := damage_of_published(home):
         found.append(
-            f"The published tables cannot be read ({damage}). Run `personal-pipeline refresh`: it "
-            "publishes them anew."
+            f"The published tables cannot be read ({damage}). Run `personal-pipeline refresh` to "
+            "publish them again."
         )
     return found + [
         sentence(each) for each in known_damage(home) if not each.stream and not each.drop

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -73,7 +74,7 @@ class Group(click.Group):
             for problem in error.errors(include_input=False, include_url=False):
                 name = ".".join(str(part) for part in problem["loc"])
                 ERRORS.print(f"[red]{name}[/]: {escape(problem['msg'])}")
-            ERRORS.print("Set it right in the environment or in .env; see .env.example.")
+            ERRORS.print("Correct it in the environment or in .env; see .env.example.")
             sys.exit(1)
         except (
             Busy, FileNotFoundError, DamagedPartition, NewerHome, NoKeyring, OpenToOthers,
@@ -141,7 +142,7 @@ def _source_named(house: House, name: str) -> Source:
     found = next((source for source in house.sources if source.name == name), None)
     if found is None:
         names = ", ".join(source.name for source in house.sources)
-        raise click.UsageError(f"there is no source {name}; there are: {names}")
+        raise click.UsageError(f"no source is called {name}; choose one of {names}")
     return found
 
 
@@ -149,21 +150,19 @@ def _source_named(house: House, name: str) -> Source:
 
 
 @main.command()
-@click.option("--source", "only", help="Fetch this source only, and leave the inbox alone.")
-@click.option(
-    "--since", type=DAY, metavar=A_DAY, help="Fetch from this day on, where days are missing."
-)
-@click.option("--retry", is_flag=True, help="Build also what failed twice and waits.")
+@click.option("--source", "only", help="Fetch only this source; skip the inbox.")
+@click.option("--since", type=DAY, metavar=A_DAY, help="Fetch missing days from this day on.")
+@click.option("--retry", is_flag=True, help="Also retry tables that failed twice and are on hold.")
 @click.option(
     "--accept",
     metavar="SOURCE",
-    help="Take what was set aside of this source because it makes most rows vanish.",
+    help="Accept what was set aside for this source because it would remove most rows.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def refresh(
     only: str | None, since: datetime | None, retry: bool, accept: str | None, as_json: bool
 ) -> None:
-    """Fetch what is due, take the inbox, and rebuild what changed. Needs no daemon."""
+    """Fetch what is due, ingest the inbox, and rebuild what changed. Needs no daemon."""
     from personal_pipeline import refresh as passes
     from personal_pipeline.ingest.doubtful import bring_back
 
@@ -176,8 +175,12 @@ def refresh(
         chosen = [_source_named(house, only)]
         if not house.connected(chosen[0]):
             missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
-            what = f"{', '.join(missing)} is not set" if missing else "it has nothing to fetch"
-            ERRORS.print(f"{chosen[0].title} is not connected: {what}. {chosen[0].connect}")
+            title, connect = chosen[0].title, chosen[0].connect
+            ERRORS.print(
+                f"{title} is not connected: {', '.join(missing)} is not set. {connect}"
+                if missing
+                else f"{title} has nothing to fetch: its files are dropped by hand."
+            )
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(
@@ -192,7 +195,7 @@ def refresh(
         click.echo(json.dumps(_passed_json(passed), indent=1))
     else:
         _print_passed(passed)
-    empty = any(receipt.gave_nothing for receipt in passed.taken.receipts)
+    empty = any(receipt.gave_nothing for receipt in passed.ingested.receipts)
     sys.exit(1 if passed.failures or empty else 0)
 
 
@@ -240,11 +243,11 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
                 "failure": str(each.failure) if each.failure else None,
             }
             for fetched in passed.fetched
-            for each in fetched.looks
+            for each in fetched.results
         ],
-        "taken": [asdict(receipt) for receipt in passed.taken.receipts],
-        "left": passed.taken.waits,
-        "read_again": _read_again_json(passed.restored.read),
+        "ingested": [asdict(receipt) for receipt in passed.ingested.receipts],
+        "waiting": passed.ingested.waits,
+        "reread": _reread_json(passed.restored.read),
         "built": _built_json(passed.work.built),
         "dbt_calls": passed.work.dbt_calls,
         "report": str(passed.report.path) if passed.report else None,
@@ -253,7 +256,7 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
     }
 
 
-def _read_again_json(read: Iterable[ReadAgain]) -> list[dict[str, Any]]:
+def _reread_json(read: Iterable[ReadAgain]) -> list[dict[str, Any]]:
     return [
         {
             "source": each.source,
@@ -284,10 +287,10 @@ def _built_json(built: Iterable[BuiltTable]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_read_again(read: Sequence[ReadAgain]) -> None:
+def _print_reread(read: Sequence[ReadAgain]) -> None:
     if not read:
         return
-    grid = _grid("Read again", "source", "kind", ">files", ">months changed", "why")
+    grid = _grid("Re-read from the archive", "source", "kind", ">files", ">months changed", "why")
     for each in read:
         changed = sum(map(len, each.changed.values()))
         grid.add_row(each.source, each.drop, f"{each.files:,}", _count(changed), each.why)
@@ -295,28 +298,28 @@ def _print_read_again(read: Sequence[ReadAgain]) -> None:
 
 
 def _print_passed(passed: PassResult) -> None:
-    looks = [look for fetched in passed.fetched for look in fetched.looks]
-    if looks:
+    results = [result for fetched in passed.fetched for result in fetched.results]
+    if results:
         grid = _grid("Fetched", "source", "stream", ">records", ">files changed", ">unreadable", "")
-        for pulled in looks:
+        for result in results:
             grid.add_row(
-                pulled.source,
-                pulled.stream,
-                f"{pulled.records:,}",
-                _count(len(pulled.changed)),
-                _bad(pulled.unreadable),
-                f"[red]{pulled.failure.failure}[/]" if pulled.failure else "[green]ok[/]",
+                result.source,
+                result.stream,
+                f"{result.records:,}",
+                _count(len(result.changed)),
+                _bad(result.unreadable),
+                f"[red]{result.failure.failure}[/]" if result.failure else "[green]ok[/]",
             )
         CONSOLE.print(grid)
-        for pulled in looks:
-            for said in pulled.notes:
-                CONSOLE.print(f"{pulled.source} {pulled.stream}: {escape(said)}", soft_wrap=True)
-    if passed.taken.receipts:
+        for result in results:
+            for said in result.notes:
+                CONSOLE.print(f"{result.source} {result.stream}: {escape(said)}", soft_wrap=True)
+    if passed.ingested.receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
-        CONSOLE.print(receipts_table(passed.taken.receipts))
-    _print_read_again(passed.restored.read)
-    for left in passed.taken.waits:
+        CONSOLE.print(receipts_table(passed.ingested.receipts))
+    _print_reread(passed.restored.read)
+    for left in passed.ingested.waits:
         CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
     if passed.work.built:
         grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
@@ -331,7 +334,7 @@ def _print_passed(passed: PassResult) -> None:
             )
         CONSOLE.print(grid)
     else:
-        CONSOLE.print("Nothing changed, so nothing was rebuilt.")
+        CONSOLE.print("Nothing to rebuild: no input changed.")
     _print_report(passed)
     for note in passed.all_notes:
         CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
@@ -366,8 +369,10 @@ def _bad(number: int) -> str:
 # ------------------------------------------------------------------------------------ rebuild
 
 
-@main.command(short_help="Make the lake and the tables anew from the archive.")
-@click.option("--source", "only", help="Only the files of this source, and what follows from it.")
+@main.command(short_help="Rebuild the lake and the tables from the archive.")
+@click.option(
+    "--source", "only", help=("Only the files of this source, and the tables that depend on it.")
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def rebuild(only: str | None, as_json: bool) -> None:
     """Rebuild the lake of dropped files from the archive, and all tables from the lake.
@@ -385,7 +390,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
     _say(passed.all_notes)
     if as_json:
         done = {
-            "read_again": _read_again_json(passed.restored.read),
+            "reread": _reread_json(passed.restored.read),
             "built": _built_json(passed.work.built),
             "differs": rebuilt.differs,
             "report": str(passed.report.path) if passed.report else None,
@@ -399,18 +404,18 @@ def rebuild(only: str | None, as_json: bool) -> None:
 
 def _print_rebuilt(rebuilt: Rebuilt) -> None:
     passed = rebuilt.passed
-    _print_read_again(passed.restored.read)
+    _print_reread(passed.restored.read)
     partitions = sum(each.partitions for each in passed.work.built)
     CONSOLE.print(f"Built: {len(passed.work.built):,} tables, {partitions:,} partitions.")
     if rebuilt.differs is None:
-        CONSOLE.print("There were no published tables to compare with.")
+        CONSOLE.print("There were no earlier tables to compare with.")
     elif rebuilt.differs:
-        grid = _grid("Came out differently", "table", ">partitions")
+        grid = _grid("Different from before", "table", ">partitions")
         for table, count in rebuilt.differs.items():
             grid.add_row(table, f"{count:,}")
         CONSOLE.print(grid)
     else:
-        CONSOLE.print("All tables came out as they were.")
+        CONSOLE.print("All tables are identical to before.")
     _print_report(passed)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
@@ -419,16 +424,18 @@ def _print_rebuilt(rebuilt: Rebuilt) -> None:
 # ---------------------------------------------------------------------------------------- add
 
 
-@main.command(short_help="Take files and folders at once.")
+@main.command(short_help="Ingest files and folders now.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--explain", is_flag=True, help="Take nothing: show who claims each file, and how sure."
+    "--explain",
+    is_flag=True,
+    help=("Ingest nothing: show which sources claim each file, and how confidently."),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the receipts as JSON.")
 def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
-    """Copy FILES into the inbox and take them at once. The originals stay where they are.
+    """Copy FILES into the inbox and ingest them now. The originals stay where they are.
 
-    For a folder, every file in it is taken, or the whole folder if it is one unpacked export.
+    In a folder, every file is ingested, or the folder as a whole if it is one unpacked export.
     """
     from personal_pipeline import refresh as passes
     from personal_pipeline.ingest import adding
@@ -437,7 +444,7 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
     house = _house(load_settings())
     _open(house)
     if not adding.count(files):
-        raise click.UsageError("there is no file in what was given")
+        raise click.UsageError("these folders contain no files")
     if explain:
         found = []
         for each in adding.explained(house.home, house.sources, files):
@@ -451,23 +458,23 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         adding.brought(house.home, house.sources, files) as late,
         _progress(shown=not as_json) as progress,
     ):
-        taken = passes.take_inbox(house, progress=progress)
-    left = [*map(str, late), *taken.waits]
+        ingested = passes.ingest_inbox(house, progress=progress)
+    left = [*map(str, late), *ingested.waits]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in taken.receipts], indent=1))
+        click.echo(json.dumps([asdict(each) for each in ingested.receipts], indent=1))
     else:
-        CONSOLE.print(receipts_table(taken.receipts))
-        if any(not each.taken for each in taken.receipts):
-            CONSOLE.print("`personal-pipeline add --explain FILE` says what a file looks like.")
+        CONSOLE.print(receipts_table(ingested.receipts))
+        if any(not each.ingested for each in ingested.receipts):
+            CONSOLE.print("`personal-pipeline add --explain FILE` shows what a file seems to be.")
         CONSOLE.print(
-            "`personal-pipeline refresh` rebuilds what changed; a running daemon does so."
+            "Run `personal-pipeline refresh` to rebuild what changed, unless the daemon is running."
         )
-    for note in taken.notes:
+    for note in ingested.notes:
         ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
-    for failure in [*taken.failures, *left]:
+    for failure in [*ingested.failures, *left]:
         ERRORS.print(f"[red]{escape(failure)}[/]", soft_wrap=True)
-    problems = any(receipt.gave_nothing for receipt in taken.receipts)
-    sys.exit(1 if taken.failures or problems or left else 0)
+    problems = any(receipt.gave_nothing for receipt in ingested.receipts)
+    sys.exit(1 if ingested.failures or problems or left else 0)
 
 
 # ------------------------------------------------------------------------------------ connect
@@ -476,14 +483,14 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
 @main.command(short_help="Store the credential of a source.")
 @click.argument("name", metavar="SOURCE")
 @click.option(
-    "--env", "in_env", is_flag=True, help="Into .env of this folder, not into the keyring."
+    "--env", "in_env", is_flag=True, help="Store it in .env in this folder instead of the keyring."
 )
-@click.option("--forget", is_flag=True, help="Take it out of the keyring again.")
+@click.option("--forget", is_flag=True, help="Remove it from the keyring.")
 def connect(name: str, in_env: bool, forget: bool) -> None:
     """Ask for the credentials of SOURCE without echoing them, and store them in the keyring.
 
-    If there is no keyring, it offers .env and makes it readable by you only. The service is asked
-    once whether it accepts the credential; a refused one is not stored.
+    Without a keyring, it offers .env and makes that readable only by you. The credential is tried
+    once with the service, and not stored if the service refuses it.
     """
     from personal_pipeline import connecting
     from personal_pipeline.sources import SOURCES
@@ -493,7 +500,7 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
     source = by_name.get(name)
     if source is None:
         raise click.UsageError(
-            f"no source {name} has a credential; these have: {', '.join(by_name)}"
+            f"{name} is not a source with a credential; choose one of {', '.join(by_name)}"
         )
     if forget:
         for line in connecting.forgotten(settings, source):
@@ -552,13 +559,11 @@ def sources(as_json: bool) -> None:
             )
         )
         return
-    grid = _grid("Sources", "source", "route", "streams", "state", "how to connect or export")
     for source, route, streams, state, how in rows:
         route_text = "fetched daily" if route == "api" else "dropped by hand"
-        grid.add_row(source.title, route_text, "\n".join(streams), _state(state), escape(how))
-        grid.add_section()
-    CONSOLE.print(grid)
-    CONSOLE.print("More: docs/sources/<source>.md")
+        CONSOLE.print(f"[bold]{source.title}[/], {route_text}: {_state(state)}")
+        CONSOLE.print(Padding(f"[dim]{', '.join(streams)}[/]\n{escape(how)}\n", (0, 0, 0, 2)))
+    CONSOLE.print("Details: docs/sources/<source>.md")
 
 
 def _state(state: Any) -> str:
@@ -575,14 +580,13 @@ def _state(state: Any) -> str:
 @main.command(short_help="Show how fresh each stream is.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option(
-    "--notify", "tell", is_flag=True, help="Send what is new; print only what could not be sent."
+    "--notify", "tell", is_flag=True, help="Send new alerts; print only what could not be sent."
 )
 def status(as_json: bool, tell: bool) -> None:
-    """Show when each stream was last checked and how recent its data is.
+    """Show when each stream was last fetched and how recent its data is.
 
-    Exit code 1 if anything is late or failing, or waits for you. Works whether or not the daemon
-    runs.
-    --notify is made for cron: it sends what a running daemon would send (docs/alerts.md).
+    Exit code 1 if anything is late, failing, or needs you. Works with or without the daemon.
+    --notify, meant for cron, sends the alerts that a running daemon would send (docs/alerts.md).
     """
     from personal_pipeline.board import board_of
     from personal_pipeline.checks import troubles_of
@@ -613,7 +617,7 @@ def _iso(value: Any) -> str:
     return str(value.isoformat())
 
 
-@main.command(short_help="Bring back what was replaced in the lake.")
+@main.command(short_help="Restore what was replaced in the lake.")
 @click.argument("source")
 @click.option(
     "--before",
@@ -621,15 +625,15 @@ def _iso(value: Any) -> str:
     type=DAY,
     metavar=A_DAY,
     required=True,
-    help="Bring back what was there at the beginning of this day, UTC.",
+    help="Restore the lake as it was at the beginning of this day, UTC.",
 )
-@click.option("--dry-run", is_flag=True, help="Change nothing: show what would come back.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be restored.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
     """Restore the days and months of SOURCE that newer answers or files replaced.
 
-    The current version is kept in the archive. A restored day of a fetched source is not replaced
-    again before `refresh --accept SOURCE`.
+    The current versions are kept in the archive. A restored day of a fetched source is not replaced
+    again until `refresh --accept SOURCE`.
     """
     from personal_pipeline.ingest.restoring import held_before
     from personal_pipeline.ingest.restoring import restore as bring
@@ -638,19 +642,23 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
     chosen = next((each for each in house.sources if each.name == source), None)
     if chosen is None:
         names = ", ".join(each.name for each in house.sources)
-        raise click.UsageError(f"there is no source {source}; there are: {names}")
+        raise click.UsageError(f"no source is called {source}; choose one of {names}")
     moment = day.replace(tzinfo=UTC)
     found = (held_before if dry_run else bring)(house.home.ensure(), chosen, moment)
     if as_json:
         listed = [{"stream": e.stream, "partition": e.partition, "until": e.until} for e in found]
         click.echo(json.dumps(listed, default=_iso, indent=1))
         return
-    grid = _grid("Would come back" if dry_run else "Restored", "stream", "partition", "held until")
+    grid = _grid(
+        "Would be restored" if dry_run else "Restored", "stream", "partition", ("replaced at")
+    )
     for each in found:
         grid.add_row(each.stream, f"{each.partition}", f"{each.until:%Y-%m-%d %H:%M} UTC")
-    CONSOLE.print(grid if found else f"Nothing of {chosen.title} was replaced since {day.date()}.")
+    CONSOLE.print(
+        grid if found else (f"Nothing of {chosen.title} has been replaced since {day.date()}.")
+    )
     if found and not dry_run:
-        CONSOLE.print("`personal-pipeline refresh` rebuilds what changed.")
+        CONSOLE.print("Run `personal-pipeline refresh` to rebuild what changed.")
 
 
 @main.command(short_help="Write the report of a day.")
@@ -670,7 +678,7 @@ def report(day: datetime | None, show: bool) -> None:
 
     house = _house(load_settings())
     if day is not None and day.date() > house.today:
-        raise click.BadParameter(f"{day.date()} has not come yet", param_hint="'--date'")
+        raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
     _open(house)
     if troubles := troubles_of(house.home):
         ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
@@ -704,8 +712,8 @@ def up(port: int | None, show: bool) -> None:
     ]
     if never:
         CONSOLE.print(
-            f"Nothing was fetched yet from {', '.join(never)}: `personal-pipeline refresh` fetches "
-            "the whole history now; otherwise it comes with the next morning.",
+            f"Nothing has been fetched yet from {', '.join(never)}. `personal-pipeline refresh` "
+            "fetches the whole history now; otherwise the next morning run does.",
         )
 
     def tell(door: Door) -> None:
@@ -733,7 +741,7 @@ def open_(as_json: bool) -> None:
     home = Home.of(load_settings().home)
     door = serve.door_of_running(home)
     if door is None:
-        ERRORS.print("Nothing is served over this home now: `personal-pipeline up` starts it.")
+        ERRORS.print("The UI of this home is not running: `personal-pipeline up` starts it.")
         sys.exit(1)
     if as_json:
         shown = {"address": door.opening(), "without_token": door.address(), "port": door.port}
@@ -755,20 +763,20 @@ def _open_in_browser(home: Home, door: Door) -> None:
 # --------------------------------------------------------------------------------------- demo
 
 
-@main.command(short_help="Try it: an invented life, built as yours would be.")
+@main.command(short_help="Try it with generated data.")
 @click.option(
     "--years",
     type=click.IntRange(1, 10),
     default=2,
     show_default=True,
-    help="So many years of it, until today.",
+    help="How many years of data to generate, up to today.",
 )
 @click.option(
     "--seed",
     type=int,
     default=11,
     show_default=True,
-    help="Another number invents another life; the same one the same.",
+    help="The same seed generates the same data.",
 )
 @click.option(
     "--dir",
@@ -776,10 +784,10 @@ def _open_in_browser(home: Home, door: Door) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="The folder of the invented life; your own data is never touched.",
+    help="The home folder of the demo; your own data is never touched.",
 )
 def demo(years: int, seed: int, folder: Path) -> None:
-    """Generate a writer's years of data, and run the whole graph over them as over real data."""
+    """Generate years of a writer's data, and run the whole graph over them as over real data."""
     from personal_pipeline import refresh as passes
     from personal_pipeline.demo.run import NotADemo, clear, invented_house
 
@@ -788,7 +796,9 @@ def demo(years: int, seed: int, folder: Path) -> None:
     except NotADemo as refusal:
         raise click.UsageError(str(refusal)) from None
     started = time.monotonic()
-    CONSOLE.print(f"Inventing a writer's {years} years (seed {seed}) in {escape(str(folder))}/ …")
+    CONSOLE.print(
+        f"Generating {years} years of a writer's data (seed {seed}) in {escape(str(folder))}/ …"
+    )
     with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
         passed = passes.refresh(house, progress=progress)
     _print_passed(passed)
@@ -808,14 +818,14 @@ def _own_name() -> str:
 # --------------------------------------------------------------------------------- new-source
 
 
-@main.command("new-source", short_help="Write the code of a source from a sample of its file.")
+@main.command("new-source", short_help="Generate the code of a source from a sample of its file.")
 @click.argument("name")
 @click.option(
     "--from",
     "sample",
     required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file such as will be dropped: CSV, JSON or JSON lines. With --api, an answer: JSON.",
+    help="A sample file: CSV, JSON or JSON lines. With --api, a response: JSON.",
 )
 @click.option("--api", is_flag=True, help="The source is a service that is asked with a token.")
 def new_source(name: str, sample: Path, api: bool) -> None:
@@ -833,7 +843,7 @@ def new_source(name: str, sample: Path, api: bool) -> None:
         raise click.ClickException(f"{sample.name}: {refusal}") from None
     for sentence in written.guesses:
         CONSOLE.print(escape(sentence), soft_wrap=True)
-    CONSOLE.print("\nWritten, to be edited:")
+    CONSOLE.print("\nGenerated, for you to edit:")
     for path in written.files:
         CONSOLE.print(f"  {escape(str(path.relative_to(scaffold.CHECKOUT)))}", soft_wrap=True)
     then = f"connect {name}" if api else f"add {escape(str(sample))}"
@@ -848,23 +858,27 @@ def new_source(name: str, sample: Path, api: bool) -> None:
 
 
 @main.command(short_help="Check settings, folders, versions and the port.")
-@click.option("--verify", is_flag=True, help="Read every file and table: is it as it was written?")
-@click.option("--repair", is_flag=True, help="Verify, and put back what can be had.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help=("Read every file and table, and compare it with what was written."),
+)
+@click.option("--repair", is_flag=True, help="Verify, and restore what can be restored.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(verify: bool, repair: bool, as_json: bool) -> None:
-    """Check settings, credentials' presence, folder modes, versions and the port.
+    """Check settings, credentials, folder permissions, versions and the port.
 
-    --verify instead reads everything that is kept; --repair then fixes what is damaged: from
-    copies, from the originals, or by letting the next refresh fetch it again. It lists what it
-    cannot fix.
+    --verify reads all stored data instead. --repair also restores what is damaged: from copies,
+    from the originals, or by letting the next refresh fetch it again. It lists what it cannot
+    restore.
     """
     from personal_pipeline import doctor as examination
 
     house = _house(load_settings())
     if verify or repair:
         with _progress(shown=not as_json) as progress:
-            look = examination.repair if repair else examination.verify
-            findings = look(house, progress)
+            examine = examination.repair if repair else examination.verify
+            findings = examine(house, progress)
     else:
         findings = examination.examine(house)
     if as_json:

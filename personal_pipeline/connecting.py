@@ -38,14 +38,14 @@ def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
     """Ask the service once; returns a sentence with the result. Raises ``Refused``."""
     for variable, value in given.items():
         if not value:
-            raise Refused(f"{variable}: nothing was given, so nothing was stored.")
+            raise Refused(f"{variable}: empty, so nothing was stored.")
         if not value.isprintable() or " " in value:
             raise Refused(
-                f"{variable}: it holds a blank or a character that cannot be printed; copy it "
-                "again. Nothing was stored."
+                f"{variable}: it contains a space or an unprintable character; copy it again. "
+                "Nothing was stored."
             )
     if source.client is None or source.beginning is None:
-        return f"{source.title} is asked with the next `personal-pipeline refresh`."
+        return "The next `personal-pipeline refresh` tries it."
     try:
         with source.client(settings.with_values(given)) as client:
             client.deadline = time.monotonic() + TRY_SECONDS
@@ -55,7 +55,9 @@ def tried(settings: Settings, source: Source, given: Mapping[str, str]) -> str:
     except ServiceError as error:
         if error.failure is Failure.CREDENTIAL_REFUSED:
             raise Refused(f"{error} Nothing was stored.") from None
-        return f"{source.title} could not be asked now ({error.failure}); the next refresh does."
+        return (
+            f"{source.title} could not check it now ({error.failure}); the next refresh tries it."
+        )
     return f"{source.title} accepts it."
 
 
@@ -67,7 +69,7 @@ def stored(settings: Settings, given: Mapping[str, str], *, in_env: bool) -> Ite
         if not into_env:
             try:
                 credentials.keep(home, variable, value)
-                yield f"{variable} is in the keyring of this system."
+                yield f"{variable} is stored in the system keyring."
             except credentials.NoKeyring as none:
                 yield str(none)
                 if not _wanted_in_env():
@@ -78,17 +80,17 @@ def stored(settings: Settings, given: Mapping[str, str], *, in_env: bool) -> Ite
                 credentials.write_into_env(ENV.resolve(), variable, value)
             except credentials.NotForEnv as error:
                 raise click.ClickException(str(error)) from None
-            yield f"{variable} is in {ENV.resolve()}, which only you can read."
+            yield f"{variable} is stored in {ENV.resolve()}, readable only by you."
         elsewhere = settings.origin(variable)
         if elsewhere == "environment" or (elsewhere == ".env" and not into_env):
-            yield f"{variable} is set in {_PLACES[elsewhere]} too, and that one is used."
+            yield f"{variable} is also set in {_PLACES[elsewhere]}, which takes precedence."
 
 
 def _wanted_in_env() -> bool:
     if not sys.stdin.isatty():
-        click.echo("`personal-pipeline connect SOURCE --env` writes it into .env.", err=True)
+        click.echo("`personal-pipeline connect SOURCE --env` stores it in .env instead.", err=True)
         return False
-    return click.confirm(f"Write it into {ENV.resolve()}, readable by you only?", err=True)
+    return click.confirm(f"Store it in {ENV.resolve()}, readable only by you?", err=True)
 
 
 def forgotten(settings: Settings, source: Source) -> Iterator[str]:
@@ -96,9 +98,9 @@ def forgotten(settings: Settings, source: Source) -> Iterator[str]:
     home = settings.home.expanduser()
     for variable in source.credentials:
         if credentials.forget(home, variable):
-            yield f"{variable} is no longer in the keyring."
+            yield f"{variable} was removed from the keyring."
         else:
             yield f"{variable} was not in the keyring."
         if (left := settings.origin(variable)) and left != "keyring":
-            yield f"It is still set in {_PLACES[left]}; take it out there."
-    yield "What was fetched stays. To make the credential worthless, revoke it at the service."
+            yield f"It is still set in {_PLACES[left]}; remove it there."
+    yield "Fetched data is kept. To invalidate the credential, revoke it at the service."

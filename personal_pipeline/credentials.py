@@ -51,8 +51,8 @@ def recalled(home: Path, name: str) -> str:
     value = _asked(lambda: keyring.get_password(SERVICE, _account(home, name)))
     if value is None:
         raise NoKeyring(
-            f"{name} is not in the keyring of this system any more: run `personal-pipeline "
-            "connect SOURCE` again, or set it in .env."
+            f"{name} is no longer in the system keyring: run `personal-pipeline connect SOURCE` "
+            "again, or set it in .env."
         )
     return value
 
@@ -65,7 +65,9 @@ def keep(home: Path, name: str, value: str) -> None:
     _asked(lambda: keyring.set_password(SERVICE, account, value))
     # the null backend accepts everything and keeps nothing
     if _asked(lambda: keyring.get_password(SERVICE, account)) != value:
-        raise NoKeyring("This system has no keyring that keeps what it is given.")
+        raise NoKeyring(
+            "This system has no usable keyring: it does not persist what is stored in it."
+        )
     _note(home, names_in_keyring(home) | {name})
 
 
@@ -114,11 +116,11 @@ def _asked(question: Callable[[], Answer]) -> Answer:
         return answer.result(ANSWER_SECONDS)
     except TimeoutError:
         problem = (
-            f"The keyring did not answer within {ANSWER_SECONDS:.0f} s: it is locked. Unlock it, "
-            "and run the same again."
+            f"The keyring did not answer within {ANSWER_SECONDS:.0f} s, probably because it is "
+            "locked. Unlock it and retry."
         )
     except NoKeyringError:
-        problem = "This system has no keyring that can be used."
+        problem = "This system has no usable keyring."
     except Exception as error:
         problem = f"The keyring cannot be used ({type(error).__name__})."
     raise NoKeyring(problem)
@@ -148,6 +150,8 @@ def write_into_env(path: Path, name: str, value: str) -> None:
     else:
         text += ("" if not text or text.endswith("\n") else "\n") + f"{line}\n"
     if dotenv_values(stream=StringIO(text)).get(name) != value:
-        raise NotForEnv(f"{name} holds characters that {path.name} cannot hold, such as ${{…}}.")
+        raise NotForEnv(
+            f"{name} contains characters that {path.name} cannot store, such as ${{…}}."
+        )
     # the temporary file has mode 0600 from the start and keeps it
     write_atomically(path, text.encode())

@@ -57,11 +57,11 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
 
     if not house.home.root.exists():
         return list(_folders(house))
-    looked = damage.verify(house.home, house.sources, house.today, progress)
-    rate = looked.bytes / 1e9 / max(looked.seconds, 1e-9)
-    read = f"{looked.files:,} files, {looked.bytes / 1e6:,.0f} MB, {rate:.2f} GB a second"
-    findings = [Finding("archive and lake", "ok", read)] if not looked.damages else []
-    known = {each.path: each for each in [*looked.damages, *damage.known_damage(house.home)]}
+    result = damage.verify(house.home, house.sources, house.today, progress)
+    rate = result.bytes / 1e9 / max(result.seconds, 1e-9)
+    read = f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
+    findings = [Finding("archive and lake", "ok", read)] if not result.damages else []
+    known = {each.path: each for each in [*result.damages, *damage.known_damage(house.home)]}
     findings += [
         Finding(path, "problem", each.found, "" if each.kind is damage.Kind.MISSING else MENDED_BY)
         for path, each in known.items()
@@ -77,7 +77,7 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
         findings.append(
             Finding(name, "problem", trouble, MENDED_BY)
             if trouble
-            else Finding(name, "ok", "every table can be read")
+            else Finding(name, "ok", "all tables are readable")
         )
     return findings
 
@@ -97,23 +97,25 @@ def repair(house: House, progress: Progress | None = None) -> list[Finding]:
         for each in mending.mend(house)
     ]
     if narrowed:
-        findings.append(Finding("modes", "ok", f"{narrowed:,} files and folders closed to others"))
+        findings.append(
+            Finding("modes", "ok", (f"closed {narrowed:,} files and folders to other users"))
+        )
     with store.writing(home):
         if home.warehouse.exists() and (trouble := integrity.damage_of(home.warehouse)):
             store.begin_anew(home)
-            findings.append(Finding("warehouse", "ok", f"damaged ({trouble}), so deleted"))
+            findings.append(Finding("warehouse", "ok", f"was damaged ({trouble}), and deleted"))
         broken = bool(store.damage_of_published(home)) or store.is_begun_anew(home)
     if not broken:
         return findings or [Finding("archive, lake and tables", "ok", "nothing is damaged")]
     if any(each.kind is damage.Kind.MISSING for each in damage.known_damage(home)):
         # if published now, the tables would lack what is missing
         advice = "personal-pipeline refresh"
-        findings.append(Finding("tables", "note", "all are built again by the next pass", advice))
+        findings.append(Finding("tables", "note", "the next pass rebuilds all of them", advice))
         return findings
     failed = [each for each in reconcile(house).built if each.failure]
     findings += [Finding(each.name, "problem", each.failure or "") for each in failed]
     if not failed:
-        findings.append(Finding("tables", "ok", "all were built again from the lake"))
+        findings.append(Finding("tables", "ok", "all rebuilt from the lake"))
     return findings
 
 
@@ -160,9 +162,11 @@ def _alerts(house: House) -> Iterator[Finding]:
     channels = channels_of(house.settings.alerts)
     wrong = misunderstood(channels)
     for channel in wrong:
-        yield Finding(name, "problem", f"{channel.name} is not understood", "See docs/alerts.md.")
+        yield Finding(
+            name, "problem", f"{channel.name} is not a valid address", "See docs/alerts.md."
+        )
     if not channels:
-        yield Finding(name, "note", "not set: nobody is told", "See docs/alerts.md.")
+        yield Finding(name, "note", "not set: no alerts are sent", "See docs/alerts.md.")
     elif not wrong:
         yield Finding(name, "ok", ", ".join(channel.name for channel in channels))
     if house.settings.mail_report and not any(channel.is_mail for channel in channels):
@@ -173,17 +177,21 @@ def _alerts(house: House) -> Iterator[Finding]:
 def _folders(house: House) -> Iterator[Finding]:
     root = house.home.root
     if not root.exists():
-        yield Finding("home folder", "note", f"{root} is not there yet", "The first run makes it.")
+        yield Finding(
+            "home folder", "note", f"{root} does not exist yet", "The first run creates it."
+        )
         return
     if not os.access(root, os.W_OK):
-        advice = "Make it writable for this user: its owner, its mode, or how its disk is mounted."
+        advice = (
+            "Make it writable for this user: check its owner, its mode and how its disk is mounted."
+        )
         yield Finding("home folder", "problem", f"{root} cannot be written", advice)
     mode = stat.S_IMODE(root.stat().st_mode)
     if mode & OTHERS:
         yield Finding(
             "home folder",
             "problem",
-            f"{root} has mode {mode:04o}: others on this machine can look in",
+            f"{root} has mode {mode:04o}: other users can read it",
             f"chmod {PRIVATE:o} {root}",
         )
     else:
@@ -192,7 +200,8 @@ def _folders(house: House) -> Iterator[Finding]:
         yield Finding(
             "modes",
             "note",
-            f"{wide:,} files and folders in it would be open to others without that mode",
+            f"files and folders inside that are open to others: {wide:,}. Only the mode of the "
+            "home folder protects them",
             MENDED_BY,
         )
     aside = sum(1 for path in house.home.quarantine.rglob("*") if path.is_file())
@@ -201,7 +210,7 @@ def _folders(house: House) -> Iterator[Finding]:
             "quarantine",
             "note",
             f"{aside} files",
-            f"Each has its reason beside it, under {house.home.quarantine}.",
+            f"See {house.home.quarantine}: each file has its reason beside it.",
         )
 
 
@@ -209,7 +218,7 @@ def _declarations(house: House) -> Iterator[Finding]:
     for source in house.sources:
         for drop in source.drops:
             for problem in drop.problems(house.home.root):
-                advice = f"It is not used until it is mended; see docs/sources/{source.name}.md."
+                advice = f"It is not used until you correct it; see docs/sources/{source.name}.md."
                 yield Finding(f"{source.name} {drop.name}", "problem", problem, advice)
 
 
@@ -220,7 +229,7 @@ def _versions() -> Iterator[Finding]:
         "Python",
         "ok" if fits else "problem",
         here,
-        "" if fits else "Use Python 3.11, 3.12 or 3.13: make a new .venv with it.",
+        "" if fits else "Create a new .venv with Python 3.11, 3.12 or 3.13.",
     )
     for text in requires("personal-pipeline") or ():
         wanted = Requirement(text)
@@ -237,7 +246,10 @@ def _versions() -> Iterator[Finding]:
             found,
             ""
             if good
-            else f"Wanted {wanted.specifier}: pip install --require-hashes -r requirements.lock",
+            else (
+                f"Required: {wanted.specifier}. Run: pip install --require-hashes -r "
+                "requirements.lock"
+            ),
         )
 
 
@@ -249,8 +261,8 @@ def _port(port: int) -> Finding:
     return Finding(
         f"port {port}",
         "note",
-        "in use: perhaps `personal-pipeline up` is running",
-        "Set PERSONAL_PIPELINE_PORT to another, or use `up --port`.",
+        "in use, perhaps by `personal-pipeline up`",
+        "If it is another program, set PERSONAL_PIPELINE_PORT, or use `up --port`.",
     )
 
 
@@ -261,5 +273,5 @@ def _space(house: House) -> Finding:
     free = shutil.disk_usage(place).free
     found = f"{free / 1024**3:.1f} GB free"
     if free < FREE_SPACE_WANTED:
-        return Finding("disk", "problem", found, "Make room: originals are kept for ever.")
+        return Finding("disk", "problem", found, "Free some space: originals are kept forever.")
     return Finding("disk", "ok", found)

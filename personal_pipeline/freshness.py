@@ -28,10 +28,10 @@ from personal_pipeline.ingest.http import NEEDS_A_PERSON, Failure
 from personal_pipeline.ingest.memory import StreamMemory
 from personal_pipeline.ingest.unreadable import format_changed, is_format_changed
 
-LOOK_DUE_AFTER = timedelta(hours=26)
+FETCH_DUE_AFTER = timedelta(hours=26)
 """A daily fetch is overdue two hours after its time: one morning was missed."""
 
-LOOK_LATE_AFTER = timedelta(hours=50)
+FETCH_LATE_AFTER = timedelta(hours=50)
 """Two mornings in a row were missed: more than a computer that was off overnight."""
 
 GRACE = timedelta(days=5)
@@ -46,7 +46,7 @@ GAPS_KEPT = 30
 _LAST_SECOND = timedelta(seconds=1)
 
 LAKE_DAMAGED = "lake file damaged"
-ARCHIVE_DAMAGED = "file in the archive damaged"
+ARCHIVE_DAMAGED = "archived file damaged"
 
 
 class State(StrEnum):
@@ -56,7 +56,7 @@ class State(StrEnum):
     """It has no credential or address, and nothing is expected from it."""
     FRESH = "fresh"
     """Everything that should be there is there."""
-    WAITING = "waiting for the first"
+    WAITING = "no data yet"
     """It is set up, but nothing has arrived yet."""
     DUE = "due"
     """The next data is available now; it is not late yet."""
@@ -113,7 +113,7 @@ def judge_api(
         if memory.succeeded_at is None:
             return Verdict(State.NOT_CONNECTED, connect)
         return Verdict(
-            State.NOT_CONNECTED, f"No longer connected; its data stays. {connect}".strip()
+            State.NOT_CONNECTED, f"No longer connected; existing data is kept. {connect}".strip()
         )
     if memory.failure is not None:
         state = State.ACTION_REQUIRED if memory.failure in NEEDS_A_PERSON else State.FAILING
@@ -121,9 +121,9 @@ def judge_api(
     if later := jumped(memory, now):
         return Verdict(
             State.FAILING,
-            f"The clock jumped: a look is noted for {later:%Y-%m-%d}, and this machine says that "
-            f"it is {now.astimezone(UTC):%Y-%m-%d}. If that is right, run `personal-pipeline "
-            "refresh`: what was written under the wrong clock is asked for again.",
+            f"The clock jumped: the last fetch is dated {later:%Y-%m-%d}, but this machine says it "
+            f"is {now.astimezone(UTC):%Y-%m-%d}. If the date is right now, run `personal-pipeline "
+            "refresh`: what was fetched under the wrong clock is fetched again.",
             cause=Failure.CLOCK_WRONG,
         )
     records = memory.records or 0
@@ -134,18 +134,18 @@ def judge_api(
     if memory.succeeded_at is None:
         return Verdict(
             State.WAITING,
-            "Run `personal-pipeline refresh`, or wait for the morning.",
+            "Run `personal-pipeline refresh`, or wait for the next morning run.",
             now.astimezone(UTC).date(),
         )
     expected = (memory.succeeded_at + timedelta(days=1)).astimezone(UTC).date()
     silence = now - memory.succeeded_at
-    if silence <= LOOK_DUE_AFTER:
+    if silence <= FETCH_DUE_AFTER:
         return Verdict(State.FRESH, "", expected)
     return Verdict(
-        State.DUE if silence <= LOOK_LATE_AFTER else State.LATE,
+        State.DUE if silence <= FETCH_LATE_AFTER else State.LATE,
         # no number that grows: it stays one message while it lasts, for all streams
-        "Not looked at for more than a day: is `personal-pipeline up` running? "
-        "`personal-pipeline refresh` looks now.",
+        "Not fetched for more than a day. Is `personal-pipeline up` running? `personal-pipeline "
+        "refresh` fetches now.",
         expected,
     )
 
@@ -243,7 +243,7 @@ def _by_rhythm(days: Sequence[date], today: date, how_to: str) -> Verdict:
     if rhythm is None:
         return Verdict(
             State.FRESH,
-            f"Too few arrivals to know its rhythm: {len(days)} of {GAPS_NEEDED + 1}.",
+            f"Not enough files to predict the next one: {len(days)} of {GAPS_NEEDED + 1} needed.",
         )
     expected = days[-1] + rhythm.usual
     if today <= expected:
@@ -251,8 +251,8 @@ def _by_rhythm(days: Sequence[date], today: date, how_to: str) -> Verdict:
     late = today > days[-1] + 2 * rhythm.longest
     return Verdict(
         State.LATE if late else State.DUE,
-        f"Nothing came since {days[-1]}. The last silences were of {rhythm.usual.days} days at "
-        f"most 9 times in 10, and never of more than {rhythm.longest.days}. {how_to}".strip(),
+        f"Nothing has arrived since {days[-1]}. Of the recent gaps, 90% were at most "
+        f"{rhythm.usual.days} days, the longest {rhythm.longest.days}. {how_to}".strip(),
         expected,
     )
 

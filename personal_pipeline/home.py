@@ -169,8 +169,9 @@ class Home:
             return 1
         if found > VERSION:
             raise NewerHome(
-                f"{self.root} was made by a later personal-pipeline (its home.json says version "
-                f"{found}, this one knows {VERSION}). Nothing was touched; install the later one."
+                f"{self.root} was written by a later version of personal-pipeline (home.json says "
+                f"version {found}, this one supports {VERSION}). Nothing was changed; install the "
+                "later version."
             )
         return found
 
@@ -191,8 +192,8 @@ class Home:
         except Timeout:
             since = f" for {wait_seconds:.0f} s" if wait_seconds else ""
             raise Busy(
-                f"another process of the pipeline has been using `{name}` of {self.root}{since}; "
-                "let it finish, or look for it with `personal-pipeline status`"
+                f"another process of the pipeline has held the lock `{name}` of "
+                f"{self.root}{since}; wait until it finishes"
             ) from None
 
 
@@ -317,7 +318,7 @@ def move_away(path: Path) -> None:
         name = "-".join(path.relative_to(root).parts)
         wanted = root / "quarantine" / DAMAGED / name
     place = free_name(wanted)
-    told = f"It lay at {path}, where something of another kind belongs.\n"
+    told = f"It was found at {path}, where something else belongs.\n"
     place.with_name(f"{place.name}.reason.txt").write_text(told)
     path.rename(place)
 

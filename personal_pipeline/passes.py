@@ -1,4 +1,4 @@
-"""A pass over the house: fetch, take the inbox, build what is stale, write the report, check.
+"""A pass over the house: fetch, ingest the inbox, build what is stale, write the report, check.
 
 Each step is a plain function of a house that returns what it did. The command line runs all of them
 here; a Dagster run executes only those it needs. Nothing here depends on Dagster.
@@ -39,27 +39,27 @@ class SourceResult:
     before it could be attributed to a stream."""
 
     source: Source
-    looks: Sequence[FetchResult] = ()
+    results: Sequence[FetchResult] = ()
     broken: str | None = None
 
     @property
     def failures(self) -> list[str]:
         """Failures that a retry may fix, one sentence each."""
         broken = [f"{self.source.title}: {self.broken}"] if self.broken else []
-        failed = (look.failure for look in self.looks if look.failure)
+        failed = (each.failure for each in self.results if each.failure)
         mended = (str(each) for each in failed if each.failure not in NEEDS_A_PERSON)
         return list(dict.fromkeys([*broken, *mended]))
 
     @property
     def needs_a_person(self) -> list[str]:
         """What the service refuses until the person acts there, one sentence each."""
-        failed = (look.failure for look in self.looks if look.failure)
+        failed = (each.failure for each in self.results if each.failure)
         return list(dict.fromkeys(str(e) for e in failed if e.failure in NEEDS_A_PERSON))
 
     @property
-    def looked_at(self) -> list[str]:
+    def succeeded(self) -> list[str]:
         """The streams (``source/stream``) that were fetched successfully."""
-        return [f"{each.source}/{each.stream}" for each in self.looks if not each.failure]
+        return [f"{each.source}/{each.stream}" for each in self.results if not each.failure]
 
 
 def fetch_source(
@@ -78,7 +78,7 @@ def fetch_source(
     removes most rows. Raises ``Busy`` if another process is fetching the source, and ``OSError`` if
     the disk is full.
     """
-    looks = fetch.pull_source(
+    results = fetch.fetch_streams(
         house.home,
         house.settings,
         source,
@@ -89,7 +89,7 @@ def fetch_source(
         progress=progress,
         accept=accept,
     )
-    return SourceResult(source, looks)
+    return SourceResult(source, results)
 
 
 def fetch_sources(
@@ -113,7 +113,7 @@ def fetch_sources(
                 accept=source.name == accept,
                 progress=progress,
             )
-            if any(look.changed for look in done[source.name].looks):
+            if any(result.changed for result in done[source.name].results):
                 # tables will be built: import dbt while the others are still being fetched
                 dbt_host.warm()
         except Exception as error:  # continue without this source
@@ -129,12 +129,12 @@ def fetch_sources(
     return [done[source.name] for source in chosen]
 
 
-# ------------------------------------------------------------------------------- taking the inbox
+# ------------------------------------------------------------------------------ ingesting the inbox
 
 
 @dataclass(slots=True)
 class InboxResult:
-    """The result of taking the inbox: a receipt per file, the files that stay there, and the
+    """The result of ingesting the inbox: a receipt per file, the files that stay there, and the
     partitions written per stream (``source/stream``). ``broken`` describes an error that ended it
     early."""
 
@@ -156,7 +156,7 @@ class InboxResult:
         return [str(each) for each in self.left if not each.trouble]
 
 
-def take_inbox(
+def ingest_inbox(
     house: House,
     files: Collection[str] | None = None,
     *,
@@ -168,25 +168,25 @@ def take_inbox(
     ``publish`` makes the receipts visible to readers at once; not needed if tables are built next,
     which publishes them anyway.
     """
-    taken = InboxResult()
+    ingested = InboxResult()
     if not publish:
         dbt_host.warm()
     try:
         # a damaged partition blocks the files that go into it
-        taken.notes += mend_dropped(house)
-        for each in adding.taken(house.home, house.sources, house.clock, files, progress):
+        ingested.notes += mend_dropped(house)
+        for each in adding.ingested(house.home, house.sources, house.clock, files, progress):
             if isinstance(each, Left):
-                taken.left.append(each)
+                ingested.left.append(each)
                 continue
             for file in each.everything():
-                taken.receipts.append(file.receipt)
+                ingested.receipts.append(file.receipt)
                 for (source, stream), partitions in file.written.items():
-                    taken.written.setdefault(f"{source}/{stream}", []).extend(partitions)
-    except Exception as error:  # files taken before the error stay taken
-        taken.broken = sentence_of(error, house.home.root)
-    if publish and taken.receipts:
+                    ingested.written.setdefault(f"{source}/{stream}", []).extend(partitions)
+    except Exception as error:  # files ingested before the error stay ingested
+        ingested.broken = sentence_of(error, house.home.root)
+    if publish and ingested.receipts:
         store.publish_receipts(house.home)
-    return taken
+    return ingested
 
 
 # ----------------------------------------------------------------------------- building, reporting
@@ -250,7 +250,7 @@ class PassResult:
     """The result of a pass, step by step."""
 
     fetched: list[SourceResult] = field(default_factory=list)
-    taken: InboxResult = field(default_factory=InboxResult)
+    ingested: InboxResult = field(default_factory=InboxResult)
     restored: RestoreResult = field(default_factory=RestoreResult)
     work: BuildResult = field(default_factory=BuildResult)
     broken: str | None = None
@@ -274,7 +274,7 @@ class PassResult:
         """The same without what a service refuses until the person has done something there: that
         is told once and stays on the board, and no run needs to fail for it every day."""
         fetched = [said for each in self.fetched for said in each.failures]
-        steps = (fetched, self.taken.failures, self.restored.failures, self.table_failures)
+        steps = (fetched, self.ingested.failures, self.restored.failures, self.table_failures)
         return list(dict.fromkeys(said for failures in steps for said in failures))
 
     @property
@@ -285,7 +285,7 @@ class PassResult:
     @property
     def all_notes(self) -> list[str]:
         """The notes of all steps."""
-        steps = (self.notes, self.taken.notes, self.restored.notes, self.work.notes)
+        steps = (self.notes, self.ingested.notes, self.restored.notes, self.work.notes)
         return list(dict.fromkeys(note for notes in steps for note in notes))
 
 
@@ -309,7 +309,7 @@ def run_pass(
         house, chosen, beginning=beginning, accept=accept, progress=progress
     )
     if only is None and (inbox.waiting(home) or inbox.oddities(home)):
-        passed.taken = take_inbox(house, publish=False, progress=progress)
+        passed.ingested = ingest_inbox(house, publish=False, progress=progress)
     finish_pass(house, passed, retry=retry, progress=progress)
     return passed
 
@@ -336,7 +336,7 @@ def finish_pass(
 
 # ------------------------------------------------------------------------------ telling Dagster
 
-TELL_LOOK_AFTER = timedelta(hours=6)
+TELL_FETCH_AFTER = timedelta(hours=6)
 """A fetch that found nothing is reported to Dagster if the previously reported one is older than
 this: often enough for source freshness in the UI, which is counted in days."""
 
@@ -344,7 +344,7 @@ this: often enough for source freshness in the UI, which is counted in days."""
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
-    if passed.report or passed.taken.receipts or passed.restored.read:
+    if passed.report or passed.ingested.receipts or passed.restored.read:
         return True
     if passed.failures_to_mend:
         return True
@@ -362,10 +362,10 @@ def is_news(house: House, passed: PassResult) -> bool:
         or any(
             _is_old(known.looks.get(name), house)
             for each in passed.fetched
-            for name in each.looked_at
+            for name in each.succeeded
         )
     )
 
 
 def _is_old(instant: str | None, house: House) -> bool:
-    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_LOOK_AFTER
+    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_FETCH_AFTER

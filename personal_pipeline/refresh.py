@@ -1,4 +1,4 @@
-"""What the commands do without a daemon: a pass, a rebuild, taking the inbox, sending alerts.
+"""What the commands do without a daemon: a pass, a rebuild, ingesting the inbox, sending alerts.
 
 Dagster is told about a pass only if there is news, and only then imported.
 """
@@ -123,14 +123,14 @@ def _differences(
     }
 
 
-def take_inbox(house: House, *, progress: Progress | None = None) -> InboxResult:
-    """Take the files in the inbox, and nothing else."""
+def ingest_inbox(house: House, *, progress: Progress | None = None) -> InboxResult:
+    """Ingest the files in the inbox, and nothing else."""
     passed = PassResult(notes=[*opened(house.home, house.sources)])
-    passed.taken = passes.take_inbox(house, progress=progress)
-    if passed.taken.receipts:
+    passed.ingested = passes.ingest_inbox(house, progress=progress)
+    if passed.ingested.receipts:
         _record(house, passed)
-    passed.taken.notes[:0] = passed.notes
-    return passed.taken
+    passed.ingested.notes[:0] = passed.notes
+    return passed.ingested
 
 
 ROUND_WAIT_SECONDS = 30

@@ -73,7 +73,7 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
         end_left_over(house.home)
         if _listens(port):
             raise Ended(
-                f"Port {port} is taken by another program. Choose another with `up --port` or "
+                f"Port {port} is in use by another program. Choose another with `up --port` or "
                 "PERSONAL_PIPELINE_PORT."
             )
         door = door_of(house.home, port, plain=house.settings.plain_address)
@@ -209,8 +209,9 @@ class _Children:
             for name, process in self._started.items():
                 if process.poll() is not None:
                     raise Ended(
-                        f"The {name} ended by itself (exit code {process.returncode}), so all was "
-                        "ended. What it said stands above; `personal-pipeline up` starts again."
+                        f"The {name} exited unexpectedly (exit code {process.returncode}), so "
+                        "everything was stopped. Its output is above; run `personal-pipeline up` "
+                        "to restart."
                     )
             if until():
                 return True
@@ -254,8 +255,8 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
         missing = 0 if children.worker_lives() else missing + 1
         if missing == LOOKS_WITHOUT:
             raise Ended(
-                "The process that holds the graph ended: it was killed, or the code could not "
-                "be loaded. All was ended; `personal-pipeline up` starts again."
+                "The code server exited: it was killed, or the code could not be loaded. "
+                "Everything was stopped; run `personal-pipeline up` to restart."
             )
         earliest = house.first_day()
         if earliest != defined and _reloaded(door):
@@ -343,7 +344,7 @@ def _made_ready(home: Home) -> dict[str, str]:
         check=False,
     )
     if done.returncode:
-        raise Ended("The home could not be made ready for Dagster; what is wrong stands above.")
+        raise Ended("The home could not be prepared for Dagster; the reason is above.")
     # libraries may print while they are imported, so only the last line counts
     more: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return environment | more

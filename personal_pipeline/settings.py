@@ -61,7 +61,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ValueError("is no time zone; they are named as Europe/Berlin is") from None
+        raise ValueError("is not a time zone; expected a name such as Europe/Berlin") from None
     return name
 
 
@@ -91,40 +91,40 @@ class Settings(BaseModel):
     """The folder that holds all your data, relative to where you start the pipeline, or
     absolute."""
     start: date | None = Field(None, alias="PERSONAL_PIPELINE_START")
-    """The first day to fetch, as 2024-01-01. Empty: from the beginning of the account, where the
-    service tells it."""
+    """The first day to fetch, as 2024-01-01. Empty: from the beginning of the account, if the
+    service reports it."""
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", alias="PERSONAL_PIPELINE_TIMEZONE"
     )
-    """Your time zone, for the hours below. The tables keep to UTC days."""
+    """Your time zone, for the hours below. The tables have UTC days."""
     report_hour: int = Field(7, ge=0, le=23, alias="PERSONAL_PIPELINE_REPORT_HOUR")
-    """The hour at which the report is wanted."""
+    """The hour at which the report is ready."""
     currency: str = Field("usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
-    """The currency of the line a day that tops the report. Other currencies stay in the revenue
-    tables."""
+    """The currency of the summary on top of the report. Other currencies are shown in the
+    revenue tables only."""
     port: int = Field(3000, ge=1, le=65535, alias="PERSONAL_PIPELINE_PORT")
     """The port of the lineage UI, on this machine only."""
     plain_address: bool = Field(False, alias="PERSONAL_PIPELINE_PLAIN_ADDRESS")
-    """true, if your browser does not find the address that `up` prints (a name below localhost): it
-    is http://127.0.0.1:PORT then, and the browser shows its cookie to every other server on
-    127.0.0.1."""
+    """true if your browser cannot resolve the address that `up` prints (a name below localhost): it
+    becomes http://127.0.0.1:PORT, and the browser sends its cookie to every other server on
+    127.0.0.1 too."""
     source_budget_seconds: int = Field(1800, ge=1, alias="PERSONAL_PIPELINE_SOURCE_BUDGET_SECONDS")
-    """How many seconds one source may take in a run before it makes room for the others. It goes on
-    the next time."""
+    """Time limit in seconds for fetching one source in a run. The next run resumes where it
+    stopped."""
 
     alerts: Annotated[tuple[SecretStr, ...], BeforeValidator(_words)] = Field(
         "", validate_default=True, alias="PERSONAL_PIPELINE_ALERTS"
     )
-    """Where messages go: apprise addresses, separated by spaces, in quotes if there are several;
-    see docs/alerts.md."""
+    """Where alerts go: apprise addresses, separated by spaces, in quotes if there are several; see
+    docs/alerts.md."""
     quiet_hours: Annotated[tuple[int, int] | None, BeforeValidator(_hours)] = Field(
         "22-7", validate_default=True, alias=QUIET_HOURS
     )
-    """From which hour to which nothing is sent, in your time zone. Empty: never quiet."""
+    """The hours in which nothing is sent, in your time zone. Empty: none."""
     reminder_days: int = Field(3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
-    """After how many days you are reminded of what is still late, failing or due."""
+    """Days until a reminder of what is still late, failing or due."""
     mail_report: bool = Field(False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
-    """Whether the report of the day is mailed to the mailto addresses above. It holds your
+    """Whether the daily report is mailed to the mailto addresses above. It contains your
     figures."""
 
     of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
@@ -160,8 +160,8 @@ class Settings(BaseModel):
             return setting.default
         if not re.fullmatch(setting.pattern, value.get_secret_value(), re.DOTALL):
             raise BadSetting(
-                f"{setting.name} is malformed: expected what matches {setting.pattern}. Set it "
-                f"right in the environment or in .env. {setting.description}"
+                f"{setting.name} is malformed: expected a match for {setting.pattern}. Correct it "
+                f"in the environment or in .env. {setting.description}"
             )
         return value.get_secret_value()
 
@@ -228,8 +228,8 @@ def load_settings() -> Settings:
         mode = stat.S_IMODE(file.stat().st_mode)
         if mode & OTHERS:
             raise OpenToOthers(
-                f"{file} has mode {mode:04o}: others on this machine can read the credentials in "
-                f"it. Nothing was done. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
+                f"{file} has mode {mode:04o}: other users can read the credentials in it, so it "
+                f"was not used. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
             )
     return Settings(**{**_upper(dotenv_values(file)), **_upper(os.environ)})
 

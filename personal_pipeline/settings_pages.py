@@ -20,19 +20,19 @@ CHECKOUT = Path(__file__).parents[1]
 
 _HEAD = """\
 # Copy this file to .env and fill in what you have. A service without its key is "not connected":
-# shown as such, never asked, never an error. Variables of the environment win over this file.
-# `personal-pipeline connect SOURCE` asks for a key and keeps it in the keyring of the system; then
-# leave it empty here.
+# it is shown as such, never contacted, and not an error. Environment variables take precedence over
+# this file. `personal-pipeline connect SOURCE` stores a key in the system keyring; then leave it
+# empty here.
 """
 
 _TABLE = """\
 # Settings
 
 Each is an environment variable, or a line of `.env` in the folder where you start the pipeline:
-copy [.env.example](../.env.example), which also has those of the sources. The environment wins.
-What a source needs is on its page in [sources/](sources/), and may be in the keyring of the system
-instead: `personal-pipeline connect SOURCE` asks for it and puts it there. A source without it is
-not connected, which is no error.
+copy [.env.example](../.env.example), which also has those of the sources. The environment takes
+precedence. What a source needs is on its page in [sources/](sources/), and may be in the system
+keyring instead: `personal-pipeline connect SOURCE` asks for it and stores it there. A source
+without it is not connected, which is not an error.
 
 | variable | default | what it is |
 | --- | --- | --- |

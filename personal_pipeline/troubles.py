@@ -49,15 +49,12 @@ _OWN = frozenset(
 UNEXPECTED = "unexpected"
 """In the metadata of a failure caused by an error rather than by the answer of a service."""
 
-FULL = "The disk is full{place}. Make room, and run the same again: nothing that was there is lost."
+FULL = "The disk is full{place}. Free some space and retry; no existing data was lost."
 CLOSED = (
-    "Nothing can be written{place}: it is read-only. Make it writable, and run the same again: "
-    "nothing that was there is lost."
+    "Nothing can be written{place}: it is read-only. Make it writable and retry; no existing data "
+    "was lost."
 )
-DENIED = (
-    "This user may not do that{place}: it belongs to somebody else, or its mode forbids it. Mend "
-    "owner or mode, and run the same again: nothing that was there is lost."
-)
+DENIED = "Permission denied{place}: correct its owner or mode and retry; no existing data was lost."
 
 
 def disk_trouble(error: BaseException, home: Path | None = None) -> str | None:
@@ -108,7 +105,7 @@ def sentence_of(error: BaseException, home: Path | None = None) -> str:
     return f"{type(error).__name__} in {place_of(error)}. {DEFECT}"
 
 
-DEFECT = "This is a defect of personal_pipeline; nothing that was there is lost."
+DEFECT = "This is a bug in personal_pipeline; no existing data was lost."
 
 
 def place_of(error: BaseException) -> str:

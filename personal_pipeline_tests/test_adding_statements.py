@@ -46,12 +46,12 @@ def test_a_bank_that_is_not_known_is_learnt_without_python(home: Home, unknown_b
     assert "Bank: statements of a bank or card" in told
     assert "Lohn" not in told
     # what is between the explanation and the list is the file to fill in
-    dialect = told[told.index("name: my_bank") : told.index("The inbox takes:")]
+    dialect = told[told.index("name: my_bank") : told.index("The inbox accepts:")]
     (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "my_bank.yml").write_text(dialect)
 
     told = add("--explain", unknown_bank).stdout
-    assert "bank statement, takes it" in told
+    assert "bank statement (chosen)" in told
     assert "the columns of My Bank" in told
     [receipt] = json.loads(add("--json", unknown_bank).stdout)
     assert (receipt["source"], receipt["problem"], receipt["unreadable"]) == ("bank", None, 0)
@@ -82,7 +82,7 @@ def test_rows_that_cannot_be_read_say_why_and_where(home: Home, tmp_path: Path) 
         "soon,TEA,1.00\n"
     )
     told = " ".join(add(path).stdout.split())
-    assert "2 rows not read: line 3: Amount: expected an amount; line 4: Date: expected a" in told
+    assert "2 rows unreadable: line 3: Amount: expected an amount; line 4: Date: expected a" in told
     assert "card 12" not in told
     [receipt] = json.loads(add("--json", path).stdout)
     place = home.root / receipt["unreadable_in"]
@@ -105,7 +105,7 @@ def test_a_dialect_that_cannot_be_used_is_said_by_add_explain_and_doctor(
 
 def test_an_empty_folder_is_a_misunderstanding(home: Home, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "there is no file" in add(tmp_path / "empty", code=2).stderr
+    assert "contain no files" in add(tmp_path / "empty", code=2).stderr
 
 
 def statement(*days: str, account: str = "000012345678") -> str:
@@ -130,7 +130,7 @@ def test_a_file_of_which_no_row_came_ends_with_1_and_says_where_the_reasons_are(
     text = statement("20240103").replace("<ACCTID>000012345678", "")
     path.write_text(text)
     result = add(path, code=1)
-    assert "not one row of it could be taken" in result.stdout
+    assert "none of its rows could be ingested" in result.stdout
     assert "quarantine/bank/" in result.stdout
     # and the same by itself
     (home.inbox / "b.ofx").write_text(text.replace("-4.50", "-4.60"))

@@ -27,7 +27,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, remember
 from personal_pipeline.outputs.board import share_unreadable
@@ -97,7 +97,7 @@ def drop(home: Home, captured: str, *lines: str, received: str | None = None) ->
     made = datetime.fromisoformat(captured).replace(tzinfo=UTC)
     os.utime(path, (made.timestamp(), made.timestamp()))
     came = datetime.fromisoformat(received or captured).replace(tzinfo=UTC)
-    taken = take(home, [SHOP], path, came)
+    taken = ingest_file(home, [SHOP], path, came)
     assert taken is not None
     return taken.receipt
 
@@ -115,7 +115,7 @@ class TestFetched:
         lake_of(home, "shop", ORDERS).write(date(2026, 11, 21), [])
         line = board(home, NOW + timedelta(hours=3))["orders"]
         assert line.state is State.FRESH
-        assert line.last_looked == NOW
+        assert line.last_fetched == NOW
         # the day that was looked at and is empty is no data
         assert line.newest_data == date(2026, 11, 20)
         assert line.next_expected == date(2026, 11, 22)
@@ -138,7 +138,7 @@ class TestFetched:
         fetched(home, ORDERS, date(2026, 11, 20))
         line = board(home, NOW + timedelta(days=90), SHOP_KEY="")["orders"]
         assert line.state is State.NOT_CONNECTED
-        assert line.detail == "No longer connected; its data stays. Set SHOP_KEY."
+        assert line.detail == "No longer connected; existing data is kept. Set SHOP_KEY."
         assert (line.next_expected, line.cause, line.rows) == (None, None, 2)
 
     def test_a_refused_credential_fails_the_streams_that_had_no_turn(self, home: Home) -> None:
@@ -152,7 +152,7 @@ class TestFetched:
             "credential refused"
         }
         # it was not looked at, and does not say so
-        assert lines["refunds"].last_looked == NOW
+        assert lines["refunds"].last_fetched == NOW
 
     def test_another_failure_is_its_own(self) -> None:
         memory = StreamMemory(NOW, NOW)
@@ -165,7 +165,7 @@ class TestFetched:
             judged = with_failure_of_all({"a": other, "b": memory}, "b")
             assert (judged.failure is not None) is shared
             # whoever was looked at since knows better
-            after = replace(memory, looked_at=NOW + timedelta(hours=2))
+            after = replace(memory, fetched_at=NOW + timedelta(hours=2))
             assert with_failure_of_all({"a": other, "b": after}, "b") == after
 
 
@@ -195,7 +195,7 @@ class TestDropped:
         drop(home, "2026-09-04", "visits,2026-08-03", received="2026-11-21")
         line = board(home)["visits"]
         assert line.state is State.LATE
-        assert line.last_looked == datetime(2026, 11, 21, tzinfo=UTC)
+        assert line.last_fetched == datetime(2026, 11, 21, tzinfo=UTC)
         assert line.next_expected == date(2026, 10, 3)
 
     def test_an_unreadable_file_fails_and_a_good_one_clears_the_whole_drop(

@@ -46,9 +46,9 @@ mutation {
     selector: {
       repositoryName: "__repository__",
       repositoryLocationName: "personal_pipeline.definitions",
-      jobName: "take_inbox_job"
+      jobName: "ingest_inbox_job"
     },
-    runConfigData: "{\\"ops\\": {\\"take_inbox\\": {\\"config\\": {\\"files\\": FILES}}}}"
+    runConfigData: "{\\"ops\\": {\\"ingest_inbox\\": {\\"config\\": {\\"files\\": FILES}}}}"
   }) { __typename }
 }
 """
@@ -341,7 +341,7 @@ def test_a_hostile_page_on_another_port_attains_nothing(
         assert set(answers) <= {refused}, f"{name} got {answers}"
     page.close()
     assert thesis.read_text() == "years of work"
-    assert not runs(up, "take_inbox_job")
+    assert not runs(up, "ingest_inbox_job")
     assert set(up.sensors().values()) == {"RUNNING"}
     assert not serve.ask(up.door, FORGED)["assetOrError"].get("assetMaterializations")
 
@@ -376,7 +376,7 @@ def test_a_rebound_name_attains_nothing(context: Any, up: Up, thesis: Path) -> N
     page = context.new_page()
     assert page.goto(f"{address}/runs?x={quote(RUNS)}").status == 421
     page.close()
-    assert not runs(up, "take_inbox_job")
+    assert not runs(up, "ingest_inbox_job")
 
 
 def test_the_ui_works_whole_with_live_updates(context: Any, up: Up) -> None:
@@ -414,7 +414,7 @@ def test_the_ui_works_whole_with_live_updates(context: Any, up: Up) -> None:
     page.get_by_text(mine[:8]).first.wait_for()
     other = serve.ask(up.door, launch("nonesuch.csv"))["launchRun"]
     assert other["__typename"] == "LaunchRunSuccess"
-    (new,) = runs(up, "take_inbox_job")
+    (new,) = runs(up, "ingest_inbox_job")
     page.get_by_text(new[:8]).first.wait_for(timeout=60_000)
     until(lambda: set(runs(up).values()) == {"SUCCESS"}, "all runs are over")
 

@@ -130,10 +130,13 @@ def test_help_imports_nothing_heavy() -> None:
         (["nonesuch"], "No such command 'nonesuch'"),
         (["status", "--nonesuch"], "No such option '--nonesuch'"),
         (["status", "nonesuch"], "unexpected extra argument (nonesuch)"),
-        (["refresh", "--source", "nonesuch"], "there is no source nonesuch; there are: stripe, "),
+        (
+            ["refresh", "--source", "nonesuch"],
+            "no source is called nonesuch; choose one of stripe, ",
+        ),
         (["refresh", "--since", "yesterday"], "'yesterday' does not match the format"),
         (["report", "--date", "2025-13-01"], "'2025-13-01' does not match the format"),
-        (["report", "--date", "2999-01-01"], "2999-01-01 has not come yet"),
+        (["report", "--date", "2999-01-01"], "2999-01-01 is in the future"),
         (["add"], "Missing argument 'FILES...'"),
         (["add", "nonesuch.csv"], "Path 'nonesuch.csv' does not exist"),
         (["up", "--port", "http"], "'http' is not a valid integer"),
@@ -150,7 +153,7 @@ def test_what_is_not_understood_ends_with_exit_code_2_and_changes_nothing(
 def test_a_demo_refuses_a_folder_that_holds_something_else(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     refusal = call("demo", "--dir", str(tmp_path), code=2).stderr
-    assert "was not made by a demo" in words(refusal)
+    assert "is not empty and not a demo" in words(refusal)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -243,7 +246,7 @@ def test_sources_tells_how_to_connect_each() -> None:
             assert each["streams"] == [stream.name for stream in source.api]
             assert each["how"] == source.connect
         else:
-            assert each["state"] == "waiting for the first"
+            assert each["state"] == "no data yet"
             assert each["how"] in [drop.how_to for drop in source.drops]
     told = {(each["source"], stream) for each in listed for stream in each["streams"]}
     assert told == {(source.name, stream.name) for source in SOURCES for stream in source.streams}
@@ -262,8 +265,8 @@ def test_status_has_a_line_for_every_stream() -> None:
     assert [(each["source"], each["stream"]) for each in board] == [
         (source.name, stream.name) for source in SOURCES for stream in source.streams
     ]
-    assert {each["state"] for each in board} == {"not connected", "waiting for the first"}
-    assert all(each["last_looked"] is None for each in board)
+    assert {each["state"] for each in board} == {"not connected", "no data yet"}
+    assert all(each["last_fetched"] is None for each in board)
 
 
 def test_status_shows_every_stream_and_its_state_on_a_narrow_terminal() -> None:
@@ -273,7 +276,7 @@ def test_status_shows_every_stream_and_its_state_on_a_narrow_terminal() -> None:
         assert source.title in shown
         for stream in source.streams:
             assert f"  {stream.name} " in shown
-    assert "waiting" in shown
+    assert "no data yet" in shown
     for heading in ("Stream", "State", "Last", "Newest", "Next", "Rows"):
         assert heading in shown
 
@@ -391,7 +394,7 @@ def test_add_takes_what_it_knows_and_says_what_it_does_not(
     assert (added.code, added.err) == (1, "")
     receipts = {each["file"]: each for each in json.loads(added.out)}
     assert receipts.keys() == {holiday.name, export.name}
-    assert receipts[holiday.name]["problem"] == "No source knows this kind of file."
+    assert receipts[holiday.name]["problem"] == "No source recognizes this file."
     known = receipts[export.name]
     assert (known["source"], known["drop"], known["problem"]) == ("kit", "subscriber_export", None)
     assert sum(each["new"] for each in known["streams"]) > 0
@@ -402,7 +405,7 @@ def test_add_takes_what_it_knows_and_says_what_it_does_not(
     aside = home.quarantine / "unknown" / holiday.name
     assert aside.read_text() == "Lake Como"
     reason = aside.with_name(f"{holiday.name}.reason.txt").read_text()
-    assert "No source knows this kind of file." in reason
+    assert "No source recognizes this file." in reason
     kept = [json.loads(path.read_bytes()) for path in (home.archive / "receipts").iterdir()]
     assert {each["file"] for each in kept} == receipts.keys()
 
@@ -413,7 +416,7 @@ def test_add_takes_what_it_knows_and_says_what_it_does_not(
     assert len(lake_of_source(home, "kit")) == 1
     unknown = run(environment, "add", str(holiday))
     assert unknown.code == 1
-    assert "set aside: No source knows this kind of file." in words(unknown.out)
+    assert "set aside: No source recognizes this file." in words(unknown.out)
 
 
 # -------------------------------------------------------------------------- refresh and status
@@ -438,7 +441,7 @@ def test_the_commands_over_a_built_house(services: Services, copied: Home) -> No
     assert (passed.code, passed.err) == (0, "")
     told = json.loads(passed.out)
     assert {each["source"] for each in told["fetched"]} == {"medium"}
-    assert told["taken"] == told["failures"] == told["built"] == []
+    assert told["ingested"] == told["failures"] == told["built"] == []
     assert told["dbt_calls"] == 0
     assert (copied.inbox / "left-alone.txt").is_file()
     asked = {each.path for each in services.asked[begun:]}
@@ -448,7 +451,7 @@ def test_the_commands_over_a_built_house(services: Services, copied: Home) -> No
     shown = run(environment, "refresh", "--source", "medium")
     assert (shown.code, shown.err) == (0, "")
     assert "Fetched" in shown.out
-    assert "Nothing changed, so nothing was rebuilt." in shown.out
+    assert "Nothing to rebuild: no input changed." in shown.out
 
     status = run(environment, "status", "--json")
     assert (status.code, status.err) == (0, "")
@@ -678,7 +681,7 @@ def test_what_is_killed_takes_the_rest_with_it_and_starts_again(home: Home) -> N
         until(lambda: not of_this_house(home), "the parts of both end", seconds=60)
     for part, sentence in (
         ("doors.dagster_ui", "The web server ended by itself"),
-        ("dagster api grpc", "The process that holds the graph ended"),
+        ("dagster api grpc", "The code server exited"),
     ):
         with up(environment, home) as (process, _):
             (killed,) = [number for number, command in numbers_of(home) if part in command]
@@ -740,5 +743,5 @@ def test_a_port_that_is_taken_is_said(home: Home) -> None:
         port = other.getsockname()[1]
         ended = run({"PERSONAL_PIPELINE_HOME": str(home.root)}, "up", "--port", str(port))
     assert ended.code == 1
-    assert f"Port {port} is taken by another program." in ended.err
+    assert f"Port {port} is in use by another program." in ended.err
     assert "Traceback" not in ended.err

@@ -35,7 +35,7 @@ from personal_pipeline.credentials import (
     write_into_env,
 )
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.fetch import FetchResult, pull_source
+from personal_pipeline.ingest.fetch import FetchResult, fetch_streams
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.settings import load_settings, with_keyring
 from personal_pipeline.sources import SOURCES
@@ -101,10 +101,10 @@ def connect(*arguments: str, given: str = f"{KEY}\n", code: int = 0) -> Result:
     return result
 
 
-def look(home: Home) -> list[FetchResult]:
+def fetched(home: Home) -> list[FetchResult]:
     """Fetch, as a refresh does."""
     streams = [stream.name for stream in STRIPE.api]
-    return pull_source(home, load_settings(), STRIPE, streams, clock=lambda: datetime.now(UTC))
+    return fetch_streams(home, load_settings(), STRIPE, streams, clock=lambda: datetime.now(UTC))
 
 
 def origin() -> str:
@@ -130,12 +130,12 @@ def test_a_key_that_the_service_takes_is_kept_in_the_keyring_and_used(
     assert KEY not in repr(with_keyring(settings, ["STRIPE_API_KEY"]))
 
     before = len(stripe.asked)
-    look(home)
+    fetched(home)
     asked = stripe.asked[before:]
     assert asked
     assert {each.headers["authorization"] for each in asked} == {f"Bearer {KEY}"}
 
-    assert "no longer in the keyring" in connect("stripe", "--forget").output
+    assert "was removed from the keyring" in connect("stripe", "--forget").output
     assert in_memory.kept == {}
     assert origin().startswith("not set")
 
@@ -162,7 +162,7 @@ def test_a_service_out_of_reach_is_no_reason_to_lose_the_key(
 ) -> None:
     monkeypatch.setattr("personal_pipeline.connecting.TRY_SECONDS", 1.0)
     monkeypatch.setenv("STRIPE_API_BASE", "http://127.0.0.1:9")
-    assert "could not be asked now" in connect("stripe").output
+    assert "could not check it now" in connect("stripe").output
     assert [*in_memory.kept.values()] == [KEY]
 
 
@@ -174,14 +174,14 @@ def test_without_a_keyring_it_says_so_and_how_to_use_the_file(
     keyring.set_keyring(backend())
     try:
         said = connect("stripe", code=1).output
-        assert "This system has no keyring" in said
+        assert "This system has no usable keyring" in said
         assert "--env" in said
         assert not (tmp_path / ".env").exists()
         assert not names_file(home.root).exists()
         said = connect("stripe", "--env").output
     finally:
         keyring.set_keyring(before)
-    assert f"{tmp_path / '.env'}, which only you can read" in said.replace("\n", "")
+    assert f"{tmp_path / '.env'}, readable only by you" in said.replace("\n", "")
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
     assert load_settings().text(API_KEY) == KEY
     assert origin() == "set, in .env"
@@ -212,10 +212,10 @@ def test_a_keyring_that_is_locked_holds_up_nobody_for_long(
                 with_keyring(load_settings(), ["STRIPE_API_KEY"])
             assert KEY not in str(raised.value)
             assert sentence_of(raised.value) == str(raised.value)
-            failures = {str(each.failure) for each in look(home)}
+            failures = {str(each.failure) for each in fetched(home)}
             assert failures == {f"Stripe: {raised.value}"}
             # it needs a person, and is told as such
-            kinds = {each.failure.failure for each in look(home) if each.failure}
+            kinds = {each.failure.failure for each in fetched(home) if each.failure}
             assert kinds <= NEEDS_A_PERSON
     finally:
         over.set()

@@ -19,7 +19,7 @@ from personal_pipeline.home import OTHERS, Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
-from personal_pipeline.ingest.originals import SIDECAR, originals, sidecar_path, takings_of
+from personal_pipeline.ingest.originals import SIDECAR, ingests_of, originals, sidecar_path
 from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
@@ -80,7 +80,7 @@ def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: Ho
     assert found(house) == damaged
     # those of the streams are on the board, the others are said beside it
     failing = [line for line in board_of(house) if line.state is State.FAILING]
-    assert {line.cause for line in failing} == {"lake file damaged", "file in the archive damaged"}
+    assert {line.cause for line in failing} == {"lake file damaged", "archived file damaged"}
     assert all("doctor --repair" in line.detail for line in failing)
     assert len(troubles_of(home)) >= len([k for k in damaged.values() if k is Kind.RECEIPT])
 
@@ -194,7 +194,7 @@ def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
     assert found(house) == {}
     lost, bare, unreceipted = list(originals(home))[:3]
     sidecar = sidecar_path(home, bare.name.split(".")[0])
-    told = takings_of(home, bare.name.split(".")[0])
+    told = ingests_of(home, bare.name.split(".")[0])
     digest = unreceipted.name.split(".")[0]
     (receipt,) = (home.archive / "receipts").glob(f"*-{digest[:16]}.json")
     for path in (lost, sidecar, receipt):
@@ -209,11 +209,11 @@ def test_what_is_gone_is_noticed_and_made_again_or_named(house: House) -> None:
     assert {each.path: each.kind for each in looked.damages} == gone
     assert found(house) == gone
     # those with an owner are on the board, the others are said beside it
-    assert "file in the archive damaged" in {line.cause for line in board_of(house)}
+    assert "archived file damaged" in {line.cause for line in board_of(house)}
     assert any("receipt" in each for each in troubles_of(home))
     said = {each.damage.path: each for each in mend(house)}
     assert {path for path in gone if said[path].whole} == gone.keys() - {relative(home, lost)}
-    again = takings_of(home, bare.name.split(".")[0])
+    again = ingests_of(home, bare.name.split(".")[0])
     # how sure the reader was, nobody noted
     assert again == tuple(replace(each, confidence=None) for each in told or ())
     assert json.loads(receipt.read_bytes())["streams"]
@@ -230,7 +230,7 @@ def test_a_receipt_that_the_tables_lack_is_made_from_the_sidecar(house: House) -
     home.published.unlink()
     assert found(house) == {relative(home, path): Kind.RECEIPT}
     (mended,) = mend(house)
-    assert "nobody knows" in mended.said
+    assert "row counts are lost" in mended.said
     after = json.loads(path.read_bytes())
     for name in ("file", "digest", "source", "drop", "received_at", "captured_at", "size"):
         assert after[name] == before[name]
@@ -258,20 +258,20 @@ def test_an_earlier_content_that_is_gone_is_named_once(house: House) -> None:
     assert found(house) == {relative(home, kept): Kind.SUPERSEDED}
     (mended,) = mend(house)
     assert "is lost" in mended.said
-    assert "What is left" not in mended.said
+    assert "The damaged file is in" not in mended.said
     assert found(house) == {}
 
 
 def test_no_rot_of_a_sidecar_is_believed(house: House) -> None:
     digest = next(originals(house.home)).name.split(".")[0]
     path = sidecar_path(house.home, digest)
-    whole, told = path.read_bytes(), takings_of(house.home, digest)
+    whole, told = path.read_bytes(), ingests_of(house.home, digest)
     for at in range(len(whole)):
         for bit in (1, 4, 0x20):
             rotten = bytearray(whole)
             rotten[at] ^= bit
             path.write_bytes(rotten)
-            assert takings_of(house.home, digest) in (None, told), rotten
+            assert ingests_of(house.home, digest) in (None, told), rotten
     path.write_bytes(whole)
 
 

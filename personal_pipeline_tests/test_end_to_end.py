@@ -29,12 +29,12 @@ from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source, Window
 from personal_pipeline.ingest.doubtful import accept
-from personal_pipeline.ingest.fetch import pull_source
+from personal_pipeline.ingest.fetch import fetch_streams
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import Row, digest_of, lake_of
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.passes import PassResult
-from personal_pipeline.refresh import refresh, take_inbox
+from personal_pipeline.refresh import ingest_inbox, refresh
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.stripe import STRIPE, stripe_source
 from personal_pipeline_tests.invented_house import (
@@ -81,7 +81,9 @@ def test_a_second_refresh_calls_no_dbt_and_touches_no_file(
     passed = refresh(services.house(copied, now=LATER))
     assert not passed.failures
     assert all(
-        look.records or look.stream == "refunds" for each in passed.fetched for look in each.looks
+        result.records or result.stream == "refunds"
+        for each in passed.fetched
+        for result in each.results
     )
     assert passed.work.dbt_calls == 0
     assert not passed.work.built
@@ -534,9 +536,9 @@ def test_what_can_be_read_of_a_file_lands_and_the_rest_is_counted(
 @pytest.mark.parametrize(
     ("name", "folder", "sentence"),
     [
-        ("kit-login.csv", "unknown", "No source knows this kind of file"),
-        ("medium-export-2025-11-20.zip", "unknown", "No source knows this kind of file"),
-        ("medium-export-2025-11-19.zip", "unknown", "it is damaged or not complete"),
+        ("kit-login.csv", "unknown", "No source recognizes this file"),
+        ("medium-export-2025-11-20.zip", "unknown", "No source recognizes this file"),
+        ("medium-export-2025-11-19.zip", "unknown", "it is damaged or incomplete"),
         ("nothing.json", "unknown", "The file is empty"),
         ("kit-no-email.csv", "kit", "expected a column email in the first row"),
     ],
@@ -588,7 +590,7 @@ def test_the_page_of_a_stream_shows_the_receipts_of_its_files(bad_day: BadDay) -
     rows = {str(each.data["file"]): each.data for each in found.records}
     september = rows["kit-confirmed-subscribers-2025-09-03.csv"]
     assert (september["from"], september["to"]) == ("2025-09-01", "2025-09-01")
-    assert (september["unreadable in the file"], september["columns unknown"]) == (1, "Shoe size")
+    assert (september["unreadable in the file"], september["new columns"]) == (1, "Shoe size")
     assert "medium-referrers-2025-11-15.json" not in rows
 
 
@@ -647,7 +649,7 @@ def test_what_is_made_in_localstripe_is_staged_once(
         STRIPE_API_KEY=KEY,
     )
     yesterday = house.today - timedelta(days=1)
-    pulled = pull_source(
+    result = fetch_streams(
         copied,
         house.settings,
         replace(STRIPE, api=tuple(streams)),
@@ -658,7 +660,7 @@ def test_what_is_made_in_localstripe_is_staged_once(
         # another account: what it lacks of the one before is really gone
         accept=True,
     )
-    assert [look.failure for look in pulled] == [None] * 3
+    assert [result.failure for result in result] == [None] * 3
     built = build_what_is_stale(house, *(f"staging/stg_stripe__{name}" for name in made))
     assert [each.failure for each in built] == [None] * 3
     for name, ids in made.items():
@@ -715,7 +717,7 @@ def test_other_peoples_files_are_staged_with_types(
     accept(copied, digest_of(exported))
     with loopback(answer) as server:
         house = services.house(copied, STRIPE_API_BASE=server.base)
-        looks = pull_source(
+        results = fetch_streams(
             copied,
             house.settings,
             STRIPE,
@@ -724,8 +726,10 @@ def test_other_peoples_files_are_staged_with_types(
             window=Window(FIXTURE_DAY, FIXTURE_DAY + timedelta(days=1)),
             accept=True,
         )
-    assert [(look.records, look.unreadable, look.failure) for look in looks] == [(1, 0, None)] * 6
-    taken = take_inbox(house)
+    assert [(result.records, result.unreadable, result.failure) for result in results] == [
+        (1, 0, None)
+    ] * 6
+    taken = ingest_inbox(house)
     assert taken.failures == []
     (receipt,) = taken.receipts
     assert (receipt.drop, receipt.unreadable, receipt.problem) == ("account_export", 0, None)

@@ -25,7 +25,7 @@ from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.memory import StreamMemory
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
-LOOKED = StreamMemory(looked_at=NOW, succeeded_at=NOW)
+LOOKED = StreamMemory(fetched_at=NOW, succeeded_at=NOW)
 HOW = "Open the page and save it."
 
 
@@ -66,7 +66,7 @@ class TestFetched:
         down = LOOKED.failed(NOW, Failure.SERVICE_DOWN, "HTTP 500.")
         assert self.judged(down, timedelta(hours=1)).state is State.FAILING
         assert verdict.detail == "HTTP 401. Make a new key."
-        # a look that goes well again ends it
+        # a successful fetch ends it
         again = memory.succeeded(NOW, unreadable=0, records=3)
         assert self.judged(again, timedelta(hours=1)).state is State.FRESH
 
@@ -107,7 +107,7 @@ class TestFetched:
     ) -> None:
         verdict = self.judged(memory, timedelta(days=days), connected=False)
         assert verdict == Verdict(
-            State.NOT_CONNECTED, "No longer connected; its data stays. Set KEY."
+            State.NOT_CONNECTED, "No longer connected; existing data is kept. Set KEY."
         )
 
 
@@ -213,7 +213,7 @@ class TestByRhythm:
     def test_too_few_arrivals_say_so(self) -> None:
         verdict = self.judged(on_days(0, 7, 14, 21), 600)
         assert verdict.state is State.FRESH
-        assert verdict.detail == "Too few arrivals to know its rhythm: 4 of 11."
+        assert verdict.detail == "Not enough files to predict the next one: 4 of 11 needed."
         assert verdict.next_expected is None
         assert self.judged(on_days(*range(0, 77, 7)), 71).detail == ""
 
@@ -226,7 +226,7 @@ class TestByRhythm:
         assert states[148] is State.LATE
         verdict = self.judged(weekly, 148)
         assert verdict.next_expected == date(2026, 1, 1) + timedelta(days=140)
-        assert "Nothing came since 2026-05-14" in verdict.detail
+        assert "Nothing has arrived since 2026-05-14" in verdict.detail
         assert verdict.detail.endswith(HOW)
 
     def test_a_silence_as_long_as_earlier_ones_is_left_in_peace(self) -> None:

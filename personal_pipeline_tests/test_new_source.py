@@ -152,11 +152,11 @@ def test_names_and_types_of_columns(tmp_path: Path) -> None:
         (b"", "It is empty"),
         (b"PK\x03\x04\x00\x00", "It is binary"),
         (b"one line of words\n", "at least two cells"),
-        (b"2026-01-01,3\n2026-01-02,4\n", "Its first row holds values"),
-        (b'{"a": [1, 2', "not whole"),
-        (b"[1, 2]", "no record"),
-        (b'[{"a{{b": 1}]', "holds a brace"),
-        (b'[{"a": 1}, {"b": 1}]', "no name in common"),
+        (b"2026-01-01,3\n2026-01-02,4\n", "Its first row has values"),
+        (b'{"a": [1, 2', "incomplete"),
+        (b"[1, 2]", "no readable record"),
+        (b'[{"a{{b": 1}]', "contains a brace"),
+        (b'[{"a": 1}, {"b": 1}]', "no field in common"),
     ],
 )
 def test_a_file_of_which_nothing_can_be_guessed(
@@ -412,7 +412,7 @@ def test_the_sample_comes_home_into_its_table(copy: Copy, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_nothing_is_overwritten(copy: Copy) -> None:
     before = {path: path.read_bytes() for path in written_files(copy)}
-    assert "is there already; nothing was written." in copy.new_source("water", code=1)
+    assert "already exists; nothing was written." in copy.new_source("water", code=1)
     assert {path: path.read_bytes() for path in written_files(copy)} == before
 
 
@@ -439,5 +439,5 @@ def test_a_name_that_no_module_can_have(tmp_path: Path, name: str) -> None:
 def test_a_bank_is_there_already(tmp_path: Path) -> None:
     sample = tmp_path / "water.csv"
     sample.write_text(WATER)
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(Refused, match="already exists"):
         new_source("bank", sample)

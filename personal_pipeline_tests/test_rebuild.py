@@ -14,7 +14,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.refresh import rebuild, refresh, take_inbox
+from personal_pipeline.refresh import ingest_inbox, rebuild, refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
@@ -78,9 +78,9 @@ def test_an_older_home_is_rebuilt_in_place_and_comes_back_when_all_is_deleted(
     ended = end(start(services.environment(copied), "rebuild", "--json"), seconds=400)
     assert (ended.code, ended.err) == (0, "")
     done = json.loads(ended.out)
-    read = {(each["source"], each["drop"]) for each in done["read_again"]}
+    read = {(each["source"], each["drop"]) for each in done["reread"]}
     assert {("medium", "stats_capture"), ("bank", "statement")} <= read
-    assert {tuple(each["changed"]) for each in done["read_again"]} == {()}
+    assert {tuple(each["changed"]) for each in done["reread"]} == {()}
     assert done["differs"] == {}
     # the report that was there says the same
     assert done["report"] is None
@@ -118,9 +118,9 @@ def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home)
     house = House(settings, home, SOURCES, clock=lambda: NOW)
     next(home.lake.glob("bank/transactions/*/part.jsonl.gz")).write_bytes(b"damaged")
     (home.inbox / "new.csv").write_text(CSV.replace("2026-10", "2026-09"))
-    taken = take_inbox(house)
+    taken = ingest_inbox(house)
     assert taken.failures == []
-    assert any("was read again from the originals" in each for each in taken.notes)
+    assert any("was re-read from the originals" in each for each in taken.notes)
     assert [each.streams[3].new for each in taken.receipts] == [2]
     assert lake.items() <= files_of(home).items()
 
@@ -147,7 +147,7 @@ def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     lake = files_of(copied)
     passed = refresh(services.house(copied, sources=sources))
     assert {(each.source, each.why) for each in passed.restored.read} == {
-        ("bank", "its reader changed")
+        ("bank", "the parser changed")
     }
     assert files_of(copied) == lake
     assert passed.work.built == []

@@ -54,14 +54,16 @@ def test_a_defect_in_one_source_costs_that_source_only(services: Services, copie
         assert failure.startswith("Kit: RuntimeError in ")
         assert "test_refresh.py, line " in failure
         assert PRIVATE not in failure
-    looks = {each.source.name: each.looks for each in passed.fetched}
-    assert [str(look.failure and look.failure.failure) for look in looks["kit"]] == ["defect"] * 4
+    results = {each.source.name: each.results for each in passed.fetched}
+    assert [str(result.failure and result.failure.failure) for result in results["kit"]] == [
+        "defect"
+    ] * 4
     # on the board as well, and told from there
     kept = recall(copied, "kit", "subscribers")
     assert kept.failure == "defect"
     assert kept.failure_message
     assert kept.failure_message in passed.failures
-    assert [each.failure for each in looks["stripe"]] == [None] * len(STRIPE.api)
+    assert [each.failure for each in results["stripe"]] == [None] * len(STRIPE.api)
     assert passed.report is not None
 
 
@@ -73,7 +75,9 @@ def test_a_damaged_file_costs_its_stream_only(services: Services, copied: Home) 
     (copied.lake / "kit" / "broadcasts" / ".versions.json").unlink()
     (kit,) = (source for source in SOURCES if source.name == "kit")
     passed = refresh(services.house(copied), only=[kit])
-    failed = {look.stream: str(look.failure) for look in passed.fetched[0].looks if look.failure}
+    failed = {
+        result.stream: str(result.failure) for result in passed.fetched[0].results if result.failure
+    }
     assert failed.keys() == {"broadcasts"}
     assert str(file) in failed["broadcasts"]
     assert all("is damaged" in failure for failure in passed.failures)

@@ -46,7 +46,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         (OSError(errno.EDQUOT, "x"), "disk is full (/home)"),
         (OSError(errno.EFBIG, "x"), "disk is full (/home)"),
         (OSError(errno.EROFS, "x", "/h/a\x1b"), "(/h/a\\x1b): it is read-only"),
-        (PermissionError(errno.EACCES, "x", "/h/a"), "may not do that (/h/a)"),
+        (PermissionError(errno.EACCES, "x", "/h/a"), "Permission denied (/h/a)"),
         (sqlite3.OperationalError("database or disk is full"), "disk is full (/home)"),
         (
             sqlite3.OperationalError("attempt to write a readonly database"),

@@ -41,9 +41,9 @@ SEND_TIMEOUT_SECONDS = 90.0
 
 _THREAD = "personal-pipeline-alert"
 
-REPEAT_TITLE = "Perhaps a repeat: "
+REPEAT_TITLE = "Possible duplicate: "
 REPEAT_BODY = (
-    "This may be a repeat: an earlier try to send it was cut off before the answer came.\n\n"
+    "This may be a duplicate: an earlier attempt to send it was cut off before the reply came.\n\n"
 )
 
 # Matches a connection that was established and then lost. One never established is a plain no.

@@ -101,7 +101,9 @@ def recall(home: Home) -> Memory:
     except (ValidationError, IsADirectoryError):
         if file.is_file():
             file.replace(file.with_suffix(".unreadable"))
-        LOG.warning("what was told before could not be read, so all of it is told again")
+        LOG.warning(
+            "the record of sent alerts could not be read, so all current ones are sent again"
+        )
         return Memory()
 
 

@@ -68,9 +68,10 @@ def recovered(subjects: Sequence[Subject], since: Mapping[str, datetime], zone: 
     """What was late or failing is well again. ``since`` has by key when it was reported."""
     names = _names([each.title for each in subjects])
     return Text(
-        title=f"{names}: well again",
+        title=f"{names}: recovered",
         body="\n".join(
-            f"{each.title} is well again. It was not since {moment(since[each.key], zone)}."
+            f"{each.title} has recovered. The trouble was first reported "
+            f"{moment(since[each.key], zone)}."
             for each in subjects
         ),
         tone="success",
@@ -93,7 +94,7 @@ def report_of(day: str) -> Text:
     """The message that carries the report."""
     return Text(
         title=f"The report of {day}",
-        body=f"The report of {day} is attached.",
+        body=f"Your report of {day} is attached.",
         tone="info",
         about=(f"report {day}",),
     )
@@ -119,11 +120,11 @@ def _standing(known: Known, zone: ZoneInfo) -> str:
     if lead.by_hand and lead.reason in (DUE, LATE):
         what = f"{known.subject.title} is {lead.reason}."
     elif streams == [""]:
-        what = f"{known.subject.title}: {lead.reason}, known since {moment(known.since, zone)}."
+        what = f"{known.subject.title}: {lead.reason}, first seen {moment(known.since, zone)}."
     else:
         which = "" if lead.by_hand else f" ({_names(streams)})"
         what = (
-            f"{known.subject.title}{which}: {lead.reason}, known since {moment(known.since, zone)}."
+            f"{known.subject.title}{which}: {lead.reason}, first seen {moment(known.since, zone)}."
         )
     details = list(dict.fromkeys(each.detail for each in known.troubles if each.detail))
     # instructions with several steps have one per line
@@ -138,7 +139,7 @@ def _failure(failure: RunFailure) -> str:
 
 
 def _body(paragraphs: Iterable[str], board: str) -> str:
-    return "\n\n".join([*paragraphs, f"The board: `personal-pipeline status`, or {board}"])
+    return "\n\n".join([*paragraphs, f"Status: `personal-pipeline status`, or {board}"])
 
 
 def _names(names: Sequence[str]) -> str:

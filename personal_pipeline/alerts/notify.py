@@ -140,7 +140,8 @@ def _lines(delivered: Delivered) -> list[str]:
         *(f"Sent to {channel.name}: {message.title}" for message, channel in delivered.sent),
         *(f"{message.title}\n{message.body}" for message in delivered.shown),
         *(
-            f"PERSONAL_PIPELINE_ALERTS, {channel.name}: took no message; it is kept and tried again"
+            f"PERSONAL_PIPELINE_ALERTS, {channel.name}: could not deliver; the message is kept "
+            "and retried"
             for channel in delivered.failed
         ),
     ]

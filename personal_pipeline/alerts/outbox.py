@@ -169,7 +169,7 @@ def _try(
         title=(REPEAT_TITLE if repeat else "") + message.title,
         body=(REPEAT_BODY if repeat else "")
         + message.body
-        + (f"\n\nWritten {message.created_at:%Y-%m-%d %H:%M} UTC; sent late." if late else ""),
+        + (f"\n\nDelayed: written {message.created_at:%Y-%m-%d %H:%M} UTC." if late else ""),
         tone=message.tone,
         attachment=attachment,
     )

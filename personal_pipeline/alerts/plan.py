@@ -166,8 +166,8 @@ def _watch(
             if first is None or first.kind != trouble.kind:
                 first = First(kind=trouble.kind, seen_at=now)
             if trouble.passing and first.failed_at is None:
-                first = replace(first, failed_at=trouble.looked_at or now)
-            if trouble.waits_for_a_look and _may_be_sleep(first, now, woke_at):
+                first = replace(first, failed_at=trouble.fetched_at or now)
+            if trouble.waits_for_a_fetch and _may_be_sleep(first, now, woke_at):
                 first = replace(first, held_since=first.held_since or woke_at)
             elif _is_real(trouble, first, now):
                 ripe.add(place)
@@ -180,8 +180,8 @@ def _is_real(trouble: Trouble, first: First, now: datetime) -> bool:
         return False
     if not trouble.passing or first.failed_at is None:
         return True
-    looked_at = trouble.looked_at or now
-    return looked_at - first.failed_at >= CONFIRMED_AFTER or now - looked_at >= MISSED_AFTER
+    fetched_at = trouble.fetched_at or now
+    return fetched_at - first.failed_at >= CONFIRMED_AFTER or now - fetched_at >= MISSED_AFTER
 
 
 def _may_be_sleep(first: First, now: datetime, woke_at: datetime | None) -> bool:
@@ -252,7 +252,7 @@ def _is_news(
     return any(
         other.reason == trouble.reason
         and _place(each, other) in ripe
-        and trouble.waits_for_a_look
+        and trouble.waits_for_a_fetch
         and abs(firsts[_place(each, other)].seen_at - firsts[place].seen_at) <= COMPANY
         for each in subjects
         for other in each.troubles

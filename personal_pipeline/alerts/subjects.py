@@ -56,7 +56,7 @@ class Trouble:
     stream: str
     reason: str
     detail: str = ""
-    looked_at: datetime | None = None
+    fetched_at: datetime | None = None
     early: bool = False
     by_hand: bool = False
     once: bool = False
@@ -67,7 +67,7 @@ class Trouble:
         return self.reason in _PASSING
 
     @property
-    def waits_for_a_look(self) -> bool:
+    def waits_for_a_fetch(self) -> bool:
         """Whether a missed fetch explains it: it ends when the computer wakes up."""
         return self.passing or (self.reason == LATE and not self.by_hand)
 
@@ -75,7 +75,7 @@ class Trouble:
     def kind(self) -> str:
         """What is reported once: a service that is down, slow or not fetched is unavailable, in
         three ways that follow on each other."""
-        return UNAVAILABLE if self.waits_for_a_look else self.reason
+        return UNAVAILABLE if self.waits_for_a_fetch else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +120,7 @@ def _service(source: str, title: str, lines: Sequence[StreamState]) -> Subject:
                 stream=line.stream,
                 reason=_reason(line),
                 detail=line.detail,
-                looked_at=line.last_looked,
+                fetched_at=line.last_fetched,
                 early=line.state is State.DUE,
                 once=line.state is State.ACTION_REQUIRED,
             )
@@ -159,7 +159,7 @@ def _export(
             # the board's detail may already contain the steps, after what is particular to this one
             told = "" if drop.how_to in detail else drop.how_to
             detail = f"{detail} {told}".strip()
-            detail += f"\nThe inbox: {inbox}, or run `personal-pipeline add FILE`."
+            detail += f"\nPut it into {inbox}, or run `personal-pipeline add FILE`."
         # the streams of one export share their trouble
         troubles.setdefault(
             reason, Trouble(stream=name, reason=reason, detail=detail, by_hand=True)

@@ -41,9 +41,7 @@ def clear(folder: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / MARKER).exists():
-        raise NotADemo(
-            f"{folder} is not empty and was not made by a demo. Name another folder with --dir."
-        )
+        raise NotADemo(f"{folder} is not empty and not a demo. Choose another folder with --dir.")
     shutil.rmtree(folder)
 
 

@@ -74,11 +74,11 @@ class Refusal:
     sentence: str
 
 
-NOT_OURS = Refusal(421, "This server is not known by that name.")
-NOT_FROM_HERE = Refusal(403, "Only pages of this server itself may ask it.")
-NO_TOKEN = Refusal(401, "This browser has not been let in yet.")
+NOT_OURS = Refusal(421, "This server does not answer to that host name.")
+NOT_FROM_HERE = Refusal(403, "Only pages of this server may send requests to it.")
+NO_TOKEN = Refusal(401, "This browser has no access yet.")
 CLOSED = Refusal(405, "This path is closed.")
-NOT_SO = Refusal(405, "Pages are read with GET; a question is sent with POST, as application/json.")
+NOT_SO = Refusal(405, "Use GET for pages, and POST with application/json for queries.")
 
 
 @dataclass(frozen=True, slots=True)

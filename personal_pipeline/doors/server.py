@@ -55,5 +55,5 @@ def other_loopback_taken(port: int) -> Iterator[None]:
             held.bind(("::1", port))
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise PortTaken(f"Port {port} of [::1] is taken by another program.") from None
+                raise PortTaken(f"Port {port} of [::1] is in use by another program.") from None
         yield

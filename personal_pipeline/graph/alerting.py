@@ -112,8 +112,8 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey], house: House) -> dg.SensorDef
         minimum_interval_seconds=ROUND_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Tells when a source turns late or failing and when it recovers, what to export by "
-            "hand, and which run or check failed: docs/alerts.md."
+            "Sends alerts: sources that become late, fail or recover, exports that are due, and "
+            "failed runs and checks. See docs/alerts.md."
         ),
     )
     @told_without_values
@@ -123,9 +123,9 @@ def alert_sensor(keys: Sequence[dg.AssetCheckKey], house: House) -> dg.SensorDef
         for line in done.lines:
             (context.log.warning if unheard else context.log.info)(line)
         if done.busy:
-            return dg.SkipReason("Another process is telling what is new.")
+            return dg.SkipReason("Another process is sending alerts.")
         first_lines = (line.splitlines()[0] for line in done.lines)
-        return dg.SkipReason(" ".join(first_lines) or "Nothing new to tell.")
+        return dg.SkipReason(" ".join(first_lines) or "No new alerts.")
 
     return alerts
 
@@ -137,12 +137,12 @@ def failed_run_sensor(house: House) -> dg.SensorDefinition:
         name="failed_runs",
         minimum_interval_seconds=ROUND_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Notes runs that failed; the alerts sensor tells of them.",
+        description="Records failed runs for the alerts sensor.",
     )
     @told_without_values
     def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
         noted = note_failures(house, context.dagster_run, context.get_step_failure_events())
-        return dg.SkipReason(f"{noted} failures noted.")
+        return dg.SkipReason(f"Recorded failures: {noted}.")
 
     return failed_runs
 
@@ -160,7 +160,7 @@ def note_failures(house: House, run: dg.DagsterRun, failed: Sequence[dg.DagsterE
             if not _is_on_the_board(event)
         ]
     else:
-        noted = [_failure(house, run, "", "the run ended without a word: it was killed.")]
+        noted = [_failure(house, run, "", "the run ended without an event: it was killed.")]
     for failure in noted:
         events.record(house.home, failure)
     return len(noted)
@@ -205,8 +205,8 @@ def cause_of(event: dg.DagsterEvent) -> str:
         return without_values(data.user_failure_data.description)
     error = data.error and (data.error.cause or data.error)
     if error is None:
-        return "the run says why."
+        return "see the run for the reason."
     if error.cls_name in _OWN_ERRORS:
         # Dagster prefixes the message with the full class name
         return without_values(re.sub(rf"^[\w.]*{error.cls_name}: ", "", error.message))
-    return f"{error.cls_name}; the run says more."
+    return f"{error.cls_name}; see the run for details."

@@ -71,7 +71,7 @@ def plan_inbox(
 
 
 def inbox_sensor(job: Any, house: House) -> dg.SensorDefinition:
-    """Takes what is dropped into ``inbox/`` as soon as it is complete; a folder is taken as a
+    """Ingests what is dropped into ``inbox/`` as soon as it is complete; a folder is ingested as a
     whole."""
 
     @dg.sensor(
@@ -79,7 +79,7 @@ def inbox_sensor(job: Any, house: House) -> dg.SensorDefinition:
         job=job,
         minimum_interval_seconds=INBOX_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Looks into inbox/ and takes each file or folder once it stopped growing.",
+        description="Watches inbox/ and ingests each file or folder once it has stopped growing.",
     )
     @told_without_values
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -112,7 +112,7 @@ def inbox_sensor(job: Any, house: House) -> dg.SensorDefinition:
         requests = [
             dg.RunRequest(
                 run_config=dg.RunConfig(
-                    ops={"take_inbox": {"config": {"files": ask, "then_build": True}}}
+                    ops={"ingest_inbox": {"config": {"files": ask, "then_build": True}}}
                 ),
                 tags={"personal_pipeline/files": str(len(ask))},
             )
@@ -143,7 +143,7 @@ def report_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
         cron_schedule=f"0 {house.settings.report_hour} * * *",
         execution_timezone=house.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Builds whatever is still stale and writes the report of the day.",
+        description="Builds whatever is still stale, and writes the report of the day.",
     )
 
 
@@ -156,7 +156,7 @@ def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.S
         first = context.scheduled_execution_time.date().replace(day=1)
         end = first - timedelta(days=1)
         if end < begins:
-            return dg.SkipReason(f"The house begins at {begins}: there is nothing of {end:%B}.")
+            return dg.SkipReason(f"The data begins on {begins}: there is none for {end:%B}.")
         window = {"first_day": end.replace(day=1).isoformat(), "last_day": end.isoformat()}
         return dg.RunRequest(
             run_config={"ops": {f"fetch_all_of_{source.name}": {"config": window}}}
@@ -169,5 +169,7 @@ def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.S
         execution_timezone=house.settings.timezone,
         execution_fn=last_month,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"On the second: fetches the month that ended from {source.title} again.",
+        description=(
+            f"On the second of a month, fetches the previous month from {source.title} again."
+        ),
     )

@@ -37,7 +37,7 @@ MAX_TIMES = 2
 
 MAX_NAMED = 30
 
-ALL_IS_BUILT = "Everything is built, or waits for a change."
+ALL_IS_BUILT = "Everything is up to date, or on hold until an input changes."
 
 UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -74,10 +74,10 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
 @dg.op(
     name="build_and_report",
     description=(
-        "Reads again what the lake does not show as the archive says it should. "
-        "Builds every derived partition that is missing, or whose recorded inputs or code differ "
-        "from what is there now, until nothing is stale. Then writes the report of the day, unless "
-        "the one that is there says the same; a table that failed does not keep it from coming."
+        "Re-reads originals that the lake does not reflect. Builds every derived partition that is "
+        "missing, or whose recorded inputs or code differ from the current ones, until nothing is "
+        "stale. Then writes the report of the day, unless it would be unchanged; a failed table "
+        "does not prevent it."
     ),
     # no pool: without a daemon nobody releases the slot of a killed run, and the next refresh would
     # wait for ever; the lock of the warehouse is released with its process
@@ -93,7 +93,7 @@ def build_and_report(
 
 @dg.job(
     name=JOB,
-    description="Builds whatever is stale, and nothing else; then writes the report of the day.",
+    description="Builds whatever is stale and nothing else, then writes the report of the day.",
 )
 def build_job() -> None:
     """Started by the sensor and by the schedule of the report."""
@@ -125,7 +125,9 @@ def build_sensor(busy_jobs: list[str], house: House) -> dg.SensorDefinition:
         job_name=JOB,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks what is stale whenever lake, SQL or tables changed, and has it built.",
+        description=(
+            "Starts a build of whatever is stale when the lake, the SQL or the tables have changed."
+        ),
     )
     @told_without_values
     def what_is_stale_now(
@@ -134,10 +136,10 @@ def build_sensor(busy_jobs: list[str], house: House) -> dg.SensorDefinition:
         before = _remembered(context.cursor)
         seen = signature_of(house)
         if seen == before.clean:
-            return dg.SkipReason("Nothing changed since everything was built.")
+            return dg.SkipReason("Up to date: nothing has changed since the last build.")
         for job in [JOB, *busy_jobs]:
             if context.instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNDER_WAY), limit=1):
-                return dg.SkipReason(f"Waiting for the end of {job}.")
+                return dg.SkipReason(f"Waiting for {job} to finish.")
         stale = what_is_stale(house)
         now = house.clock()
         if not stale.partitions:
@@ -145,9 +147,9 @@ def build_sensor(busy_jobs: list[str], house: House) -> dg.SensorDefinition:
             return dg.SkipReason(ALL_IS_BUILT)
         times = before.times if stale.identity == before.asked else 0
         if times and now - datetime.fromisoformat(before.asked_at) < ASK_AGAIN_AFTER:
-            return dg.SkipReason("What is stale was asked for just now.")
+            return dg.SkipReason("A build was requested just now.")
         if times >= MAX_TIMES:
-            return dg.SkipReason("What is stale could not be built; it waits for the morning.")
+            return dg.SkipReason("The build failed; the next morning run retries it.")
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(tags={"personal_pipeline/stale": _named(stale.partitions)})

@@ -37,9 +37,9 @@ def stream_checks(sources: Sequence[Source]) -> list[dg.AssetChecksDefinition]:
                 CHECK,
                 asset=asset_key(source, stream),
                 description=(
-                    "Is it fresh, could its records be read, and has it the fields that it had? "
-                    "An error when it is late or failing, else a warning. Fields that came or "
-                    "went are told for two weeks."
+                    "Is it fresh, were its records parsed, does it have the same fields as before? "
+                    "An error if it is late or failing, otherwise a warning. New and missing "
+                    "fields are reported for two weeks."
                 ),
             )
             for source in sources
@@ -66,8 +66,8 @@ def files_check() -> dg.AssetChecksDefinition:
         asset=BOARD,
         name=FILES,
         description=(
-            "Reads a thirtieth of archive and lake each day, and the published tables: are they as "
-            "they were written? What belongs to a stream is on its line of the board."
+            "Verifies a thirtieth of archive and lake each day, and the published tables, against "
+            "what was written. Damage to a stream is on its line of the board."
         ),
     )
     def files_are_whole(
@@ -91,7 +91,7 @@ def checks_job(checks: Sequence[dg.AssetChecksDefinition], board: dg.AssetsDefin
     return dg.define_asset_job(
         "check_sources",
         dg.AssetSelection.checks(*checks) | dg.AssetSelection.assets(board),
-        description="Checks every stream, and renews the board of the UI.",
+        description="Checks every stream, and updates the board in the UI.",
     )
 
 
@@ -111,5 +111,5 @@ def checks_schedule(job: Any, house: House) -> dg.ScheduleDefinition:
         cron_schedule=f"30 {','.join(map(str, hours))} * * *",
         execution_timezone=house.settings.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Checks every stream, also those whose fetching stopped.",
+        description="Checks every stream, including those that are no longer fetched.",
     )

@@ -41,20 +41,20 @@ def definitions_of(house: House) -> dg.Definitions:
     partitions = partitions_from(begins)
     fetched = [source for source in house.sources if source.api]
     fetches = [api_assets(source, partitions, house) for source in fetched]
-    taken = inbox_assets(house.sources, partitions, house)
+    inbox = inbox_assets(house.sources, partitions, house)
     built = derived_assets(house, tables, partitions)
     board = board_asset()
     checks = [*stream_checks(house.sources), files_check()]
     # the stream checks cover all streams, in a job of their own
     jobs = {source.name: fetch_job(source) for source in fetched}
-    taking = inbox_job(taken)
+    ingesting = inbox_job(inbox)
     checking = checks_job(checks, board)
-    assets = [*fetches, taken, *built, report_asset(tables), board]
+    assets = [*fetches, inbox, *built, report_asset(tables), board]
     connected = [source for source in fetched if house.connected(source)]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[*jobs.values(), taking, checking, build_job, prune_job],
+        jobs=[*jobs.values(), ingesting, checking, build_job, prune_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
             *(
@@ -66,8 +66,8 @@ def definitions_of(house: House) -> dg.Definitions:
             prune_schedule(house),
         ],
         sensors=[
-            automation.inbox_sensor(taking, house),
-            build_sensor([taking.name, *(job.name for job in jobs.values())], house),
+            automation.inbox_sensor(ingesting, house),
+            build_sensor([ingesting.name, *(job.name for job in jobs.values())], house),
             alert_sensor(check_keys_of([*assets, *checks]), house),
             failed_run_sensor(house),
         ],

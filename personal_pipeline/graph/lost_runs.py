@@ -32,7 +32,11 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
         if process is None or is_alive(*process, _SLACK_SECONDS):
             continue
         instance.report_run_failed(
-            run, "The process of this run was ended from outside: killed, or the machine went off."
+            run,
+            (
+                "The process of this run was terminated: it was killed, or the machine was "
+                "switched off."
+            ),
         )
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         lost.append(run.run_id)

@@ -53,7 +53,7 @@ def board_asset() -> dg.AssetsDefinition:
                 BOARD,
                 description=(
                     "How fresh each stream is, what is wrong and what to do, as in "
-                    "`personal-pipeline status`; it is in the metadata of the newest event."
+                    "`personal-pipeline status`. The table is in the metadata of the latest event."
                 ),
                 group_name="outputs",
                 kinds={"python", "markdown"},

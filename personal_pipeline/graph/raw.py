@@ -1,4 +1,4 @@
-"""The raw assets: what is fetched from services, and what is taken from the inbox.
+"""The raw assets: what is fetched from services, and what is ingested from the inbox.
 
 One multi-asset per source with an API, so that each source has its own run and a stalled service
 holds back no other; one multi-asset for everything that the inbox feeds.
@@ -14,20 +14,20 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from personal_pipeline.freshness import LOOK_DUE_AFTER, LOOK_LATE_AFTER
+from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER
 from personal_pipeline.graph.building import build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.telling import (
     page,
     raise_failures,
     tell_fetched,
-    tell_taken,
+    tell_ingested,
 )
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.passes import fetch_source, take_inbox
+from personal_pipeline.passes import fetch_source, ingest_inbox
 from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse.build import read_lake
 from personal_pipeline.warehouse.tables import span
@@ -37,13 +37,13 @@ OWNER = "team:owner"
 ENVELOPE = dg.TableSchema(
     columns=[
         dg.TableColumn("key", "string", "What identifies the record when it arrives again."),
-        dg.TableColumn("record", "json", "The record exactly as it was given."),
+        dg.TableColumn("record", "json", "The record exactly as received."),
     ]
 )
 DROP_ENVELOPE = dg.TableSchema(
     columns=[
         *ENVELOPE.columns,
-        dg.TableColumn("as_of", "timestamp", "When the service gave the file, ISO 8601 UTC."),
+        dg.TableColumn("as_of", "timestamp", "When the service produced the file, ISO 8601 UTC."),
         dg.TableColumn("origin", "string", "SHA-256 of the file in archive/originals/."),
     ]
 )
@@ -78,7 +78,9 @@ def _spec(
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
         freshness_policy=(
-            dg.FreshnessPolicy.time_window(fail_window=LOOK_LATE_AFTER, warn_window=LOOK_DUE_AFTER)
+            dg.FreshnessPolicy.time_window(
+                fail_window=FETCH_LATE_AFTER, warn_window=FETCH_DUE_AFTER
+            )
             if fetched and house.connected(source)
             else None
         ),
@@ -103,7 +105,10 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
 
     @dg.multi_asset(
         name=f"fetch_{source.name}",
-        description=f"Fetches {source.title}: the days that are missing, then those still revised.",
+        description=(
+            f"Fetches {source.title}: missing days first, then days that the service may still "
+            "revise."
+        ),
         specs=[_spec(source, stream, partitions, house) for stream in source.api],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -146,7 +151,10 @@ def fetch_job(source: Source) -> dg.JobDefinition:
 
     @dg.job(
         name=f"fetch_{source.name}_job",
-        description=f"Fetches {source.title}: the days that are missing, then those still revised.",
+        description=(
+            f"Fetches {source.title}: missing days first, then days that the service may still "
+            "revise."
+        ),
     )
     def job() -> None:
         fetch_all()
@@ -186,15 +194,15 @@ def _bring_up_to_date(
 
 
 class InboxConfig(dg.Config):
-    """What to take; empty means everything in the inbox."""
+    """What to ingest; empty means everything in the inbox."""
 
     files: list[str] = Field(
         default=[],
-        description="Names of files and folders inside inbox/; paths elsewhere are refused.",
+        description="Names of files and folders in inbox/; other paths are refused.",
     )
     then_build: bool = Field(
         default=False,
-        description="Build what follows from them in the same run, and the report.",
+        description="Also build the tables that depend on them, and the report, in the same run.",
     )
 
 
@@ -204,8 +212,11 @@ def inbox_assets(
     """Every stream that is fed by dropped files."""
 
     @dg.multi_asset(
-        name="take_inbox",
-        description="Takes the files in inbox/: recognised by content, archived, read, receipted.",
+        name="ingest_inbox",
+        description=(
+            "Ingests the files in inbox/: recognizes them by content, archives them, parses them "
+            "and writes receipts."
+        ),
         specs=[
             _spec(source, stream, partitions, house)
             for source in sources
@@ -215,7 +226,7 @@ def inbox_assets(
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     @told_without_values
-    def take(  # type: ignore[no-untyped-def]
+    def ingest(  # type: ignore[no-untyped-def]
         context: dg.AssetExecutionContext, config: InboxConfig, house: dg.ResourceParam[House]
     ):
         try:
@@ -223,22 +234,22 @@ def inbox_assets(
                 inside(house.home.inbox, name)
         except NotInside as error:
             raise dg.Failure(
-                f"{error} The files to take are names in inbox/; nothing was taken.",
+                f"{error} Expected names in inbox/; nothing was ingested.",
                 allow_retries=False,
             ) from None
         _bring_up_to_date(context, house)
-        taken = take_inbox(house, set(config.files) or None, publish=not config.then_build)
-        tell_taken(context, house, read_lake(house), taken)
-        failures = taken.failures
+        ingested = ingest_inbox(house, set(config.files) or None, publish=not config.then_build)
+        tell_ingested(context, house, read_lake(house), ingested)
+        failures = ingested.failures
         if config.then_build:
             failures += build_and_tell(context, house)
         raise_failures(failures)
         return
         yield
 
-    return take
+    return ingest
 
 
-def inbox_job(taken: dg.AssetsDefinition) -> Any:
-    """The job that takes the files in the inbox."""
-    return dg.define_asset_job("take_inbox_job", dg.AssetSelection.assets(taken).without_checks())
+def inbox_job(inbox: dg.AssetsDefinition) -> Any:
+    """The job that ingests the files in the inbox."""
+    return dg.define_asset_job("ingest_inbox_job", dg.AssetSelection.assets(inbox).without_checks())

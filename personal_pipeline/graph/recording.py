@@ -80,7 +80,7 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
         lake = passed.lake or read_lake(house)
         for fetched in passed.fetched:
             telling.tell_fetched(context, house, lake, fetched)
-        telling.tell_taken(context, house, lake, passed.taken)
+        telling.tell_ingested(context, house, lake, passed.ingested)
         telling.tell_restored(context, house, lake, passed.restored)
         if house.home.published.exists():
             telling.tell_work(context, house, passed.work)
@@ -104,7 +104,7 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
         error = failed.event_specific_data.error
         # its text may contain anything
         raise NotReported(
-            f"Dagster could not be told what was done ({(error.cause or error).cls_name})"
+            f"The results could not be reported to Dagster ({(error.cause or error).cls_name})"
         )
     known = told.recall(house.home)
     told.remember(house.home, replace(known, failed=bool(passed.failures_to_mend)))
@@ -130,7 +130,7 @@ def _failures(passed: PassResult) -> Iterator[tuple[str, str]]:
         if fetched.broken:
             yield fetched.source.title, fetched.broken
     for what, causes in (
-        ("inbox", passed.taken.failures),
+        ("inbox", passed.ingested.failures),
         ("archive", passed.restored.failures),
         ("tables", passed.table_failures),
     ):

@@ -50,9 +50,9 @@ def mend(home: Home, *, thorough: bool = False) -> str | None:
     for old in sorted(home.root.glob(f"{home.dagster.name}.damaged-*"))[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return (
-        f"Dagster's storage was damaged ({found}). It was set aside as {aside.name} and begun "
-        "anew: its history of runs ends there. No table depends on it; what it must know of them "
-        "it is told again."
+        f"Dagster's storage was damaged ({found}). It was set aside as {aside.name} and recreated: "
+        "the history of runs is lost. No table depends on it; their partitions are reported to it "
+        "again."
     )
 
 
@@ -74,7 +74,7 @@ def damaged(home: Home, *, thorough: bool) -> Iterator[str]:
 
 def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
     if not path.is_file():
-        return "it is no file"
+        return "it is not a file"
     try:
         uri = f"{path.as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as opened:
@@ -85,7 +85,7 @@ def _trouble(path: Path, table: str, *, thorough: bool) -> str | None:
         return str(error) if "no such table" in str(error) else None
     except sqlite3.DatabaseError as error:
         return str(error)
-    return None if found == [("ok",)] else "its pages contradict each other"
+    return None if found == [("ok",)] else "its pages are inconsistent"
 
 
 def compact(folder: Path) -> None:

@@ -61,31 +61,33 @@ def tell_fetched(
 ) -> None:
     """Report the result of fetching a source. ``asked`` are partitions that a person requested."""
     source = fetched.source
-    written = {f"{source.name}/{look.stream}": look.written for look in fetched.looks}
+    written = {f"{source.name}/{result.stream}": result.written for result in fetched.results}
     streams = [f"{source.name}/{stream.name}" for stream in source.api]
     tell_streams(context, house, lake, streams, written, dict.fromkeys(written, asked))
     known = told.recall(house.home)
-    looks = {name: house.clock().isoformat() for name in fetched.looked_at}
+    looks = {name: house.clock().isoformat() for name in fetched.succeeded}
     told.remember(house.home, replace(known, looks={**known.looks, **looks}))
-    for look in fetched.looks:
+    for result in fetched.results:
         page(context).info(
-            f"{source.name}.{look.stream}: {look.records} records, "
-            f"{len(look.changed)} partitions changed, {look.unreadable} unreadable"
+            f"{source.name}.{result.stream}: {result.records} records, "
+            f"{len(result.changed)} partitions changed, {result.unreadable} unreadable"
         )
-        for said in look.notes:
-            page(context).warning(f"{source.name}.{look.stream}: {said}")
+        for said in result.notes:
+            page(context).warning(f"{source.name}.{result.stream}: {said}")
     for said in fetched.needs_a_person:
         # it waits for the person, who is told once: the run need not fail
         page(context).warning(f"Action required. {said}")
 
 
-def tell_taken(context: Context, house: House, lake: Lake, taken: InboxResult) -> None:
-    """Report the result of taking the inbox."""
-    _log_lines(context, [receipt_line(each) for each in taken.receipts])
-    _log_lines(context, map(str, taken.left))
-    for note in taken.notes:
+def tell_ingested(context: Context, house: House, lake: Lake, ingested: InboxResult) -> None:
+    """Report the result of ingesting the inbox."""
+    _log_lines(context, [receipt_line(each) for each in ingested.receipts])
+    _log_lines(context, map(str, ingested.left))
+    for note in ingested.notes:
         page(context).warning(note)
-    tell_streams(context, house, lake, dropped_streams(house), taken.written, {}, taken.receipts)
+    tell_streams(
+        context, house, lake, dropped_streams(house), ingested.written, {}, ingested.receipts
+    )
 
 
 def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreResult) -> None:
@@ -95,7 +97,7 @@ def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreR
     for each in restored.read:
         changed = sum(map(len, each.changed.values()))
         page(context).info(
-            f"{each.source} {each.drop}: {each.files} files of the archive read again, because "
+            f"{each.source} {each.drop}: re-read {each.files} files from the archive, because "
             f"{each.why}; {changed} partitions changed"
         )
     tell_streams(context, house, lake, dropped_streams(house), {}, {})
@@ -118,7 +120,7 @@ def tell_streams(
     receipts: Sequence[inbox.Receipt] = (),
 ) -> None:
     """Report what ``lake`` has of these streams; ``written`` are the latest changes to it, and
-    ``receipts`` those of the files that were taken.
+    ``receipts`` those of the files that were ingested.
 
     The most recent partition that was written is reported in any case: "checked, nothing new" is
     what makes a source fresh.
@@ -141,9 +143,9 @@ def tell_streams(
             "dagster/partition_row_count": dg.MetadataValue.int(lake.rows[name][partition])
         }
         if each := done.get((name, partition)):
-            counts = {"new": each.new, "changed": each.altered, "vanished": each.vanished}
+            counts = {"new": each.new, "changed": each.altered, "removed": each.removed}
             said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-            metadata["rows"] = dg.MetadataValue.text(said or "none new, changed or vanished")
+            metadata["rows"] = dg.MetadataValue.text(said or "no change")
         if partition == newest.get(name) and (rows_of := _receipts_of(name, receipts)):
             metadata["receipts"] = dg.MetadataValue.table(rows_of)
         return metadata
@@ -174,8 +176,8 @@ def _receipts_of(name: str, receipts: Sequence[inbox.Receipt]) -> list[dg.TableR
                 "unreadable in the file": receipt.unreadable,
                 "from": each.first_month or "",
                 "to": each.last_month or "",
-                "columns unknown": shown(", ".join(each.columns_unknown)),
-                "columns gone": shown(", ".join(each.columns_gone)),
+                "new columns": shown(", ".join(each.columns_unknown)),
+                "missing columns": shown(", ".join(each.columns_gone)),
             }
         )
         for receipt in receipts[-RECEIPTS_TOLD:]
@@ -189,7 +191,7 @@ def receipt_line(receipt: inbox.Receipt) -> str:
     if receipt.problem:
         return shown(f"{receipt.file}: set aside. {receipt.problem}")
     counts = ", ".join(
-        f"{each.stream} {each.new} new {each.altered} changed {each.vanished} vanished "
+        f"{each.stream} {each.new} new {each.altered} changed {each.vanished} removed "
         f"{each.unchanged} unchanged"
         for each in receipt.streams
     )
@@ -258,17 +260,21 @@ def _inputs_table(built: store.LedgerRow) -> str:
         elif name in built.read and name in built.previous_read:
             old, new = built.previous_read[name], built.read[name]
             rows += [
-                (name, each, old.get(each, "not there"), new.get(each, "not there"))
+                (name, each, old.get(each, "missing"), new.get(each, "missing"))
                 for each in sorted(old.keys() | new.keys())
                 if old.get(each) != new.get(each)
             ]
         else:
-            rows.append((name, "all that it reads", before or "never read", now))
+            rows.append((name, "all its inputs", before or "none yet", now))
     lines = ["| input | partition | content before | content now |", "| --- | --- | --- | --- |"]
     lines += [f"| {' | '.join(row)} |" for row in rows[:MAX_PARTITIONS_SHOWN]]
     if len(rows) > MAX_PARTITIONS_SHOWN:
         lines.append(f"| and {len(rows) - MAX_PARTITIONS_SHOWN} more | | | |")
-    changed = "\n".join(lines) if rows else "No input changed: its code did, or a person asked."
+    changed = (
+        "\n".join(lines)
+        if rows
+        else ("No input changed: the code did, or the build was requested.")
+    )
     return f"{changed}\n\nUnchanged: {', '.join(same)}" if same else changed
 
 
@@ -278,7 +284,7 @@ def _said(built: BuiltTable) -> str:
         return f"{built.name}: {built.failure}"
     why = ", ".join(sorted(built.reasons))
     same = built.partitions - built.changed
-    stops = f"; {same} came out as before, so what reads only those is left alone" if same else ""
+    stops = f"; {same} unchanged, so tables that read only those are not rebuilt" if same else ""
     return (
         f"{built.name}: {built.partitions} partitions built ({why}), {built.changed} changed{stops}"
     )
@@ -290,7 +296,7 @@ def _test(tested: TestResult) -> dg.AssetCheckEvaluation:
         check_name=tested.name,
         passed=tested.passed,
         severity=dg.AssetCheckSeverity.WARN if tested.only_warns else dg.AssetCheckSeverity.ERROR,
-        metadata={"found": dg.MetadataValue.text(tested.message or "no row breaks the rule")},
+        metadata={"found": dg.MetadataValue.text(tested.message or "no row fails the test")},
     )
 
 

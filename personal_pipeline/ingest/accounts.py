@@ -47,11 +47,11 @@ def check_account(
 
 def _refusal(source: Source, other: str) -> str:
     return (
-        f"{source.title}: the {other} of this credential is not that of the data in this home. "
-        "Nothing was fetched, and nothing changed. Put the credential of the first look back into "
-        f"{' or '.join(source.credentials)}, or give the other a home of its own "
-        "(PERSONAL_PIPELINE_HOME). If this home is to go on with the other, run "
-        f"`personal-pipeline refresh --accept {source.name}`."
+        f"{source.title}: the {other} of this credential differs from that of the data in this "
+        "home. Nothing was fetched or changed. Restore the original credential in "
+        f"{' or '.join(source.credentials)}, or use a separate home for the new one "
+        "(PERSONAL_PIPELINE_HOME). To continue this home with the new one, run `personal-pipeline "
+        f"refresh --accept {source.name}`."
     )
 
 

@@ -23,7 +23,7 @@ from personal_pipeline.ingest.contract import Progress, Source, UnreadableFile
 from personal_pipeline.ingest.inbox import (
     A_BARRED_FOLDER,
     LOCK_WAIT_SECONDS,
-    TakenFile,
+    IngestedFile,
     complete_files,
     drop_file,
     set_aside_unread,
@@ -87,16 +87,18 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iter
                 Path(path.resolve().name) / file.relative_to(path) if path.is_dir() else file.name
             )
             if file in late or _copy(file, home.inbox / below) is None:
-                yield Left(shown(file.name), "still being written, not taken; add it again later.")
+                yield Left(
+                    shown(file.name), ("still being written, not ingested; add it again later.")
+                )
 
 
-def taken(
+def ingested(
     home: Home,
     sources: Sequence[Source],
     clock: Callable[[], datetime],
     names: Collection[str] | None = None,
     progress: Progress | None = None,
-) -> Iterator[TakenFile | Left]:
+) -> Iterator[IngestedFile | Left]:
     """Ingest everything in the inbox, or only the entries with these names, as ``shown`` prints
     them; a name cannot point outside the inbox. Files still being written are yielded as ``Left``,
     and a folder is skipped entirely while one of its files is."""
@@ -115,14 +117,14 @@ def taken(
             yield from (Left(shown(path.name), STILL_WRITTEN) for path in sorted(late))
         else:
             complete.append(entry)
-    yield from inbox.take_all(home, sources, packed(home, sources, complete), clock, progress)
+    yield from inbox.ingest_all(home, sources, packed(home, sources, complete), clock, progress)
 
 
-def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> TakenFile | Left:
+def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> IngestedFile | Left:
     if what == A_BARRED_FOLDER:
-        words = f"{what}: give yourself the right to (chmod u+rwx), and it is taken."
+        words = f"{what}: make it readable (chmod u+rwx), and the next pass ingests it."
         return Left(shown(path.name), words, trouble=True)
-    problem = f"It is {what}, and no file. Put the file itself into the inbox."
+    problem = f"It is {what}, not a regular file. Put the file itself into the inbox."
     return set_aside_unread(home, path, problem, now)
 
 

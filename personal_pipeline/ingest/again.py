@@ -48,19 +48,19 @@ from personal_pipeline.ingest.ledger import (
 )
 from personal_pipeline.ingest.opening import give_sidecars
 from personal_pipeline.ingest.originals import (
-    Taking,
-    all_takings,
+    Ingest,
+    all_ingests,
     find_original,
     holds,
+    ingests_of,
     kept_dialect,
-    takings_of,
-    write_takings,
+    write_ingests,
 )
 from personal_pipeline.ingest.reading import ToRead, latest_month, read_into_lake
 from personal_pipeline.ingest.recognition import Claimed, claims_of
 
-_DAMAGED = "a file of the lake is damaged"
-_KNOWN_BEFORE = Claim(0, "it was read so before")
+_DAMAGED = "a lake file is damaged"
+_KNOWN_BEFORE = Claim(0, "it was claimed by this source before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class _Kept:
     """One ingest of a file, as recorded in the archive."""
 
     digest: str
-    taking: Taking
+    ingest: Ingest
 
     @property
     def id(self) -> str:
-        return self.taking.id(self.digest)
+        return self.ingest.id(self.digest)
 
 
 def read_outdated_again(
@@ -103,10 +103,10 @@ def read_outdated_again(
     for rounds in range(2):
         if rounds and not done:
             break
-        takings = _takings(home)
+        ingests = _ingests(home)
         for source in sources:
             for drop in source.drops:
-                kept = takings.get((source.name, drop.name), ())
+                kept = ingests.get((source.name, drop.name), ())
                 if why := _outdated(home, source, drop, kept, now):
                     done.append(read_again(home, sources, source, drop, why, progress, now=now))
     return done
@@ -114,8 +114,8 @@ def read_outdated_again(
 
 def originals_are_whole(home: Home, source: Source, drop: Drop) -> bool:
     """Whether the archive has originals of this kind and all of them match their digests."""
-    kept = _takings(home).get((source.name, drop.name), [])
-    originals = [find_original(home, each.digest, each.taking.name) for each in kept]
+    kept = _ingests(home).get((source.name, drop.name), [])
+    originals = [find_original(home, each.digest, each.ingest.name) for each in kept]
     return bool(kept) and all(
         original is not None and holds(original, each.digest)
         for each, original in zip(kept, originals, strict=True)
@@ -127,33 +127,33 @@ def outdated(
 ) -> dict[tuple[str, str], str]:
     """The kinds of files that must be re-read, by source and drop, with the reason for each."""
     now = now or datetime.now(UTC)
-    takings = _takings(home)
+    ingests = _ingests(home)
     return {
         (source.name, drop.name): why
         for source in sources
         for drop in source.drops
-        if (why := _outdated(home, source, drop, takings.get((source.name, drop.name), ()), now))
+        if (why := _outdated(home, source, drop, ingests.get((source.name, drop.name), ()), now))
     }
 
 
 def _outdated(
-    home: Home, source: Source, drop: Drop, takings: Sequence[_Kept], now: datetime
+    home: Home, source: Source, drop: Drop, ingests: Sequence[_Kept], now: datetime
 ) -> str | None:
-    if not takings:
+    if not ingests:
         return None
     shown = read_shown(home, source, drop)
     if _is_damaged(home, source, drop):
         return _DAMAGED
     if shown is None:
-        return "the lake has none of it"
+        return "it is not in the lake"
     if shown.code != code_of(home, drop):
-        return "its reader changed"
+        return "the parser changed"
     if shown.months != months_of_lake(home, source, drop):
-        return "files of the lake are missing or were altered"
-    if any(_is_lacking(home, shown, each) for each in takings):
-        return "the archive has files that the lake does not show"
+        return "lake files are missing or were modified"
+    if any(_is_lacking(home, shown, each) for each in ingests):
+        return "the archive has files that are not in the lake"
     if shown.to_come and shown.to_come <= latest_month(now):
-        return "rows of it lay in the future, and no longer do"
+        return "rows that were in the future no longer are"
     return None
 
 
@@ -166,12 +166,12 @@ def _is_damaged(home: Home, source: Source, drop: Drop) -> bool:
 
 
 def _is_lacking(home: Home, shown: LakeRecord, kept: _Kept) -> bool:
-    return kept.id not in shown.takings and shown.unread.get(kept.id) != _seen(home, kept)
+    return kept.id not in shown.ingests and shown.unread.get(kept.id) != _seen(home, kept)
 
 
 def _seen(home: Home, kept: _Kept) -> str:
     """A fingerprint of an original, taken without reading it."""
-    original = find_original(home, kept.digest, kept.taking.name)
+    original = find_original(home, kept.digest, kept.ingest.name)
     if original is None:
         return "missing"
     stat = original.stat()
@@ -183,7 +183,7 @@ def read_again(
     sources: Sequence[Source],
     source: Source,
     drop: Drop,
-    why: str = "asked for",
+    why: str = "requested",
     progress: Progress | None = None,
     *,
     now: datetime | None = None,
@@ -197,7 +197,7 @@ def read_again(
     now = now or datetime.now(UTC)
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         give_sidecars(home, sources)
-        kept = _takings(home).get((source.name, drop.name), [])
+        kept = _ingests(home).get((source.name, drop.name), [])
         if not kept:
             return ReadAgain(source.name, drop.name, why, 0)
         with _inner_home(home) as inner:
@@ -205,11 +205,11 @@ def read_again(
                 home, inner, sources, source, drop, kept, progress, now
             )
             before = read_shown(home, source, drop) or LakeRecord()
-            lost = (before.takings | before.unread.keys()) - {each.id for each in kept}
+            lost = (before.ingests | before.unread.keys()) - {each.id for each in kept}
             if lost:
                 problems.append(
-                    f"{source.name} {drop.name}: {len(lost):,} files that the lake shows are no "
-                    "longer in the archive. What the lake has of them stays."
+                    f"{source.name} {drop.name}: {len(lost):,} files that were ingested into the "
+                    "lake are no longer in the archive. Their rows stay in the lake."
                 )
             is_careful = bool(unread or lost)
             changed = {}
@@ -227,7 +227,7 @@ def read_again(
                 drop,
                 replace(
                     shown,
-                    takings=frozenset(read),
+                    ingests=frozenset(read),
                     code=code_of(home, drop),
                     months=months_of_lake(home, source, drop),
                     picture=None if is_careful else shown.picture,
@@ -237,11 +237,11 @@ def read_again(
         return ReadAgain(source.name, drop.name, why, len(read), changed, problems)
 
 
-def _takings(home: Home) -> dict[tuple[str, str], list[_Kept]]:
+def _ingests(home: Home) -> dict[tuple[str, str], list[_Kept]]:
     """Everything recorded in the archive, by source and drop."""
     found: dict[tuple[str, str], list[_Kept]] = {}
-    for digest, taking in all_takings(home):
-        found.setdefault((taking.source, taking.drop), []).append(_Kept(digest, taking))
+    for digest, ingest in all_ingests(home):
+        found.setdefault((ingest.source, ingest.drop), []).append(_Kept(digest, ingest))
     return found
 
 
@@ -250,12 +250,12 @@ def claim_orphans(home: Home, sources: Sequence[Source]) -> int:
     kinds = {(source.name, drop.name) for source in sources for drop in source.drops}
     found = 0
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), _inner_home(home) as inner:
-        for kind, kept in _takings(home).items():
+        for kind, kept in _ingests(home).items():
             for each in kept if kind not in kinds else ():
-                original = find_original(home, each.digest, each.taking.name)
+                original = find_original(home, each.digest, each.ingest.name)
                 if original is None:
                     continue
-                with _staged(home, inner, original, each.taking, {}) as file:
+                with _staged(home, inner, original, each.ingest, {}) as file:
                     claims = claims_of(sources, file)
                 if claims:
                     _hand_over(home, each, claims[0])
@@ -294,21 +294,21 @@ def _read_all(
     events = _in_order(kept, with_repetitions=is_picture)
     for number, each in enumerate(events):
         if progress:
-            progress(f"{source.name} {drop.name}, read again", number, len(events))
-        original = find_original(home, each.digest, each.taking.name)
+            progress(f"{source.name} {drop.name}, re-read", number, len(events))
+        original = find_original(home, each.digest, each.ingest.name)
         if original and each.digest not in sound and holds(original, each.digest):
             sound.add(each.digest)
         if original is None or each.digest not in sound:
             if each.id not in unread:
                 unread[each.id] = _seen(home, each)
                 problems.append(
-                    f"{source.name} {drop.name}: the original of {each.taking.name!r} "
+                    f"{source.name} {drop.name}: the original of {each.ingest.name!r} "
                     f"(archive/originals/{each.digest[:2]}/{each.digest[:12]}…) is "
-                    f"{'damaged' if original else 'missing'}. What the lake has of it stays; if "
-                    "you still have the file, put it into the inbox once more."
+                    f"{'damaged' if original else 'missing'}. Its rows stay in the lake; if you "
+                    "still have the file, drop it into the inbox again."
                 )
             continue
-        with _staged(home, inner, original, each.taking, drop.dialects(inner.root)) as file:
+        with _staged(home, inner, original, each.ingest, drop.dialects(inner.root)) as file:
             owner = _owner(sources, source, drop, file)
             if owner.drop is not drop:
                 _hand_over(home, each, owner)
@@ -316,7 +316,7 @@ def _read_all(
             _read(home, inner, owner, file, each, now)
         read.add(each.id)
     if progress:
-        progress(f"{source.name} {drop.name}, read again", len(events), len(events))
+        progress(f"{source.name} {drop.name}, re-read", len(events), len(events))
     return read, unread, problems
 
 
@@ -325,40 +325,40 @@ def _in_order(kept: Sequence[_Kept], *, with_repetitions: bool) -> list[_Kept]:
     matter: of two FULL files with the same capture time, the later one wins."""
     events = []
     for each in kept:
-        taking = each.taking
-        again = taking.came_again_at if with_repetitions else None
-        for at in {taking.received_at, again or taking.received_at}:
+        ingest = each.ingest
+        again = ingest.came_again_at if with_repetitions else None
+        for at in {ingest.received_at, again or ingest.received_at}:
             received = datetime.fromisoformat(at)
-            now = replace(taking, received_at=at)
+            now = replace(ingest, received_at=at)
             # files from one archive arrived together: order them by name
-            events.append(((received, taking.folder, taking.name), _Kept(each.digest, now)))
+            events.append(((received, ingest.folder, ingest.name), _Kept(each.digest, now)))
     return [each for _, each in sorted(events, key=lambda event: event[0])]
 
 
 @contextmanager
 def _staged(
-    home: Home, inner: Home, original: Path, taking: Taking, dialects: Collection[str]
+    home: Home, inner: Home, original: Path, ingest: Ingest, dialects: Collection[str]
 ) -> Iterator[DropFile]:
     """The original as it was in the inbox, with its name, folder and modification time. A dialect
     the user has since deleted is restored from the archived copy."""
-    place = inner.inbox / taking.folder / taking.name
+    place = inner.inbox / ingest.folder / ingest.name
     place.parent.mkdir(parents=True, exist_ok=True)
-    if original.stat().st_mtime_ns == taking.modified_ns:
+    if original.stat().st_mtime_ns == ingest.modified_ns:
         try:
             os.link(original, place)
         except OSError:
             shutil.copy2(original, place)
     else:
         shutil.copyfile(original, place)
-        os.utime(place, ns=(taking.modified_ns, taking.modified_ns))
+        os.utime(place, ns=(ingest.modified_ns, ingest.modified_ns))
     text = None
-    if taking.dialect and taking.dialect not in dialects:
-        text = kept_dialect(home, taking)
+    if ingest.dialect and ingest.dialect not in dialects:
+        text = kept_dialect(home, ingest)
     declared = inner.dialects / "kept.yaml"
     try:
         if text:
             declared.write_bytes(text)
-        yield replace(drop_file(inner, place), name=taking.name)
+        yield replace(drop_file(inner, place), name=ingest.name)
     finally:
         place.unlink(missing_ok=True)
         declared.unlink(missing_ok=True)
@@ -379,7 +379,7 @@ def _owner(sources: Sequence[Source], source: Source, drop: Drop, file: DropFile
 
 def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
     """Note that an original now belongs to another kind."""
-    takings = [
+    ingests = [
         replace(
             each,
             source=owner.source.name,
@@ -390,20 +390,20 @@ def _hand_over(home: Home, kept: _Kept, owner: Claimed) -> None:
         )
         if each.id(kept.digest) == kept.id
         else each
-        for each in takings_of(home, kept.digest) or ()
+        for each in ingests_of(home, kept.digest) or ()
     ]
-    write_takings(home, kept.digest, takings)
+    write_ingests(home, kept.digest, ingests)
 
 
 def _read(
     home: Home, inner: Home, owner: Claimed, file: DropFile, kept: _Kept, now: datetime
 ) -> None:
     """Read one file into the scratch home ``inner`` as if it arrived now."""
-    taking = kept.taking
-    received_at = datetime.fromisoformat(taking.received_at)
-    captured_at = owner.claim.captured_at or datetime.fromisoformat(taking.captured_at)
-    to_read = ToRead(replace(file, captured_at=captured_at), kept.digest, taking.name)
-    if taking.accepted or is_accepted(home, kept.digest):
+    ingest = kept.ingest
+    received_at = datetime.fromisoformat(ingest.received_at)
+    captured_at = owner.claim.captured_at or datetime.fromisoformat(ingest.captured_at)
+    to_read = ToRead(replace(file, captured_at=captured_at), kept.digest, ingest.name)
+    if ingest.accepted or is_accepted(home, kept.digest):
         accept(inner, kept.digest)
     with scratch(inner, "spool") as folder:
         # a file that yielded nothing was set aside when it arrived, with the reason

@@ -86,7 +86,7 @@ class Budget:
         """Count a file. Raises ``UnreadableFile``."""
         self.entries -= 1
         if self.entries < 0:
-            raise UnreadableFile(f"refused: it holds more than {MAX_ENTRIES:,} files.")
+            raise UnreadableFile(f"refused: it contains more than {MAX_ENTRIES:,} files.")
 
     def spend(self, size: int) -> None:
         """Count bytes. Raises ``UnreadableFile``."""
@@ -150,13 +150,13 @@ def _check_directory_size(path: Path) -> None:
     if at64 != -1 and len(tail) - at64 >= _END64.size:
         *_, entries, length, _ = _END64.unpack_from(tail, at64)
     if entries > MAX_ENTRIES or length > MAX_DIRECTORY_BYTES:
-        raise UnreadableFile(f"refused: it holds more than {MAX_ENTRIES:,} files.")
+        raise UnreadableFile(f"refused: it contains more than {MAX_ENTRIES:,} files.")
 
 
 def _check_zip_member(member: zipfile.ZipInfo) -> None:
     _check_name(_zip_name(member))
     if S_ISLNK(member.external_attr >> 16):
-        raise UnreadableFile("refused: it holds a symbolic link.")
+        raise UnreadableFile("refused: it contains a symbolic link.")
     if (
         member.file_size > RATIO_MATTERS_FROM_BYTES
         and member.file_size > HIGHEST_RATIO * member.compress_size
@@ -172,11 +172,11 @@ def _check_name(name: str) -> None:
         len(part.encode("utf-8", "replace")) > MAX_PART_BYTES for part in parts
     ):
         raise UnreadableFile(
-            f"refused: it holds a name of more than {MAX_NAME_LENGTH:,} characters, or "
+            f"refused: it contains a name of more than {MAX_NAME_LENGTH:,} characters, or "
             f"{MAX_PART_BYTES} in one part."
         )
     if name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in parts or "\0" in name:
-        raise UnreadableFile("refused: it holds a name that leads out of its folder.")
+        raise UnreadableFile("refused: it contains a path that leads out of its folder.")
 
 
 def _zip_name(member: zipfile.ZipInfo) -> str:
@@ -227,13 +227,13 @@ def unpack(path: Path, into: Path, budget: Budget) -> list[Path]:
     except RuntimeError:
         # raised by zipfile for an encrypted member
         raise UnreadableFile(
-            "it is locked with a password: unpack it, and add the files themselves."
+            "it is password-protected: unpack it, and add the files themselves."
         ) from None
 
 
 def _damaged(error: Exception) -> UnreadableFile:
     kind = type(error).__name__
-    return UnreadableFile(f"it is damaged or not complete ({kind}); download it again.")
+    return UnreadableFile(f"it is damaged or incomplete ({kind}); download it again.")
 
 
 def _zip_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
@@ -271,7 +271,7 @@ def _tar_members(path: Path) -> Iterator[tuple[str, float, IO[bytes]]]:
             if member.isdir():
                 continue
             if not member.isreg():
-                raise UnreadableFile("refused: it holds a link or a device.")
+                raise UnreadableFile("refused: it contains a link or a device.")
             content = archive.extractfile(member)
             if content is not None:
                 yield name, float(member.mtime), content

@@ -27,8 +27,8 @@ APART = timedelta(days=1)
 """Maximum difference between two clocks: a wrong time zone is off by hours."""
 
 _WHAT_TO_DO = (
-    "Nothing was written. Set the clock of this machine (automatic time in the system's settings), "
-    "then run `personal-pipeline refresh`."
+    "Nothing was written. Correct the clock (turn on automatic time in the system settings), then "
+    "run `personal-pipeline refresh`."
 )
 
 
@@ -49,10 +49,10 @@ def check_clock(home: Home, client: Client, now: datetime) -> None:
     the service's latest response, or more than a day before the last agreed time."""
     told = client.service_time()
     if told is not None and abs(now - told) > APART:
-        raise _wrong(now, f"{client.service} says that it is {_text(told)}")
+        raise _wrong(now, f"{client.service} says it is {_text(told)}")
     agreed = last_agreed(home)
     if told is None and agreed is not None and agreed - now > APART:
-        raise _wrong(now, f"it was {_text(agreed)} already when a service last agreed with it")
+        raise _wrong(now, f"on {_text(agreed)} a service agreed with it, so it cannot be earlier")
     if told is not None and (agreed is None or now > agreed):
         write_atomically(_path(home), json.dumps({"agreed": now.isoformat()}).encode())
 
@@ -60,13 +60,13 @@ def check_clock(home: Home, client: Client, now: datetime) -> None:
 def check_beginning(beginning: date, now: datetime) -> None:
     """Raises ``ServiceError(CLOCK_WRONG)`` when the first wanted day is in the future."""
     if beginning > (now + APART).date():
-        raise _wrong(now, f"the first day that is wanted is {beginning}")
+        raise _wrong(now, f"the first day to fetch is {beginning}")
 
 
 def _wrong(now: datetime, other: str) -> ServiceError:
     return ServiceError(
         Failure.CLOCK_WRONG,
-        f"The clock of this machine says {_text(now)}, but {other}. {_WHAT_TO_DO}",
+        f"This machine's clock says {_text(now)}, but {other}. {_WHAT_TO_DO}",
     )
 
 
@@ -92,7 +92,7 @@ def asked_at(
 def jumped(memory: StreamMemory, now: datetime) -> datetime | None:
     """The instant of an earlier fetch that is in the future, if any: one of the two clocks was
     wrong."""
-    noted = [memory.looked_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
+    noted = [memory.fetched_at, memory.succeeded_at, memory.full_pass_at, memory.asked_until]
     latest = max((each for each in noted if each is not None), default=None)
     return latest if latest is not None and latest - now > APART else None
 
@@ -106,7 +106,7 @@ def believable(memory: StreamMemory, stream: ApiStream, now: datetime) -> Stream
     latest = (now + APART).date()
     return replace(
         memory,
-        looked_at=past(memory.looked_at),
+        fetched_at=past(memory.fetched_at),
         succeeded_at=past(memory.succeeded_at),
         full_pass_at=past(memory.full_pass_at),
         asked_until=past(memory.asked_until),
@@ -137,15 +137,15 @@ def take_back(
         lake.remove(to_come)
         away = sorted({*days, *(day for each in to_come for day in lake.units_of(each))})
         said.append(
-            f"{len(away):,} days to come, until {away[-1]}, were there from a look under a clock "
-            "that was ahead: taken back, and asked for again."
+            f"Removed {len(away):,} days in the future, up to {away[-1]}, left by a fetch while "
+            "the clock was ahead; they are fetched again."
         )
     if stream.coverage is not Coverage.STATE and (early := _too_early(lake, beginning, memory)):
         lake.remove(early)
         count = sum(len(lake.units_of(each)) for each in early)
         said.append(
-            f"{count:,} empty days before the beginning, from {early[0]}, were there from a "
-            "look under a clock that was behind: taken back."
+            f"Removed {count:,} empty days before the beginning, from {early[0]} on, left by a "
+            "fetch while the clock was behind."
         )
     return said
 

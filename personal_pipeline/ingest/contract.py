@@ -157,7 +157,7 @@ class ApiStream:
     volatile: tuple[str, ...] = ()
     """Top-level fields that differ in every answer but carry no information; left out of the
     digest."""
-    may_vanish: float = HALF
+    max_loss: float = HALF
     """The share of rows, 0 to 1, that one answer may remove from what it was asked for. An answer
     that removes more, and more than a few rows, is set aside until confirmed."""
     code_version: str = "1"
@@ -195,9 +195,9 @@ class DropFile:
         content = self.head(most + 1)
         if len(content) > most:
             raise UnreadableFile(
-                f"larger than {most // 1_000_000:,} MB, which is more than its reader can hold. "
-                "Export a shorter span of time, or split it. Nothing is lost: the original is in "
-                "the archive."
+                f"larger than {most // 1_000_000:,} MB, the most that its reader can hold in "
+                "memory. Export a shorter period, or split the file. Nothing is lost: the original "
+                "is in the archive."
             )
         return content
 
@@ -229,7 +229,7 @@ class DropRow:
 @dataclass(frozen=True, slots=True)
 class Incomplete:
     """Yielded once by a reader whose file is truncated: its rows are added to the existing ones,
-    and nothing counts as vanished, even if the file should have been the full picture. ``reason``
+    and nothing counts as removed, even if the file should have been the full picture. ``reason``
     is a sentence."""
 
     reason: str
@@ -270,7 +270,7 @@ class DropStream:
     coverage: Coverage = Coverage.PART
     """PART: files add to each other. FULL: the most recent file is the full truth."""
     volatile: tuple[str, ...] = ()
-    may_vanish: float = HALF
+    max_loss: float = HALF
     """For a FULL: the share of rows, 0 to 1, that one file may remove."""
     code_version: str = "1"
     table: Table | None = None

@@ -31,8 +31,8 @@ from personal_pipeline.ingest.arrivals import receipt_files, receipt_path
 from personal_pipeline.ingest.contract import Progress, Source
 from personal_pipeline.ingest.lake import StreamLake, digest_of, lake_of
 from personal_pipeline.ingest.originals import (
-    Taking,
-    all_takings,
+    Ingest,
+    all_ingests,
     original_path,
     originals,
     sidecar_path,
@@ -41,7 +41,7 @@ from personal_pipeline.ingest.originals import (
 from personal_pipeline.ingest.seals import is_sound
 
 SLICES = 30
-LOOK_EVERY_DAYS = 30
+CHECK_EVERY_DAYS = 30
 LOCK_WAIT_SECONDS = 600
 NIGHTLY_SECONDS = 120
 """A nightly check starts no further slice after this long."""
@@ -113,19 +113,19 @@ def verify(
     home: Home, sources: Sequence[Source], today: date, progress: Progress | None = None
 ) -> CheckResult:
     """Read every file of archive and lake, and record what is damaged. Raises ``Busy``."""
-    looked = _look(home, list(_units(home, sources)), progress)
-    looked = replace(looked, damages=(*looked.damages, *_gone(home, sources)))
+    result = _check_all(home, list(_units(home, sources)), progress)
+    result = replace(result, damages=(*result.damages, *_gone(home, sources)))
     missing = [each for each in _kept(home)[1] if each.kind is Kind.MISSING]
-    looks = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
-    _keep(home, looks, [*missing, *looked.damages])
-    return looked
+    checked_on = dict.fromkeys(map(str, range(SLICES)), today.isoformat())
+    _keep(home, checked_on, [*missing, *result.damages])
+    return result
 
 
 def verify_some(home: Home, sources: Sequence[Source], today: date) -> CheckResult | None:
     """Read the slice that was checked longest ago, and as many overdue ones as time allows. None
     when there was a check today already."""
-    looks, known = _kept(home)
-    if today.isoformat() in looks.values():
+    checked_on, known = _kept(home)
+    if today.isoformat() in checked_on.values():
         return None
     begun = time.monotonic()
     slices: dict[str, list[_Unit]] = defaultdict(list)
@@ -134,21 +134,21 @@ def verify_some(home: Home, sources: Sequence[Source], today: date) -> CheckResu
     gone = _gone(home, sources)
     known = [each for each in known if not each.is_gone] + gone
     done: list[CheckResult] = []
-    for name in sorted(map(str, range(SLICES)), key=lambda name: looks.get(name, "")):
-        is_due = _days_since(looks.get(name), today) >= LOOK_EVERY_DAYS
+    for name in sorted(map(str, range(SLICES)), key=lambda name: checked_on.get(name, "")):
+        is_due = _days_since(checked_on.get(name), today) >= CHECK_EVERY_DAYS
         if done and (not is_due or time.monotonic() - begun > NIGHTLY_SECONDS):
             break
-        done.append(_look(home, slices[name]))
-        looks[name] = today.isoformat()
+        done.append(_check_all(home, slices[name]))
+        checked_on[name] = today.isoformat()
         read = {str(unit.path.relative_to(home.root)) for unit in slices[name]}
         known = [each for each in known if each.path not in read or each.kind is Kind.MISSING]
         known += done[-1].damages
-    _keep(home, looks, known)
+    _keep(home, checked_on, known)
     return CheckResult(
         sum(each.files for each in done),
         sum(each.bytes for each in done),
         time.monotonic() - begun,
-        (*gone, *(each for look in done for each in look.damages)),
+        (*gone, *(each for result in done for each in result.damages)),
     )
 
 
@@ -165,21 +165,21 @@ def sentence(damage: Damage) -> str:
     """What is damaged, and what to do."""
     if damage.kind is Kind.MISSING:
         return (
-            f"{damage.found} Run `personal-pipeline refresh`; what that does not bring back, "
-            "`personal-pipeline doctor --repair` gives up."
+            f"{damage.found} Run `personal-pipeline refresh`; then `personal-pipeline doctor "
+            "--repair` gives up on whatever is still missing."
         )
     return (
-        f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it puts back "
-        "what can be had, and says what cannot."
+        f"{damage.path}: {damage.found}. Run `personal-pipeline doctor --repair`: it restores what "
+        "it can, and lists what it cannot."
     )
 
 
 def note_damage(home: Home, gone: Iterable[Damage], come: Iterable[Damage] = ()) -> None:
     """Remove damage from the list, and add new entries."""
-    looks, known = _kept(home)
+    checked_on, known = _kept(home)
     left = set(gone)
     new = [replace(each, stamp=_stamp(home.root / each.path)) for each in come]
-    _keep(home, looks, [*(each for each in known if each not in left), *new])
+    _keep(home, checked_on, [*(each for each in known if each not in left), *new])
 
 
 def receipts_of(home: Home) -> Iterator[tuple[Path, dict[str, Any] | None]]:
@@ -209,7 +209,7 @@ def _units(home: Home, sources: Sequence[Source]) -> Iterator[_Unit]:
                 yield _Unit(Kind.LAKE, lake.path(partition), lake, partition)
 
 
-def _look(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> CheckResult:
+def _check_all(home: Home, units: Sequence[_Unit], progress: Progress | None = None) -> CheckResult:
     begun = time.monotonic()
     damages: list[Damage] = []
     size = 0
@@ -245,7 +245,7 @@ def _check(units: Sequence[_Unit]) -> list[Damage]:
                 Damage(
                     Kind.LAKE,
                     str(paths[partition]),
-                    "its bytes are not those that were written",
+                    "its content is not what was written",
                     lake.source,
                     lake.stream,
                     partition=partition.isoformat(),
@@ -262,10 +262,10 @@ def _trouble(unit: _Unit) -> str | None:
         if unit.kind is Kind.RECEIPT:
             receipt = json.loads(unit.path.read_bytes())
             if not is_sound(receipt):
-                return "it is not as it was written"
-            return None if "digest" in receipt and "streams" in receipt else "it is no receipt"
+                return "its content is not what was written"
+            return None if "digest" in receipt and "streams" in receipt else "it is not a receipt"
         if not digest_of(unit.path).startswith(unit.path.name.split(".")[0]):
-            return "its bytes are not those that were written"
+            return "its content is not what was written"
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -319,10 +319,10 @@ def _gone(home: Home, sources: Sequence[Source]) -> list[Damage]:
 
 def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
     """Like ``_gone``, with absolute paths and without the lock."""
-    takings: dict[str, Taking] = {}
-    for digest, taking in all_takings(home):
-        takings.setdefault(digest, taking)
-    names = {digest: taking.name for digest, taking in takings.items()}
+    ingests: dict[str, Ingest] = {}
+    for digest, ingest in all_ingests(home):
+        ingests.setdefault(digest, ingest)
+    names = {digest: ingest.name for digest, ingest in ingests.items()}
     for _, receipt in receipts_of(home):
         if receipt and receipt["drop"] and not receipt.get("problem"):
             names.setdefault(receipt["digest"], Path(receipt["file"]).name)
@@ -330,16 +330,18 @@ def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
     for digest, name in names.items():
         if digest not in there:
             place = original_path(home, digest, name)
-            yield Damage(Kind.ORIGINAL, str(place), "it is not in the archive")
+            yield Damage(Kind.ORIGINAL, str(place), "it is missing from the archive")
     for path in without_sidecar(home):
         place = sidecar_path(home, path.name.split(".")[0])
         yield Damage(
-            Kind.SIDECAR, str(place), "what reading the original depends on is missing or damaged"
+            Kind.SIDECAR,
+            str(place),
+            ("its sidecar, which reading the original depends on, is missing or damaged"),
         )
     receipted = {path.stem.split("-")[1] for path in receipt_files(home)}
-    for digest, taking in takings.items():
+    for digest, ingest in ingests.items():
         if digest[:16] not in receipted:
-            place = receipt_path(home, digest, taking.received_at)
+            place = receipt_path(home, digest, ingest.received_at)
             yield Damage(Kind.RECEIPT, str(place), "the receipt is missing")
     for source in sources:
         for stream in source.streams:
@@ -349,7 +351,7 @@ def _told_of(home: Home, sources: Sequence[Source]) -> Iterator[Damage]:
                     yield Damage(
                         Kind.SUPERSEDED,
                         str(place),
-                        "it is not in the archive",
+                        "it is missing from the archive",
                         source.name,
                         stream.name,
                         partition=partition.isoformat(),
@@ -361,7 +363,7 @@ def _slice(home: Home, path: Path) -> str:
 
 
 def _days_since(day: str | None, today: date) -> int:
-    return (today - date.fromisoformat(day)).days if day else LOOK_EVERY_DAYS
+    return (today - date.fromisoformat(day)).days if day else CHECK_EVERY_DAYS
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -383,13 +385,15 @@ def _kept(home: Home) -> tuple[dict[str, str], list[Damage]]:
             Damage(**{**each, "kind": Kind(each["kind"]), "stamp": tuple(each["stamp"])})
             for each in kept["damages"]
         ]
-        looks = {str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()}
+        checked_on = {
+            str(name): str(date.fromisoformat(day)) for name, day in kept["looks"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # everything is then checked again
         return {}, []
-    return looks, damages
+    return checked_on, damages
 
 
-def _keep(home: Home, looks: Mapping[str, str], damages: Sequence[Damage]) -> None:
-    content = {"looks": looks, "damages": [asdict(each) for each in damages]}
+def _keep(home: Home, checked_on: Mapping[str, str], damages: Sequence[Damage]) -> None:
+    content = {"looks": checked_on, "damages": [asdict(each) for each in damages]}
     write_atomically(_path(home), json.dumps(content, indent=1).encode())

@@ -1,4 +1,4 @@
-"""A dropped export that would make most existing rows vanish: set aside until it is confirmed.
+"""A dropped export that would remove most existing rows: set aside until it is confirmed.
 
 It is confirmed by dropping the same file again most of a day later, or by ``refresh --accept``,
 which puts it back into the inbox. Accepted files are noted by digest in ``state/accepted/``, so
@@ -17,20 +17,21 @@ from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Coverage, Drop, Source, UnreadableFile
 from personal_pipeline.ingest.http import Failure
 from personal_pipeline.ingest.lake import StreamLake, lake_of
-from personal_pipeline.ingest.sorting import SortedRow
-from personal_pipeline.ingest.spool import Spool
-from personal_pipeline.ingest.tables import newest_capture, would_vanish
-from personal_pipeline.ingest.vanishing import (
+from personal_pipeline.ingest.losses import (
     FEW_ROWS,
-    TAKES_AWAY,
+    REMOVES,
+    REMOVES_IN_OLDER_REASONS,
     forget_doubt,
     is_confirmed,
-    what_would_vanish,
+    loss_message,
 )
+from personal_pipeline.ingest.sorting import SortedRow
+from personal_pipeline.ingest.spool import Spool
+from personal_pipeline.ingest.tables import newest_capture, would_remove
 
 
 class LosesMost(UnreadableFile):
-    """An export would make most rows vanish. None of it was ingested."""
+    """An export would remove most rows. None of it was ingested."""
 
     cause = str(Failure.LOST_ROWS)
 
@@ -75,20 +76,20 @@ def believe_export(
         else:
             keys = (row.key for row in rows if row.stream == stream.name)
             gone, of, said_by = _lost_of_rows(lake, keys, as_of, confirmed)
-        if gone <= FEW_ROWS or gone <= stream.may_vanish * of:
+        if gone <= FEW_ROWS or gone <= stream.max_loss * of:
             continue
         if is_confirmed(home, source.name, drop.name, said_by, now):
             accept(home, digest)
             break
-        said = what_would_vanish(f"{stream.name}: the file", gone, of, source.name)
-        raise LosesMost(f"{said} It is also taken when you drop it again tomorrow.")
+        said = loss_message(f"{stream.name}: the file", gone, of, source.name)
+        raise LosesMost(f"{said} It is also accepted if you drop it again tomorrow.")
     forget_doubt(home, source.name, drop.name)
 
 
 def _lost_of_table(spool: Spool, lake: StreamLake, as_of: str, confirmed: str) -> tuple[int, int]:
     # an older picture removes nothing
     is_older = as_of < newest_capture(spool, lake, confirmed)
-    return (0, 0) if is_older else would_vanish(spool, lake)
+    return (0, 0) if is_older else would_remove(spool, lake)
 
 
 def _lost_of_rows(
@@ -116,7 +117,10 @@ def bring_back(home: Home, source: str) -> list[Path]:
     brought = []
     for aside in sorted((home.quarantine / source).glob("*")):
         reason = aside.with_name(f"{aside.name}.reason.txt")
-        if not aside.is_file() or not reason.exists() or TAKES_AWAY not in reason.read_text():
+        if not aside.is_file() or not reason.exists():
+            continue
+        said = reason.read_text()
+        if REMOVES not in said and REMOVES_IN_OLDER_REASONS not in said:
             continue
         with aside.open("rb") as opened:
             accept(home, hashlib.file_digest(opened, "sha256").hexdigest())

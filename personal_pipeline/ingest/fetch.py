@@ -1,9 +1,9 @@
 """Fetching an API stream into the lake: which days to request, in which pieces, and what to keep.
 
-Plain functions; Dagster and the command line both call ``pull``. Every finished piece is durable,
-recorded and reported, so a killed pull resumes where it stopped. What is due follows from what was
-requested before (``coverage``); an answer that would remove most rows is set aside (``vanishing``),
-and nothing is written while a clock is wrong (``clocks``).
+Plain functions; Dagster and the command line both call ``fetch_streams``. Every finished piece is
+durable, recorded and reported, so a killed fetch resumes where it stopped. What is due follows from
+what was requested before (``coverage``); an answer that would remove most rows is set aside
+(``losses``), and nothing is written while a clock is wrong (``clocks``).
 """
 
 from __future__ import annotations
@@ -56,23 +56,30 @@ from personal_pipeline.ingest.lake import (
     storable,
     whole_text,
 )
-from personal_pipeline.ingest.memory import StreamMemory, recall, remember
-from personal_pipeline.ingest.quarantine import keep_records
-from personal_pipeline.ingest.unreadable import format_changed, is_format_changed, is_told
-from personal_pipeline.ingest.vanishing import (
+from personal_pipeline.ingest.losses import (
     NO_LOSS,
     Loss,
     forget_doubt,
     is_confirmed,
     keep_answer,
     loss,
-    what_would_vanish,
+    loss_message,
 )
+from personal_pipeline.ingest.memory import StreamMemory, recall, remember
+from personal_pipeline.ingest.quarantine import keep_records
+from personal_pipeline.ingest.unreadable import format_changed, is_format_changed, is_told
 from personal_pipeline.settings import BadSetting, Settings, with_keyring
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import sentence_of
 
-__all__ = ["CHUNK_DAYS", "FetchResult", "check_record", "pull", "pull_source", "sort_into_days"]
+__all__ = [
+    "CHUNK_DAYS",
+    "FetchResult",
+    "check_record",
+    "fetch_stream",
+    "fetch_streams",
+    "sort_into_days",
+]
 
 LOCK_WAIT_SECONDS = 60
 """Added to the time budget of the run that holds the lock."""
@@ -99,7 +106,7 @@ class FetchResult:
 
     source: str
     stream: str
-    looked_at: datetime
+    fetched_at: datetime
     records: int = 0
     unreadable: int = 0
     written: tuple[Written, ...] = ()
@@ -190,8 +197,8 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
         if answer.records > 2 * len(keys) + MAX_REPEATED:
             raise ServiceError(
                 Failure.FORMAT_CHANGED,
-                f"{stream.name}: the service gives the same records again and again: "
-                f"{answer.records:,} of them, and {len(keys):,} differ. Nothing of it was taken, "
+                f"{stream.name}: the service returns the same records over and over: "
+                f"{answer.records:,} records, {len(keys):,} of them distinct. None of it was kept, "
                 "and nothing was lost.",
             )
     return answer
@@ -199,10 +206,10 @@ def sort_into_days(stream: ApiStream, records: Iterable[Record], today: date) ->
 
 def _why_impossible(days: Collection[date], today: date) -> str:
     if not days:
-        return "no day on which anything happened to it"
+        return "it has no date to file it under"
     if max(days) > today:
-        return "its day lies in the future"
-    return f"its day lies before {EARLIEST.year}"
+        return "its day is in the future"
+    return f"its day is before {EARLIEST.year}"
 
 
 def reason_of(error: Exception) -> str:
@@ -222,7 +229,7 @@ class _Fetch:
     lake: StreamLake
     now: datetime
     memory: StreamMemory
-    pulled: FetchResult
+    result: FetchResult
     accept: bool
     trusted: bool = False
     """The service has answered, and its time does not contradict this machine's clock."""
@@ -252,16 +259,16 @@ class _Fetch:
 
     def landed(self, answer: _Sorted, written: Sequence[Written]) -> None:
         """The rows of an answer are durable."""
-        keep_records(self.home, self.pulled.source, self.pulled.stream, answer.bad)
-        self.pulled = replace(
-            self.pulled,
-            records=self.pulled.records + answer.records,
-            unreadable=self.pulled.unreadable + len(answer.bad),
-            written=_together([*self.pulled.written, *written]),
+        keep_records(self.home, self.result.source, self.result.stream, answer.bad)
+        self.result = replace(
+            self.result,
+            records=self.result.records + answer.records,
+            unreadable=self.result.unreadable + len(answer.bad),
+            written=_together([*self.result.written, *written]),
         )
 
     def remember(self) -> None:
-        remember(self.home, self.pulled.source, self.pulled.stream, self.memory)
+        remember(self.home, self.result.source, self.result.stream, self.memory)
 
 
 def _together(written: Iterable[Written]) -> tuple[Written, ...]:
@@ -276,13 +283,13 @@ def _together(written: Iterable[Written]) -> tuple[Written, ...]:
                 changed=before.changed or each.changed,
                 new=before.new + each.new,
                 altered=before.altered + each.altered,
-                vanished=before.vanished + each.vanished,
+                removed=before.removed + each.removed,
             )
         done[each.partition] = each
     return tuple(done.values())
 
 
-def pull(
+def fetch_stream(
     home: Home,
     source: Source,
     stream: ApiStream,
@@ -300,13 +307,13 @@ def pull(
 
     ``window`` requests only these days (for a stream with windows); without it the due days are
     determined. ``beginning`` is the first day the user wants; without it the service is asked.
-    ``accept`` takes the answer even if it makes most rows vanish. The caller holds the source's
+    ``accept`` takes the answer even if it removes most rows. The caller holds the source's
     lock.
     """
     lake = lake_of(home, source.name, stream)
     # an emptied lake is filled from the beginning, whatever is remembered about it
     before = recall(home, source.name, stream.name) if lake.partitions() else StreamMemory()
-    look = _Fetch(
+    fetch = _Fetch(
         home,
         stream,
         client,
@@ -318,143 +325,145 @@ def pull(
     )
     failure: ServiceError | None = None
     try:
-        _look(look, source, beginning, window, progress)
+        _fetch(fetch, source, beginning, window, progress)
         if later := jumped(before, now):
             said = (
-                f"An earlier look was noted for {later:%Y-%m-%d}, which has not come yet: a clock "
-                "was wrong then. What that look left is asked for again.",
+                f"An earlier fetch is dated {later:%Y-%m-%d}, which is in the future: the clock "
+                "was wrong then. What it fetched is fetched again.",
             )
-            look.pulled = replace(look.pulled, notes=(*said, *look.pulled.notes))
+            fetch.result = replace(fetch.result, notes=(*said, *fetch.result.notes))
     except Exception as error:
         failure = _failed(home, source, error)
     if failure is not None:
         # trust nothing from a fetch that the clock or the service ended before it began
-        memory = look.memory if look.trusted else before
-        look.memory = memory.failed(now, failure.failure.value, str(failure))
-        look.pulled = replace(look.pulled, failure=failure)
-    look.remember()
-    return look.pulled
+        memory = fetch.memory if fetch.trusted else before
+        fetch.memory = memory.failed(now, failure.failure.value, str(failure))
+        fetch.result = replace(fetch.result, failure=failure)
+    fetch.remember()
+    return fetch.result
 
 
-def _look(
-    look: _Fetch,
+def _fetch(
+    fetch: _Fetch,
     source: Source,
     beginning: date | None,
     window: Window | None,
     progress: Progress | None,
 ) -> None:
-    stream, full_pass = look.stream, False
+    stream, full_pass = fetch.stream, False
     if stream.fetch is not None and stream.coverage is Coverage.WINDOW:
         if window is None:
-            begin = _beginning(look, source, beginning)
-            check_beginning(begin, look.now)
-            windows = windows_due(look.memory.settled, _days_with_a_file(look), begin, look.today)
+            begin = _beginning(fetch, source, beginning)
+            check_beginning(begin, fetch.now)
+            windows = windows_due(
+                fetch.memory.settled, _days_with_a_file(fetch), begin, fetch.today
+            )
         else:
-            windows = list(spans([day for day in window.days() if day <= look.today]))
-        _replace_windows(look, windows, progress)
-    elif stream.fetch is not None and not _full_pass_due(look):
-        asked = window or _since_last_look(look, _asked_from(look, source, beginning))
-        _merge(look, stream.fetch(look.client, asked))
-        if stream.fetch_all is not None and window is None and not _agrees(look):
+            windows = list(spans([day for day in window.days() if day <= fetch.today]))
+        _replace_windows(fetch, windows, progress)
+    elif stream.fetch is not None and not _full_pass_due(fetch):
+        asked = window or _since_last_fetch(fetch, _asked_from(fetch, source, beginning))
+        _merge(fetch, stream.fetch(fetch.client, asked))
+        if stream.fetch_all is not None and window is None and not _agrees(fetch):
             full_pass = True
-            records = _counted(stream.fetch_all(look.client), stream.name, progress)
-            _picture(look, records, beginning)
+            records = _counted(stream.fetch_all(fetch.client), stream.name, progress)
+            _replace_all(fetch, records, beginning)
     elif stream.fetch_all is not None:
         full_pass = True
-        records = _counted(stream.fetch_all(look.client), stream.name, progress)
+        records = _counted(stream.fetch_all(fetch.client), stream.name, progress)
         if stream.coverage is Coverage.STATE:
-            _snapshot(look, records)
+            _write_state(fetch, records)
         elif stream.coverage is Coverage.HISTORY:
-            _states(look, records)
+            _write_history(fetch, records)
         else:
-            _picture(look, records, beginning)
-    unreadable, count = look.pulled.unreadable, look.pulled.records
+            _replace_all(fetch, records, beginning)
+    unreadable, count = fetch.result.unreadable, fetch.result.records
     if is_format_changed(unreadable, count):
         # readable records are in the lake, but none of this counts as requested
-        look.memory = replace(look.memory, unreadable=unreadable, records=count)
+        fetch.memory = replace(fetch.memory, unreadable=unreadable, records=count)
         raise ServiceError(Failure.FORMAT_CHANGED, format_changed(unreadable, count))
     if window is not None:
         # explicitly chosen days say nothing about the days since the last fetch
         return
     told = is_told(unreadable, count)
-    forget_doubt(look.home, source.name, stream.name)
-    notes = take_back(look.lake, stream, look.today, beginning, look.memory)
-    look.pulled = replace(look.pulled, notes=(*look.pulled.notes, *notes))
-    look.memory = replace(
-        look.memory.succeeded(
-            look.now, unreadable=unreadable, records=count, full_pass=full_pass and told
+    forget_doubt(fetch.home, source.name, stream.name)
+    notes = take_back(fetch.lake, stream, fetch.today, beginning, fetch.memory)
+    fetch.result = replace(fetch.result, notes=(*fetch.result.notes, *notes))
+    fetch.memory = replace(
+        fetch.memory.succeeded(
+            fetch.now, unreadable=unreadable, records=count, full_pass=full_pass and told
         ),
-        asked_until=look.asked_at if told else look.memory.asked_until,
-        restored=() if look.accept else look.memory.restored,
-        present=_present(look),
+        asked_until=fetch.asked_at if told else fetch.memory.asked_until,
+        restored=() if fetch.accept else fetch.memory.restored,
+        present=_present(fetch),
     )
 
 
-def _present(look: _Fetch) -> tuple[Window, ...]:
+def _present(fetch: _Fetch) -> tuple[Window, ...]:
     # windowed streams need no second list of their days; past snapshots and states cannot be
     # fetched again
-    kept = look.stream.coverage in (Coverage.PART, Coverage.FULL)
-    return windows_of(_days_with_a_file(look)) if kept else ()
+    kept = fetch.stream.coverage in (Coverage.PART, Coverage.FULL)
+    return windows_of(_days_with_a_file(fetch)) if kept else ()
 
 
-def _days_with_a_file(look: _Fetch) -> set[date]:
+def _days_with_a_file(fetch: _Fetch) -> set[date]:
     """The days whose partition exists; whether they were requested is a separate question."""
-    lake = look.lake
+    lake = fetch.lake
     return {day for partition in lake.partitions() for day in lake.units_of(partition)}
 
 
-def _full_pass_due(look: _Fetch) -> bool:
-    if look.stream.fetch_all is None:
+def _full_pass_due(fetch: _Fetch) -> bool:
+    if fetch.stream.fetch_all is None:
         return False
-    if look.memory.full_pass_at is None or _lost_a_file(look):
+    if fetch.memory.full_pass_at is None or _lost_a_file(fetch):
         return True
     # a run at the same hour a week later counts as a week
-    passed = look.now - look.memory.full_pass_at
-    return passed >= timedelta(days=look.stream.full_pass_days, hours=-1)
+    passed = fetch.now - fetch.memory.full_pass_at
+    return passed >= timedelta(days=fetch.stream.full_pass_days, hours=-1)
 
 
-def _agrees(look: _Fetch) -> bool:
+def _agrees(fetch: _Fetch) -> bool:
     """Whether the service's own counts confirm that the merged records are complete."""
-    if look.stream.agrees is None:
+    if fetch.stream.agrees is None:
         return True
-    lake = look.lake
+    lake = fetch.lake
     records = {row.key: row.record for each in lake.partitions() for row in lake.rows(each)}
-    return look.stream.agrees(look.client, records.values())
+    return fetch.stream.agrees(fetch.client, records.values())
 
 
-def _lost_a_file(look: _Fetch) -> bool:
+def _lost_a_file(fetch: _Fetch) -> bool:
     """Whether a partition left by the last fetch has disappeared. Its rows may have come with any
     fetch, so everything is requested."""
-    known = {day for window in look.memory.present for day in window.days()}
-    return not known <= _days_with_a_file(look)
+    known = {day for window in fetch.memory.present for day in window.days()}
+    return not known <= _days_with_a_file(fetch)
 
 
-def _asked_from(look: _Fetch, source: Source, beginning: date | None) -> date:
+def _asked_from(fetch: _Fetch, source: Source, beginning: date | None) -> date:
     """The day up to which a merged stream has been requested; its beginning if that is unknown."""
-    until = look.memory.asked_until
-    if until is None or _lost_a_file(look):
-        return _beginning(look, source, beginning)
+    until = fetch.memory.asked_until
+    if until is None or _lost_a_file(fetch):
+        return _beginning(fetch, source, beginning)
     return until.astimezone(UTC).date()
 
 
-def _since_last_look(look: _Fetch, begin: date) -> Window:
+def _since_last_fetch(fetch: _Fetch, begin: date) -> Window:
     # overlap by at least a day: services interpret plain dates in their own time zones
-    overlap = timedelta(days=max(look.stream.refetch_days, 1))
-    return Window(min(begin, look.today) - overlap, look.today + timedelta(days=1))
+    overlap = timedelta(days=max(fetch.stream.refetch_days, 1))
+    return Window(min(begin, fetch.today) - overlap, fetch.today + timedelta(days=1))
 
 
-def _beginning(look: _Fetch, source: Source, wanted: date | None) -> date:
+def _beginning(fetch: _Fetch, source: Source, wanted: date | None) -> date:
     """The first day to fetch. The service is asked once, and the answer remembered."""
     if wanted is not None:
         return wanted
-    if look.memory.beginning is None:
-        told = source.beginning(look.client) if source.beginning is not None else None
-        look.check_clock()
-        present = look.lake.partitions()
-        look.memory = replace(look.memory, beginning=told)
+    if fetch.memory.beginning is None:
+        told = source.beginning(fetch.client) if source.beginning is not None else None
+        fetch.check_clock()
+        present = fetch.lake.partitions()
+        fetch.memory = replace(fetch.memory, beginning=told)
         # a day unknown now may become known later, with a key that may read more
-        return told or (present[0] if present else look.today)
-    return look.memory.beginning
+        return told or (present[0] if present else fetch.today)
+    return fetch.memory.beginning
 
 
 def _counted(records: Iterator[Record], stream: str, progress: Progress | None) -> Iterator[Record]:
@@ -486,64 +495,64 @@ def _loss(answer: _Sorted, there: Iterable[str]) -> Loss:
     return loss(there, {*answer.rows, *answer.bad_keys})
 
 
-def _believe(look: _Fetch, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
+def _believe(fetch: _Fetch, lost: Loss, rows: Callable[[], Mapping[str, Row]]) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when the loss is too large to be trusted yet; the answer
     is kept."""
-    source, name = look.pulled.source, look.stream.name
-    # states are never taken back, so even a few rows matter
-    is_state = look.stream.coverage is Coverage.HISTORY
+    source, name = fetch.result.source, fetch.stream.name
+    # states are never deleted, so even a few rows matter
+    is_state = fetch.stream.coverage is Coverage.HISTORY
     doubtful = lost.is_most if is_state else lost.is_doubtful
-    if look.accept or not doubtful(look.stream.may_vanish):
+    if fetch.accept or not doubtful(fetch.stream.max_loss):
         return
-    if is_confirmed(look.home, source, name, lost.gone, look.now):
+    if is_confirmed(fetch.home, source, name, lost.gone, fetch.now):
         return
-    keep_answer(look.home, source, name, rows())
-    said = what_would_vanish(f"{name}: the answer", len(lost.gone), lost.of, source)
+    keep_answer(fetch.home, source, name, rows())
+    said = loss_message(f"{name}: the answer", len(lost.gone), lost.of, source)
     raise ServiceError(
         Failure.LOST_ROWS,
-        f"{said} It is also taken when a look tomorrow says the same.",
+        f"{said} It is also accepted if tomorrow's fetch returns the same.",
     )
 
 
-def _spare_restored(look: _Fetch, days: Iterable[date], answer: _Sorted) -> None:
+def _spare_restored(fetch: _Fetch, days: Iterable[date], answer: _Sorted) -> None:
     """Raises ``ServiceError(LOST_ROWS)`` when a day would change that the user has restored."""
-    restored = {day for window in look.memory.restored for day in window.days()}.intersection(days)
-    changed = [day for day in sorted(restored) if _differs(look, day, answer)]
-    if changed and not look.accept:
-        source = look.pulled.source
+    restored = {day for window in fetch.memory.restored for day in window.days()}.intersection(days)
+    changed = [day for day in sorted(restored) if _differs(fetch, day, answer)]
+    if changed and not fetch.accept:
+        source = fetch.result.source
         raise ServiceError(
             Failure.LOST_ROWS,
-            f"{look.stream.name}: the answer would replace {len(changed):,} days that were "
-            f"restored, from {changed[0]}. Nothing was changed. If the service is right again, run "
-            f"`personal-pipeline refresh --accept {source}`.",
+            f"{fetch.stream.name}: the answer would replace {len(changed):,} days that you "
+            f"restored, from {changed[0]}. Nothing was changed. If the service is correct again, "
+            f"run `personal-pipeline refresh --accept {source}`.",
         )
 
 
-def _differs(look: _Fetch, day: date, answer: _Sorted) -> bool:
-    volatile = look.stream.volatile
-    there = look.lake.read(day)
-    if look.stream.coverage is Coverage.PART:
+def _differs(fetch: _Fetch, day: date, answer: _Sorted) -> bool:
+    volatile = fetch.stream.volatile
+    there = fetch.lake.read(day)
+    if fetch.stream.coverage is Coverage.PART:
         kept = {key: row for key, row in there.items() if key not in answer.rows}
         rows: Iterable[Row] = {**kept, **answer.days.get(day, {})}.values()
     else:
-        rows = _with_kept(look.lake, [day], answer)[day]
+        rows = _with_kept(fetch.lake, [day], answer)[day]
     return content_digest(rows, volatile) != content_digest(there.values(), volatile)
 
 
-def _replace_windows(look: _Fetch, windows: Sequence[Window], progress: Progress | None) -> None:
+def _replace_windows(fetch: _Fetch, windows: Sequence[Window], progress: Progress | None) -> None:
     """Request windows one after the other, and replace their days.
 
     Windows that lose most of their rows are held until the end: each may have few, but all of them
     together many. Windows with many unreadable records are also settled last.
     """
-    assert look.stream.fetch is not None
+    assert fetch.stream.fetch is not None
     held: list[tuple[Window, _Sorted, datetime | None]] = []
     unsure: list[tuple[Window, datetime | None]] = []
 
     def replace_window(window: Window, answer: _Sorted, asked_at: datetime | None) -> None:
-        look.landed(answer, look.lake.write_units(_with_kept(look.lake, window.days(), answer)))
+        fetch.landed(answer, fetch.lake.write_units(_with_kept(fetch.lake, window.days(), answer)))
         if answer.is_told:
-            _settle(look, window, asked_at)
+            _settle(fetch, window, asked_at)
         elif not answer.is_format_changed:
             unsure.append((window, asked_at))
 
@@ -551,42 +560,42 @@ def _replace_windows(look: _Fetch, windows: Sequence[Window], progress: Progress
     total = sum((each.end - each.start).days for each in windows)
     done = 0
     for window in windows:
-        answer = look.answer_of(look.stream.fetch(look.client, window))
+        answer = fetch.answer_of(fetch.stream.fetch(fetch.client, window))
         asked = set(window.days())
         # days that were not requested would look complete if these were written
         outside = [answer.days.pop(day) for day in answer.days.keys() - asked]
-        reason = "its day lies outside the days that were asked for"
+        reason = "its day is outside the requested days"
         answer.bad += [Unreadable(reason, row.record) for day in outside for row in day.values()]
         answer.bad_keys |= {key for day in outside for key in day} - answer.rows.keys()
-        _spare_restored(look, asked, answer)
-        there = look.lake.read_units(asked)
+        _spare_restored(fetch, asked, answer)
+        there = fetch.lake.read_units(asked)
         gone = _loss(answer, (key for rows in there.values() for key in rows))
-        if gone.is_most(look.stream.may_vanish):
-            held.append((window, answer, look.asked_at))
+        if gone.is_most(fetch.stream.max_loss):
+            held.append((window, answer, fetch.asked_at))
             lost += gone
         else:
-            replace_window(window, answer, look.asked_at)
+            replace_window(window, answer, fetch.asked_at)
         done += (window.end - window.start).days
         if progress:
-            progress(look.stream.name, done, total)
-    _believe(look, lost, lambda: {k: row for _, each, _ in held for k, row in each.rows.items()})
+            progress(fetch.stream.name, done, total)
+    _believe(fetch, lost, lambda: {k: row for _, each, _ in held for k, row in each.rows.items()})
     for window, answer, at in held:
         replace_window(window, answer, at)
-    if is_told(look.pulled.unreadable, look.pulled.records):
+    if is_told(fetch.result.unreadable, fetch.result.records):
         for window, at in unsure:
-            _settle(look, window, at)
+            _settle(fetch, window, at)
 
 
-def _settle(look: _Fetch, window: Window, asked_at: datetime | None) -> None:
+def _settle(fetch: _Fetch, window: Window, asked_at: datetime | None) -> None:
     if asked_at is not None:
-        settled = settled_with(look.memory.settled, window, asked_at, look.stream.refetch_days)
-        look.memory = replace(look.memory, settled=settled)
-        look.remember()
+        settled = settled_with(fetch.memory.settled, window, asked_at, fetch.stream.refetch_days)
+        fetch.memory = replace(fetch.memory, settled=settled)
+        fetch.remember()
 
 
-def _picture(look: _Fetch, records: Iterable[Record], beginning: date | None) -> None:
-    answer = look.answer_of(records)
-    lake = look.lake
+def _replace_all(fetch: _Fetch, records: Iterable[Record], beginning: date | None) -> None:
+    answer = fetch.answer_of(records)
+    lake = fetch.lake
     keys: set[str] = set()
     # empty days do not count: a clock that was behind may have left thousands
     with_rows: set[date] = set()
@@ -595,18 +604,18 @@ def _picture(look: _Fetch, records: Iterable[Record], beginning: date | None) ->
             keys.add(row.key)
             with_rows.add(day)
     present = {*lake.partitions(), *with_rows}
-    _spare_restored(look, present | answer.days.keys(), answer)
-    _believe(look, _loss(answer, keys), lambda: answer.rows)
-    first = min([*answer.days, *with_rows, beginning or look.today, look.today])
-    days = {*Window(first, look.today + timedelta(days=1)).days(), *present, *answer.days}
-    look.landed(answer, lake.write_units(_with_kept(lake, sorted(days), answer)))
+    _spare_restored(fetch, present | answer.days.keys(), answer)
+    _believe(fetch, _loss(answer, keys), lambda: answer.rows)
+    first = min([*answer.days, *with_rows, beginning or fetch.today, fetch.today])
+    days = {*Window(first, fetch.today + timedelta(days=1)).days(), *present, *answer.days}
+    fetch.landed(answer, lake.write_units(_with_kept(lake, sorted(days), answer)))
 
 
-def _merge(look: _Fetch, records: Iterable[Record]) -> None:
-    answer = look.answer_of(records)
-    lake, came = look.lake, answer.rows.keys()
+def _merge(fetch: _Fetch, records: Iterable[Record]) -> None:
+    answer = fetch.answer_of(records)
+    lake, came = fetch.lake, answer.rows.keys()
     # today is written even when nothing came: known to be empty is not the same as missing
-    merged = lake.read_units([look.today, *answer.days])
+    merged = lake.read_units([fetch.today, *answer.days])
     if came:
         # a record may have moved: remove it from days that are no longer its own
         for partition in lake.partitions():
@@ -618,19 +627,19 @@ def _merge(look: _Fetch, records: Iterable[Record]) -> None:
                     merged[day] = {key: row for key, row in there.items() if key not in came}
     for day, rows in answer.days.items():
         merged[day] |= rows
-    _spare_restored(look, merged, answer)
-    look.landed(
+    _spare_restored(fetch, merged, answer)
+    fetch.landed(
         answer, lake.write_units({day: rows.values() for day, rows in sorted(merged.items())})
     )
 
 
-def _snapshot(look: _Fetch, records: Iterable[Record]) -> None:
-    answer = look.answer_of(records)
-    lake, today = look.lake, look.today
+def _write_state(fetch: _Fetch, records: Iterable[Record]) -> None:
+    answer = fetch.answer_of(records)
+    lake, today = fetch.lake, fetch.today
     until_today = [day for day in lake.partitions() if day <= today]
-    _spare_restored(look, [today], answer)
+    _spare_restored(fetch, [today], answer)
     newest = lake.read_units(until_today[-1:]).values()
-    _believe(look, _loss(answer, (key for rows in newest for key in rows)), lambda: answer.rows)
+    _believe(fetch, _loss(answer, (key for rows in newest for key in rows)), lambda: answer.rows)
     earlier = [day for day in until_today if day < today]
     rows = list(_with_kept(lake, [today], answer)[today])
     if earlier and not lake.path(today).exists():
@@ -642,9 +651,9 @@ def _snapshot(look: _Fetch, records: Iterable[Record]) -> None:
         ]
         if previous == {row.key: row for row in rows}:
             # nothing new: report the newest partition again, unchanged
-            look.landed(answer, [lake.write(earlier[-1], previous.values())])
+            fetch.landed(answer, [lake.write(earlier[-1], previous.values())])
             return
-    look.landed(answer, [lake.write(today, rows)])
+    fetch.landed(answer, [lake.write(today, rows)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -666,15 +675,15 @@ def _seen(row: Row) -> _Seen:
     return _Seen(key, datetime.fromisoformat(at), row.record)
 
 
-def _states(look: _Fetch, records: Iterable[Record]) -> None:
+def _write_history(fetch: _Fetch, records: Iterable[Record]) -> None:
     """Add a row for each thing whose state differs from the last one seen. Rows are only added: a
     service does not report a past state again. Rows written by a clock that was ahead are removed
     from all days; the archive keeps them."""
-    answer = look.answer_of(records)
-    lake = look.lake
+    answer = fetch.answer_of(records)
+    lake = fetch.lake
 
     def told(record: Record) -> str:
-        return canonical(look.stream.state(record) if look.stream.state else record)
+        return canonical(fetch.stream.state(record) if fetch.stream.state else record)
 
     present: dict[date, dict[str, Row]] = {}
     for partition in lake.partitions():
@@ -682,17 +691,17 @@ def _states(look: _Fetch, records: Iterable[Record]) -> None:
         for day, row in lake.filed(partition):
             present.setdefault(day, {})[row.key] = row
     # a row is filed under several days, and any copy will do; for a row from a clock that was
-    # ahead, all copies are taken back
+    # ahead, all copies are deleted
     rows = {key: row for each in present.values() for key, row in each.items()}
     seen = {key: _seen(row) for key, row in rows.items()}
-    untrue = {key for key, each in seen.items() if each.at > look.now + AHEAD}
+    untrue = {key for key, each in seen.items() if each.at > fetch.now + AHEAD}
     history = sorted(
         (each for key, each in seen.items() if key not in untrue), key=lambda each: each.at
     )
     last = {each.key: each for each in history}
     there = {key for key, each in last.items() if each.record}
-    _believe(look, _loss(answer, there), lambda: answer.rows)
-    at = look.now.astimezone(UTC)
+    _believe(fetch, _loss(answer, there), lambda: answer.rows)
+    at = fetch.now.astimezone(UTC)
     if history:
         # keep fetches in order, even if the clock was set back by hours
         at = max(at, history[-1].at + timedelta(microseconds=1))
@@ -704,19 +713,19 @@ def _states(look: _Fetch, records: Iterable[Record]) -> None:
     history += [_Seen(key, at, {}) for key in gone]
     # includes what a killed fetch left undone
     missing: dict[date, dict[str, Row]] = {}
-    for day, each in _filed(look.stream, history):
+    for day, each in _filed(fetch.stream, history):
         if each.row.key not in present.get(day, {}):
             missing.setdefault(day, {})[each.row.key] = each.row
     for day, held in present.items():
         # future days are removed as a whole, see ``take_back``
-        if day <= look.today + AHEAD and not untrue.isdisjoint(held):
+        if day <= fetch.today + AHEAD and not untrue.isdisjoint(held):
             missing.setdefault(day, {})
     if not missing:
         # nothing new: report the newest partition again, unchanged
-        missing[max((day for day in present if day <= look.today), default=look.today)] = {}
+        missing[max((day for day in present if day <= fetch.today), default=fetch.today)] = {}
     # the day of the fetch first: its file has everything that was seen, and is atomic
     days = sorted(missing, key=lambda day: (day != at.date(), day))
-    look.landed(
+    fetch.landed(
         answer,
         lake.write_units(
             {
@@ -734,15 +743,15 @@ def _filed(stream: ApiStream, history: Iterable[_Seen]) -> Iterator[tuple[date, 
     """Everything that was seen, in order, with each of its days: that of the fetch, and those since
     the previous fetch that saw a change on which something happened."""
     first = EARLIEST
-    for at, of_look in groupby(history, key=lambda each: each.at):
-        looked = at.date()
-        for each in of_look:
+    for at, of_fetch in groupby(history, key=lambda each: each.at):
+        fetched_on = at.date()
+        for each in of_fetch:
             told = stream.days(each.record) if each.record else ()
-            yield from ((day, each) for day in {looked, *told} if first <= day <= looked)
-        first = looked
+            yield from ((day, each) for day in {fetched_on, *told} if first <= day <= fetched_on)
+        first = fetched_on
 
 
-def pull_source(
+def fetch_streams(
     home: Home,
     settings: Settings,
     source: Source,
@@ -763,7 +772,7 @@ def pull_source(
     if source.client is None:
         raise ValueError(f"{source.title} has nothing to fetch")
     wanted = [stream for stream in source.api if stream.name in streams]
-    looks: list[FetchResult] = []
+    results: list[FetchResult] = []
     with home.lock(source.name, wait_seconds=settings.source_budget_seconds + LOCK_WAIT_SECONDS):
         try:
             known = with_keyring(settings, source.credentials)
@@ -780,7 +789,7 @@ def pull_source(
             except Exception as error:
                 return _all_failed(home, source, wanted, clock(), _failed(home, source, error))
             for stream in wanted:
-                look = pull(
+                result = fetch_stream(
                     home,
                     source,
                     stream,
@@ -791,10 +800,10 @@ def pull_source(
                     progress=progress,
                     accept=accept,
                 )
-                looks.append(look)
-                if look.failure and look.failure.failure in _FAILS_ALIKE:
+                results.append(result)
+                if result.failure and result.failure.failure in _FAILS_ALIKE:
                     break
-    return looks
+    return results
 
 
 def _failed(

@@ -53,13 +53,13 @@ MAX_BYTES_A_FETCH = 16 * MAX_BYTES
 Query: TypeAlias = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 MAX_WALKS = 4
-"""How often to walk through the pages of a list when rows vanish in the meantime."""
+"""How often to walk through the pages of a list when rows are removed in the meantime."""
 _CURSOR_GONE = frozenset({400, 404, 410, 422})
 _TRY_AGAIN = frozenset({408, 409, 429})
 _PIECE = 64 * 1024
 
 _KINDS = {
-    "application/json": "JSON that is broken",
+    "application/json": "malformed JSON",
     "text/html": "a web page",
     "text/plain": "plain text",
 }
@@ -79,7 +79,7 @@ class Failure(StrEnum):
     OUT_OF_TIME = "out of time"
     LAKE_DAMAGED = "lake file damaged"
     LOST_ROWS = "answer lost most rows"
-    """The answer would make most existing rows vanish."""
+    """The answer would remove most existing rows."""
     CLOCK_WRONG = "clock wrong"
     """This machine and the service are more than a day apart."""
     DEFECT = "defect"
@@ -211,8 +211,8 @@ class Client:
             except session.NOT_A_HEADER:
                 raise ServiceError(
                     Failure.CREDENTIAL_REFUSED,
-                    f"{place}: the credential holds a character that no request may carry, "
-                    f"such as a line break; copy it again. {self._refused}",
+                    f"{place}: the credential contains a character that is not allowed in a "
+                    f"request, such as a line break; copy it again. {self._refused}",
                 ) from None
             except session.RequestException as error:
                 raise ServiceError(
@@ -226,7 +226,7 @@ class Client:
                     self._received += len(response.content)
                     if self._received > self._most_bytes_a_fetch:
                         raise self._too_large(
-                            place, "the pages together are", self._most_bytes_a_fetch
+                            place, "all pages together are", self._most_bytes_a_fetch
                         )
                     return response
                 problem = f"HTTP {response.status_code}{_request_id(response)}"
@@ -244,8 +244,8 @@ class Client:
                 self._pause(pause, place, problem)
         raise ServiceError(
             Failure.SERVICE_DOWN,
-            f"{place}: {problem} after {self._retries + 1} tries. Nothing was lost; check the "
-            "network and the service's status page. The next run tries again by itself.",
+            f"{place}: {problem} after {self._retries + 1} attempts. Nothing was lost; check the "
+            "network and the service's status page. The next run retries.",
         )
 
     def get_json(self, path: str, query: Query = ()) -> Any:
@@ -257,7 +257,7 @@ class Client:
             raise ServiceError(
                 Failure.FORMAT_CHANGED,
                 f"{self._place(path)}: expected JSON, got {_kind_of(response)}. Nothing was lost; "
-                "see docs/sources/ for the shape that is understood.",
+                "see docs/sources/ for the expected format.",
             ) from None
 
     def changed(self, path: str, expected: str) -> ServiceError:
@@ -266,7 +266,7 @@ class Client:
         return ServiceError(
             Failure.FORMAT_CHANGED,
             f"{self._place(path)}: expected {expected}. Nothing was lost; see docs/sources/ for "
-            "the shape that is understood.",
+            "the expected format.",
         )
 
     def _place(self, path: str) -> str:
@@ -287,9 +287,9 @@ class Client:
     def _too_large(self, place: str, what: str, most: int) -> ServiceError:
         return ServiceError(
             Failure.FORMAT_CHANGED,
-            f"{place}: {what} larger than {most / 1024**2:,.0f} MB, which is more than this "
-            "service should have to say. Nothing of it was taken, and nothing was lost. Check the "
-            "address in the settings, else the service has changed.",
+            f"{place}: {what} larger than {most / 1024**2:,.0f} MB, far more than expected. None "
+            "of it was kept, and nothing was lost. Check the address in the settings; if it is "
+            "correct, the service has changed.",
         )
 
     def _send(self, url: str, query: Query, place: str) -> Answer:
@@ -299,8 +299,8 @@ class Client:
             if seconds <= 0:
                 raise ServiceError(
                     Failure.OUT_OF_TIME,
-                    f"{place}: the time budget of this source is used up; what came in is kept, "
-                    "and the next run goes on from there.",
+                    f"{place}: the time budget of this source is used up; what was fetched is "
+                    "kept, and the next run resumes there.",
                 )
         pairs = list(query.items()) if isinstance(query, Mapping) else list(query)
         at_home = urlsplit(url)[:2] == urlsplit(self.base)[:2]
@@ -334,15 +334,15 @@ class Client:
         if self.deadline is not None and time.monotonic() + seconds >= self.deadline:
             raise ServiceError(
                 Failure.OUT_OF_TIME,
-                f"{place}: {problem}, and the pause before the next try ({seconds:.0f} s) is "
-                "longer than what is left of this source's time budget; what came in is kept, "
-                "and the next run goes on from there.",
+                f"{place}: {problem}, and the wait before the next attempt ({seconds:.0f} s) "
+                "exceeds what is left of this source's time budget; what was fetched is kept, and "
+                "the next run resumes there.",
             )
         if self.deadline is None and seconds > MAX_PAUSE_SECONDS:
             raise ServiceError(
                 Failure.SERVICE_DOWN,
-                f"{place}: {problem}, and the service asks for a pause of {seconds:.0f} s. "
-                "Nothing was lost; the next run tries again by itself.",
+                f"{place}: {problem}, and the service asks to wait {seconds:.0f} s. Nothing was "
+                "lost; the next run retries.",
             )
         self._sleep(seconds)
 
@@ -384,7 +384,7 @@ def pages(
         if following is None:
             return
         if not isinstance(following, str) or not following or following in used:
-            raise client.changed(path, "every page to go on from the one before")
+            raise client.changed(path, "each page to continue from the previous one")
         used.add(following)
         after = [(cursor, following)]
 
@@ -439,13 +439,13 @@ def _rejected(place: str, problem: str, status: int) -> ServiceError:
     if status >= 500 or status in _TRY_AGAIN:
         return ServiceError(
             Failure.SERVICE_DOWN,
-            f"{place}: {problem}, and the service asks not to be tried again now. Nothing was "
-            "lost; the next run tries again by itself.",
+            f"{place}: {problem}, and the service asks not to retry now. Nothing was lost; the "
+            "next run retries.",
         )
     return ServiceError(
         Failure.FORMAT_CHANGED,
         f"{place}: {problem}: the service does not accept this request. Nothing was lost; check "
-        "the base address in the settings, else the service has changed its API.",
+        "the base address in the settings; if it is correct, the service has changed its API.",
         status,
     )
 

@@ -45,10 +45,10 @@ from personal_pipeline.ingest.naming import whole_name
 from personal_pipeline.ingest.originals import (
     REPLACED,
     UNPACKED,
-    Taking,
+    Ingest,
     folder_in_inbox,
+    keep_ingests,
     keep_originals,
-    keep_takings,
 )
 from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.reading import (
@@ -70,7 +70,7 @@ from personal_pipeline.ingest.unfinished import (
 )
 from personal_pipeline.shown import shown
 
-__all__ = ["Receipt", "StreamReceipt", "TakenFile", "take", "take_all"]
+__all__ = ["IngestedFile", "Receipt", "StreamReceipt", "ingest_all", "ingest_file"]
 
 LOCK_WAIT_SECONDS = 600
 
@@ -82,7 +82,7 @@ copy."""
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE}
 """Errors for which no file is to blame."""
 
-A_BARRED_FOLDER = "a folder that may not be looked into"
+A_BARRED_FOLDER = "a folder that you may not read"
 
 _KINDS = {
     S_IFLNK: "a link",
@@ -126,7 +126,7 @@ class Receipt:
     """Other, less confident claims to the file, one sentence each."""
 
     @property
-    def taken(self) -> bool:
+    def ingested(self) -> bool:
         return self.drop is not None and self.problem is None
 
     @property
@@ -141,15 +141,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenFile:
+class IngestedFile:
     """A receipt together with the partitions that were written, by source and stream."""
 
     receipt: Receipt
     written: Mapping[tuple[str, str], Sequence[Written]]
-    members: tuple[TakenFile, ...] = ()
+    members: tuple[IngestedFile, ...] = ()
     """For an archive: what became of the files in it."""
 
-    def everything(self) -> Iterator[TakenFile]:
+    def everything(self) -> Iterator[IngestedFile]:
         """This one, then those of the files in it."""
         yield self
         for member in self.members:
@@ -187,7 +187,7 @@ def oddities(home: Home) -> dict[Path, str]:
             except OSError:
                 continue  # another process has just ingested it
             if not name.startswith(".") and not (S_ISREG(mode) or S_ISDIR(mode)):
-                found[path] = _KINDS.get(S_IFMT(mode), "something that is no file")
+                found[path] = _KINDS.get(S_IFMT(mode), "a special file")
         folders[:] = [name for name in folders if not name.startswith(".")]
     return found | {Path(error.filename): A_BARRED_FOLDER for error in barred if error.filename}
 
@@ -225,13 +225,13 @@ def captured_at(name: str, modified: datetime) -> datetime:
     return min(end, modified)
 
 
-def take(
+def ingest_file(
     home: Home,
     sources: Sequence[Source],
     path: Path,
     now: datetime,
     progress: Progress | None = None,
-) -> TakenFile:
+) -> IngestedFile:
     """Ingest one file from the inbox. Bad input never raises: it is set aside, with a receipt.
     ``progress`` is called with how much of a huge file has been read, in megabytes.
 
@@ -239,20 +239,20 @@ def take(
     ``FileNotFoundError`` when the file is gone, because another process ingested it first, and
     ``Left`` when it stays in the inbox for now.
     """
-    for outcome in take_all(home, sources, [path], lambda: now, progress):
+    for outcome in ingest_all(home, sources, [path], lambda: now, progress):
         if isinstance(outcome, Left):
             raise outcome
         return outcome
     raise FileNotFoundError(f"{path} is gone")
 
 
-def take_all(
+def ingest_all(
     home: Home,
     sources: Sequence[Source],
     paths: Sequence[Path],
     clock: Callable[[], datetime],
     progress: Progress | None = None,
-) -> Iterator[TakenFile | Left]:
+) -> Iterator[IngestedFile | Left]:
     """Ingest many files from the inbox together: as if each were ingested by itself, but with one
     sync to disk for all. Whatever goes wrong with one file, the others are ingested.
 
@@ -262,7 +262,9 @@ def take_all(
     for batch in _batches(paths):
         # not while holding the lock: the consumer may take its time
         with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS), scratch(home, "unpacked") as place:
-            outcomes = _Batch(home, sources, clock(), place, progress).take(batch, done, len(paths))
+            outcomes = _Batch(home, sources, clock(), place, progress).ingest(
+                batch, done, len(paths)
+            )
         yield from outcomes
         done += len(batch)
 
@@ -337,8 +339,8 @@ class _Batch:
     folders: int = 0
     made: set[Path] = field(default_factory=set)
 
-    def take(self, paths: Sequence[Path], done: int, total: int) -> list[TakenFile | Left]:
-        outcomes: list[TakenFile | Left] = []
+    def ingest(self, paths: Sequence[Path], done: int, total: int) -> list[IngestedFile | Left]:
+        outcomes: list[IngestedFile | Left] = []
         copies: list[_Copy] = []
         for number, path in enumerate(paths):
             if self.progress and total > 1:
@@ -355,13 +357,13 @@ class _Batch:
         written = open_for_writing([each.stamp for each in copies])
         outcomes += [each.left for each in copies if each.stamp in written]
         copies = [each for each in copies if each.stamp not in written]
-        taken = self._taken(copies)
+        ingested = self._ingest(copies)
         written = open_for_writing([each.stamp for each in copies])
-        for copy, outcome in zip(copies, taken, strict=True):
+        for copy, outcome in zip(copies, ingested, strict=True):
             outcomes.append(outcome)
             # the archive has it by its digest; leave whatever took its place in the inbox, and
             # whatever was opened in the meantime, so that nobody writes to an unlinked file
-            if isinstance(outcome, TakenFile) and copy.unchanged and copy.stamp not in written:
+            if isinstance(outcome, IngestedFile) and copy.unchanged and copy.stamp not in written:
                 copy.came_as.unlink(missing_ok=True)
         return outcomes
 
@@ -369,7 +371,7 @@ class _Batch:
         """A private copy of a file. Raises ``Left`` when it changes in the meantime."""
         stamp = stamp_of(path)
         if stamp is None:
-            raise FileNotFoundError(f"{path} is gone, or no file")
+            raise FileNotFoundError(f"{path} is not a file any more")
         inbox = self.home.inbox if path.is_relative_to(self.home.inbox) else path.parent
         parts = [whole_name(part) for part in path.relative_to(inbox).parts]
         place = self.scratch.joinpath("inbox", *parts)
@@ -401,18 +403,18 @@ class _Batch:
             reason="",
         )
 
-    def _moved(self, path: Path, error: OSError) -> TakenFile | Left:
+    def _moved(self, path: Path, error: OSError) -> IngestedFile | Left:
         """Set aside a file that cannot be copied; leave it in place when the disk is to blame."""
         name = shown(path.name)
         if error.errno in OF_THE_DISK:
             return Left(name, of_the_disk(error), trouble=True)
         words = error.strerror or type(error).__name__
-        problem = f"It cannot be read ({words}). Give yourself the right to, and add it again."
+        problem = f"It cannot be read ({words}). Make it readable, and add it again."
         return set_aside_unread(self.home, path, problem, self.now)
 
-    def _taken(self, copies: Sequence[_Copy]) -> list[TakenFile | Left]:
+    def _ingest(self, copies: Sequence[_Copy]) -> list[IngestedFile | Left]:
         """What becomes of the files, in their order."""
-        found: dict[int, TakenFile | Left] = {}
+        found: dict[int, IngestedFile | Left] = {}
         receipts: dict[int, Receipt] = {}
         groups: dict[tuple[str, str], list[tuple[int, _Claimed]]] = {}
         aside = Aside(self.home)
@@ -437,7 +439,7 @@ class _Batch:
                 found[place] = Left(receipt.file, of_the_disk(error), trouble=True)
                 return
             receipts[place] = replace(receipt, problem=problem.splitlines()[0], cause=cause)
-            found[place] = TakenFile(receipts[place], {})
+            found[place] = IngestedFile(receipts[place], {})
 
         for place, copy in enumerate(copies):
             try:
@@ -473,7 +475,7 @@ class _Batch:
                         warning=result.warning,
                     )
                     written = {(each.source.name, name): w for name, w in result.written.items()}
-                    found[place] = TakenFile(receipts[place], written)
+                    found[place] = IngestedFile(receipts[place], written)
         try:
             aside.publish()
             write_receipts(self.home, list(receipts.values()))
@@ -484,7 +486,7 @@ class _Batch:
             aside.drop()
         return [found[place] for place in range(len(copies))]
 
-    def _asked(self, copy: _Copy) -> _Claimed | TakenFile | Left | str:
+    def _asked(self, copy: _Copy) -> _Claimed | IngestedFile | Left | str:
         """Who reads a file; or what became of it, when it is an archive of files; or why nobody
         reads it."""
         home, sources, receipt = self.home, self.sources, copy.receipt
@@ -498,7 +500,7 @@ class _Batch:
         claims = claims_of(sources, file)
         if not claims:
             if not copy.inside and kind_of(copy.path):
-                return self._members_taken(copy)
+                return self._ingest_members(copy)
             return unknown(sources, file)
         source, drop, claim = claims[0].source, claims[0].drop, claims[0].claim
         if claim.captured_at:
@@ -537,7 +539,7 @@ class _Batch:
                 return [InLake(problem=broke_off(error), cause=UnreadableFile.cause)]
             return [Left(each.receipt.file, words, trouble=True) for each in claimed]
 
-    def _members_taken(self, copy: _Copy) -> TakenFile | Left | str:
+    def _ingest_members(self, copy: _Copy) -> IngestedFile | Left | str:
         """Ingest the files of an archive that no source claims as a whole, one by one.
 
         An archive inside it is opened too, but no deeper. Files that no source recognizes stay in
@@ -556,19 +558,19 @@ class _Batch:
         if isinstance(members, Path):
             # an export packed in another format, or one of its folders
             whole = self._receipt(members, name, digest_of(members))
-            return self._taken([replace(copy, path=members, receipt=whole, inside=True)])[0]
+            return self._ingest([replace(copy, path=members, receipt=whole, inside=True)])[0]
         if not members:
             return (
-                f"No source knows any of the {strangers:,} files in it.\nThe inbox takes:\n"
+                f"No source recognizes any of the {strangers:,} files in it.\nThe inbox accepts:\n"
                 + accepted(self.sources)
             )
         if not copy.unchanged:
             return copy.left
         replaced = keep_originals(self.home, [(copy.path, copy.receipt.digest)])
-        reason = f"no export by itself; {len(members):,} of the files in it are"
+        reason = f"not an export itself, but {len(members):,} of the files in it are"
         claim = Claim(1, reason)
-        keep_takings(
-            self.home, [(copy.receipt.digest, _taking(self.home, copy, *UNPACKED, claim), None)]
+        keep_ingests(
+            self.home, [(copy.receipt.digest, _ingest_of(self.home, copy, *UNPACKED, claim), None)]
         )
         inside = [
             self._receipt(
@@ -576,13 +578,13 @@ class _Batch:
             )
             for each in members
         ]
-        outcomes = self._taken(
+        outcomes = self._ingest(
             [
                 replace(copy, path=each, receipt=receipt, inside=True)
                 for each, receipt in zip(members, inside, strict=True)
             ]
         )
-        taken = tuple(each for each in outcomes if isinstance(each, TakenFile))
+        done = tuple(each for each in outcomes if isinstance(each, IngestedFile))
         for outcome in outcomes:
             if isinstance(outcome, Left):
                 # what was already ingested will be found unchanged next time
@@ -594,11 +596,11 @@ class _Batch:
             reason=reason,
             warning=_sentences(
                 REPLACED if replaced else None,
-                f"Files in it of no known kind: {strangers:,}." if strangers else None,
+                f"Files in it that were not recognized: {strangers:,}." if strangers else None,
             ),
         )
         write_receipts(self.home, [receipt])
-        return TakenFile(receipt, {}, taken)
+        return IngestedFile(receipt, {}, done)
 
 
 def _read_into_lake(
@@ -608,7 +610,7 @@ def _read_into_lake(
     before any of their rows reach the lake; a file that changed in the meantime gets neither."""
     source, drop = claimed[0].source, claimed[0].drop
     replaced: set[str] = set()
-    takings: list[str] = []
+    ingests: list[str] = []
 
     def before_rows(places: Sequence[int]) -> list[int]:
         changed = [place for place in places if not claimed[place].copy.unchanged]
@@ -620,15 +622,15 @@ def _read_into_lake(
         new = []
         for place, digest in zip(kept, digests, strict=True):
             each = claimed[place]
-            taking = _taking(home, each.copy, source.name, drop.name, each.claim)
-            taking = replace(
-                taking,
+            ingest = _ingest_of(home, each.copy, source.name, drop.name, each.claim)
+            ingest = replace(
+                ingest,
                 captured_at=str(each.receipt.captured_at),
                 accepted=is_accepted(home, digest),
             )
-            new.append((digest, taking, dialects.get(each.claim.dialect or "")))
-        keep_takings(home, new)
-        takings.extend(taking.id(digest) for digest, taking, _ in new)
+            new.append((digest, ingest, dialects.get(each.claim.dialect or "")))
+        keep_ingests(home, new)
+        ingests.extend(ingest.id(digest) for digest, ingest, _ in new)
         return changed
 
     files = [ToRead(each.file, each.receipt.digest, each.receipt.file) for each in claimed]
@@ -638,7 +640,7 @@ def _read_into_lake(
     for result in results:
         for name, partitions in result.written.items():
             written.setdefault(name, []).extend(partitions)
-    note_shown(home, source, drop, takings, written, to_come=[each.to_come for each in results])
+    note_shown(home, source, drop, ingests, written, to_come=[each.to_come for each in results])
     return [
         replace(
             result,
@@ -652,8 +654,8 @@ def _read_into_lake(
     ]
 
 
-def _taking(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Taking:
-    return Taking(
+def _ingest_of(home: Home, copy: _Copy, source: str, drop: str, claim: Claim) -> Ingest:
+    return Ingest(
         name=copy.path.name,
         folder=folder_in_inbox(home, copy.path),
         modified_ns=copy.path.stat().st_mtime_ns,
@@ -673,9 +675,9 @@ def lies_ahead(rows: int, now: datetime) -> str | None:
     if not rows:
         return None
     return (
-        f"{rows:,} of its rows lie in the future: this machine says that it is "
-        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and read when their time has come. If the "
-        "clock is wrong, set it and run `personal-pipeline refresh`: it reads them."
+        f"{rows:,} of its rows are in the future: this machine says it is "
+        f"{now.astimezone(UTC):%Y-%m-%d}. They are kept, and ingested once their date has passed. "
+        "If the clock is wrong, correct it and run `personal-pipeline refresh`."
     )
 
 
@@ -717,7 +719,7 @@ def drop_file(home: Home, path: Path) -> DropFile:
     return DropFile(path, path.name, captured_at(path.name, modified), home.root)
 
 
-def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> TakenFile | Left:
+def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> IngestedFile | Left:
     """Set aside what cannot be copied: move it into quarantine as it is."""
     name = shown(path.name)
     try:
@@ -727,13 +729,13 @@ def set_aside_unread(home: Home, path: Path, problem: str, now: datetime) -> Tak
     except OSError as error:
         why = error.strerror or type(error).__name__
         return Left(name, f"{problem} It could not be set aside ({why}).", trouble=True)
-    return TakenFile(receipt, {})
+    return IngestedFile(receipt, {})
 
 
 def of_the_disk(error: OSError) -> str:
     """The sentence for a file that stays in the inbox because of the disk."""
     why = error.strerror or type(error).__name__
-    return f"not taken now ({why}): it stays in the inbox, and the next pass takes it."
+    return f"not ingested ({why}): it stays in the inbox for the next pass."
 
 
 def copy_file(path: Path, place: Path) -> str:

@@ -81,7 +81,7 @@ class Written:
     changed: bool
     new: int
     altered: int
-    vanished: int
+    removed: int
 
 
 def digest_of(path: Path) -> str:
@@ -312,8 +312,8 @@ class StreamLake:
         """The exception to raise for a file that cannot be read."""
         return DamagedPartition(
             f"{self.source}.{self.stream}: {self.path(partition)} is damaged "
-            f"({type(error).__name__}). Run `personal-pipeline doctor --repair`: it puts back what "
-            "can be had, and says what cannot."
+            f"({type(error).__name__}). Run `personal-pipeline doctor --repair`: it restores what "
+            "it can, and lists what it cannot."
         )
 
     def write(self, unit: date, rows: Iterable[Row]) -> Written:
@@ -361,7 +361,7 @@ class StreamLake:
                 for key, row in after.items()
                 if key in before
             ),
-            vanished=sum(len(before.keys() - after.keys()) for before, after in both),
+            removed=sum(len(before.keys() - after.keys()) for before, after in both),
         )
 
     def changed_at(self) -> tuple[int, ...]:
@@ -446,7 +446,9 @@ class StreamLake:
                 if entry[:3] == stamp:
                     version = self._version_of_file(partition)
                     if entry[5:] or [version.digest, version.rows] != entry[3:5]:
-                        raise self.damaged(partition, ValueError("other bytes than were written"))
+                        raise self.damaged(
+                            partition, ValueError("its content is not what was written")
+                        )
                     # noted before byte hashes were introduced
                     learned[name] = [*entry, self._hash(partition)]
                 else:
@@ -482,7 +484,7 @@ class StreamLake:
             except OSError:
                 expected = ""
             if expected != found:
-                raise self.damaged(partition, ValueError("other bytes than were written"))
+                raise self.damaged(partition, ValueError("its content is not what was written"))
         version = self._version_of_file(partition)
         return [version.digest, version.rows, found]
 

@@ -40,7 +40,7 @@ class LakeRecord:
     no point in retrying.
     """
 
-    takings: frozenset[str] = frozenset()
+    ingests: frozenset[str] = frozenset()
     code: Mapping[str, str] = field(default_factory=dict)
     months: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     picture: FullExport | None = None
@@ -64,7 +64,7 @@ def shown_of(home: Home, source: str, drop: str) -> LakeRecord | None:
         to_come = kept.get("to_come")
         picture = kept["picture"]
         return LakeRecord(
-            takings=frozenset(kept["takings"]),
+            ingests=frozenset(kept["takings"]),
             code=dict(kept["code"]),
             months={stream: dict(months) for stream, months in kept["months"].items()},
             picture=picture
@@ -78,7 +78,9 @@ def shown_of(home: Home, source: str, drop: str) -> LakeRecord | None:
 
 def write_shown(home: Home, source: Source, drop: Drop, shown: LakeRecord) -> None:
     """Replace the ledger."""
-    noted = asdict(replace(shown, takings=frozenset())) | {"takings": sorted(shown.takings)}
+    noted = asdict(shown)
+    # the name on disk, as in the sidecars
+    noted["takings"] = sorted(noted.pop("ingests"))
     content = json.dumps(noted, default=lambda instant: instant.isoformat())
     write_atomically(_path(home, source.name, drop.name), content.encode())
 
@@ -107,7 +109,7 @@ def note_shown(
     home: Home,
     source: Source,
     drop: Drop,
-    takings: Collection[str],
+    ingests: Collection[str],
     written: Mapping[str, Sequence[Written]],
     picture: FullExport | None = None,
     to_come: Iterable[date | None] = (),
@@ -124,10 +126,10 @@ def note_shown(
         months[stream].update(_digests(partitions))
     shown = replace(
         before,
-        takings=before.takings | set(takings),
+        ingests=before.ingests | set(ingests),
         months=months,
         picture=picture or before.picture,
-        unread={each: seen for each, seen in before.unread.items() if each not in takings},
+        unread={each: seen for each, seen in before.unread.items() if each not in ingests},
         to_come=min(filter(None, [before.to_come, *to_come]), default=None),
     )
     if shown != before:

@@ -26,7 +26,8 @@ class StreamMemory:
     do about it.
     """
 
-    looked_at: datetime | None = None
+    fetched_at: datetime | None = None
+    """The most recent fetch, successful or not."""
     succeeded_at: datetime | None = None
     full_pass_at: datetime | None = None
     beginning: date | None = None
@@ -59,14 +60,14 @@ class StreamMemory:
         )
 
     def failed(self, at: datetime, failure: str, message: str) -> StreamMemory:
-        return replace(self, looked_at=at, failure=failure, failure_message=message)
+        return replace(self, fetched_at=at, failure=failure, failure_message=message)
 
     def succeeded(
         self, at: datetime, *, unreadable: int, records: int | None = None, full_pass: bool = False
     ) -> StreamMemory:
         return replace(
             self,
-            looked_at=at,
+            fetched_at=at,
             succeeded_at=at,
             full_pass_at=at if full_pass else self.full_pass_at,
             unreadable=unreadable,
@@ -84,7 +85,9 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
     """The memory of a stream; empty when there is none or it cannot be read."""
     try:
         kept = json.loads(_path(home, source, stream).read_bytes())
-        for name in ("looked_at", "succeeded_at", "full_pass_at", "asked_until"):
+        # the name on disk; with another, existing homes would fetch everything again
+        kept["fetched_at"] = kept.pop("looked_at", None)
+        for name in ("fetched_at", "succeeded_at", "full_pass_at", "asked_until"):
             kept[name] = datetime.fromisoformat(kept[name]) if kept.get(name) else None
         for name in ("beginning", "newest"):
             kept[name] = date.fromisoformat(kept[name]) if kept.get(name) else None
@@ -102,6 +105,7 @@ def recall(home: Home, source: str, stream: str) -> StreamMemory:
 def remember(home: Home, source: str, stream: str, memory: StreamMemory) -> None:
     """Replace the memory of a stream."""
     kept: dict[str, Any] = asdict(memory)
+    kept["looked_at"] = kept.pop("fetched_at")
     for name in ("settled", "present", "restored"):
         kept[name] = [[window.start, window.end] for window in getattr(memory, name)]
     content = json.dumps(kept, default=lambda value: value.isoformat(), indent=1)

@@ -42,7 +42,7 @@ class Tally:
     rows: int = 0
     new: int = 0
     altered: int = 0
-    vanished: int = 0
+    removed: int = 0
     months: list[date] = field(default_factory=list)
     changed: list[date] = field(default_factory=list)
 
@@ -111,9 +111,10 @@ def merge(
     """Merge the rows of files into a stream; for each key, the row captured last wins.
 
     ``rows`` are sorted, belong to one stream, and each comes from a file in ``files``. ``whole``
-    means that there is a single file, which has every row there is: rows it lacks vanish, unless
-    the lake reflects a newer one. ``confirmed`` is the capture time of the last such file, of which
-    no row may be left. Raises ``DamagedPartition``; what was not written then stays as it was.
+    means that there is a single file, which has every row there is: rows it lacks are removed,
+    unless the lake reflects a newer one. ``confirmed`` is the capture time of the last such file,
+    of which no row may be left. Raises ``DamagedPartition``; what was not written then stays as it
+    was.
     """
     tallies = {number: Tally() for number in files}
     if whole and max(_newest(lake), confirmed) > max(each.as_of for each in files.values()):
@@ -189,18 +190,18 @@ def _merge_month(
     *,
     whole: bool,
 ) -> tuple[bool, tuple[int, int, int]]:
-    """Whether every line is unchanged; and how many rows are new, altered and vanished."""
-    same, new, altered, vanished = True, 0, 0, 0
+    """Whether every line is unchanged; and how many rows are new, altered and removed."""
+    same, new, altered, removed = True, 0, 0, 0
     existed = lake.path(month).exists()
     changed_by: set[int] = set()
     offering: set[int] = set()
     first: int | None = None
     for before, candidates in _joined(_present(lake, month), offered):
         if not candidates and whole:
-            vanished += 1
+            removed += 1
             same = False
             for number, tally in tallies.items():
-                tally.vanished += 1
+                tally.removed += 1
                 changed_by.add(number)
             continue
         now = None if whole else before
@@ -232,7 +233,7 @@ def _merge_month(
         tallies[number].months.append(month)
     for number in changed_by:
         tallies[number].changed.append(month)
-    return same, (new, altered, vanished)
+    return same, (new, altered, removed)
 
 
 class _Candidates(list[tuple[int, str]]):

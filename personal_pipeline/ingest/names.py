@@ -22,16 +22,14 @@ def inside(folder: Path, name: str) -> Path:
     path = PurePath(name)
     shown = f"{name[:_SHOWN]!a}" + ("…" if len(name) > _SHOWN else "")
     if not path.parts or "\0" in name:
-        raise NotInside(f"{shown} is no name of a file or folder.")
+        raise NotInside(f"{shown} is not a file or folder name.")
     # on Windows a colon marks a drive or an alternate data stream
     odd = os.name == "nt" and ":" in name
     if path.anchor or ".." in path.parts or odd:
-        raise NotInside(f"{shown} is not a name inside {folder.name}/.")
+        raise NotInside(f"{shown} is not inside {folder.name}/.")
     place = folder
     for part in path.parts:
         place /= part
         if place.is_symlink():
-            raise NotInside(
-                f"{shown} is a link, or lies behind one: what it means may be elsewhere."
-            )
+            raise NotInside(f"{shown} is a link, or is inside one: it may point elsewhere.")
     return place

@@ -36,11 +36,11 @@ from personal_pipeline.ingest.ledger import (
 )
 from personal_pipeline.ingest.originals import (
     UNPACKED,
-    Taking,
+    Ingest,
+    ingests_of,
     keep_dialect,
-    takings_of,
     without_sidecar,
-    write_takings,
+    write_ingests,
 )
 from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.recognition import claims_of
@@ -101,12 +101,16 @@ def _put_days_together(home: Home, source: Source, stream: ApiStream) -> list[st
     forget_days(home, source.name, stream.name, damaged)
     for day in damaged:
         name = "-".join(of_days.path(day).relative_to(home.root).parts)
-        Aside(home).move(of_days.path(day), name, DAMAGED, "a day of the lake that is damaged")
+        Aside(home).move(of_days.path(day), name, DAMAGED, "a damaged lake file")
     of_then = stream.coverage is Coverage.HISTORY
     return [
-        f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]}, cannot be read. "
-        f"What is left of them lies in {home.quarantine / DAMAGED}. "
-        + ("A service does not tell them again." if of_then else "They are asked for again.")
+        f"{source.name}.{stream.name}: {len(damaged):,} days, from {damaged[0]} on, cannot be "
+        f"read. Their damaged files are in {home.quarantine / DAMAGED}. "
+        + (
+            "The service does not offer past states again."
+            if of_then
+            else ("They will be fetched again.")
+        )
     ]
 
 
@@ -118,17 +122,19 @@ def complete_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
         # a file being ingested gets its original first
         lacking = len(without_sidecar(home))
         said = give_sidecars(home, sources)
-    made = f"What reading {lacking:,} originals depends on was missing or damaged, and made again."
+    made = (
+        f"The sidecars of {lacking:,} originals were missing or damaged, and have been recreated."
+    )
     return (made, *said) if lacking else ()
 
 
 def _with_dialect(
-    home: Home, drops: Mapping[tuple[str, str], tuple[Source, Drop]], taking: Taking
-) -> Taking:
-    if taking.dialect is None:
-        return taking
-    text = drops[taking.source, taking.drop][1].dialects(home.root).get(taking.dialect)
-    return replace(taking, dialect_digest=keep_dialect(home, text)) if text else taking
+    home: Home, drops: Mapping[tuple[str, str], tuple[Source, Drop]], ingest: Ingest
+) -> Ingest:
+    if ingest.dialect is None:
+        return ingest
+    text = drops[ingest.source, ingest.drop][1].dialects(home.root).get(ingest.dialect)
+    return replace(ingest, dialect_digest=keep_dialect(home, text)) if text else ingest
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,12 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
     unreceipted = folderless = 0
     for original in originals:
         digest = original.name.partition(".")[0]
-        takings = [_taking(original, each) for each in receipts.get(digest, ())]
-        if not takings:
+        ingests = [_ingest(original, each) for each in receipts.get(digest, ())]
+        if not ingests:
             unreceipted += 1
-        found: list[Taking] = []
-        for kind in dict.fromkeys((each.source, each.drop) for each in takings):
-            mine = [each for each in takings if (each.source, each.drop) == kind]
+        found: list[Ingest] = []
+        for kind in dict.fromkeys((each.source, each.drop) for each in ingests):
+            mine = [each for each in ingests if (each.source, each.drop) == kind]
             if kind in drops and kind not in rows:
                 rows[kind] = _rows(home, *drops[kind])
             if rows.get(kind):
@@ -165,17 +171,17 @@ def give_sidecars(home: Home, sources: Sequence[Source]) -> tuple[str, ...]:
             found += mine
         found.sort(key=lambda each: each.received_at)
         # all or nothing: an existing sidecar is not looked into again
-        write_takings(home, digest, [_with_dialect(home, drops, each) for each in found])
+        write_ingests(home, digest, [_with_dialect(home, drops, each) for each in found])
     said = []
     if unreceipted:
         said.append(
-            f"{unreceipted:,} files in archive/originals/ have no receipt, so nobody knows what "
-            "they were: they stay, and are not read again."
+            f"{unreceipted:,} files in archive/originals/ have no receipt, so their kind is "
+            "unknown: they are kept, but not ingested again."
         )
     if folderless:
         said.append(
-            f"Of {folderless:,} files in archive/originals/ the folder that they came in could not "
-            "be found out: read again, they may name another account."
+            f"For {folderless:,} files in archive/originals/ the original folder is unknown: when "
+            "re-read, they may be assigned to another account."
         )
     return tuple(said)
 
@@ -196,7 +202,7 @@ def _receipts(home: Home) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     return found
 
 
-def _taking(original: Path, receipt: Mapping[str, Any]) -> Taking:
+def _ingest(original: Path, receipt: Mapping[str, Any]) -> Ingest:
     """What a receipt tells; for a file from an archive, its folder too."""
     file = str(receipt["file"])
     inside = None
@@ -212,7 +218,7 @@ def _taking(original: Path, receipt: Mapping[str, Any]) -> Taking:
     if captured_at(name, kept) != captured:
         # for a file that arrived twice, the archive has the time of the first arrival
         modified_ns = round(captured.timestamp() * 1_000_000) * 1_000
-    return Taking(
+    return Ingest(
         name=name,
         folder="/".join(folders),
         modified_ns=modified_ns,
@@ -247,20 +253,20 @@ def _placed(
     drop: Drop,
     original: Path,
     digest: str,
-    takings: Sequence[Taking],
+    ingests: Sequence[Ingest],
     rows: Sequence[_Row],
-) -> tuple[list[Taking], bool]:
+) -> tuple[list[Ingest], bool]:
     """The ingests with their folders: those that yield the rows the lake has from this original;
     and whether these are all of its rows."""
     there = {(row.stream, row.key) for row in rows}
     own = {(row.stream, row.key) for row in rows if row.origin == digest}
     folders = sorted({row.folder for row in rows} | {""})
-    placed: list[Taking] = []
+    placed: list[Ingest] = []
     # files from an archive have a known folder, which leaves fewer for the others
-    for taking in sorted(takings, key=lambda each: not each.inside):
+    for ingest in sorted(ingests, key=lambda each: not each.inside):
         tried = [
-            _with_claim(home, source, drop, original, taking, folder)
-            for folder in ([taking.folder] if taking.inside else folders)
+            _with_claim(home, source, drop, original, ingest, folder)
+            for folder in ([ingest.folder] if ingest.inside else folders)
         ]
         best, keys = max(
             tried,
@@ -272,27 +278,27 @@ def _placed(
 
 
 def _with_claim(
-    home: Home, source: Source, drop: Drop, original: Path, taking: Taking, folder: str
-) -> tuple[Taking, set[tuple[str, str]]]:
+    home: Home, source: Source, drop: Drop, original: Path, ingest: Ingest, folder: str
+) -> tuple[Ingest, set[tuple[str, str]]]:
     """The ingest as if the file had been in this folder, and the keys of the rows it yields."""
-    taking = replace(taking, folder=folder)
+    ingest = replace(ingest, folder=folder)
     with tempfile.TemporaryDirectory(dir=home.state, prefix="opening-") as scratch:
-        place = Path(scratch) / "inbox" / folder / taking.name
+        place = Path(scratch) / "inbox" / folder / ingest.name
         place.parent.mkdir(parents=True)
         shutil.copyfile(original, place)
-        os.utime(place, ns=(taking.modified_ns, taking.modified_ns))
+        os.utime(place, ns=(ingest.modified_ns, ingest.modified_ns))
         file = replace(
-            drop_file(home, place), captured_at=datetime.fromisoformat(taking.captured_at)
+            drop_file(home, place), captured_at=datetime.fromisoformat(ingest.captured_at)
         )
         for each in claims_of([source], file):
             if each.drop is drop:
                 claim = each.claim
-                taking = replace(taking, confidence=claim.confidence, dialect=claim.dialect)
+                ingest = replace(ingest, confidence=claim.confidence, dialect=claim.dialect)
         keys: set[tuple[str, str]] = set()
         # if anything fails, this was not the folder
         with suppress(Exception):
             keys = {(row.stream, row.key) for row in drop.read(file) if isinstance(row, DropRow)}
-    return taking, keys
+    return ingest, keys
 
 
 def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
@@ -301,16 +307,16 @@ def _begin_ledgers(home: Home, sources: Iterable[Source]) -> None:
     shown: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in (home.archive / "originals").glob("*/*.takings.json"):
         digest = path.name.partition(".")[0]
-        for taking in takings_of(home, digest) or ():
-            if (taking.source, taking.drop) != UNPACKED:
-                shown[taking.source, taking.drop].add(taking.id(digest))
+        for ingest in ingests_of(home, digest) or ():
+            if (ingest.source, ingest.drop) != UNPACKED:
+                shown[ingest.source, ingest.drop].add(ingest.id(digest))
     for source in sources:
         for drop in source.drops:
-            takings = shown.get((source.name, drop.name))
-            if not takings or read_shown(home, source, drop) is not None:
+            ingests = shown.get((source.name, drop.name))
+            if not ingests or read_shown(home, source, drop) is not None:
                 continue
             with suppress(DamagedPartition):
                 months = months_of_lake(home, source, drop)
                 if any(months.values()):
-                    ledger = LakeRecord(frozenset(takings), code_of(home, drop), months)
+                    ledger = LakeRecord(frozenset(ingests), code_of(home, drop), months)
                     write_shown(home, source, drop, ledger)

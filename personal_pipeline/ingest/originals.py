@@ -21,10 +21,11 @@ from personal_pipeline.home import PRIVATE_FILE, READ_ONLY, Home, publish, stage
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.ingest.seals import is_sound, sealed
 
-REPLACED = "The copy of it in the archive was damaged; this file has taken its place."
+REPLACED = "Its copy in the archive was damaged, and has been replaced with this file."
 
 SIDECAR = ".takings.json"
-"""The suffix of a sidecar. ``.json`` alone would be the name of a JSON original."""
+"""The suffix of a sidecar; on disk an ingest is called a taking. ``.json`` alone would be the name
+of a JSON original."""
 
 _ORIGINAL = re.compile(r"[0-9a-f]{64}(?:\.[A-Za-z0-9]{1,8})?")
 
@@ -33,7 +34,7 @@ UNPACKED = ("inbox", "archive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taking:
+class Ingest:
     """One ingest of a file: what reading the original depended on when it arrived.
 
     ``name`` and ``folder`` are where it was: its name, and its folder below the inbox with ``/``
@@ -139,27 +140,27 @@ def _staged_copy(copy: Path, original: Path) -> Path:
     return temporary
 
 
-def keep_takings(home: Home, new: Iterable[tuple[str, Taking, str | None]]) -> None:
+def keep_ingests(home: Home, new: Iterable[tuple[str, Ingest, str | None]]) -> None:
     """Write ingests into the sidecars of their originals, durably, before any row is read; an
     existing entry is updated. Each comes with the digest of its original, and with the text of the
     dialect it is read with, if any."""
-    sidecars: dict[str, list[Taking]] = {}
-    for digest, taking, dialect in new:
+    sidecars: dict[str, list[Ingest]] = {}
+    for digest, ingest, dialect in new:
         if dialect is not None:
-            taking = replace(taking, dialect_digest=keep_dialect(home, dialect))
-        sidecars.setdefault(digest, list(takings_of(home, digest) or ())).append(taking)
+            ingest = replace(ingest, dialect_digest=keep_dialect(home, dialect))
+        sidecars.setdefault(digest, list(ingests_of(home, digest) or ())).append(ingest)
     publish(
         {
-            staged(place, _sidecar(digest, takings)): place
-            for digest, takings in sidecars.items()
+            staged(place, _sidecar(digest, ingests)): place
+            for digest, ingests in sidecars.items()
             for place in [sidecar_path(home, digest)]
         }
     )
 
 
-def write_takings(home: Home, digest: str, takings: Sequence[Taking]) -> None:
+def write_ingests(home: Home, digest: str, ingests: Sequence[Ingest]) -> None:
     """Replace the sidecar of an original; of equivalent ingests, one is kept."""
-    write_atomically(sidecar_path(home, digest), _sidecar(digest, takings))
+    write_atomically(sidecar_path(home, digest), _sidecar(digest, ingests))
 
 
 def sidecar_path(home: Home, digest: str) -> Path:
@@ -167,55 +168,55 @@ def sidecar_path(home: Home, digest: str) -> Path:
     return _folder(home, digest) / f"{digest}{SIDECAR}"
 
 
-def _sidecar(digest: str, takings: Sequence[Taking]) -> bytes:
-    kept: dict[str, Taking] = {}
-    for taking in takings:
-        before = kept.get(taking.id(digest))
-        kept[taking.id(digest)] = taking if before is None else _again(before, taking)
+def _sidecar(digest: str, ingests: Sequence[Ingest]) -> bytes:
+    kept: dict[str, Ingest] = {}
+    for ingest in ingests:
+        before = kept.get(ingest.id(digest))
+        kept[ingest.id(digest)] = ingest if before is None else _again(before, ingest)
     return json.dumps([sealed(asdict(each)) for each in kept.values()], indent=1).encode()
 
 
-def _again(before: Taking, taking: Taking) -> Taking:
+def _again(before: Ingest, ingest: Ingest) -> Ingest:
     return replace(
-        taking,
+        ingest,
         received_at=before.received_at,
-        came_again_at=taking.came_again_at or taking.received_at,
+        came_again_at=ingest.came_again_at or ingest.received_at,
         inside=before.inside,
-        accepted=before.accepted or taking.accepted,
+        accepted=before.accepted or ingest.accepted,
     )
 
 
-def takings_of(home: Home, digest: str) -> tuple[Taking, ...] | None:
+def ingests_of(home: Home, digest: str) -> tuple[Ingest, ...] | None:
     """The content of an original's sidecar; None when there is none, or it is damaged."""
     return _read_sidecar(sidecar_path(home, digest))
 
 
-def _read_sidecar(path: Path) -> tuple[Taking, ...] | None:
-    known = {field.name for field in fields(Taking)}
+def _read_sidecar(path: Path) -> tuple[Ingest, ...] | None:
+    known = {field.name for field in fields(Ingest)}
     try:
         kept = json.loads(path.read_bytes())
-        takings = tuple(Taking(**{n: each[n] for n in each.keys() & known}) for each in kept)
-        for each in takings:
+        ingests = tuple(Ingest(**{n: each[n] for n in each.keys() & known}) for each in kept)
+        for each in ingests:
             datetime.fromisoformat(each.received_at)
             datetime.fromisoformat(each.captured_at)
         if not all(map(is_sound, kept)):
             return None
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
-    return takings
+    return ingests
 
 
-def all_takings(home: Home) -> Iterator[tuple[str, Taking]]:
+def all_ingests(home: Home) -> Iterator[tuple[str, Ingest]]:
     """Every ingest in the archive, with the digest of its original."""
     for path in sorted((home.archive / "originals").glob(f"*/*{SIDECAR}")):
         digest = path.name.removesuffix(SIDECAR)
-        yield from ((digest, taking) for taking in _read_sidecar(path) or ())
+        yield from ((digest, ingest) for ingest in _read_sidecar(path) or ())
 
 
 def without_sidecar(home: Home) -> list[Path]:
     """The originals without a sidecar, or with a damaged one."""
     return [
-        path for path in originals(home) if takings_of(home, path.name.partition(".")[0]) is None
+        path for path in originals(home) if ingests_of(home, path.name.partition(".")[0]) is None
     ]
 
 
@@ -246,10 +247,10 @@ def _dialect_path(home: Home, digest: str) -> Path:
     return home.archive / "dialects" / f"{digest}.yaml"
 
 
-def kept_dialect(home: Home, taking: Taking) -> bytes | None:
+def kept_dialect(home: Home, ingest: Ingest) -> bytes | None:
     """The dialect an original was read with when it arrived; None when there was none, or it is
     gone."""
     try:
-        return _dialect_path(home, taking.dialect_digest or "").read_bytes()
+        return _dialect_path(home, ingest.dialect_digest or "").read_bytes()
     except OSError:
         return None

@@ -106,7 +106,7 @@ class Aside:
         place = self._free(target / fitting(name))
         told = f"{shown_lines(reason)}\n"
         if place.name != path.name:
-            told += f"Its name was, as bytes: {os.fsencode(path.name)!r}\n"
+            told += f"Its original name, as bytes: {os.fsencode(path.name)!r}\n"
         publish({staged(place, told.encode()): self._reason_of(place)})
         path.rename(place)
 

@@ -78,6 +78,7 @@ class StreamReceipt:
     new: int
     altered: int
     vanished: int
+    """Rows removed; receipts on disk and in pipeline.receipts have this name."""
     unchanged: int
     changed_months: tuple[str, ...]
     first_month: str | None = None
@@ -296,8 +297,8 @@ def _believe(
 def broke_off(error: BaseException) -> str:
     """The sentence for a reader that failed on a file; it contains nothing from the file."""
     return (
-        f"reading it broke off ({type(error).__name__}); it is not like the files that this "
-        "version knows. The original is in the archive."
+        f"the parser failed ({type(error).__name__}): the file is unlike those that this version "
+        "supports. The original is in the archive."
     )
 
 
@@ -322,8 +323,8 @@ def _take_items(
     for number, item in enumerate(items):
         if number > most:
             raise UnreadableFile(
-                f"gave more than {most:,} rows, which cannot be: its reader goes in circles. The "
-                "original is in the archive."
+                f"the parser yielded more than {most:,} rows, more than a file of this size can "
+                "hold: it must be looping. The original is in the archive."
             )
         if isinstance(item, Incomplete):
             found.incomplete = item.reason
@@ -335,16 +336,16 @@ def _take_items(
             keep(item)
             continue
         if item.month > latest:
-            keep(Unreadable("its month lies in the future", item.record))
+            keep(Unreadable("its month is in the future", item.record))
             found.ahead.setdefault(item.stream, []).append(item.month)
             continue
         if item.month < EARLIEST:
-            keep(Unreadable(f"its month lies before {EARLIEST.year}", item.record))
+            keep(Unreadable(f"its month is before {EARLIEST.year}", item.record))
             continue
         try:
             text = stored_text(item.record)
         except ValueError:
-            keep(Unreadable("holds what JSON cannot: NaN, or endless nesting", item.record))
+            keep(Unreadable("not valid JSON: it has NaN, or is nested too deeply", item.record))
             continue
         found.layouts[item.stream].add(streams[item.stream], item.record)
         month = item.month.replace(day=1).toordinal()
@@ -447,7 +448,7 @@ def _tally_of(results: Sequence[Written], span: list[date]) -> Tally:
         rows=sum(each.version.rows for each in results),
         new=sum(each.new for each in results),
         altered=sum(each.altered for each in results),
-        vanished=sum(each.vanished for each in results),
+        removed=sum(each.removed for each in results),
         months=span,
         changed=[each.partition for each in results if each.changed],
     )
@@ -465,7 +466,7 @@ def _receipt_of(
         stream=stream,
         new=tally.new,
         altered=tally.altered,
-        vanished=tally.vanished,
+        vanished=tally.removed,
         unchanged=max(tally.rows - tally.new - tally.altered, 0),
         changed_months=tuple(month.isoformat() for month in tally.changed),
         first_month=tally.months[0].isoformat() if tally.months else None,

@@ -26,13 +26,13 @@ MAX_NAMES = 20
 MAX_NAME_LENGTH = 60
 
 _FORMATS = {
-    b"%PDF": "a PDF, of which no source reads anything",
+    b"%PDF": "a PDF, which no source can parse",
     b"\x89PNG": "a picture (PNG)",
     b"\xff\xd8\xff": "a picture (JPEG)",
     b"SQLite format 3\0": "an SQLite database",
     b"PAR1": "a Parquet file",
     b"{\\rtf": "a text document (RTF)",
-    b"\xd0\xcf\x11\xe0": "an old document of Office, such as .xls: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Office document, such as .xls: save it as CSV",
 }
 
 
@@ -46,7 +46,7 @@ class Claimed:
 
     def __str__(self) -> str:
         return (
-            f"{self.source.name} {self.drop.name}, {self.claim.confidence:.0%} sure: "
+            f"{self.source.name} {self.drop.name}, confidence {self.claim.confidence:.0%}: "
             f"{self.claim.reason}"
         )
 
@@ -98,10 +98,10 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
     ]
     return "\n".join(
         [
-            " ".join(["No source knows this kind of file.", *map(shown, problems)]),
+            " ".join(["No source recognizes this file.", *map(shown, problems)]),
             f"It looks like {looks_like(file)}.",
             *explained,
-            "The inbox takes:",
+            "The inbox accepts:",
             accepted(sources),
         ]
     )
@@ -110,15 +110,15 @@ def unknown(sources: Sequence[Source], file: DropFile) -> str:
 _TEXTS = (
     (
         r"(?:^\{1:|^:20:.{0,40}$)[\s\S]{0,2000}^:(?:25|28C?|60[FM]|61):",
-        "a statement in MT940, the format of SWIFT: download OFX, QFX or CSV instead",
+        "a bank statement in MT940 (SWIFT): download OFX, QFX or CSV instead",
     ),
     (
         r"^!(?:Type|Account|Option|Clear)\b",
-        "a QIF file, of old money programs: download OFX, QFX or CSV instead",
+        "a QIF file: download OFX, QFX or CSV instead",
     ),
     (r"\ABEGIN:VCALENDAR", "a calendar (iCalendar)"),
-    (r"\ABEGIN:VCARD", "address cards (vCard)"),
-    (r"\AFrom \S+ .*\n[\w-]+: ", "mails (mbox)"),
+    (r"\ABEGIN:VCARD", "contacts (vCard)"),
+    (r"\AFrom \S+ .*\n[\w-]+: ", "mail (mbox)"),
 )
 """Text formats by the beginning of one of their lines."""
 
@@ -129,14 +129,14 @@ def looks_like(file: DropFile) -> str:
     """The format of a file, with the names of its columns or fields."""
     head = file.head()
     if not head:
-        return "nothing: it is empty"
+        return "an empty file"
     for beginning, words in _FORMATS.items():
         if head.startswith(beginning):
             return words
     if kind := kind_of(file.path):
         return {"zip": "a zip", "tar": "a tar archive"}.get(kind, "a compressed file")
     if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "binary data of a kind that is not known"
+        return "binary data of an unknown kind"
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     return _text_looks_like(head.decode(encoding, "replace"))
 
@@ -147,9 +147,9 @@ def _text_looks_like(text: str) -> str:
         if re.match(r"<(?:!doctype\s+html|html)\b", start, re.IGNORECASE):
             return "a web page"
         if re.search(r"urn:iso:std:iso:20022:tech:xsd:camt\.05\d", start[:2_000]):
-            return "a statement in camt (ISO 20022): download OFX, QFX or CSV instead"
+            return "a bank statement in camt (ISO 20022): download OFX, QFX or CSV instead"
         root = re.search(r"<([A-Za-z_][\w.:-]{0,59})[\s>/]", start)
-        return f"XML whose outermost element is <{root[1]}>" if root else "XML"
+        return f"XML with the root element <{root[1]}>" if root else "XML"
     for pattern, words in _TEXTS:
         if re.search(pattern, start[:8_192], re.MULTILINE):
             return words

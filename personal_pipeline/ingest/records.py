@@ -71,9 +71,9 @@ def csv_records(file: DropFile, delimiter: str, columns: Collection[str]) -> Rec
             while cells and len(cells) > len(names) and not cells[-1]:
                 cells.pop()
             if cells is None:
-                yield Unreadable(f"line {row.line}: a quoted cell does not end", row.text)
+                yield Unreadable(f"line {row.line}: a quoted cell is not closed", row.text)
             elif len(cells) != len(names):
-                reason = f"line {row.line}: expected {len(names)} cells, and found {len(cells)}"
+                reason = f"line {row.line}: expected {len(names)} cells, found {len(cells)}"
                 yield Unreadable(reason, row.text)
             elif any(cells):
                 yield dict(zip(names, cells, strict=True))
@@ -90,7 +90,7 @@ def json_records(file: DropFile, *path: str) -> Records:
         try:
             found: Any = json.load(text)
         except (ValueError, RecursionError) as error:
-            raise UnreadableFile("expected JSON; it is cut off, or something else.") from error
+            raise UnreadableFile("expected JSON; it is truncated, or in another format.") from error
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
     if not isinstance(found, dict | list):
@@ -168,7 +168,7 @@ def claim_by_columns(
     except UnreadableFile:
         return None
     if set(columns) <= first.keys():
-        return Claim(0.8, f"it has the {len(columns)} columns of such a file")
+        return Claim(0.8, f"it has the expected {len(columns)} columns")
     return None
 
 

@@ -46,7 +46,7 @@ from personal_pipeline.ingest.lake import (
     lake_of,
 )
 from personal_pipeline.ingest.opening import give_sidecars
-from personal_pipeline.ingest.originals import all_takings, find_original, holds, takings_of
+from personal_pipeline.ingest.originals import all_ingests, find_original, holds, ingests_of
 from personal_pipeline.ingest.quarantine import Aside
 from personal_pipeline.ingest.seals import sealed
 
@@ -162,11 +162,11 @@ def _original(home: Home, damage: Damage, copies: Mapping[str, Path]) -> Mended:
     # it may have been ingested in the meantime
     if copy is not None and holds(copy, digest):
         _put_back(path, copy.read_bytes())
-        return Mended(damage, f"{damage.path} was put back from {copy}.", whole=True)
+        return Mended(damage, f"{damage.path} was restored from {copy}.", whole=True)
     return Mended(
         damage,
-        f"{damage.path}: {damage.found}. There is no other copy here. If you have the file still, "
-        "give it to `personal-pipeline add` again: the good one takes its place.",
+        f"{damage.path}: {damage.found}. There is no other copy here. If you still have the file, "
+        "run `personal-pipeline add` with it: it replaces the damaged one.",
         whole=False,
     )
 
@@ -175,13 +175,13 @@ def _sidecar(home: Home, sources: Sequence[Source], damage: Damage) -> Mended:
     path = home.root / damage.path
     with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
         said = give_sidecars(home, sources)
-    if takings_of(home, path.name.split(".")[0]):
-        found = f"{damage.path} was made again from the receipts and the lake."
+    if ingests_of(home, path.name.split(".")[0]):
+        found = f"{damage.path} was recreated from the receipts and the lake."
         return Mended(damage, " ".join([found, *said]), whole=True)
     return Mended(
         damage,
-        f"{damage.path} is lost: no receipt tells what the original was. The original stays, and "
-        "is not read again; if you know the file, give it to `personal-pipeline add` again.",
+        f"{damage.path} is lost: no receipt says what the original was. The original is kept, but "
+        "not ingested again; if you know the file, run `personal-pipeline add` with it.",
         whole=False,
     )
 
@@ -195,14 +195,14 @@ def _superseded(home: Home, sources: Sequence[Source], damage: Damage) -> Mended
         now = lake.unit_bytes(partition)
         if hashlib.sha256(now).hexdigest().startswith(path.name.split(".")[0]):
             _put_back(path, now)
-            return Mended(damage, f"{damage.path} was put back from the lake.", whole=True)
-    left = _aside(home, path, "an earlier content of a partition; no other copy of it is known")
+            return Mended(damage, f"{damage.path} was restored from the lake.", whole=True)
+    left = _aside(home, path, "an earlier version of a partition, of which no other copy is known")
     # report it only once
     lake.forget_replaced(partition, path.name)
     return Mended(
         damage,
-        f"{damage.path}, an earlier content of {damage.source}/{damage.stream} {damage.partition}, "
-        f"is lost: there is no other copy.{left} The present content is not touched by that.",
+        f"{damage.path}, an earlier version of {damage.source}/{damage.stream} {damage.partition}, "
+        f"is lost: there is no other copy.{left} The current version is not affected.",
         whole=False,
     )
 
@@ -212,36 +212,36 @@ def _receipt(home: Home, damage: Damage, row: dict[str, Any] | None) -> Mended:
     whence = "the tables"
     if row is None:
         row = _receipt_of_taking(home, path)
-        whence = "the sidecar of its original; how many rows the file brought, nobody knows"
-    left = _aside(home, path, "a receipt that is damaged")
+        whence = "the sidecar of its original; the row counts are lost"
+    left = _aside(home, path, "a damaged receipt")
     if row is not None:
         write_atomically(path, json.dumps(sealed(row), indent=1).encode())
-        return Mended(damage, f"{damage.path} was put back from {whence}.", whole=True)
+        return Mended(damage, f"{damage.path} was restored from {whence}.", whole=True)
     return Mended(
         damage,
-        f"{damage.path} is lost: the tables do not know it.{left} The file that it spoke of is in "
-        "the quarantine, if it is not in the archive.",
+        f"{damage.path} is lost: the tables have no copy.{left} The file it was about is in the "
+        "archive or in quarantine/.",
         whole=False,
     )
 
 
 def _receipt_of_taking(home: Home, path: Path) -> dict[str, Any] | None:
     """The receipt with this name, as far as the sidecar of an original has it."""
-    for digest, taking in all_takings(home):
+    for digest, ingest in all_ingests(home):
         if digest[:16] != path.stem.split("-")[1]:
             continue
-        original = find_original(home, digest, taking.name)
+        original = find_original(home, digest, ingest.name)
         return asdict(
             Receipt(
-                file=taking.inside or taking.name,
-                received_at=taking.received_at,
+                file=ingest.inside or ingest.name,
+                received_at=ingest.received_at,
                 digest=digest,
                 size=original.stat().st_size if original else 0,
-                source=taking.source,
-                drop=taking.drop,
-                captured_at=taking.captured_at,
-                reason=taking.reason,
-                warning="This receipt was lost, and made again without counts.",
+                source=ingest.source,
+                drop=ingest.drop,
+                captured_at=ingest.captured_at,
+                reason=ingest.reason,
+                warning="This receipt was lost, and recreated without counts.",
             )
         )
     return None
@@ -296,22 +296,23 @@ def _put_back_or_aside(
         write_atomically(lake.path(day), copy)
         lake.note({day: was})
         note_damage(home, [damage])
-        return Mended(damage, f"{what} was put back from a copy.", whole=True, lake=True), damage
+        return Mended(damage, f"{what} was restored from a copy.", whole=True, lake=True), damage
     folder = _folder(home)
     missing = replace(
         damage,
         kind=Kind.MISSING,
-        found=f"{what} was damaged and moved to {folder}; it held {damage.rows:,} rows, and is "
-        f"missing until it was {'read' if isinstance(stream, DropStream) else 'fetched'} again.",
+        found=f"{what} was damaged and moved to {folder}; it had {damage.rows:,} rows, and is "
+        f"missing until it is {'ingested' if isinstance(stream, DropStream) else 'fetched'} "
+        "again.",
         stamp=(),
     )
     # noted first: it must not be forgotten if this is killed
     note_damage(home, [], [missing])
-    _aside(home, lake.path(day), f"{what}, which held {damage.rows:,} rows when it was whole")
+    _aside(home, lake.path(day), f"{what}, which had {damage.rows:,} rows before it was damaged")
     if was and not was.rows and not lake.table:
         lake.write(day, ())
         note_damage(home, [damage, missing])
-        said = f"{what} held no rows, and does so again."
+        said = f"{what} had no rows, and was recreated empty."
         return Mended(damage, said, whole=True, lake=True), damage
     if isinstance(stream, ApiStream):
         # a windowed stream is asked for its days, any other for everything
@@ -331,8 +332,8 @@ def _fetched_again(home: Home, damage: Damage, stream: ApiStream, now: Version |
         command = f"`personal-pipeline refresh --source {damage.source}`"
         return Mended(damage, f"{damage.found} Run {command}.", whole=False, lake=True)
     note_damage(home, [damage])
-    why = "a service does not tell again how it was on a day that is over" if now is None else ""
-    said = _lost(home, damage, now, why or "the service did not give the others again")
+    why = "a service does not offer past states again" if now is None else ""
+    said = _lost(home, damage, now, why or "the service did not return the others again")
     return Mended(damage, said, whole=False, lake=True)
 
 
@@ -342,17 +343,17 @@ def _read(home: Home, damage: Damage, problems: Sequence[str], now: Version | No
         now.digest == damage.digest if damage.digest else now.rows >= damage.rows
     )
     if is_same:
-        said = f"{_what(damage)} was read again from the originals."
+        said = f"{_what(damage)} was re-read from the originals."
         return Mended(damage, said, whole=True, lake=True)
     note_damage(home, [damage])
-    why = " ".join(problems) or "the originals do not say the same any more"
+    why = " ".join(problems) or "the originals now give a different result"
     return Mended(damage, _lost(home, damage, now, why), whole=False, lake=True)
 
 
 def _lost(home: Home, damage: Damage, now: Version | None, why: str) -> str:
     return (
-        f"{_what(damage)} held {damage.rows:,} rows and has {now.rows if now else 0:,} now: {why}. "
-        f"What is left of the damaged file lies in {_folder(home)}. This is not said again."
+        f"{_what(damage)} had {damage.rows:,} rows and now has {now.rows if now else 0:,}: {why}. "
+        f"The damaged file is in {_folder(home)}. This is reported only once."
     )
 
 
@@ -432,4 +433,4 @@ def _aside(home: Home, path: Path, reason: str) -> str:
     if not path.exists():
         return ""
     Aside(home).move(path, "-".join(path.relative_to(home.root).parts), DAMAGED, reason)
-    return f" What is left of it lies in {_folder(home)}."
+    return f" The damaged file is in {_folder(home)}."

@@ -100,10 +100,10 @@ def newest_capture(spool: Spool, lake: StreamLake, confirmed: str = "") -> str:
 
 
 SAMPLED = 200_000
-"""How many keys are compared to estimate how many would vanish; beyond that, a sample is used."""
+"""How many keys are compared to estimate how many rows would be removed; beyond that, a sample."""
 
 
-def would_vanish(spool: Spool, lake: StreamLake) -> tuple[int, int]:
+def would_remove(spool: Spool, lake: StreamLake) -> tuple[int, int]:
     """How many of the lake's keys are missing from the spooled rows, and out of how many; estimated
     from a sample for very many keys."""
     table = _table(lake)
@@ -271,21 +271,21 @@ def _replace(
         " row_group_size 20480)"
     )
     existed = path.exists()
-    new, altered, vanished = (0 if is_same else version.rows), 0, 0
+    new, altered, removed = (0 if is_same else version.rows), 0, 0
     if existed and not is_same:
-        new, altered, vanished = _difference(cursor, lake, month, piece)
+        new, altered, removed = _difference(cursor, lake, month, piece)
         lake.archive_partition(month)
     content = piece.read_bytes()
     lake.expect(month, content)
     write_atomically(path, content)
     piece.unlink()
-    return Written(month, version, existed, not is_same, new, altered, vanished)
+    return Written(month, version, existed, not is_same, new, altered, removed)
 
 
 def _difference(
     cursor: duckdb.DuckDBPyConnection, lake: StreamLake, month: date, piece: Path
 ) -> tuple[int, int, int]:
-    """How many rows are new, altered and vanished between a partition and its replacement."""
+    """How many rows are new, altered and removed between a partition and its replacement."""
     table = _table(lake)
     rows = (
         f"(select {parquet.text(table.key)} as key,"

@@ -19,7 +19,7 @@ from stat import S_ISREG
 UNFINISHED = (".part", ".crdownload", ".download", ".tmp", "~")
 """Suffixes of files that a browser or an editor is still writing; dotfiles are ignored too."""
 
-STILL_WRITTEN = "still being written, left in the inbox for the next pass."
+STILL_WRITTEN = "still being written; it stays in the inbox for the next pass."
 
 SETTLE_SECONDS = 1.0
 """A file changed this recently is checked a second time after this pause."""

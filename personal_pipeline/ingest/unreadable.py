@@ -24,17 +24,17 @@ def is_format_changed(unreadable: int, records: int) -> bool:
 def format_changed(unreadable: int, records: int) -> str:
     """The sentence for an answer whose format has changed."""
     if unreadable == records:
-        return f"Of the last answer {nothing_readable(unreadable)}"
+        return f"In the last answer, {nothing_readable(unreadable)}"
     return (
-        f"Of the last answer {unreadable:,} of {records:,} records could not be read: the service "
-        "may mean something else by them now. Nothing was lost: they are in quarantine/, each with "
-        "the reason, and what was known of them stays."
+        f"In the last answer, {unreadable:,} of {records:,} records could not be parsed: the "
+        "service may have changed its format. Nothing was lost: they are in quarantine/, each with "
+        "its reason, and the rows they would have replaced stay."
     )
 
 
 def nothing_readable(records: int) -> str:
     """What to say about an answer or a file none of whose records could be read."""
     return (
-        f"none of its {records:,} records could be read. Nothing was lost: they are in "
-        "quarantine/, each with the reason; see docs/sources/ for the shape that is understood."
+        f"none of its {records:,} records could be parsed. Nothing was lost: they are in "
+        "quarantine/, each with its reason; see docs/sources/ for the expected format."
     )

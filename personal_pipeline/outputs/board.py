@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group
@@ -26,14 +27,14 @@ HEADINGS = (
     "Source",
     "Stream",
     "State",
-    "Last looked",
+    "Last fetched",
     "Newest data",
     "Next expected",
     "Rows",
     "Unreadable",
 )
 
-_COLUMNS = ("Stream", "State", "Last looked, UTC", "Newest data", "Next expected", "Rows")
+_COLUMNS = ("Stream", "State", "Last fetched, UTC", "Newest data", "Next expected", "Rows")
 
 _STYLE = {
     State.NOT_CONNECTED: "dim",
@@ -72,7 +73,7 @@ def board_table(board: Sequence[StreamState]) -> Table:
     """The board for a terminal: one line per stream in the given order, under the name of its
     source and of the route by which it arrives."""
     table = Table(
-        title="State of every source",
+        title="Status of every source",
         title_justify="left",
         box=SIMPLE_HEAD,
         collapse_padding=True,
@@ -90,7 +91,6 @@ def board_table(board: Sequence[StreamState]) -> Table:
         )
     before = ("", "")
     for line in board:
-        _, _, state, *middle, rows, _ = _cells(line)
         if before != (line.source, line.route):
             before = (line.source, line.route)
             way = Text(" dropped by hand" if line.route == "drop" else "", style="dim")
@@ -98,10 +98,11 @@ def board_table(board: Sequence[StreamState]) -> Table:
         lost = (f"\n{_unreadable(line)} unreadable", "bold red") if line.unreadable else ""
         table.add_row(
             Text(f"  {line.stream}"),
-            Text(state, style=_STYLE[line.state]),
-            # the time zone is in the column heading
-            *(Text(cell.removesuffix(" UTC")) for cell in middle),
-            Text.assemble(rows, lost),
+            Text(state_words(line), style=_STYLE[line.state]),
+            f"{line.last_fetched.astimezone(UTC):%Y-%m-%d %H:%M}" if line.last_fetched else "never",
+            _newest(line),
+            f"{line.next_expected or ''}",
+            Text.assemble(count(line.rows), lost),
         )
     return table
 
@@ -111,9 +112,7 @@ def board_with_advice(board: Sequence[StreamState]) -> Group:
     advice."""
     advice = [
         Group(
-            Text.assemble(
-                (state_words(lines[0]).capitalize(), _STYLE[lines[0].state]), f" {_named(lines)}"
-            ),
+            Text.assemble((_lead(lines[0]), _STYLE[lines[0].state]), f": {_named(lines)}"),
             Padding(Text(lines[0].detail), (0, 0, 1, 2)),
         )
         for lines in _troubles(board)
@@ -127,8 +126,7 @@ def board_markdown(board: Sequence[StreamState]) -> str:
     rows = [HEADINGS, rule, *(_cells(line) for line in board)]
     table = "\n".join(f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in rows)
     advice = [
-        f"**{_escaped(state_words(lines[0]).capitalize())}** {_escaped(_named(lines))}\n\n"
-        f"{_inert(lines[0].detail)}"
+        f"**{_escaped(_lead(lines[0]))}**: {_escaped(_named(lines))}\n\n{_inert(lines[0].detail)}"
         for lines in _troubles(board)
     ]
     return "\n\n".join([table, *advice])
@@ -139,7 +137,7 @@ def _cells(line: StreamState) -> tuple[str, ...]:
         line.source_title,
         f"{line.stream} (drop)" if line.route == "drop" else line.stream,
         state_words(line),
-        instant(line.last_looked) if line.last_looked else "never",
+        instant(line.last_fetched) if line.last_fetched else "never",
         newest_words(line),
         short_day(line.next_expected) if line.next_expected else "",
         count(line.rows),
@@ -165,7 +163,17 @@ def _troubles(board: Sequence[StreamState]) -> Iterator[list[StreamState]]:
 
 
 def _named(lines: Sequence[StreamState]) -> str:
-    return f"{lines[0].source_title}: {', '.join(line.stream for line in lines)}"
+    return f"{lines[0].source_title} ({', '.join(line.stream for line in lines)})"
+
+
+def _lead(line: StreamState) -> str:
+    return f"{line.state}, {line.cause}".capitalize() if line.cause else line.state.capitalize()
+
+
+def _newest(line: StreamState) -> str:
+    if line.newest_data is None:
+        return ""
+    return f"{line.newest_data:%Y-%m}" if line.route == "drop" else f"{line.newest_data}"
 
 
 def _escaped(cell: str) -> str:

@@ -707,7 +707,7 @@ def balances(accounts: Sequence[tuple[str, Sequence[tuple[date, Number | None]]]
         build,
         description=(
             f"Lines of the balance of {len(coloured)} accounts from {plain_day(min(everywhere))} "
-            f"to {plain_day(max(everywhere))}, broken where it is not known."
+            f"to {plain_day(max(everywhere))}, with gaps where it is unknown."
         ),
         legend=tuple(Key(name, variable, "line") for (name, _), (_, variable) in coloured),
     )
@@ -757,8 +757,8 @@ def spent_against(
 
     return _picture(
         build,
-        description=f"Bars of what was spent in {len(items)} categories, {names[0]}, with marks "
-        f"for {names[1]}.",
+        description=f"Bars of spending in {len(items)} categories, {names[0]}, with marks for "
+        f"{names[1]}.",
         height=38 * len(items) + 4,
         legend=(Key(names[0], "--first"), Key(names[1], "--second", "line")),
     )
@@ -810,7 +810,7 @@ SLEEP_STAGES = (
     ("Deep", FIRST, "--first"),
     ("Core", FIRST_PALE, "--first-pale"),
     ("REM", SECOND, "--second"),
-    ("No stage told", THIRD, "--third"),
+    ("Stage unknown", THIRD, "--third"),
 )
 """The stages of a night from the bottom of its bar to the top."""
 

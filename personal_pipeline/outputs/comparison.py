@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import Number
-from personal_pipeline.outputs.standing import looked_until
+from personal_pipeline.outputs.standing import complete_until
 
 DAYS = query(__package__, "days")
 MEDIUM_CURRENCY = query(__package__, "medium_currency")
@@ -174,7 +174,7 @@ def line_a_day(figures: Figures) -> Line:
     yesterday = figures.day - timedelta(days=1)
     known = {
         each.column: known_days(
-            days, each, looked_until(figures.board, each.source, each.events, yesterday)
+            days, each, complete_until(figures.board, each.source, each.events, yesterday)
         )
         for each in MEASURES
     }
@@ -184,10 +184,10 @@ def line_a_day(figures: Figures) -> Line:
     return Line(days=days, known=known, medium_currency=medium, stripe_currency=stripe)
 
 
-def known_days(days: Sequence[Any], measure: Measure, looked_until: date | None) -> Known:
+def known_days(days: Sequence[Any], measure: Measure, complete_until: date | None) -> Known:
     """The days on which a measure is known, from rows with a ``day`` and the measure's column.
 
-    Counted events are known from the first of them to ``looked_until``, the last day for which
+    Counted events are known from the first of them to ``complete_until``, the last day for which
     their stream was fetched (None: to the last event). Other figures are known where the table has
     a value.
     """
@@ -199,7 +199,7 @@ def known_days(days: Sequence[Any], measure: Measure, looked_until: date | None)
     happened = [day for day, value in values.items() if value]
     if not happened:
         return {}
-    first, last = min(happened), looked_until or max(happened)
+    first, last = min(happened), complete_until or max(happened)
     return {day: values.get(day, 0) for day in Span(first, last).each()}
 
 

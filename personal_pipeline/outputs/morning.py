@@ -41,7 +41,7 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
             ).fetchall()
         digest.update(repr(rows).encode())
     for each in board:
-        looked = each.last_looked.date() if each.last_looked else None
+        looked = each.last_fetched.date() if each.last_fetched else None
         state = (each.state, each.cause, each.next_expected)
         line = (each.source, each.stream, *state, each.newest_data, looked)
         digest.update(repr(line).encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
@@ -20,11 +21,17 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
     """One line per file; for many files, one line per kind, and one for each file with trouble.
     Below it one sentence for everything unusual."""
     grid = Grid(
-        title="Taken from the inbox", title_justify="left", title_style="bold", header_style="dim"
+        title="Ingested from the inbox",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
     )
     for name in ("file", "as"):
         grid.add_column(name, overflow="fold")
-    for name in ("new", "changed", "gone", "same", "unreadable"):
+    for name in ("new", "changed", "removed", "same", "unreadable"):
         grid.add_column(name, justify="right")
     grid.add_column("months")
     groups: dict[tuple[str, str], list[Receipt]] = {}
@@ -55,37 +62,37 @@ def _odd(receipt: Receipt) -> Iterator[str]:
     if receipt.problem:
         yield f"[red]{file}: set aside: {escape(receipt.problem)}[/]"
     elif receipt.gave_nothing:
-        yield f"[red]{file}: not one row of it could be taken{_and_why(receipt)}.[/]"
+        yield f"[red]{file}: none of its rows could be ingested{_and_why(receipt)}.[/]"
     if receipt.warning:
         yield f"[yellow]{file}: {escape(receipt.warning)}[/]"
     if receipt.unreadable_why:
         rows = "row" if receipt.unreadable == 1 else "rows"
         why = "; ".join(each.removesuffix(".") for each in receipt.unreadable_why)
-        more = "; and so on" if receipt.unreadable > len(receipt.unreadable_why) else ""
+        more = "; and others" if receipt.unreadable > len(receipt.unreadable_why) else ""
         place = f" Kept in {receipt.unreadable_in}." if receipt.unreadable_in else ""
         yield (
-            f"[yellow]{file}: {receipt.unreadable:,} {rows} not read: "
+            f"[yellow]{file}: {receipt.unreadable:,} {rows} unreadable: "
             f"{escape(f'{why}{more}.{place}')}[/]"
         )
     if receipt.also_claimed:
         also = "; ".join(receipt.also_claimed)
         yield (
-            f"[yellow]{file}: taken as {receipt.source} {receipt.drop} "
-            f"({escape(receipt.reason)}); less sure was {escape(also)}.[/]"
+            f"[yellow]{file}: ingested as {receipt.source} {receipt.drop} "
+            f"({escape(receipt.reason)}); also claimed by {escape(also)}.[/]"
         )
     for stream in receipt.streams:
         if stream.columns_unknown:
             names = escape(", ".join(stream.columns_unknown))
-            yield f"[yellow]{file}: {stream.stream} has columns that it never had: {names}.[/]"
+            yield f"[yellow]{file}: new columns in {stream.stream}: {names}.[/]"
         if stream.columns_gone:
             names = escape(", ".join(stream.columns_gone))
-            yield f"[yellow]{file}: {stream.stream} lacks columns that it always had: {names}.[/]"
+            yield f"[yellow]{file}: missing columns in {stream.stream}: {names}.[/]"
 
 
 def _and_why(receipt: Receipt) -> str:
     if receipt.unreadable:
-        return f"; what could not be read is in quarantine/{receipt.source}/, each with its reason"
-    return "; it holds none. Export it again, if there should be some"
+        return f"; they are in quarantine/{receipt.source}/, each with its reason"
+    return ", because it has none. Export it again if there should be some"
 
 
 def _span(receipts: Sequence[Receipt]) -> str:
@@ -107,19 +114,19 @@ def _count(number: int) -> str:
 
 
 def explanation(explained: Explained) -> RenderableType:
-    """The sources that claim a file, the one that takes it first; or what the file looks like."""
+    """The sources that claim a file, the one that ingests it first; or what the file looks like."""
     name = Text(f"{shown(explained.file)}\n", style="bold")
     if explained.unknown is not None:
         # not wrapped to the terminal's width: part of it may be a file to copy
         return name.append(f"{shown_lines(explained.unknown)}\n", style="not bold")
-    grid = Grid(show_header=True, header_style="dim")
+    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     grid.add_column("claimed by", overflow="fold")
-    grid.add_column("sure", justify="right")
+    grid.add_column("confidence", justify="right")
     grid.add_column("because", overflow="fold")
     for place, opinion in enumerate(explained.opinions):
         who = f"{opinion.source} {opinion.drop}"
         grid.add_row(
-            f"[green]{who}[/], takes it" if place == 0 else who,
+            f"[green]{who}[/] (chosen)" if place == 0 else who,
             f"{opinion.confidence:.0%}",
             escape(opinion.reason),
         )

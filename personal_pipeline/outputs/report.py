@@ -36,7 +36,7 @@ class _Line:
     route: str
     state: State
     cause: str
-    last_looked: str
+    last_fetched: str
     newest_data: str
     next_expected: str
     rows: str
@@ -149,7 +149,7 @@ def _attention(board: Sequence[StreamState]) -> str:
     if troubles:
         return f"Streams that need you: {', '.join(troubles)}."
     if counted[State.WAITING]:
-        return "Some sources are waiting for their first data."
+        return "Some sources have no data yet."
     return "Every source in use is fresh."
 
 
@@ -191,7 +191,7 @@ def _line(line: StreamState) -> _Line:
         route="fetched" if line.route == "api" else "dropped by hand",
         state=line.state,
         cause=line.cause or "",
-        last_looked=instant(line.last_looked) if line.last_looked else "never",
+        last_fetched=instant(line.last_fetched) if line.last_fetched else "never",
         newest_data=newest_words(line),
         next_expected=short_day(line.next_expected) if line.next_expected else "",
         rows=count(line.rows),

@@ -18,12 +18,12 @@ _KINDS: dict[State, tuple[Literal["failing", "late", "due", "waiting"], str]] = 
     State.FAILING: ("failing", "Failing"),
     State.LATE: ("late", "Late"),
     State.DUE: ("due", "Due"),
-    State.WAITING: ("waiting", "Waiting for the first"),
+    State.WAITING: ("waiting", "No data yet"),
     State.NOT_CONNECTED: ("waiting", "No longer connected"),
 }
 
 
-def looked_until(
+def complete_until(
     board: Sequence[StreamState], source: str, stream: str, yesterday: date
 ) -> date | None:
     """The last whole day for which a stream is complete, ``yesterday`` at most.
@@ -33,11 +33,11 @@ def looked_until(
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
     if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
         return None
-    if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_looked is None:
+    if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_fetched is None:
         told = line.newest_data
     else:
         # a fetch covers all days before its own, and part of that one
-        told = line.last_looked.astimezone(UTC).date() - timedelta(days=1)
+        told = line.last_fetched.astimezone(UTC).date() - timedelta(days=1)
     return min(told, yesterday) if told else None
 
 
@@ -75,12 +75,12 @@ def _note(lines: list[StreamState]) -> Note:
     if first.state is not State.WAITING:
         newest = max(lines, key=lambda line: line.newest_data or date.min)
         if newest.newest_data:
-            sentences.append(f"The newest data is of {newest_words(newest)}.")
+            sentences.append(f"The newest data is from {newest_words(newest)}.")
         if first.next_expected:
             ought = "was expected" if first.state is State.LATE else "is expected"
             sentences.append(f"Newer data {ought} by {plain_day(first.next_expected)}.")
         if first.state in (State.LATE, State.FAILING, State.ACTION_REQUIRED) and newest.newest_data:
-            sentences.append("Shown are the last good figures.")
+            sentences.append("The figures shown are the last good ones.")
     if first.detail:
         sentences.append(first.detail)
     return Note(kind, f"{word}: {first.source_title} ({named})", " ".join(sentences))

@@ -61,11 +61,11 @@ def new_source(
     """
     listing = checkout / "personal_pipeline" / "sources" / "__init__.py"
     if not (checkout / "personal_pipeline_tests").is_dir() or not listing.is_file():
-        raise Refused(f"{checkout} is no checkout. A source is code: clone the project first.")
+        raise Refused(f"{checkout} is not a checkout. A source is code: clone the project first.")
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,29}", name) or keyword.iskeyword(name):
         raise Refused(
             f"{name!r} cannot be the name of a source: expected 2 to 30 lower-case letters, digits "
-            "and underscores, a letter first, and no word of Python."
+            "and underscores, starting with a letter, and not a Python keyword."
         )
     sample = read_sample(sample_path)
     if api and not (
@@ -80,7 +80,7 @@ def new_source(
     # a source may be a folder
     there += [path for path in (listing.with_name(name),) if path.exists()]
     if there:
-        raise Refused(f"{there[0].relative_to(checkout)} is there already; nothing was written.")
+        raise Refused(f"{there[0].relative_to(checkout)} already exists; nothing was written.")
     guesses = _guesses(sample, None if api else sample_path)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,9 +181,7 @@ def _guesses(sample: Sample, dropped: Path | None) -> tuple[str, ...]:
     """The guesses about a sample, and which other sources claim a file like it."""
     shape = f"{sample.format}, {sample.encoding}"
     if sample.format == "csv":
-        shape += ", cells parted by " + {"\t": "tabs"}.get(
-            sample.delimiter, f'"{sample.delimiter}"'
-        )
+        shape += ", separated by " + {"\t": "tabs"}.get(sample.delimiter, f'"{sample.delimiter}"')
     if sample.path:
         shape += f", the list at {'.'.join(sample.path)}"
     time = sample.time
@@ -193,14 +191,14 @@ def _guesses(sample: Sample, dropped: Path | None) -> tuple[str, ...]:
         f"Format: {shape}; {sample.records:,} records of {len(sample.columns)} columns.",
         f"Time: {time.label}, read as {_written_as(time)}."
         if time
-        else "Time: none found; a record is filed under the month in which its file was made.",
-        f"Key: {', '.join(sample.key)}; in the sample no two records have the same."
+        else "Time: none found; a record is filed under the month of its file.",
+        f"Key: {', '.join(sample.key)}; unique in the sample."
         if sample.key
-        else "Key: none found; a record is known by its whole content, so one that is corrected "
-        "counts as another.",
+        else "Key: none found; a record is identified by its whole content, so a corrected record "
+        "counts as a new one.",
         *(
-            f"{each.source.name} {each.drop.name} is {each.claim.confidence:.0%} sure that such a "
-            "file is its own: the surest takes it."
+            f"{each.source.name} {each.drop.name} also claims such files, with confidence "
+            f"{each.claim.confidence:.0%}; the most confident wins."
             for each in claims
         ),
     )
@@ -212,7 +210,7 @@ def _written_as(column: Column) -> str:
     if column.kind.startswith("iso"):
         return "ISO 8601"
     swapped = any(pair in column.pattern for pair in ("%d/%m", "%m/%d", "%d-%m", "%m-%d"))
-    check = "; see that day and month are not the other way round" if swapped else ""
+    check = "; check that day and month are not swapped" if swapped else ""
     zone = "" if "%z" in column.pattern else " in UTC"
     return f"{column.pattern}{zone}{check}"
 

@@ -115,7 +115,7 @@ def read_sample(path: Path) -> Sample:
         found = json_line_records(file)
     records = [each for each in islice(found, MAX_RECORDS) if isinstance(each, dict)]
     if not records:
-        raise NoSample("It holds no record that can be read. Expected at least one.")
+        raise NoSample("It has no readable record. Expected at least one.")
     columns = _columns(records)
     time = _time(columns)
     required = [
@@ -124,7 +124,9 @@ def read_sample(path: Path) -> Sample:
         if all(name in record for record in records) and (kind != "csv" or name in names)
     ]
     if not required:
-        raise NoSample("Its records have no name in common, so no other file could be known by it.")
+        raise NoSample(
+            "Its records have no field in common, so other files could not be recognized."
+        )
     return Sample(
         format=kind,
         encoding=encoding,
@@ -157,7 +159,7 @@ def _loaded(file: DropFile) -> Any:
         try:
             return json.load(text)
         except (ValueError, RecursionError):
-            raise NoSample("It begins like JSON, and is not whole. Export it again.") from None
+            raise NoSample("It begins like JSON but is incomplete. Export it again.") from None
 
 
 def _list_in(value: Any) -> Path_:
@@ -187,11 +189,11 @@ def _header(file: DropFile) -> tuple[str, tuple[str, ...]]:
             names = next(cells for cells in some if len(cells) == width)
             best = (widths.count(width), width, delimiter, tuple(names))
     if best is None:
-        raise NoSample("Expected rows of at least two cells, parted by a comma, ; a tab or |.")
+        raise NoSample("Expected rows of at least two cells, separated by a comma, ; a tab or |.")
     header = best[3]
     if any(_kind([cell])[0] != "text" for cell in header if cell.strip()):
         raise NoSample(
-            "Its first row holds values. Expected names of columns: files are known by them."
+            "Its first row has values. Expected column names: files are recognized by them."
         )
     for name in header:
         _checked(name)
@@ -207,7 +209,7 @@ def _columns(records: Sequence[Record]) -> tuple[Column, ...]:
         for path, value in _flat(record, ()):
             values.setdefault(path, []).append(value)
     if len(values) > MAX_COLUMNS:
-        raise NoSample(f"It has more than {MAX_COLUMNS} columns. Are ids the names in it?")
+        raise NoSample(f"It has more than {MAX_COLUMNS} columns. Are IDs used as field names?")
     there = {path: [value for value in values[path] if value not in (None, "")] for path in values}
     # a path with an object in one record and a plain value in another becomes one JSON column; an
     # object that is merely missing in some records does not
@@ -242,7 +244,7 @@ def _flat(value: Record, path: Path_) -> Iterator[tuple[Path_, Any]]:
 def _checked(name: str) -> None:
     if len(name) > 80 or re.search(r"[{}\"\\\x00-\x1f\x7f\ud800-\udfff]", name):
         raise NoSample(
-            "A column's name is longer than 80 signs, or holds a brace, a double quote, a "
+            "A column name is longer than 80 characters, or contains a brace, a double quote, a "
             "backslash or a line break. Write such a source by hand: see docs/adding-a-source.md."
         )
 

@@ -59,7 +59,7 @@ def client(settings: Settings) -> Client:
         "google_sheets",
         csv_address(settings.text(SHEET_URL)),
         per_second=5,
-        refused=f"Google does not hand out the sheet. {SHEET_URL.description}",
+        refused=f"Google refuses access to the sheet. {SHEET_URL.description}",
         refused_on=(401, 403, 404, 410),
     )
 
@@ -181,8 +181,8 @@ def _refused(what: str) -> ServiceError:
 def _not_a_sheet(expected: str) -> ServiceError:
     return ServiceError(
         Failure.FORMAT_CHANGED,
-        f"google_sheets: expected {expected}. The last good flags stay; docs/sources/ says how "
-        "the sheet must look.",
+        f"google_sheets: expected {expected}. The last good flags are kept; see docs/sources/ for "
+        "the expected layout.",
     )
 
 

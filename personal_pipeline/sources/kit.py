@@ -325,7 +325,7 @@ def read_subscriber_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
     if newest and newest - _ZONES >= _next_month(captured):
         month = newest.replace(day=1)
         yield Unreadable(
-            f"the date of this file says {captured:%Y-%m}, but people in it joined in "
+            f"this file is dated {captured:%Y-%m}, but has subscribers who joined in "
             f"{month:%Y-%m}: all its rows are filed under {month:%Y-%m}",
             file.name,
         )
@@ -526,13 +526,11 @@ SUBSCRIBER_EXPORT = Drop(
     name="subscriber_export",
     description="the subscriber export of Kit: CSV, or JSON of the API's subscriber lists",
     how_to=(
-        "1. Open https://app.kit.com/subscribers (Grow → Subscribers).\n"
-        "2. Choose whom to export: all subscribers, or one state such as Confirmed, Cold or "
-        "Cancelled.\n"
-        "3. Tick the box above the list and choose to select all, then Bulk actions → Export.\n"
-        "4. Kit mails a link: download the CSV. If you exported one state, put its name into the "
-        "name of the file, such as kit-cancelled-2026-11.csv.\n"
-        "5. Move the file into the inbox."
+        "1. Open https://app.kit.com/subscribers (Grow → Subscribers).\n2. Choose which to export: "
+        "all subscribers, or one state such as Confirmed, Cold or Cancelled.\n3. Tick the box "
+        "above the list and choose to select all, then Bulk actions → Export.\n4. Kit mails a "
+        "link: download the CSV. If you exported one state, put its name into the name of the "
+        "file, such as kit-cancelled-2026-11.csv.\n5. Move the file into the inbox."
     ),
     recognise=recognise_subscriber_export,
     read=read_subscriber_export,
@@ -610,8 +608,8 @@ def kit_source(page_size: int = MAX_ROWS) -> Source:
             ApiStream(
                 name="broadcast_stats",
                 description=(
-                    "One row a broadcast and day on which its figures were looked at and any had "
-                    "changed: recipients, opens and clicks (rates in percent), unsubscribes."
+                    "One row per broadcast and per day on which a fetch saw its figures change: "
+                    "recipients, opens and clicks (rates in percent), unsubscribes."
                 ),
                 grain=Grain.DAY,
                 key=_id,

@@ -99,7 +99,7 @@ def _permission(path: str) -> str | None:
     name = _PERMISSIONS.get(path)
     return name and (
         f"The key may not read {name}. In the Stripe Dashboard open Developers → API keys, edit "
-        f"the restricted key and set {name} to Read. Only what needs it waits."
+        f"the restricted key and set {name} to Read. Only the streams that need it are on hold."
     )
 
 
@@ -196,7 +196,7 @@ def _walk(
             rows.pop()
         cursor = _cursor(rows[-1]) if rows else None
         if cursor is None or cursor in cursors:
-            raise client.changed(path, "every page to go on from the one before")
+            raise client.changed(path, "each page to continue from the previous one")
         cursors.add(cursor)
         yield from rows
 
@@ -431,10 +431,11 @@ def stripe_source(page_size: int = MAX_ROWS) -> Source:
             ApiStream(
                 name="subscription_states",
                 description=(
-                    "One row a subscription and look that saw it changed (status, prices, trial, "
-                    "pause, cancellation, end), as it was then; as_of is the look, ISO 8601 UTC; "
-                    "an empty record: it was gone. Filed under the day of the look, and the days "
-                    "since the look before on which anything happened. No row is ever replaced."
+                    "One row per subscription and per fetch that saw it change (status, prices, "
+                    "trial, pause, cancellation, end), as it was then; as_of is the time of the "
+                    "fetch, ISO 8601 UTC; an empty record means that it was gone. Filed under the "
+                    "day of the fetch, and the days since the previous fetch on which anything "
+                    "happened. No row is ever replaced."
                 ),
                 grain=Grain.MONTH,
                 key=object_id,

@@ -49,7 +49,7 @@ for inputs that keep changing; whatever is left remains stale."""
 MOVED = "changed meanwhile"
 """Recorded instead of the digest of an input that changed while dbt ran."""
 
-WAITED = "an input failed, so it was not built"
+WAITED = "not built, because an input failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +294,9 @@ def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
     for name, partitions in waiting.items():
         if name not in failed:
             message = next(iter(partitions.values())).message
-            advice = "it waits for a change, or for `personal-pipeline refresh --retry`"
+            advice = "on hold until an input changes, or until `personal-pipeline refresh --retry`"
             why = frozenset(stale[name].values())
-            failure = f"failed twice, and {advice}: {message}"
+            failure = f"failed twice; {advice}: {message}"
             work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
     for name, message in {**broken, **damaged}.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
@@ -343,8 +343,8 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
         except store.DamagedWarehouse as damage:
             store.begin_anew(home)
             before.notes.append(
-                f"The warehouse was damaged ({damage}). It was deleted and built again from the "
-                "lake; until then readers had the copy that was published last."
+                f"The warehouse was damaged ({damage}). It was deleted and rebuilt from the lake; "
+                "meanwhile readers kept the last published copy."
             )
         try:
             if not builds_all:
@@ -353,8 +353,8 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
             store.publish(house)
         except store.DamagedWarehouse as damage:
             raise store.DamagedWarehouse(
-                f"The warehouse was built anew and is damaged again ({damage}): the disk may be "
-                "failing. What was published last stays."
+                f"The warehouse was rebuilt and is damaged again ({damage}): the disk may be "
+                "failing. Readers keep the last published copy."
             ) from damage
     return before
 
@@ -509,7 +509,7 @@ def _failed_tests(tested: Sequence[TestResult], untested: Sequence[str], table: 
         failed.append(f"its tests did not run ({', '.join(sorted(untested))})")
     if not failed:
         return None
-    return f"{'; '.join(failed)}. Readers keep what they had"
+    return f"{'; '.join(failed)}. Readers keep the last good rows"
 
 
 def _make_ready(house: House, tables: Tables, work: BuildResult) -> dict[str, str]:

@@ -107,7 +107,7 @@ def _project_files() -> dict[str, bytes]:
     files = _read_files(FOLDER)
     if "dbt_project.yml" not in files:
         raise DbtFailed(
-            f"{FOLDER} holds no dbt project. personal_pipeline runs from a checkout: install it "
+            f"{FOLDER} is not a dbt project. personal_pipeline runs from a checkout: install it "
             "with `pip install --no-deps -e .` in the folder that you cloned."
         )
     return {**files, **unions(files), SOURCES_FILE: dbt_sources(SOURCES).encode()}
@@ -262,9 +262,9 @@ def _call(
         )
         if code < 0:
             raise DbtFailed(
-                f"dbt {arguments[0]} was killed (signal {-code}): from outside, or because memory "
-                "ran out. Readers keep what they had. What it left undone is built by the next "
-                "pass: run `personal-pipeline refresh`."
+                f"dbt {arguments[0]} was killed (signal {-code}), possibly because memory ran out. "
+                "Readers keep the last good rows. Run `personal-pipeline refresh` to build the "
+                "rest."
             )
         if code == 0:
             return None

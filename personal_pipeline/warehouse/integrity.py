@@ -89,14 +89,14 @@ def damage_of(database: Path) -> str | None:
     if not done.returncode:
         return None
     if done.returncode == IN_USE:
-        raise Busy(f"another process has {database} open for writing; let it finish")
+        raise Busy(f"another process has {database} open for writing; wait until it finishes")
     if done.returncode == NOT_TO_BE_READ:
         raise CannotVerify(
-            f"{database} could not be opened or memory ran out while it was read, so it was not "
-            "published; the copy that was published before stays"
+            f"{database} could not be opened, or memory ran out while reading it, so it was not "
+            "published; the last published copy stays"
         )
     if done.returncode < 0:
-        return f"reading it ends the process (signal {-done.returncode})"
+        return f"reading it crashes the process (signal {-done.returncode})"
     return (done.stderr.strip().splitlines() or ["it cannot be read"])[-1]
 
 

@@ -34,10 +34,10 @@ class LeftOut:
     def __str__(self) -> str:
         source = self.model.removeprefix("stg_").split("__")[0]
         return (
-            f"{self.rows:,} of its {self.of:,} rows are in no table: {self.model} leaves them out. "
-            "Nothing was lost, the lake has them. See what it leaves out in "
-            f"sql/models/staging/{source}/{self.model}.sql and mend it; or, if that is meant, say "
-            "why beside it (meta: rows_differ)."
+            f"{self.rows:,} of its {self.of:,} rows are in no table: {self.model} drops them. "
+            "Nothing was lost: they are in the lake. Correct "
+            f"sql/models/staging/{source}/{self.model}.sql; or, if it is intended, declare the "
+            "reason there (meta: rows_differ)."
         )
 
 

@@ -41,7 +41,7 @@ class Reason(StrEnum):
     MISSING = "missing"
     INPUT_CHANGED = "input changed"
     CODE_CHANGED = "code changed"
-    ASKED = "asked for"
+    ASKED = "requested"
 
 
 @dataclass(frozen=True, slots=True)

@@ -553,7 +553,7 @@ def reading(house: House) -> Iterator[DuckDBPyConnection]:
     build."""
     if not house.home.published.exists():
         raise FileNotFoundError(
-            f"{house.home.published}: nothing was built yet; run `personal-pipeline refresh` first"
+            f"{house.home.published}: no tables yet; run `personal-pipeline refresh` first"
         )
     with duck.opened(house.published) as opened:
         yield opened

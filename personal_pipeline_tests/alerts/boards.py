@@ -52,7 +52,7 @@ def line(
         drop=drop,
         state=state,
         cause=cause,
-        last_looked=looked,
+        last_fetched=looked,
         newest_data=None,
         next_expected=None,
         rows=1,

@@ -125,7 +125,7 @@ def test_of_an_error_that_may_hold_a_row_only_the_name_is_told(
 ) -> None:
     FATE.error = ValueError("ann smith owes 300")
     (failure,) = noted(home, run(instance, "revenue", "2026-11-09"))
-    assert failure.cause == "ValueError; the run says more."
+    assert failure.cause == "ValueError; see the run for details."
 
 
 def test_what_a_service_answered_is_told_by_the_board_alone(
@@ -135,7 +135,7 @@ def test_what_a_service_answered_is_told_by_the_board_alone(
     assert noted(home, run(instance, "fetch")) == []
     FATE.error = KeyError("something that the board cannot know")
     (failure,) = noted(home, run(instance, "fetch"))
-    assert failure.cause == "KeyError; the run says more."
+    assert failure.cause == "KeyError; see the run for details."
 
 
 def test_a_run_that_was_killed_is_noted(home: Home, instance: dg.DagsterInstance) -> None:
@@ -205,5 +205,5 @@ def test_the_sensors_tell_of_a_failed_run_and_a_failed_check_once(
     run(instance, "checks")
     with dg.build_sensor_context(instance) as tick:
         alerts(tick)
-    assert hook.titles[-1] == "marts/revenue_daily: unique: well again"
+    assert hook.titles[-1] == "marts/revenue_daily: unique: recovered"
     assert house.clock() == NOON

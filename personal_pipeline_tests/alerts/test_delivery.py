@@ -103,8 +103,8 @@ def test_a_dead_channel_holds_back_nobody_and_gets_everything_when_it_is_alive(
         assert hook.messages == []
         clock.now += timedelta(minutes=3)
         assert notify(house, [fresh()]).delivered.repeated == 0
-        assert hook.titles == [TURNED, "Kit: well again"]
-        assert "Written 2026-11-10 12:00 UTC; sent late." in hook.messages[0]["message"]
+        assert hook.titles == [TURNED, "Kit: recovered"]
+        assert "Delayed: written 2026-11-10 12:00 UTC." in hook.messages[0]["message"]
     assert len(mail.letters) == 2
     assert outbox.waiting(home) == []
 
@@ -143,7 +143,7 @@ def test_what_was_cut_off_comes_again_and_says_so(home: Home, hook: WebHook) -> 
     assert notify(house, [refused()]).delivered.repeated == 1
     assert hook.titles[0] == TURNED
     assert set(hook.titles[1:]) == {REPEAT_TITLE + TURNED}
-    assert "may be a repeat" in hook.messages[-1]["message"]
+    assert "may be a duplicate" in hook.messages[-1]["message"]
 
 
 SECOND_PROCESS = """
@@ -234,7 +234,8 @@ def test_what_waits_for_a_mistyped_address_goes_to_the_corrected_one(
     done = notify(house_of(home, "jsn://127.0.0.1/secret"), [refused()])
     assert done.delivered.waiting == 1
     assert done.lines == (
-        "PERSONAL_PIPELINE_ALERTS, address 1 (jsn): took no message; it is kept and tried again",
+        "PERSONAL_PIPELINE_ALERTS, address 1 (jsn): could not deliver; the message is kept and "
+        "retried",
     )
     notify(house_of(home, hook.address), [refused()])
     assert hook.titles == [TURNED]
@@ -362,7 +363,7 @@ def test_sent_messages_are_kept_for_a_while(home: Home, monkeypatch: pytest.Monk
     kept = sorted(outbox.sent_folder(home).glob("*.json"))
     assert [json.loads(each.read_bytes())["message"]["title"] for each in kept] == [
         TURNED,
-        "Kit: well again",
+        "Kit: recovered",
         TURNED,
     ]
 

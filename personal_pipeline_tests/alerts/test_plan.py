@@ -94,7 +94,7 @@ def test_a_source_is_told_of_when_it_turns_and_when_it_is_well_again() -> None:
     assert "subscribers" in told.body
     assert person.hears(refused(), after=DAY) == []
     (well,) = person.hears(fresh())
-    assert (well.title, well.tone) == ("Kit: well again", "success")
+    assert (well.title, well.tone) == ("Kit: recovered", "success")
     assert person.hears(fresh(), after=30 * DAY) == []
 
 
@@ -155,7 +155,7 @@ def test_what_needs_another_remedy_is_told_on_top() -> None:
     assert titles(person.hears(refused())) == ["Kit: credential refused"]
     assert person.hears(line(State.LATE), after=DAY) == []
     assert person.hears(refused(), after=DAY) == []
-    assert titles(person.hears(fresh())) == ["Kit: well again"]
+    assert titles(person.hears(fresh())) == ["Kit: recovered"]
 
 
 def test_an_export_is_asked_for_with_the_steps_until_it_came() -> None:
@@ -177,7 +177,7 @@ def test_an_export_that_was_late_is_told_when_it_came() -> None:
     late = line(State.LATE, stream="list", drop="list_export", detail=HOW_TO)
     assert titles(person.hears(late)) == ["Kit list export: late"]
     assert titles(person.hears(fresh(stream="list", drop="list_export"))) == [
-        "Kit list export: well again"
+        "Kit list export: recovered"
     ]
 
 
@@ -293,7 +293,7 @@ def test_a_failed_check_is_told_once_and_when_it_holds_again() -> None:
     assert about(person.hears(bad)) == [f"reminder {key}: check failed"]
     assert person.hears(bad, after=DAY) == []
     assert titles(person.hears(replace(bad, troubles=()))) == [
-        "marts/revenue_daily: unique: well again"
+        "marts/revenue_daily: unique: recovered"
     ]
 
 
@@ -335,7 +335,7 @@ def test_no_change_is_missed_and_nothing_is_told_twice(
         board: dict[str, StreamState] = {}
         for source, make in (("kit", kit), ("stripe", stripe)):
             made: StreamState = make(source)  # type: ignore[operator]
-            board[source] = replace(made, last_looked=person.now if looks else NOON)
+            board[source] = replace(made, last_fetched=person.now if looks else NOON)
         for message in person.hears(*board.values(), after=hours * HOUR):
             assert len(set(message.about)) == len(message.about)
             for each in message.about:
@@ -374,14 +374,14 @@ def test_what_stands_untold_is_kept_in_mind_when_nothing_was_looked_at() -> None
 
 def test_a_late_service_says_since_when_it_is_known() -> None:
     (told,) = Person(rules=QUIET).hears(line(State.LATE))
-    assert f"{LATE}, known since Tue 10 Nov, 13:00" in told.body
+    assert f"{LATE}, first seen Tue 10 Nov, 13:00" in told.body
 
 
 def test_another_kind_of_trouble_has_a_beginning_of_its_own() -> None:
     person = Person()
     person.hears(line(State.LATE), after=DAY)
     (told,) = person.hears(refused())
-    assert "known since Wed 11 Nov, 12:00" in told.body
+    assert ", first seen Wed 11 Nov, 12:00" in told.body
 
 
 @pytest.mark.parametrize("seed", [7, 18, 41])

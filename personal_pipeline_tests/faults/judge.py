@@ -63,7 +63,7 @@ def held(home: Home) -> Held:
         and not path.name.startswith(".")
         and not path.name.endswith((SIDECAR, REPLACED_WHEN))
     }
-    files |= {f"sidecar {taking}": "there" for taking in _takings(home)}
+    files |= {f"sidecar {ingest}": "there" for ingest in _ingests(home)}
     files |= {f"receipt of {digest}": "there" for digest in _receipts(home)}
     rows = {name: each for name, each in _lake(home) if each}
     return Held(files, {**rows, **_tables(home)})
@@ -126,13 +126,13 @@ def _digest(path: Path) -> str:
         return UNREADABLE
 
 
-def _takings(home: Home) -> Iterator[str]:
+def _ingests(home: Home) -> Iterator[str]:
     """What reading each original depends on, as its sidecar says; no time of ours."""
     for path in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
         names = ("name", "folder", "source", "drop", "captured_at", "dialect_digest")
         try:
-            for taking in json.loads(path.read_bytes()):
-                yield f"{path.name[:16]} {[str(taking[name]) for name in names]}"
+            for ingest in json.loads(path.read_bytes()):
+                yield f"{path.name[:16]} {[str(ingest[name]) for name in names]}"
         except (OSError, ValueError, KeyError, TypeError):
             continue
 

@@ -81,7 +81,7 @@ def lose_a_charge(house: House) -> None:
 @pytest.mark.slow
 def test_what_is_stale_is_asked_for_once_and_only_where_a_change_reaches(watch: Watch) -> None:
     assert watch.tick() is None
-    assert watch.said == "Nothing changed since everything was built."
+    assert watch.said == "Up to date: nothing has changed since the last build."
     lose_a_charge(watch.house)
     assert watch.tick() == "staging/stg_stripe__charges"
     assert watch.tick() is None, "its run may be about to start"
@@ -97,7 +97,7 @@ def test_it_waits_while_data_comes_in_or_tables_are_built(watch: Watch) -> None:
         for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED):
             run = watch.run(job, status)
             assert watch.tick() is None
-            assert watch.said == f"Waiting for the end of {job}."
+            assert watch.said == f"Waiting for {job} to finish."
             watch.end(run)
     assert watch.tick() == "staging/stg_stripe__charges"
 

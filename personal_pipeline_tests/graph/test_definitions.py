@@ -296,7 +296,7 @@ def test_no_month_is_asked_for_before_the_first(house: House) -> None:
 
     early = tick(first.replace(day=2))
     assert early.run_requests == []
-    assert f"begins at {first}" in str(early.skip_message)
+    assert f"begins on {first}" in str(early.skip_message)
     following = (first + timedelta(days=32)).replace(day=2)
     asked = tick(following).run_requests
     assert asked

@@ -1,4 +1,4 @@
-"""Damaged files of Dagster: set aside, begun anew, and told what there is."""
+"""Damaged files of Dagster: set aside, recreated, and told what there is."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_damaged_storage_is_set_aside_and_begun_anew(
         assert instance.get_latest_materialization_event(KEY) is not None
     (note,) = notes
     assert name in note
-    assert "begun anew" in note
+    assert "recreated" in note
     (aside,) = used.root.glob("dagster.damaged-*")
     assert aside.name in note
     assert not (used.dagster / "told.json").exists()
@@ -105,9 +105,9 @@ def test_an_error_that_is_not_the_storages_is_raised(used: Home) -> None:
     house = House(Settings(), used, ())
 
     def work(instance: dg.DagsterInstance) -> None:
-        raise ValueError("a defect")
+        raise ValueError("a bug")
 
-    with pytest.raises(ValueError, match="a defect"):
+    with pytest.raises(ValueError, match="a bug"):
         with_instance(house, work)
     assert not list(used.root.glob("dagster.damaged-*"))
 

@@ -173,7 +173,7 @@ def test_explaining_tells_who_claims_what_and_takes_nothing(home: Home, files: P
     assert found["z.zip/b.txt"].opinions == note.opinions
     assert found["album"].opinions[0].reason == "an album"
     stranger = found["other.txt"].unknown or ""
-    for words in ("No source knows", "It looks like text.", "Nearly a note.", "- Toy: a note"):
+    for words in ("No source recognizes", "It looks like text.", "Nearly a note.", "- Toy: a note"):
         assert words in stranger
     assert waiting(home) == []
     assert not (home.archive / "receipts").exists()

@@ -41,14 +41,14 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
 )
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import (
     SIDECAR,
-    all_takings,
+    all_ingests,
     find_original,
-    keep_takings,
-    takings_of,
+    ingests_of,
+    keep_ingests,
 )
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.bank import BANK
@@ -103,9 +103,9 @@ def newer_reader(version: str = "2", factor: int = 2) -> Source:
 
 def dropped(
     home: Home, name: str, *lines: str, at: datetime = NOW, day: int = 20
-) -> inbox.TakenFile:
+) -> inbox.IngestedFile:
     (home.inbox / name).parent.mkdir(parents=True, exist_ok=True)
-    return take(home, [TOY], put(home, name, *lines, day=day), at)
+    return ingest_file(home, [TOY], put(home, name, *lines, day=day), at)
 
 
 def files_of(home: Home, folder: Path | None = None) -> dict[str, bytes]:
@@ -151,12 +151,12 @@ def test_a_lake_that_is_gone_comes_back_byte_for_byte(home: Home) -> None:
     assert read_outdated_again(home, [TOY]) == []
 
 
-def test_the_same_bytes_in_two_folders_are_two_takings_and_the_same_twice_is_one(
+def test_the_same_bytes_in_two_folders_are_two_ingests_and_the_same_twice_is_one(
     home: Home,
 ) -> None:
     life(home)
     dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", "people,2026-10-01,1")
-    [*found] = [each for _, each in all_takings(home) if each.name == "a.txt"]
+    [*found] = [each for _, each in all_ingests(home) if each.name == "a.txt"]
     assert sorted(each.folder for each in found) == ["", "in"]
     assert all(each.confidence == 0.9 and each.reason == "begins with #figures" for each in found)
 
@@ -199,7 +199,7 @@ def test_a_reader_that_changed_reads_its_originals_again_and_only_what_differs_i
     lake = lake_of(home, "toy", EXPORT.streams[0])
     before = {each: lake.path(each).stat() for each in lake.partitions()}
     newer = newer_reader()
-    assert outdated(home, [newer]) == {("toy", "export"): "its reader changed"}
+    assert outdated(home, [newer]) == {("toy", "export"): "the parser changed"}
     [done] = read_outdated_again(home, [newer])
     assert done.changed == {"figures": [date(2026, 11, 1)]}
     assert lake.read(date(2026, 11, 1))["2026-11-01"].record["value"] == 120
@@ -212,8 +212,8 @@ def test_a_reader_that_changed_reads_its_originals_again_and_only_what_differs_i
 def test_a_file_taken_by_the_new_reader_does_not_vouch_for_the_old_rows(home: Home) -> None:
     life(home)
     newer = newer_reader()
-    take(home, [newer], put(home, "d.txt", "figures,2026-08-01,70"), NOW + timedelta(days=1))
-    assert outdated(home, [newer]) == {("toy", "export"): "its reader changed"}
+    ingest_file(home, [newer], put(home, "d.txt", "figures,2026-08-01,70"), NOW + timedelta(days=1))
+    assert outdated(home, [newer]) == {("toy", "export"): "the parser changed"}
     read_outdated_again(home, [newer])
     lake = lake_of(home, "toy", EXPORT.streams[0])
     assert lake.read(date(2026, 11, 1))["2026-11-01"].record["value"] == 120
@@ -246,13 +246,13 @@ def test_a_file_that_the_lake_lacks_is_read(home: Home, monkeypatch: pytest.Monk
     path = put(home, "d.txt", "figures,2026-08-01,7")
 
     def killed(*given: Any) -> None:
-        keep_takings(*given)
+        keep_ingests(*given)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbox, "keep_takings", killed)
+        patched.setattr(inbox, "keep_ingests", killed)
         with pytest.raises(KeyboardInterrupt):
-            take(home, [TOY], path, NOW)
+            ingest_file(home, [TOY], path, NOW)
     path.unlink()
     [done] = read_outdated_again(home, [TOY])
     assert done.changed == {"figures": [date(2026, 8, 1)]}
@@ -264,7 +264,7 @@ def test_an_original_that_is_damaged_or_missing_costs_no_row_that_the_lake_has(
 ) -> None:
     life(home)
     before = files_of(home)
-    digest = next(digest for digest, each in all_takings(home) if each.name == "b.txt")
+    digest = next(digest for digest, each in all_ingests(home) if each.name == "b.txt")
     original = find_original(home, digest, "b.txt")
     assert original
     good = original.read_bytes()
@@ -404,12 +404,14 @@ def banking(home: Home) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(CSV)
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        assert take(home, SOURCES, path, NOW).receipt.taken
+        assert ingest_file(home, SOURCES, path, NOW).receipt.ingested
     archive = home.inbox / "statements.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("card-9999/a.csv", CSV)
         packed.writestr("card-9999/readme.bin", b"\0\1\2")
-    assert [each.receipt.taken for each in take(home, SOURCES, archive, NOW).members] == [True]
+    assert [each.receipt.ingested for each in ingest_file(home, SOURCES, archive, NOW).members] == [
+        True
+    ]
 
 
 def accounts(home: Home) -> set[tuple[str, str]]:
@@ -436,9 +438,9 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
 ) -> None:
     banking(home)
     before = files_of(home)
-    taking = next(each for _, each in all_takings(home) if each.folder == "card-9999")
-    assert taking.dialect == "my_bank"
-    assert taking.inside == "statements.zip/card-9999/a.csv"
+    ingest = next(each for _, each in all_ingests(home) if each.folder == "card-9999")
+    assert ingest.dialect == "my_bank"
+    assert ingest.inside == "statements.zip/card-9999/a.csv"
 
     (home.dialects / "mine.yaml").unlink()
     delete_derived(home)
@@ -446,7 +448,7 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
     assert files_of(home) == before
 
     (home.dialects / "mine.yaml").write_text(DIALECT.replace("currency: EUR", "currency: GBP"))
-    assert outdated(home, SOURCES) == {("bank", "statement"): "its reader changed"}
+    assert outdated(home, SOURCES) == {("bank", "statement"): "the parser changed"}
     read_outdated_again(home, SOURCES)
     lake = lake_of(home, "bank", BANK.drops[0].streams[3])
     assert {row.record["currency"] for row in lake.read(date(2026, 10, 1)).values()} == {"GBP"}
@@ -456,7 +458,7 @@ def test_a_dialect_that_is_gone_is_kept_and_one_that_was_mended_reads_its_files_
 def test_a_name_that_is_no_text_survives(home: Home) -> None:
     path = home.inbox / os.fsdecode(b"\xff\xfe.txt")
     path.write_text("#figures\nnamed,2026-10-01,5")
-    take(home, [TOY], path, NOW)
+    ingest_file(home, [TOY], path, NOW)
     before = files_of(home)
     delete_derived(home)
     read_outdated_again(home, [TOY])
@@ -471,8 +473,8 @@ def test_all_samples_come_out_the_same(home: Home, samples: Path) -> None:
     kinds = {
         (each.receipt.source, each.receipt.drop)
         for path in files
-        for each in [take(home, SOURCES, path, NOW)]
-        if each.receipt.taken
+        for each in [ingest_file(home, SOURCES, path, NOW)]
+        if each.receipt.ingested
     }
     assert len(kinds) == 5
     before, rows_aside = files_of(home), unreadable(home)
@@ -481,7 +483,7 @@ def test_all_samples_come_out_the_same(home: Home, samples: Path) -> None:
     assert {(each.source, each.drop) for each in done} == kinds
     assert files_of(home) == before
     assert unreadable(home) == rows_aside
-    assert all(takings_of(home, digest) for digest, _ in all_takings(home))
+    assert all(ingests_of(home, digest) for digest, _ in all_ingests(home))
 
 
 BEHIND = datetime(2023, 3, 1, 6, 0, tzinfo=UTC)
@@ -508,7 +510,7 @@ def test_rows_that_lay_in_the_future_are_read_when_the_clock_is_right(
     assert [path.name for path in (home.lake / "toy").rglob("month=*")] == ["month=2023-02-01"]
 
     assert set(outdated(home, [TOY], NOW).values()) == {
-        "rows of it lay in the future, and no longer do"
+        "rows that were in the future no longer are"
     }
     [done] = read_outdated_again(home, [TOY], now=NOW)
     assert (done.files, done.problems) == (2, [])
@@ -527,11 +529,11 @@ def test_rows_that_lay_in_the_future_are_read_when_the_clock_is_right(
 def test_rows_in_the_future_are_said_until_they_are_read(home: Home) -> None:
     taken = dropped(home, "a.txt", "figures,2026-10-30,1", "named,2026-10-01,5", at=BEHIND)
     assert taken.receipt.warning is not None
-    assert "2 of its rows lie in the future" in taken.receipt.warning
+    assert "2 of its rows are in the future" in taken.receipt.warning
     assert "2023-03-01" in taken.receipt.warning
     verdict, count = of_board(home, BEHIND)
     assert (verdict.state, verdict.cause, count) == (State.FAILING, Failure.CLOCK_WRONG, 2)
-    assert "set it and run" in verdict.detail
+    assert "correct it and run" in verdict.detail
     read_outdated_again(home, [TOY], now=NOW)
     verdict, count = of_board(home, NOW)
     assert (verdict.state, count) == (State.FRESH, 0)

@@ -36,7 +36,7 @@ from personal_pipeline.ingest.contract import (
     Source,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import TakenFile, take, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, ingest_file, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.originals import original_path
 
@@ -105,10 +105,10 @@ def tarred(files: Mapping[str, bytes], mode: str = "w:gz") -> bytes:
     return target.getvalue()
 
 
-def dropped(home: Home, name: str, content: bytes) -> TakenFile:
+def dropped(home: Home, name: str, content: bytes) -> IngestedFile:
     path = home.inbox / name
     path.write_bytes(content)
-    taken = take(home, [SOURCE], path, NOW)
+    taken = ingest_file(home, [SOURCE], path, NOW)
     assert waiting(home) == []
     assert not list(home.state.glob("unpacked-*"))
     return taken
@@ -142,7 +142,7 @@ def test_an_archive_that_nobody_claims_is_taken_file_by_file(
     assert set(notes(home)) == {"note a", "note b"}
     assert notes(home)["note b"] == "deep"
     assert taken.receipt.problem is None
-    assert taken.receipt.warning == "Files in it of no known kind: 1."
+    assert taken.receipt.warning == "Files in it that were not recognized: 1."
     assert [each.receipt.drop for each in taken.members] == ["note", "note"]
     assert all(each.receipt.file.startswith(f"{name}/") for each in taken.members)
     # the archive is kept whole, and so is what was taken out of it
@@ -157,7 +157,7 @@ def test_a_zip_two_levels_down_is_not_opened(home: Home) -> None:
     deep = zipped({"2.zip": zipped({"3.zip": zipped(FILES)}), "a.txt": b"note top"})
     taken = dropped(home, "1.zip", deep)
     assert set(notes(home)) == {"note top"}
-    assert taken.receipt.warning == "Files in it of no known kind: 1."
+    assert taken.receipt.warning == "Files in it that were not recognized: 1."
 
 
 def test_an_export_is_the_same_as_zip_tar_and_folder(home: Home, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_name_in_another_encoding_than_the_zip_says(home: Home) -> None:
 
 def test_an_archive_of_strangers_is_set_aside_whole(home: Home) -> None:
     taken = dropped(home, "x.zip", zipped({"1.bin": b"\0", "2.bin": b"\1"}))
-    assert taken.receipt.problem == "No source knows any of the 2 files in it."
+    assert taken.receipt.problem == "No source recognizes any of the 2 files in it."
     aside = home.quarantine / "unknown" / "x.zip"
     assert aside.exists()
     assert "Toy: a note" in aside.with_name("x.zip.reason.txt").read_text()
@@ -303,7 +303,7 @@ def test_one_that_breaks_off_is_refused(
     content = pack({"a.txt": b"note", "b.txt": os.urandom(20_000)})
     receipt = dropped(home, "x.bin", content[:10_000]).receipt
     assert receipt.problem is not None
-    assert "damaged or not complete" in receipt.problem
+    assert "damaged or incomplete" in receipt.problem
 
 
 class Pipe:

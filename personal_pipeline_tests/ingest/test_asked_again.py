@@ -1,4 +1,4 @@
-"""What a service is asked again: after a first look that ended in the middle of a chunk, of a
+"""What a service is asked again: after a first fetch that ended in the middle of a chunk, of a
 stream that was added later, and of a source that was away for a year."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Record, Source, Window
 from personal_pipeline.ingest.coverage import CHUNK_DAYS
-from personal_pipeline.ingest.fetch import FetchResult, pull, pull_source
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream, fetch_streams
 from personal_pipeline.ingest.http import Client
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
@@ -20,7 +20,7 @@ from personal_pipeline_tests.ingest.kills import Killed, killed_at
 from personal_pipeline_tests.ingest.test_fetch import (
     Clocked,
     Service,
-    look,
+    fetched,
     newest_rows,
     rows,
     stream_of,
@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
 TODAY = NOW.date()
 FIRST = TODAY - 99 * DAY
-"""Where a look begins, see ``look``."""
+"""Where a fetch begins, see ``fetched``."""
 LATER = NOW + timedelta(days=365)
 
 
@@ -60,13 +60,13 @@ def of_kind(service: Counting, coverage: Coverage, *, whole: bool = True) -> Api
     return stream_of(service, fetch=None, fetch_all=service.fetch_all, coverage=coverage)
 
 
-def killed_look(home: Home, stream: ApiStream, after: int) -> None:
-    """A look that is killed when it has written so many partitions."""
+def killed_fetch(home: Home, stream: ApiStream, after: int) -> None:
+    """A fetch that is killed when it has written so many partitions."""
     with killed_at(after), pytest.raises(Killed):
-        look(home, stream)
+        fetched(home, stream)
 
 
-# A first look that ends in the middle of a chunk
+# A first fetch that ends in the middle of a chunk
 
 
 def test_of_a_chunk_that_broke_off_while_it_was_read_all_is_asked_again(home: Home) -> None:
@@ -74,11 +74,11 @@ def test_of_a_chunk_that_broke_off_while_it_was_read_all_is_asked_again(home: Ho
     stream = stream_of(service, refetch_days=10)
     # in the middle of the second of four
     service.breaks_at = FIRST + 45 * DAY
-    assert look(home, stream).failure is not None
+    assert fetched(home, stream).failure is not None
     assert set(rows(home, stream)) == set(Window(FIRST, FIRST + CHUNK_DAYS * DAY).days())
     service.breaks_at = None
     service.asked.clear()
-    assert look(home, stream).failure is None
+    assert fetched(home, stream).failure is None
     # the first one is settled; of the second nothing was written
     assert service.asked == [
         Window(FIRST + 31 * DAY, FIRST + 62 * DAY),
@@ -91,10 +91,10 @@ def test_of_a_chunk_that_broke_off_while_it_was_read_all_is_asked_again(home: Ho
 def test_of_a_chunk_that_was_killed_while_it_was_written_all_is_asked_again(home: Home) -> None:
     service = filled()
     stream = stream_of(service, refetch_days=10)
-    killed_look(home, stream, 31 + 12)
+    killed_fetch(home, stream, 31 + 12)
     assert len(rows(home, stream)) == 43
     service.asked.clear()
-    look(home, stream)
+    fetched(home, stream)
     # what has no file first, then the twelve days that have one: nobody knows of what instant
     assert service.asked == [
         Window(FIRST + 43 * DAY, FIRST + 74 * DAY),
@@ -103,7 +103,7 @@ def test_of_a_chunk_that_was_killed_while_it_was_written_all_is_asked_again(home
     ]
     assert newest_rows(home, stream) == set(service.records)
     service.asked.clear()
-    look(home, stream)
+    fetched(home, stream)
     assert service.asked == [Window(TODAY - 10 * DAY, TODAY + DAY)]
 
 
@@ -113,9 +113,9 @@ def test_of_a_whole_that_was_killed_while_it_was_written_everything_is_asked_aga
 ) -> None:
     service = filled()
     stream = of_kind(service, coverage)
-    killed_look(home, stream, 40)
+    killed_fetch(home, stream, 40)
     assert len(rows(home, stream)) == 40
-    assert look(home, stream).failure is None
+    assert fetched(home, stream).failure is None
     assert service.wholes == 2
     assert service.asked == []
     assert newest_rows(home, stream) == set(service.records)
@@ -124,9 +124,9 @@ def test_of_a_whole_that_was_killed_while_it_was_written_everything_is_asked_aga
 def test_of_a_part_without_a_whole_all_is_asked_from_the_beginning_again(home: Home) -> None:
     service = filled()
     stream = of_kind(service, Coverage.PART, whole=False)
-    killed_look(home, stream, 40)
+    killed_fetch(home, stream, 40)
     service.asked.clear()
-    assert look(home, stream).failure is None
+    assert fetched(home, stream).failure is None
     assert service.asked == [Window(FIRST - 10 * DAY, TODAY + DAY)]
     assert newest_rows(home, stream) == set(service.records)
 
@@ -153,13 +153,13 @@ def test_a_stream_that_was_added_is_asked_for_everything_and_no_other_is(
     def refresh(source: Source) -> list[FetchResult]:
         settings = Settings()
         streams = {stream.name for stream in source.api}
-        return pull_source(home, settings, source, streams, clock=lambda: NOW)
+        return fetch_streams(home, settings, source, streams, clock=lambda: NOW)
 
     refresh(before)
     old.asked.clear()
-    looks = refresh(replace(before, api=(there, added)))
-    assert [each.failure for each in looks] == [None, None]
-    assert looks[1].records >= 100
+    results = refresh(replace(before, api=(there, added)))
+    assert [each.failure for each in results] == [None, None]
+    assert results[1].records >= 100
     assert old.asked == [Window(TODAY - 10 * DAY, TODAY + DAY)]
     if coverage is Coverage.WINDOW:
         assert new.asked[0].start == FIRST
@@ -172,18 +172,18 @@ def test_a_stream_that_was_added_is_asked_for_everything_and_no_other_is(
 
 
 @pytest.mark.parametrize("coverage", list(Coverage))
-def test_a_year_away_is_asked_for_in_one_look(home: Home, coverage: Coverage) -> None:
+def test_a_year_away_is_asked_for_in_one_fetch(home: Home, coverage: Coverage) -> None:
     service = filled()
     stream = of_kind(service, coverage)
-    look(home, stream)
-    look(home, stream, NOW + DAY)
+    fetched(home, stream)
+    fetched(home, stream, NOW + DAY)
     service.asked.clear()
     wholes = service.wholes
     for n in range(1, 365):
         service.put(f"away{n}", TODAY + n * DAY)
-    # still revised when it was looked at last
+    # still revised when it was fetched last
     service.put("r5", TODAY - 5 * DAY, amount=2)
-    assert look(home, stream, LATER).failure is None
+    assert fetched(home, stream, LATER).failure is None
     assert newest_rows(home, stream) == set(service.records)
     if coverage is Coverage.WINDOW:
         assert {day for window in service.asked for day in window.days()} == set(
@@ -197,36 +197,36 @@ def test_a_year_away_is_asked_for_in_one_look(home: Home, coverage: Coverage) ->
         assert (service.wholes, service.asked) == (wholes + 1, [])
     # and from then on it is as if nothing had been
     service.asked.clear()
-    look(home, stream, LATER + DAY)
+    fetched(home, stream, LATER + DAY)
     if coverage is Coverage.WINDOW:
         today = (LATER + DAY).date()
         assert service.asked == [Window(today, today + DAY), Window(today - 11 * DAY, today)]
     assert recall(home, "test", "things").failure is None
 
 
-def test_of_a_part_without_a_whole_a_year_is_asked_from_the_last_look_on(home: Home) -> None:
+def test_of_a_part_without_a_whole_a_year_is_asked_from_the_last_fetch_on(home: Home) -> None:
     service = filled()
     stream = of_kind(service, Coverage.PART, whole=False)
-    look(home, stream)
+    fetched(home, stream)
     service.asked.clear()
-    look(home, stream, LATER)
+    fetched(home, stream, LATER)
     assert service.asked == [Window(TODAY - 10 * DAY, LATER.date() + DAY)]
 
 
 def test_a_year_away_that_breaks_off_goes_on_where_it_was(home: Home) -> None:
     service = filled()
     stream = stream_of(service, refetch_days=10)
-    look(home, stream)
+    fetched(home, stream)
     service.breaks_at = TODAY + 100 * DAY
-    assert look(home, stream, LATER).failure is not None
+    assert fetched(home, stream, LATER).failure is not None
     done = max(rows(home, stream))
     service.breaks_at = None
     service.asked.clear()
     # a week later
-    assert look(home, stream, LATER + 7 * DAY).failure is None
+    assert fetched(home, stream, LATER + 7 * DAY).failure is None
     assert service.asked[0].start == done + DAY
     asked = {day for window in service.asked for day in window.days()}
-    # what was still revised at the last whole look was not reached, and is asked for now
+    # what was still revised at the last whole fetch was not reached, and is asked for now
     assert asked == {
         *Window(done + DAY, (LATER + 8 * DAY).date()).days(),
         *Window(TODAY - 10 * DAY, TODAY + DAY).days(),
@@ -236,14 +236,14 @@ def test_a_year_away_that_breaks_off_goes_on_where_it_was(home: Home) -> None:
 def test_what_was_failing_before_the_year_does_not_count_after_it(home: Home) -> None:
     service = filled()
     stream = stream_of(service, refetch_days=10)
-    look(home, stream)
+    fetched(home, stream)
     source = Source(name="test", title="Test", description="", api=(stream,))
     service.breaks_at = TODAY
     for day in range(1, 4):
         now = NOW + day * DAY
-        assert pull(home, source, stream, Clocked(now), now=now, beginning=FIRST).failure
+        assert fetch_stream(home, source, stream, Clocked(now), now=now, beginning=FIRST).failure
     service.breaks_at = None
     service.asked.clear()
-    assert look(home, stream, LATER).failure is None
+    assert fetched(home, stream, LATER).failure is None
     assert min(window.start for window in service.asked) == TODAY - 10 * DAY
     assert date(2027, 11, 21) in rows(home, stream)

@@ -11,7 +11,7 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall, remember
@@ -52,13 +52,15 @@ class House:
         dated = {"Date": format_datetime(self.true, usegmt=True)} if self.told else {}
         return replace(as_json(self.rows), headers=dated)
 
-    def look(self, ahead: timedelta = timedelta(), beginning: date | None = BEGIN) -> FetchResult:
+    def fetched(
+        self, ahead: timedelta = timedelta(), beginning: date | None = BEGIN
+    ) -> FetchResult:
         source = Source(name="test", title="Test", description="", api=(self.stream,))
         with (
             loopback(self.answer) as server,
             Client("test", server.base, per_second=1000, refused="") as client,
         ):
-            return pull(
+            return fetch_stream(
                 self.home,
                 source,
                 self.stream,
@@ -79,10 +81,10 @@ class House:
 @pytest.mark.parametrize("coverage", [Coverage.WINDOW, Coverage.PART])
 def test_a_wrong_clock_writes_nothing(home: Home, days: int, coverage: Coverage) -> None:
     house = House(home, stream_of(coverage=coverage))
-    house.look()
+    house.fetched()
     before = house.days()
     house.rows = [{"id": "a", "day": "2026-11-20"}]
-    failure = house.look(timedelta(days=days)).failure
+    failure = house.fetched(timedelta(days=days)).failure
     assert failure is not None
     assert failure.failure is Failure.CLOCK_WRONG
     assert f"{TRUE + timedelta(days=days):%Y-%m-%d}" in str(failure)
@@ -90,14 +92,14 @@ def test_a_wrong_clock_writes_nothing(home: Home, days: int, coverage: Coverage)
     assert house.days() == before
     # and afterwards nothing is missing
     house.true += timedelta(days=1)
-    assert house.look().failure is None
+    assert house.fetched().failure is None
     assert house.keys() == {"a"}
 
 
 @pytest.mark.parametrize("hours", [-20, 20])
 def test_a_clock_in_another_zone_is_no_wrong_one(home: Home, hours: int) -> None:
     house = House(home, stream_of())
-    assert house.look(timedelta(hours=hours)).failure is None
+    assert house.fetched(timedelta(hours=hours)).failure is None
 
 
 @pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
@@ -106,32 +108,32 @@ def test_a_clock_that_was_ahead_once_costs_nothing(home: Home, grain: Grain) -> 
     house = House(home, stream_of(grain=grain))
     house.told = False
     house.rows = [{"id": "a", "day": "2026-11-20"}]
-    assert house.look(timedelta(days=60)).failure is None
+    assert house.fetched(timedelta(days=60)).failure is None
     assert max(house.days()) >= date(2027, 1, 1)
     house.true += timedelta(days=30)
     house.rows += [{"id": f"b{n}", "day": f"2026-12-{n:02}"} for n in range(1, 20)]
-    pulled = house.look()
+    result = house.fetched()
     assert house.keys() == {"a", *(f"b{n}" for n in range(1, 20))}
     # a day ahead is no day to come: it may have begun there
     assert max(house.days()) <= house.true.date() + timedelta(days=1)
-    assert any("a clock was wrong then" in said for said in pulled.notes)
-    assert any("days to come" in said for said in pulled.notes)
+    assert any("the clock was wrong then" in said for said in result.notes)
+    assert any("days in the future" in said for said in result.notes)
 
 
 def test_no_clock_lies_before_a_time_that_was_agreed(home: Home) -> None:
     house = House(home, stream_of())
-    house.look()
+    house.fetched()
     house.told = False
-    failure = house.look(timedelta(days=-3)).failure
+    failure = house.fetched(timedelta(days=-3)).failure
     assert failure is not None
     assert failure.failure is Failure.CLOCK_WRONG
-    assert "when a service last agreed" in str(failure)
+    assert "a service agreed with it" in str(failure)
 
 
 def test_a_clock_before_the_beginning_makes_no_days(home: Home) -> None:
     house = House(home, stream_of())
     house.told = False
-    failure = house.look(timedelta(days=-6583)).failure
+    failure = house.fetched(timedelta(days=-6583)).failure
     assert failure is not None
     assert failure.failure is Failure.CLOCK_WRONG
     assert house.days() == []
@@ -142,7 +144,7 @@ def test_a_clock_before_the_beginning_makes_no_days(home: Home) -> None:
 def test_what_an_earlier_version_left_is_taken_back(
     home: Home, coverage: Coverage, grain: Grain
 ) -> None:
-    """6,583 empty days before the beginning, days to come, and a memory of looks to come."""
+    """6,583 empty days before the beginning, days to come, and a memory of fetches to come."""
     every = {"fetch": None, "fetch_all": lambda client: iter(client.get_json("/things"))}
     more = {} if coverage is Coverage.WINDOW else {"coverage": coverage, **every}
     house = House(home, stream_of(grain=grain, **more))
@@ -155,7 +157,7 @@ def test_what_an_earlier_version_left_is_taken_back(
     later = datetime(2027, 1, 20, 6, 0, tzinfo=UTC)
     remember(home, "test", "things", StreamMemory(later, later, later))
     house.rows = [{"id": "a", "day": "2026-11-05"}, {"id": "b", "day": "2026-11-06"}]
-    assert house.look(beginning=BEGIN).failure is None
+    assert house.fetched(beginning=BEGIN).failure is None
     assert house.keys() == {"a", "b"}
     days = [BEGIN + timedelta(days=n) for n in range(21)]
     assert house.days() == (days if grain is Grain.DAY else [BEGIN])
@@ -167,5 +169,5 @@ def test_nothing_is_settled_beyond_the_service(home: Home) -> None:
     """Our clock is ahead by less than a day: a day that is not over there is not settled here."""
     house = House(home, stream_of(refetch_days=1))
     house.true = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
-    house.look(timedelta(hours=2))
+    house.fetched(timedelta(hours=2))
     assert recall(home, "test", "things").settled == (Window(BEGIN, date(2026, 11, 20)),)

@@ -1,5 +1,5 @@
 """Random histories of a stream against a service that keeps its own truth: whatever happened, one
-more good look has every row as the service has it."""
+more good fetch has every row as the service has it."""
 
 from __future__ import annotations
 
@@ -193,12 +193,14 @@ def run(
     source = Source(name="test", title="Test", description="", api=(stream,))
     client = ClientOf(service)
     beginning = BEGIN.date() - 10 * DAY
-    # so that what the service has before the first look is there too
+    # so that what the service has before the first fetch is there too
     for number in range(40, 44):
         service.put(f"r{number}", beginning + (number - 50) * DAY, 1)
 
-    def look(now: datetime, window: Window | None = None) -> fetch.FetchResult:
-        return fetch.pull(home, source, stream, client, now=now, beginning=beginning, window=window)
+    def fetched(now: datetime, window: Window | None = None) -> fetch.FetchResult:
+        return fetch.fetch_stream(
+            home, source, stream, client, now=now, beginning=beginning, window=window
+        )
 
     for step in steps:
         happens(service, step, refetch, BEGIN.date() - 10 * DAY, deletes=kind != "part")
@@ -214,16 +216,16 @@ def run(
         try:
             if step.then == "killed writing":
                 with killed_after(step.number * 3):
-                    look(now)
+                    fetched(now)
             elif step.then == "wrong clock":
                 far = timedelta(days=WRONG[step.number % len(WRONG)])
                 if not service.tells_time:
                     # nobody can tell that it is behind, and what it leaves is in the past for ever
                     far = abs(far)
-                assert look(now + far).failure or not service.tells_time
+                assert fetched(now + far).failure or not service.tells_time
             elif step.then == "by hand":
                 start = now.date() - step.number * DAY
-                look(now, Window(start, start + 3 * DAY))
+                fetched(now, Window(start, start + 3 * DAY))
             elif step.then == "state deleted":
                 shutil.rmtree(home.state)
                 home.ensure()
@@ -235,12 +237,12 @@ def run(
             elif step.then == "earlier beginning":
                 beginning -= step.number * DAY
             else:
-                look(now)
+                fetched(now)
         except Killed:
             pass
         service.breaks = None
     service.now += timedelta(hours=1)
-    last = look(service.now)
+    last = fetched(service.now)
     assert last.failure is None
     today = service.now.date()
     kept = lake.lake_of(home, "test", stream)
@@ -284,7 +286,7 @@ def test_a_day_is_settled_when_it_was_asked_for_after_its_span() -> None:
 
 
 def test_nothing_is_due_before_the_beginning() -> None:
-    """A clock of 1995 made a day of 1995, and later looks all the days from there."""
+    """A clock of 1995 made a day of 1995, and later fetches all the days from there."""
     assert windows_due((), (), date(2026, 1, 1), date(1995, 5, 5)) == []
 
 
@@ -295,18 +297,18 @@ def test_days_off_leave_no_half_day(tmp_path: Path) -> None:
     stream = stream_of(service, "window", 3)
     source = Source(name="test", title="Test", description="", api=(stream,))
 
-    def look(day: int) -> None:
+    def fetched(day: int) -> None:
         service.now = datetime(2026, 11, day, 6, 0, tzinfo=UTC)
-        fetch.pull(
+        fetch.fetch_stream(
             home, source, stream, ClientOf(service), now=service.now, beginning=date(2026, 11, 1)
         )
 
     for day in range(5, 10):
-        look(day)
+        fetched(day)
     service.put("early", date(2026, 11, 10), 1)
-    look(10)
+    fetched(10)
     service.put("late", date(2026, 11, 10), 1)
-    look(16)
+    fetched(16)
     kept = lake.lake_of(home, "test", stream)
     assert set(kept.read(date(2026, 11, 10))) == {"early", "late"}
     # and what is settled is left in peace
@@ -315,5 +317,5 @@ def test_days_off_leave_no_half_day(tmp_path: Path) -> None:
     )
     forget_days(home, "test", "things", [date(2026, 11, 3)])
     service.put("found", date(2026, 11, 3), 1)
-    look(17)
+    fetched(17)
     assert set(kept.read(date(2026, 11, 3))) == {"found"}

@@ -14,7 +14,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
 from personal_pipeline.ingest.damage import Kind, known_damage, verify
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import recall
@@ -76,11 +76,11 @@ def stream_of(service: Service, **more: object) -> ApiStream:
     return ApiStream(**{**given, **more})  # type: ignore[arg-type]
 
 
-def look(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> FetchResult:
+def fetched(home: Home, stream: ApiStream, now: datetime = NOW, **more: object) -> FetchResult:
     source = Source(name="test", title="Test", description="", api=(stream,))
     given: dict[str, object] = {"beginning": TODAY - timedelta(days=99)}
     client = more.pop("client", None) or Clocked(now)
-    return pull(home, source, stream, client, now=now, **{**given, **more})  # type: ignore[arg-type]
+    return fetch_stream(home, source, stream, client, now=now, **{**given, **more})  # type: ignore[arg-type]
 
 
 def rows(home: Home, stream: ApiStream) -> dict[date, dict[str, Record]]:
@@ -98,21 +98,21 @@ def test_years_are_one_pass_and_every_day_has_a_partition(home: Home) -> None:
     service = Service()
     service.put("a", date(2024, 1, 2))
     stream = stream_of(service)
-    pulled = look(home, stream, beginning=date(2023, 11, 21))
+    result = fetched(home, stream, beginning=date(2023, 11, 21))
     assert len(rows(home, stream)) == (TODAY - date(2023, 11, 21)).days + 1
     assert len(service.asked) < 40
-    assert pulled.records == 1
+    assert result.records == 1
     assert rows(home, stream)[date(2024, 1, 2)] == {"a": service.records["a"]}
 
 
-def test_the_second_look_asks_for_the_days_still_revised_only(home: Home) -> None:
+def test_the_second_fetch_asks_for_the_days_still_revised_only(home: Home) -> None:
     service = Service()
     stream = stream_of(service, refetch_days=3)
-    look(home, stream)
+    fetched(home, stream)
     service.asked.clear()
-    pulled = look(home, stream)
+    result = fetched(home, stream)
     assert service.asked == [Window(date(2026, 11, 18), date(2026, 11, 22))]
-    assert pulled.changed == ()
+    assert result.changed == ()
 
 
 def test_a_correction_changes_just_its_day_and_keeps_the_old_content(home: Home) -> None:
@@ -120,10 +120,10 @@ def test_a_correction_changes_just_its_day_and_keeps_the_old_content(home: Home)
     service.put("a", TODAY - timedelta(days=2), amount=1)
     service.put("b", TODAY - timedelta(days=1), amount=1)
     stream = stream_of(service)
-    look(home, stream)
+    fetched(home, stream)
     service.put("a", TODAY - timedelta(days=2), amount=2)
-    pulled = look(home, stream)
-    assert [written.partition for written in pulled.changed] == [TODAY - timedelta(days=2)]
+    result = fetched(home, stream)
+    assert [written.partition for written in result.changed] == [TODAY - timedelta(days=2)]
     assert list((home.archive / "lake" / "test" / "things").rglob("*.jsonl.gz"))
 
 
@@ -144,21 +144,21 @@ def test_a_month_holds_the_rows_of_its_days_and_an_answer_replaces_its_own_days(
         for grain in (Grain.DAY, Grain.MONTH)
     )
     for each in (by_day, by_month):
-        look(home, each)
+        fetched(home, each)
     lake = lake_of(home, "test", by_month)
     assert set(lake.partitions()) >= {date(2026, 10, 1), date(2026, 11, 1)}
     settled = lake.path(date(2026, 10, 1)).read_bytes()
     service.put("r1", TODAY - timedelta(days=1), amount=2)
     del service.records["r2"]
-    pulled = [look(home, each, NOW + timedelta(days=8)) for each in (by_day, by_month)]
+    result = [fetched(home, each, NOW + timedelta(days=8)) for each in (by_day, by_month)]
     told = {key: day for day, each in rows(home, by_day).items() for key in each if each}
     assert {day: each for day, each in rows(home, by_day).items() if each} == rows(home, by_month)
     assert told
     assert lake.path(date(2026, 10, 1)).read_bytes() == settled
-    assert [each.partition for each in pulled[1].changed] == [date(2026, 11, 1)]
+    assert [each.partition for each in result[1].changed] == [date(2026, 11, 1)]
     # the counts are those of the days, and the archive has just the days that were replaced
-    for count in ("new", "altered", "vanished"):
-        assert len({sum(getattr(w, count) for w in each.written) for each in pulled}) == 1, count
+    for count in ("new", "altered", "removed"):
+        assert len({sum(getattr(w, count) for w in each.written) for each in result}) == 1, count
     assert lake.superseded() == lake_of(home, "test", by_day).superseded()
 
 
@@ -167,11 +167,11 @@ def test_a_month_that_is_lost_is_asked_for_again_and_no_other(home: Home) -> Non
     for n in range(99):
         service.put(f"r{n}", TODAY - timedelta(days=n))
     stream = stream_of(service, grain=Grain.MONTH)
-    look(home, stream)
+    fetched(home, stream)
     before = rows(home, stream)
     lake_of(home, "test", stream).path(date(2026, 9, 1)).unlink()
     service.asked.clear()
-    look(home, stream)
+    fetched(home, stream)
     asked = {day for window in service.asked for day in window.days()}
     assert asked == {
         *Window(date(2026, 9, 1), date(2026, 10, 1)).days(),
@@ -186,11 +186,11 @@ def test_a_month_that_rotted_is_asked_for_again_and_an_earlier_day_is_put_back(h
         service.put(f"r{n}", TODAY - timedelta(days=n))
     stream = stream_of(service, grain=Grain.MONTH)
     source = Source(name="test", title="Test", description="", api=(stream,))
-    look(home, stream)
+    fetched(home, stream)
     before = rows(home, stream)
     for amount in ({"amount": 2}, {}):
         service.put("r1", TODAY - timedelta(days=1), **amount)
-        look(home, stream)
+        fetched(home, stream)
     lake = lake_of(home, "test", stream)
     # an earlier content that is that of now
     ((_, kept), _) = lake.replaced(TODAY - timedelta(days=1))
@@ -204,7 +204,7 @@ def test_a_month_that_rotted_is_asked_for_again_and_an_earlier_day_is_put_back(h
     assert kept.read_bytes() == whole
     assert "fetched again" in said["2026-10-01"].said
     service.asked.clear()
-    look(home, stream)
+    fetched(home, stream)
     asked = {day for window in service.asked for day in window.days()}
     assert asked >= {*Window(date(2026, 10, 1), date(2026, 11, 1)).days()}
     assert rows(home, stream) == before
@@ -221,7 +221,7 @@ def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) 
     for n in range(100):
         service.put(f"r{n}", TODAY - timedelta(days=n))
     stream = stream_of(service)
-    broken = look(home, stream)
+    broken = fetched(home, stream)
     assert broken.failure is not None
     done = rows(home, stream)
     assert done
@@ -230,7 +230,7 @@ def test_a_pull_that_breaks_keeps_finished_pieces_and_goes_on_there(home: Home) 
     assert (memory.failure, memory.succeeded_at) == ("service down", None)
     service.breaks_at = None
     service.asked.clear()
-    whole = look(home, stream)
+    whole = fetched(home, stream)
     assert whole.failure is None
     assert min(window.start for window in service.asked) == max(done) + timedelta(days=1)
     assert {key for day in rows(home, stream).values() for key in day} == set(service.records)
@@ -242,14 +242,14 @@ def test_one_impossible_record_among_a_thousand_is_kept_apart(home: Home) -> Non
         service.put(f"r{n}", TODAY)
     service.records["bad"] = {"id": "bad", "day": 17, "secret": "x"}
     stream = stream_of(service)
-    pulled = look(home, stream, beginning=TODAY)
-    assert (pulled.records, pulled.unreadable) == (1001 * 1, 1)
+    result = fetched(home, stream, beginning=TODAY)
+    assert (result.records, result.unreadable) == (1001 * 1, 1)
     assert len(rows(home, stream)[TODAY]) == 1000
     kept = (home.quarantine / "test" / "things").glob("*.jsonl")
     text = next(iter(kept)).read_text()
     assert '"reason":"day: expected str, found int"' in text
     # the same bad record fetched every day does not pile up
-    look(home, stream, beginning=TODAY)
+    fetched(home, stream, beginning=TODAY)
     assert len(list((home.quarantine / "test" / "things").iterdir())) == 1
 
 
@@ -257,10 +257,10 @@ def test_a_record_that_breaks_later_does_not_take_away_what_was_known(home: Home
     service = Service()
     service.put("a", TODAY, amount=1)
     stream = stream_of(service, required={"id": str, "day": str, "amount": int})
-    look(home, stream)
+    fetched(home, stream)
     service.put("a", TODAY, amount="much")
-    pulled = look(home, stream)
-    assert pulled.unreadable == 1
+    result = fetched(home, stream)
+    assert result.unreadable == 1
     assert rows(home, stream)[TODAY]["a"]["amount"] == 1
 
 
@@ -315,7 +315,7 @@ def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
     stream = replace(changed_stream(service, coverage), grain=grain)
     for n in range(30):
         service.put(f"old{n}", TODAY - timedelta(days=n))
-    look(home, stream)
+    fetched(home, stream)
     before = rows(home, stream)
 
     later = NOW + timedelta(days=8 if full_pass_is_due else 2)
@@ -323,10 +323,10 @@ def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
         service.put(f"new{n}", later.date() - timedelta(days=1), amount=n)
     service.changed = changed
     for day in range(3):
-        pulled = look(home, stream, now=later + timedelta(days=day))
-        assert pulled.failure is not None
-        assert pulled.failure.failure is Failure.FORMAT_CHANGED
-        assert f"{pulled.unreadable}" in str(pulled.failure)
+        result = fetched(home, stream, now=later + timedelta(days=day))
+        assert result.failure is not None
+        assert result.failure.failure is Failure.FORMAT_CHANGED
+        assert f"{result.unreadable}" in str(result.failure)
         verdict = judge_api(
             recall(home, "test", "things"), later + timedelta(days=day), connected=True
         )
@@ -338,14 +338,14 @@ def test_an_answer_that_changed_its_meaning_counts_as_nothing_asked(
 
     service.changed = None
     well = later + timedelta(days=3)
-    pulled = look(home, stream, now=well)
-    assert (pulled.failure, pulled.unreadable) == (None, 0)
+    result = fetched(home, stream, now=well)
+    assert (result.failure, result.unreadable) == (None, 0)
     assert newest_rows(home, stream) == set(service.records)
     memory = recall(home, "test", "things")
     assert judge_api(memory, well, connected=True).state is State.FRESH
     # and what it asked for then is not asked for once more
     service.asked.clear()
-    look(home, stream, now=well + timedelta(days=1))
+    fetched(home, stream, now=well + timedelta(days=1))
     assert all(window.start >= well.date() - timedelta(days=4) for window in service.asked)
 
 
@@ -356,14 +356,14 @@ def test_too_few_to_be_a_changed_format_are_asked_for_again_too(
     service = ChangedMeaning()
     stream = stream_of(service, coverage=coverage, refetch_days=1)
     service.put("old", TODAY - timedelta(days=20))
-    look(home, stream)
+    fetched(home, stream)
     service.changed = "day"
     # each long after the service could have revised what came before
     for day in (10, 20, 30):
         service.put(f"new{day}", TODAY + timedelta(days=day - 5))
-        assert look(home, stream, now=NOW + timedelta(days=day)).failure is None
+        assert fetched(home, stream, now=NOW + timedelta(days=day)).failure is None
     service.changed = None
-    look(home, stream, now=NOW + timedelta(days=40))
+    fetched(home, stream, now=NOW + timedelta(days=40))
     assert newest_rows(home, stream) == set(service.records)
 
 
@@ -375,9 +375,9 @@ def test_a_single_odd_record_does_not_keep_years_due(home: Home) -> None:
     service.put("odd", TODAY - timedelta(days=95))
     service.records["odd"]["id"] = 17
     stream = stream_of(service)
-    assert look(home, stream, beginning=TODAY - timedelta(days=99)).unreadable == 1
+    assert fetched(home, stream, beginning=TODAY - timedelta(days=99)).unreadable == 1
     service.asked.clear()
-    look(home, stream, beginning=TODAY - timedelta(days=99))
+    fetched(home, stream, beginning=TODAY - timedelta(days=99))
     assert min(window.start for window in service.asked) > TODAY - timedelta(days=9)
 
 
@@ -387,7 +387,7 @@ def test_an_answer_that_is_not_a_record_is_counted(home: Home, odd: object) -> N
         yield odd  # type: ignore[misc]
 
     stream = stream_of(Service(), fetch=fetch)
-    assert look(home, stream, beginning=TODAY).unreadable >= 1
+    assert fetched(home, stream, beginning=TODAY).unreadable >= 1
 
 
 def test_a_full_pass_replaces_the_picture_and_files_under_every_day(home: Home) -> None:
@@ -395,14 +395,14 @@ def test_a_full_pass_replaces_the_picture_and_files_under_every_day(home: Home) 
     service.put("a", TODAY - timedelta(days=9), ended=(TODAY - timedelta(days=2)).isoformat())
     service.put("b", TODAY - timedelta(days=9))
     stream = stream_of(service, fetch=None, fetch_all=service.fetch_all)
-    look(home, stream, beginning=None)
+    fetched(home, stream, beginning=None)
     found = rows(home, stream)
     assert set(found[TODAY - timedelta(days=9)]) == {"a", "b"}
     assert set(found[TODAY - timedelta(days=2)]) == {"a"}
     assert len(found) == 10
     del service.records["b"]
-    pulled = look(home, stream, beginning=None)
-    assert sum(written.vanished for written in pulled.written) == 1
+    result = fetched(home, stream, beginning=None)
+    assert sum(written.removed for written in result.written) == 1
     assert set(rows(home, stream)[TODAY - timedelta(days=9)]) == {"a"}
 
 
@@ -412,16 +412,16 @@ def test_a_part_is_merged_and_the_full_pass_comes_weekly(home: Home) -> None:
     stream = stream_of(
         service, coverage=Coverage.PART, fetch_all=service.fetch_all, full_pass_days=7
     )
-    look(home, stream)
+    fetched(home, stream)
     assert service.asked == []
     del service.records["old"]
     service.put("new", TODAY)
-    look(home, stream, now=NOW + timedelta(hours=1))
+    fetched(home, stream, now=NOW + timedelta(hours=1))
     assert service.asked == [Window(date(2026, 11, 18), date(2026, 11, 22))]
     found = rows(home, stream)
     assert set(found[TODAY - timedelta(days=50)]) == {"old"}
     assert set(found[TODAY]) == {"new"}
-    look(home, stream, now=NOW + timedelta(days=7))
+    fetched(home, stream, now=NOW + timedelta(days=7))
     assert rows(home, stream)[TODAY - timedelta(days=50)] == {}
 
 
@@ -429,13 +429,13 @@ def test_a_snapshot_is_written_when_it_differs_only(home: Home) -> None:
     service = Service()
     service.put("a", TODAY, boosted="yes")
     stream = stream_of(service, fetch=None, fetch_all=service.fetch_all, coverage=Coverage.STATE)
-    look(home, stream)
-    same = look(home, stream, now=NOW + timedelta(days=1))
+    fetched(home, stream)
+    same = fetched(home, stream, now=NOW + timedelta(days=1))
     assert same.changed == ()
     assert [written.partition for written in same.written] == [TODAY]
     assert set(rows(home, stream)) == {TODAY}
     service.put("a", TODAY, boosted="no")
-    look(home, stream, now=NOW + timedelta(days=2))
+    fetched(home, stream, now=NOW + timedelta(days=2))
     assert set(rows(home, stream)) == {TODAY, TODAY + timedelta(days=2)}
 
 
@@ -449,7 +449,7 @@ def test_the_service_is_asked_once_for_its_beginning(home: Home) -> None:
     stream = stream_of(Service())
     source = Source(name="test", title="Test", description="", api=(stream,), beginning=beginning)
     for _ in range(2):
-        pull(home, source, stream, Clocked(NOW), now=NOW)
+        fetch_stream(home, source, stream, Clocked(NOW), now=NOW)
     assert len(rows(home, stream)) == 6
     assert len(calls) == 1
 
@@ -460,7 +460,7 @@ def test_a_lake_that_was_emptied_is_filled_again(home: Home) -> None:
     service = Service()
     service.put("a", TODAY - timedelta(days=30))
     stream = stream_of(service, coverage=Coverage.PART, fetch_all=service.fetch_all)
-    look(home, stream)
+    fetched(home, stream)
     shutil.rmtree(home.lake / "test")
-    look(home, stream, now=NOW + timedelta(hours=1))
+    fetched(home, stream, now=NOW + timedelta(hours=1))
     assert rows(home, stream)[TODAY - timedelta(days=30)]

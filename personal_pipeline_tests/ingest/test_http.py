@@ -71,7 +71,7 @@ def test_a_service_that_stays_down_is_given_up() -> None:
         error = failure_of(client)
     assert error.failure is Failure.SERVICE_DOWN
     assert len(server.asked) == 4
-    assert "HTTP 500 after 4 tries" in str(error)
+    assert "HTTP 500 after 4 attempts" in str(error)
 
 
 def test_nobody_there_is_a_service_that_is_down() -> None:
@@ -300,7 +300,7 @@ def test_pages_together_are_bounded() -> None:
         client.get_json("/v1/things")
         client.begin_fetch()
         client.get_json("/v1/things")
-        assert "the pages together" in str(failure_of(client))
+        assert "all pages together" in str(failure_of(client))
 
 
 def walked(server: Loopback) -> list[Any]:

@@ -27,7 +27,7 @@ from personal_pipeline.ingest.inbox import (
     Receipt,
     StreamReceipt,
     captured_at,
-    take,
+    ingest_file,
     waiting,
 )
 from personal_pipeline.ingest.lake import Row, lake_of
@@ -81,7 +81,7 @@ def put(home: Home, name: str, *lines: str, head: str = "#figures", day: int = 2
 
 
 def drop(home: Home, name: str, *lines: str, head: str = "#figures", day: int = 20) -> Receipt:
-    return take(home, [SOURCE], put(home, name, *lines, head=head, day=day), NOW).receipt
+    return ingest_file(home, [SOURCE], put(home, name, *lines, head=head, day=day), NOW).receipt
 
 
 def figures(home: Home, stream: DropStream = FIGURES) -> dict[str, int]:
@@ -94,7 +94,7 @@ def figures(home: Home, stream: DropStream = FIGURES) -> dict[str, int]:
 
 def test_a_file_is_archived_read_and_receipted(home: Home) -> None:
     receipt = drop(home, "f.txt", "figures,2026-10-30,1", "figures,2026-11-01,2")
-    assert receipt.taken
+    assert receipt.ingested
     assert [(s.stream, s.new, s.changed_months) for s in receipt.streams] == [
         ("figures", 2, ("2026-10-01", "2026-11-01")),
         ("people", 0, ()),
@@ -170,7 +170,7 @@ def test_bad_lines_are_counted_and_kept(home: Home) -> None:
 def test_an_unknown_file_goes_to_quarantine_with_a_sentence(home: Home) -> None:
     receipt = drop(home, "holiday.txt", "hello", head="nothing known")
     assert receipt.problem is not None
-    assert receipt.problem.startswith("No source knows")
+    assert receipt.problem.startswith("No source recognizes")
     folder = home.quarantine / "unknown"
     assert (folder / "holiday.txt").exists()
     assert "Toy: a list of figures" in (folder / "holiday.txt.reason.txt").read_text()
@@ -182,14 +182,14 @@ def test_an_unknown_file_goes_to_quarantine_with_a_sentence(home: Home) -> None:
 def test_a_file_of_which_nothing_can_be_read_is_set_aside(home: Home, content: bytes) -> None:
     path = home.inbox / "f.txt"
     path.write_bytes(content)
-    receipt = take(home, [SOURCE], path, NOW).receipt
+    receipt = ingest_file(home, [SOURCE], path, NOW).receipt
     assert receipt.problem is not None
     assert not path.exists()
     assert len(list(home.quarantine.rglob("f.txt"))) == 1
     assert len(list(home.quarantine.rglob("*.reason.txt"))) == 1
 
 
-def test_a_kill_between_archive_and_lake_is_repaired_by_taking_again(
+def test_a_kill_between_archive_and_lake_is_repaired_by_ingesting_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = put(home, "f.txt", "figures,2026-11-01,1")
@@ -200,9 +200,9 @@ def test_a_kill_between_archive_and_lake_is_repaired_by_taking_again(
     with monkeypatch.context() as patched:
         patched.setattr("personal_pipeline.ingest.inbox.read_into_lake", killed)
         with pytest.raises(KeyboardInterrupt):
-            take(home, [SOURCE], path, NOW)
+            ingest_file(home, [SOURCE], path, NOW)
     assert waiting(home) == [path]
-    take(home, [SOURCE], path, NOW)
+    ingest_file(home, [SOURCE], path, NOW)
     assert figures(home) == {"2026-11-01": 1}
     assert waiting(home) == []
 
@@ -243,7 +243,7 @@ def test_originals_alone_are_enough_to_fill_the_lake_again(home: Home) -> None:
     for original in (home.archive / "originals").rglob("*.txt"):
         shutil.copy2(original, home.inbox / original.name)
     for path in waiting(home):
-        take(home, [SOURCE], path, NOW)
+        ingest_file(home, [SOURCE], path, NOW)
     assert figures(home) == before
 
 
@@ -259,7 +259,7 @@ def test_a_reader_that_breaks_costs_its_file_only(home: Home) -> None:
         raise IndexError("private value")
 
     drop = replace(SOURCE.drops[0], read=broken)
-    receipt = take(
+    receipt = ingest_file(
         home, [replace(SOURCE, drops=(drop,))], put(home, "f.txt", "figures,2026-11-01,1"), NOW
     ).receipt
     assert receipt.problem is not None
@@ -274,8 +274,8 @@ def test_a_recogniser_that_breaks_does_not_claim(home: Home) -> None:
 
     drop = replace(SOURCE.drops[0], recognise=broken)
     path = put(home, "f.txt", "figures,2026-11-01,1")
-    receipt = take(home, [replace(SOURCE, drops=(drop,)), SOURCE], path, NOW).receipt
-    assert receipt.taken
+    receipt = ingest_file(home, [replace(SOURCE, drops=(drop,)), SOURCE], path, NOW).receipt
+    assert receipt.ingested
 
 
 def test_the_surer_of_two_claimants_takes_it_and_the_other_is_named(home: Home) -> None:
@@ -284,9 +284,9 @@ def test_the_surer_of_two_claimants_takes_it_and_the_other_is_named(home: Home) 
 
     other = replace(SOURCE.drops[0], name="guess", recognise=unsure)
     source = replace(SOURCE, drops=(other, *SOURCE.drops))
-    receipt = take(home, [source], put(home, "f.txt", "figures,2026-11-01,1"), NOW).receipt
+    receipt = ingest_file(home, [source], put(home, "f.txt", "figures,2026-11-01,1"), NOW).receipt
     assert (receipt.drop, receipt.reason) == ("export", "begins with #figures")
-    assert receipt.also_claimed == ("toy guess, 50% sure: has lines",)
+    assert receipt.also_claimed == ("toy guess, confidence 50%: has lines",)
     alone = drop(home, "g.txt", "figures,2026-11-02,1")
     assert alone.also_claimed == ()
 
@@ -301,7 +301,7 @@ def test_a_receipt_tells_the_span_and_which_columns_are_new_or_gone(home: Home) 
 
     def dropped(name: str, *records: dict[str, object]) -> StreamReceipt:
         path = put(home, name, *map(json.dumps, records))
-        return take(home, [source], path, NOW).receipt.streams[0]
+        return ingest_file(home, [source], path, NOW).receipt.streams[0]
 
     first = dropped("1.txt", {"day": "2026-01-03", "n": 1}, {"day": "2026-03-01", "n": 2, "odd": 1})
     assert (first.first_month, first.last_month) == ("2026-01-01", "2026-03-01")
@@ -318,7 +318,7 @@ def test_an_unknown_file_is_told_what_it_looks_like(home: Home) -> None:
     looks = {
         b"%PDF-1.7 ...": "a PDF",
         b'{"kind": "x", "items": []}': 'JSON with the fields "kind", "items"',
-        b"<?xml version='1.0'?><HealthData locale='en'>": "outermost element is <HealthData>",
+        b"<?xml version='1.0'?><HealthData locale='en'>": "root element <HealthData>",
         b"<!DOCTYPE html><html>": "a web page",
         "Datum;Größe;Notiz\n01.02.2024;17;privat\n".encode(): 'columns "Datum", "Größe", "Notiz"',
         b"\x00\x01\x02": "binary data",
@@ -327,7 +327,7 @@ def test_an_unknown_file_is_told_what_it_looks_like(home: Home) -> None:
     for number, (content, words) in enumerate(looks.items()):
         path = home.inbox / f"{number}.bin"
         path.write_bytes(content)
-        assert take(home, [SOURCE], path, NOW).receipt.problem is not None
+        assert ingest_file(home, [SOURCE], path, NOW).receipt.problem is not None
         reason = (home.quarantine / "unknown" / f"{number}.bin.reason.txt").read_text()
         assert words in reason
         assert "- Toy: a list of figures" in reason

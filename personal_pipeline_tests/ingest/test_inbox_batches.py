@@ -29,9 +29,9 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import TakenFile, take, take_all, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, ingest_all, ingest_file, waiting
 from personal_pipeline.ingest.lake import content_digest, lake_of
-from personal_pipeline.ingest.originals import SIDECAR, original_path, takings_of
+from personal_pipeline.ingest.originals import SIDECAR, ingests_of, original_path
 from personal_pipeline.ingest.seals import SEAL, is_sound
 from personal_pipeline.ingest.sorting import Sorter
 
@@ -135,9 +135,9 @@ def all_of(home: Home) -> dict[str, Any]:
                 found[str(path.relative_to(home.root))] = path.read_bytes()
     for sidecar in (home.archive / "originals").glob(f"*/*{SIDECAR}"):
         # one that was taken again after a kill came twice
-        takings = takings_of(home, sidecar.name.removesuffix(SIDECAR))
+        ingests = ingests_of(home, sidecar.name.removesuffix(SIDECAR))
         found[str(sidecar.relative_to(home.root))] = [
-            replace(each, came_again_at=None) for each in takings or ()
+            replace(each, came_again_at=None) for each in ingests or ()
         ]
     for path in home.state.glob("toy.*.json"):
         found[path.name] = path.read_bytes()
@@ -169,8 +169,8 @@ def test_together_is_one_after_the_other(
     folder = tmp_path_factory.mktemp("homes")
     alone, together = Home(folder / "alone").ensure(), Home(folder / "together").ensure()
     for path in put(alone, files):
-        take(alone, [SOURCE], path, NOW)
-    list(take_all(together, [SOURCE], put(together, files), lambda: NOW))
+        ingest_file(alone, [SOURCE], path, NOW)
+    list(ingest_all(together, [SOURCE], put(together, files), lambda: NOW))
     assert all_of(together) == all_of(alone)
     assert without_columns(receipts(together)) == without_columns(receipts(alone))
     assert waiting(together) == waiting(alone) == []
@@ -190,7 +190,7 @@ def test_killed_anywhere_and_taken_again_loses_nothing(
     folder = tmp_path_factory.mktemp("homes")
     whole, killed = Home(folder / "whole").ensure(), Home(folder / "killed").ensure()
     put(whole, files)
-    list(take_all(whole, [SOURCE], waiting(whole), lambda: NOW))
+    list(ingest_all(whole, [SOURCE], waiting(whole), lambda: NOW))
     put(killed, files)
     steps = after
 
@@ -210,11 +210,11 @@ def test_killed_anywhere_and_taken_again_loses_nothing(
         for of, name in ((Path, "replace"), (Path, "unlink"), (os, "fsync"), (Path, "chmod")):
             patched.setattr(of, name, step(of, name))
         with suppress(Killed):
-            list(take_all(killed, [SOURCE], waiting(killed), lambda: NOW))
+            list(ingest_all(killed, [SOURCE], waiting(killed), lambda: NOW))
     for path in waiting(killed):
         # each that is still there is there whole
         assert path.read_bytes()
-    list(take_all(killed, [SOURCE], waiting(killed), lambda: NOW))
+    list(ingest_all(killed, [SOURCE], waiting(killed), lambda: NOW))
     assert all_of(killed) == all_of(whole)
     assert waiting(killed) == []
     files_of = {each["file"] for each in receipts(killed)}
@@ -238,16 +238,16 @@ def test_two_batches_and_a_hundred_files(home: Home, monkeypatch: pytest.MonkeyP
     paths = put(home, files)
     steps: list[tuple[int, int]] = []
     outcomes = list(
-        take_all(
+        ingest_all(
             home, [SOURCE], paths, lambda: NOW, lambda _, done, total: steps.append((done, total))
         )
     )
-    assert [each.receipt.file for each in outcomes if isinstance(each, TakenFile)] == [
+    assert [each.receipt.file for each in outcomes if isinstance(each, IngestedFile)] == [
         path.name for path in paths
     ]
     assert [each for each in steps if each[1] == 100] == [(number, 100) for number in range(100)]
     new = sum(
-        s.new for each in outcomes if isinstance(each, TakenFile) for s in each.receipt.streams
+        s.new for each in outcomes if isinstance(each, IngestedFile) for s in each.receipt.streams
     )
     assert new == len(lake_of(home, "toy", SOURCE.drop_streams[0]).read(date(2026, 9, 1)))
     assert len(receipts(home)) == 100
@@ -269,7 +269,7 @@ def test_rows_beyond_the_memory_wait_on_disk(home: Home, monkeypatch: pytest.Mon
     random.Random(2).shuffle(numbers)
     lines = [json.dumps({"key": f"{n % 3_000:04}", "day": "2026-09-01", "n": n}) for n in numbers]
     (path,) = put(home, [("#figures", [*lines, "nonsense"], 1)])
-    taken = take(home, [SOURCE], path, NOW)
+    taken = ingest_file(home, [SOURCE], path, NOW)
     assert len(runs) > 64
     rows = lake_of(home, "toy", SOURCE.drop_streams[0]).read(date(2026, 9, 1))
     assert list(rows) == [f"{n:04}" for n in range(3_000)]
@@ -286,9 +286,9 @@ def test_a_reader_that_goes_in_circles_ends(home: Home, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(reading, "MAX_ROWS", 1_000)
     (path,) = put(home, [("#figures", [], 1)])
-    receipt = take(home, [source_of(read=endless)], path, NOW).receipt
+    receipt = ingest_file(home, [source_of(read=endless)], path, NOW).receipt
     assert receipt.problem is not None
-    assert "circles" in receipt.problem
+    assert "looping" in receipt.problem
     assert original_path(home, receipt.digest, "0.txt").exists()
 
 
@@ -306,10 +306,10 @@ def test_whatever_a_reader_raises_costs_its_file_only(
 
     row = json.dumps({"key": "a", "day": "2026-09-01", "value": 1})
     paths = put(home, [("#figures", [row], day) for day in (1, 2, 3)])
-    outcomes = list(take_all(home, [source_of(read=some)], paths, lambda: NOW))
-    problems = [each.receipt.problem for each in outcomes if isinstance(each, TakenFile)]
+    outcomes = list(ingest_all(home, [source_of(read=some)], paths, lambda: NOW))
+    problems = [each.receipt.problem for each in outcomes if isinstance(each, IngestedFile)]
     assert [bool(each) for each in problems] == [False, True, False]
-    assert "broke off" in (problems[1] or "")
+    assert "the parser failed" in (problems[1] or "")
     assert waiting(home) == []
     assert (home.quarantine / "toy" / "1.txt").exists()
 
@@ -328,9 +328,9 @@ def test_what_breaks_the_merge_is_found_among_its_batch(
     monkeypatch.setattr(reading, "merge", breaking)
     rows = [json.dumps({"key": k, "day": "2026-09-01", "v": k}) for k in ("a", "poison", "c")]
     outcomes = list(
-        take_all(home, [SOURCE], put(home, [("#figures", [r], 1) for r in rows]), lambda: NOW)
+        ingest_all(home, [SOURCE], put(home, [("#figures", [r], 1) for r in rows]), lambda: NOW)
     )
-    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, TakenFile)] == [
+    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, IngestedFile)] == [
         False,
         True,
         False,
@@ -342,9 +342,9 @@ def test_the_same_unknown_file_twice_is_one(home: Home) -> None:
     for name in ("one.bin", "two.bin"):
         (home.inbox / name).write_bytes(b"\0what is this")
     (home.inbox / "three.bin").write_bytes(b"\0what is that")
-    list(take_all(home, [SOURCE], waiting(home), lambda: NOW))
+    list(ingest_all(home, [SOURCE], waiting(home), lambda: NOW))
     (home.inbox / "four.bin").write_bytes(b"\0what is this")
-    take(home, [SOURCE], home.inbox / "four.bin", NOW)
+    ingest_file(home, [SOURCE], home.inbox / "four.bin", NOW)
     folder = home.quarantine / "unknown"
     assert len(list(folder.glob("*.bin"))) == 2
     assert len(list(folder.glob("*.reason.txt"))) == 2

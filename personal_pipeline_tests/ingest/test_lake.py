@@ -83,7 +83,7 @@ def test_volatile_fields_and_provenance_do_not_count_as_change(home: Home) -> No
         DAY, [Row("a", {"v": 1, "request_id": "y"}, as_of="2026-11-02", origin="f2")]
     )
     assert not again.changed
-    assert (again.new, again.altered, again.vanished) == (0, 0, 0)
+    assert (again.new, again.altered, again.removed) == (0, 0, 0)
     assert stream.read(DAY)["a"].origin == "f2"
 
 
@@ -97,7 +97,7 @@ def test_an_empty_partition_is_known_and_not_missing(home: Home) -> None:
 def test_counts_say_what_became_of_the_rows(home: Home) -> None:
     lake(home).write(DAY, [Row("a", {"v": 1}), Row("b", {"v": 1}), Row("c", {"v": 1})])
     written = lake(home).write(DAY, [Row("a", {"v": 1}), Row("b", {"v": 2}), Row("d", {"v": 1})])
-    assert (written.new, written.altered, written.vanished) == (1, 1, 1)
+    assert (written.new, written.altered, written.removed) == (1, 1, 1)
 
 
 def test_a_superseded_partition_is_kept_read_only(home: Home) -> None:
@@ -157,7 +157,7 @@ def test_a_day_of_a_month_is_replaced_and_archived_by_itself(home: Home) -> None
     stream.write_units({DAY: [Row("a", {"v": 1})], NEXT: [Row("a", {"v": 1}), Row("b", {"v": 1})]})
     assert stream.partitions() == [DAY.replace(day=1)]
     (added,) = stream.write_units({DAY: [Row("a", {"v": 1}), Row("c", {"v": 1})]})
-    assert (added.new, added.altered, added.vanished, added.version.rows) == (1, 0, 0, 4)
+    assert (added.new, added.altered, added.removed, added.version.rows) == (1, 0, 0, 4)
     (kept,) = (home.archive / "lake" / "stripe" / "refunds" / f"{DAY}").iterdir()
     # as a file of the day would have it
     assert gzip.decompress(kept.read_bytes()) == b'{"key":"a","record":{"v":1}}\n'

@@ -86,12 +86,12 @@ def test_a_run_that_names_files_elsewhere_fails_and_takes_nothing(named: str, ho
             [inbox_assets(SOURCES, partitions_from(NOW.date()), house)],
             instance=instance,
             resources={"house": house},
-            run_config={"ops": {"take_inbox": {"config": {"files": asked}}}},
+            run_config={"ops": {"ingest_inbox": {"config": {"files": asked}}}},
             raise_on_error=False,
         )
         (failure,) = done.filter_events(lambda event: event.is_step_failure)
     assert not done.success
     error = failure.step_failure_data.error
     assert error is not None
-    assert "names in inbox/; nothing was taken" in error.message
+    assert "names in inbox/; nothing was ingested" in error.message
     assert files(documents, home.inbox, home.quarantine, home.archive) == before

@@ -16,7 +16,7 @@ import pytest
 
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import TakenFile, take_all, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, ingest_all, waiting
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import Services
 
@@ -89,8 +89,8 @@ def test_nothing_that_is_said_of_a_file_holds_a_value(services: Services, tmp_pa
             (folder / name).write_bytes(spoilt(content, name, dice))
             wished += 1
     at = datetime(2026, 11, 26, tzinfo=UTC)
-    found = list(take_all(home, SOURCES, waiting(home), lambda: at))
-    taken = [each for each in found if isinstance(each, TakenFile)]
+    found = list(ingest_all(home, SOURCES, waiting(home), lambda: at))
+    taken = [each for each in found if isinstance(each, IngestedFile)]
     assert len(taken) == wished
 
     said: dict[str, str] = {}
@@ -113,4 +113,4 @@ def test_nothing_that_is_said_of_a_file_holds_a_value(services: Services, tmp_pa
     assert not wrong, "\n".join(wrong)
     # the words reached the readers
     assert unreadable > 20
-    assert len({each.receipt.source for each in taken if each.receipt.taken}) >= 3
+    assert len({each.receipt.source for each in taken if each.receipt.ingested}) >= 3

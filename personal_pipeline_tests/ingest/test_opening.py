@@ -19,11 +19,11 @@ from personal_pipeline.home import VERSION, Home, NewerHome
 from personal_pipeline.ingest import adding, inbox, opening
 from personal_pipeline.ingest.again import outdated, read_again, read_outdated_again
 from personal_pipeline.ingest.contract import Coverage, Grain, Source, Window
-from personal_pipeline.ingest.fetch import FetchResult, pull
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.ingest.originals import SIDECAR, Taking, all_takings
+from personal_pipeline.ingest.originals import SIDECAR, Ingest, all_ingests
 from personal_pipeline.ingest.restoring import held_before, restore
 from personal_pipeline.ingest.seals import sealed
 from personal_pipeline.sources import SOURCES
@@ -53,18 +53,18 @@ def version_1(home: Home) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"Date,Description,Amount\n2026-11-02,Tea,{amount}\n")
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        assert take(home, SOURCES, path, NOW).receipt.taken
+        assert ingest_file(home, SOURCES, path, NOW).receipt.ingested
     path = home.inbox / "savings-5678" / "broken.csv"
     path.write_text("Date,Description,Amount\n")
-    take(home, SOURCES, path, NOW)
+    ingest_file(home, SOURCES, path, NOW)
     make_version_1(home, SOURCES)
 
 
 def of_files(home: Home) -> set[tuple[str, str, str, str | None, int]]:
-    """What rows depend on, of each taking."""
+    """What rows depend on, of each ingest."""
     return {
         (digest, each.name, each.folder, each.dialect, each.modified_ns)
-        for digest, each in all_takings(home)
+        for digest, each in all_ingests(home)
     }
 
 
@@ -152,7 +152,7 @@ def test_an_older_home_with_all_samples(home: Home, samples: Path) -> None:
     for name in ("apple_health", "banks", "fit", "strava", "medium", "stripe"):
         shutil.copytree(samples / name, home.inbox / name)
     for path in adding.packed(home, SOURCES, list(inbox.entries(home))):
-        take(home, SOURCES, path, NOW)
+        ingest_file(home, SOURCES, path, NOW)
     make_version_1(home, SOURCES)
     before = files_of(home)
     assert opened(home, SOURCES) == ()
@@ -194,7 +194,7 @@ def test_every_command_refuses_a_later_home_and_touches_nothing(
     before = contents(home)
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 1
-    assert "was made by a later personal-pipeline" in " ".join(result.output.split())
+    assert "was written by a later version" in " ".join(result.output.split())
     assert contents(home) == before
 
 
@@ -204,14 +204,14 @@ def test_the_graph_refuses_a_later_home(home: Home) -> None:
         opening.opened(home, SOURCES)
 
 
-def test_a_taking_of_a_later_version_can_be_read(home: Home) -> None:
+def test_an_ingest_of_a_later_version_can_be_read(home: Home) -> None:
     life(home)
     sidecar = next((home.archive / "originals").glob(f"*/*{SIDECAR}"))
     kept = json.loads(sidecar.read_bytes())
     sidecar.write_text(json.dumps([sealed({**each, "mood": "later"}) for each in kept]))
-    found = [taking for _, taking in all_takings(home)]
+    found = [ingest for _, ingest in all_ingests(home)]
     assert len(found) == 5
-    assert all(isinstance(replace(each, accepted=True), Taking) for each in found)
+    assert all(isinstance(replace(each, accepted=True), Ingest) for each in found)
 
 
 def fetched(home: Home) -> dict[Coverage, tuple[Source, Service]]:
@@ -242,7 +242,7 @@ def fetched(home: Home) -> dict[Coverage, tuple[Source, Service]]:
 def ask(home: Home, source: Source, now: datetime) -> FetchResult:
     beginning = TODAY - timedelta(days=80)
     client = Clocked(now)
-    pulled = pull(home, source, source.api[0], client, now=now, beginning=beginning)
+    pulled = fetch_stream(home, source, source.api[0], client, now=now, beginning=beginning)
     assert pulled.failure is None
     return pulled
 
@@ -309,7 +309,7 @@ def test_a_damaged_day_of_an_older_home_is_said_and_asked_for_again(home: Home) 
     bad = next((home.lake / window.name).glob("*/day=2026-10-05/part.jsonl.gz"))
     bad.write_bytes(b"rotten")
     (said,) = opened(home, [window])
-    assert "1 days, from 2026-10-05, cannot be read" in said
+    assert "1 days, from 2026-10-05 on, cannot be read" in said
     assert [path.read_bytes() for path in (home.quarantine / "damaged").glob("*.gz")] == [b"rotten"]
     assert lakes(home, [window]) != before
     service.asked.clear()

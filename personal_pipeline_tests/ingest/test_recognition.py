@@ -68,7 +68,7 @@ def test_any_bytes_get_an_answer(tmp_path: Path, beginning: bytes, rest: bytes |
         (each.claim.confidence for each in claims), reverse=True
     )
     assert looks_like(file)
-    assert unknown(SOURCES, file).startswith("No source knows this kind of file.")
+    assert unknown(SOURCES, file).startswith("No source recognizes this file.")
 
 
 def tar_of_many() -> bytes:

@@ -67,8 +67,8 @@ def test_rows_of_another_width_are_kept_with_their_line(path: Path) -> None:
         {"day": "4", "café": "w"},
     ]
     assert reasons(iter(records)) == [
-        "line 3: expected 2 cells, and found 1",
-        "line 4: expected 2 cells, and found 3",
+        "line 3: expected 2 cells, found 1",
+        "line 4: expected 2 cells, found 3",
     ]
 
 

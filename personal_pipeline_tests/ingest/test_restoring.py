@@ -10,7 +10,7 @@ import pytest
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
 from personal_pipeline.ingest.contract import ApiStream, Coverage, Grain, Record, Source, Window
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.restoring import held_before, restore
@@ -50,9 +50,11 @@ def source_of(amounts: dict[str, int], coverage: Coverage, grain: Grain) -> Sour
     return Source(name="test", title="Test", description="", api=(stream,))
 
 
-def look(home: Home, source: Source, *, accept: bool = False) -> FetchResult:
+def fetched(home: Home, source: Source, *, accept: bool = False) -> FetchResult:
     now = Clock.moment
-    return pull(home, source, source.api[0], Clocked(now), now=now, beginning=DAY, accept=accept)
+    return fetch_stream(
+        home, source, source.api[0], Clocked(now), now=now, beginning=DAY, accept=accept
+    )
 
 
 def amount(home: Home, source: Source) -> int:
@@ -76,7 +78,7 @@ def test_what_was_there_at_a_moment_comes_back(
     for day, value in ((20, 1), (21, 2), (22, 1), (23, 1000)):
         Clock.moment = datetime(2026, 11, day, 6, 0, tzinfo=UTC)
         amounts["a"] = value
-        assert look(home, source).failure is None
+        assert fetched(home, source).failure is None
     if copied:
         # a copy has new times
         shutil.copytree(home.root, tmp_path / "copy", copy_function=shutil.copyfile)
@@ -99,11 +101,11 @@ def test_what_was_there_at_a_moment_comes_back(
     restore(home, source, datetime(2026, 11, 23, tzinfo=UTC))
     assert held_before(home, source, Clock.moment + timedelta(days=1)) == []
     # no answer replaces it without a word
-    failure = look(home, source).failure
+    failure = fetched(home, source).failure
     assert failure is not None
     assert failure.failure is Failure.LOST_ROWS
     assert "restored, from 2026-11-20" in str(failure)
     assert amount(home, source) == 1
-    assert look(home, source, accept=True).failure is None
+    assert fetched(home, source, accept=True).failure is None
     assert amount(home, source) == 1000
-    assert look(home, source).failure is None
+    assert fetched(home, source).failure is None

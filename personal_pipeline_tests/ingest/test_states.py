@@ -1,4 +1,4 @@
-"""Streams of states: a row at each change that a look sees, and none is ever taken away."""
+"""Streams of states: a row at each change that a fetch sees, and none is ever taken away."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import lake as lakes
 from personal_pipeline.ingest.contract import HALF, ApiStream, Coverage, Grain, Record, Source
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.restoring import held_before, restore
@@ -33,7 +33,7 @@ class Service:
 
     things: dict[str, object] = field(default_factory=dict)
     grain: Grain = Grain.DAY
-    may_vanish: float = HALF
+    max_loss: float = HALF
 
     def put(
         self, key: str, status: str, began: str, ended: str | None = None, **more: object
@@ -56,7 +56,7 @@ def stream_of(service: Service) -> ApiStream:
         required={"id": str, "status": str},
         fetch_all=service.all,
         coverage=Coverage.HISTORY,
-        may_vanish=service.may_vanish,
+        max_loss=service.max_loss,
         state=lambda record: [record["status"], record.get("ended")],
     )
 
@@ -65,9 +65,11 @@ def source_of(service: Service) -> Source:
     return Source(name="test", title="Test", description="", api=(stream_of(service),))
 
 
-def look(home: Home, service: Service, now: datetime = NOW, *, accept: bool = False) -> FetchResult:
+def fetched(
+    home: Home, service: Service, now: datetime = NOW, *, accept: bool = False
+) -> FetchResult:
     source = source_of(service)
-    return pull(home, source, source.api[0], Clocked(now), now=now, accept=accept)
+    return fetch_stream(home, source, source.api[0], Clocked(now), now=now, accept=accept)
 
 
 def rows(home: Home, grain: Grain = Grain.DAY) -> dict[date, dict[str, Record]]:
@@ -95,14 +97,14 @@ def states(home: Home, key: str, grain: Grain = Grain.DAY) -> list[str]:
 def test_a_row_is_added_when_the_state_differs_only(home: Home) -> None:
     service = Service()
     service.put("a", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.put("a", "active", "2026-11-01", card="another")
-    same = look(home, service, NOW + DAY)
+    same = fetched(home, service, NOW + DAY)
     assert same.changed == ()
     # "looked, and nothing new" is told of the newest day
     assert [each.partition for each in same.written] == [NOW.date()]
     service.put("a", "unpaid", "2026-11-01", card="another")
-    look(home, service, NOW + 2 * DAY)
+    fetched(home, service, NOW + 2 * DAY)
     assert states(home, "a") == ["active", "unpaid"]
     # the record is word for word what the service said
     (kept,) = rows(home)[(NOW + 2 * DAY).date()].values()
@@ -112,31 +114,31 @@ def test_a_row_is_added_when_the_state_differs_only(home: Home) -> None:
     assert datetime.fromisoformat(row.as_of) == NOW + 2 * DAY
 
 
-def test_the_first_look_files_it_under_all_its_days_and_later_ones_under_none_that_was_over(
+def test_the_first_fetch_files_it_under_all_its_days_and_later_ones_under_none_that_was_over(
     home: Home,
 ) -> None:
     service = Service()
     service.put("a", "active", "2025-03-04")
-    look(home, service)
+    fetched(home, service)
     before = rows(home)
     assert set(before) == {date(2025, 3, 4), NOW.date()}
     # seen three days later: it ended the day before, and says now that it began a year earlier
     service.put("a", "ended", "2024-01-01", "2026-11-23")
     service.put("dated back", "active", "2020-01-01")
-    look(home, service, NOW + 3 * DAY)
+    fetched(home, service, NOW + 3 * DAY)
     after = rows(home)
     assert set(after) - set(before) == {date(2026, 11, 23), date(2026, 11, 24)}
     assert {day: after[day] for day in before} == before
 
 
-def test_two_looks_on_a_day_keep_both_states(home: Home) -> None:
+def test_two_fetches_on_a_day_keep_both_states(home: Home) -> None:
     service = Service()
     for hour, status in enumerate(["active", "past_due", "active"]):
         service.put("a", status, "2026-11-01")
-        look(home, service, NOW + timedelta(hours=hour))
+        fetched(home, service, NOW + timedelta(hours=hour))
     # and at the same instant
     service.put("a", "unpaid", "2026-11-01")
-    look(home, service, NOW + timedelta(hours=2))
+    fetched(home, service, NOW + timedelta(hours=2))
     assert states(home, "a") == ["active", "past_due", "active", "unpaid"]
 
 
@@ -144,12 +146,12 @@ def test_what_is_gone_is_a_state_too(home: Home) -> None:
     service = Service()
     service.put("a", "active", "2026-11-01")
     service.put("b", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     del service.things["a"]
-    look(home, service, NOW + DAY)
-    assert look(home, service, NOW + 2 * DAY).changed == ()
+    fetched(home, service, NOW + DAY)
+    assert fetched(home, service, NOW + 2 * DAY).changed == ()
     service.put("a", "active", "2026-11-01")
-    look(home, service, NOW + 3 * DAY)
+    fetched(home, service, NOW + 3 * DAY)
     assert states(home, "a") == ["active", "gone", "active"]
     assert states(home, "b") == ["active"]
 
@@ -158,12 +160,12 @@ def test_what_cannot_be_read_is_not_gone(home: Home) -> None:
     service = Service()
     for n in range(10):
         service.put(f"a{n}", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.things["a0"] = {"id": "a0", "status": None}
-    assert look(home, service, NOW + DAY).unreadable == 1
+    assert fetched(home, service, NOW + DAY).unreadable == 1
     assert states(home, "a0") == ["active"]
     service.things["a0"] = {"id": None, "status": "active"}
-    look(home, service, NOW + 2 * DAY)
+    fetched(home, service, NOW + 2 * DAY)
     assert states(home, "a0") == ["active", "gone"]
 
 
@@ -175,14 +177,14 @@ def test_an_answer_without_most_of_them_changes_nothing_until_it_is_accepted(
     service = Service()
     for n in range(count):
         service.put(f"a{n}", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     before = rows(home)
     service.things.clear()
-    failure = look(home, service, NOW + DAY).failure
+    failure = fetched(home, service, NOW + DAY).failure
     assert failure is not None
     assert failure.failure is Failure.LOST_ROWS
     assert rows(home) == before
-    assert look(home, service, NOW + DAY, accept=True).failure is None
+    assert fetched(home, service, NOW + DAY, accept=True).failure is None
     assert states(home, "a1") == ["active", "gone"]
 
 
@@ -190,7 +192,7 @@ def test_a_clock_that_was_set_back_keeps_the_order(home: Home) -> None:
     service = Service()
     for hours, status in ((0, "active"), (-7, "unpaid"), (-6, "active")):
         service.put("a", status, "2026-11-01")
-        look(home, service, NOW + timedelta(hours=hours))
+        fetched(home, service, NOW + timedelta(hours=hours))
     assert states(home, "a") == ["active", "unpaid", "active"]
 
 
@@ -201,13 +203,13 @@ def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(
     service = Service(grain=grain)
     for key in "abc":
         service.put(key, "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.put("a", "ended", "2026-11-01", "2026-11-23")
     service.put("b", "unpaid", "2026-11-01", "2026-11-24")
-    look(home, service, NOW + 40 * DAY)
+    fetched(home, service, NOW + 40 * DAY)
     service.put("b", "active", "2026-11-01")
     now = NOW + 6 * DAY
-    look(home, service, now)
+    fetched(home, service, now)
     after = rows(home, grain)
     seen = {key.rpartition(" ")[2] for of_day in after.values() for key in of_day}
     assert {datetime.fromisoformat(each) for each in seen} == {NOW, now}
@@ -217,62 +219,62 @@ def test_what_a_clock_that_was_ahead_saw_is_taken_out_of_days_that_were_over(
     assert after.get(date(2026, 11, 24), {}) == {}
     lake = lake_of(home, "test", stream_of(service))
     assert set(lake.superseded()) >= {date(2026, 11, 23), date(2026, 11, 24)}
-    assert look(home, service, now + DAY).changed == ()
+    assert fetched(home, service, now + DAY).changed == ()
     assert rows(home, grain) == after
 
 
 def test_a_restoring_takes_no_state_away(home: Home) -> None:
     service = Service()
     service.put("a", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.put("a", "unpaid", "2026-11-01")
     # on the same day: the file of that day was replaced by one with more rows
-    look(home, service, NOW + timedelta(hours=1))
+    fetched(home, service, NOW + timedelta(hours=1))
     before = rows(home)
     source = source_of(service)
     assert held_before(home, source, datetime(2026, 1, 1, tzinfo=UTC)) == []
     restore(home, source, datetime(2026, 1, 1, tzinfo=UTC))
     assert rows(home) == before
-    # nor does what is remembered of looks
+    # nor does what is remembered of fetches
     for path in home.state.glob("*.json"):
         path.unlink()
-    assert look(home, service, NOW + DAY).changed == ()
+    assert fetched(home, service, NOW + DAY).changed == ()
     assert rows(home) == before
 
 
 def test_of_a_damaged_day_other_days_hold_copies(home: Home) -> None:
     service = Service()
     service.put("a", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.put("a", "ended", "2026-11-01", "2026-11-22")
-    look(home, service, NOW + 2 * DAY)
+    fetched(home, service, NOW + 2 * DAY)
     before = rows(home)
     for day in before:
         path = lake_of(home, "test", stream_of(service)).path(day)
         sound = path.read_bytes()
         path.unlink()
         path.write_bytes(b"rotten")
-        failure = look(home, service, NOW + 3 * DAY).failure
+        failure = fetched(home, service, NOW + 3 * DAY).failure
         assert failure is not None
         assert failure.failure is Failure.LAKE_DAMAGED
         path.write_bytes(sound)
     path = lake_of(home, "test", stream_of(service)).path(date(2026, 11, 22))
     path.unlink()
-    look(home, service, NOW + 3 * DAY)
+    fetched(home, service, NOW + 3 * DAY)
     assert rows(home) == before
 
 
 @pytest.mark.parametrize("writes", [0, 1, 2, 3])
 @pytest.mark.parametrize("grain", [Grain.DAY, Grain.MONTH])
-def test_a_first_look_that_was_killed_is_still_the_first(
+def test_a_first_fetch_that_was_killed_is_still_the_first(
     home: Home, writes: int, grain: Grain
 ) -> None:
     service = Service(grain=grain)
     service.put("old", "ended", "2025-03-04", "2025-08-01")
     service.put("older", "active", "2024-06-01")
     with killed_at(writes), pytest.raises(Killed):
-        look(home, service)
-    assert look(home, service, NOW + timedelta(hours=1)).failure is None
+        fetched(home, service)
+    assert fetched(home, service, NOW + timedelta(hours=1)).failure is None
     found = rows(home, grain)
     assert {day: {key.split(" ")[0] for key in each} for day, each in found.items()} == {
         date(2024, 6, 1): {"older"},
@@ -292,13 +294,13 @@ STATUSES = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["on", "off",
         st.tuples(STATUSES, st.integers(0, 50), st.one_of(st.none(), st.integers(0, 3))), max_size=7
     )
 )
-def test_every_state_that_a_look_saw_is_kept_in_its_order(
+def test_every_state_that_a_fetch_saw_is_kept_in_its_order(
     grain: Grain, history: list[tuple[dict[str, str], int, int | None]]
 ) -> None:
     """Whatever came between, also a kill in the middle of writing."""
     with tempfile.TemporaryDirectory() as folder:
         home, now = Home(Path(folder)).ensure(), NOW
-        service = Service(may_vanish=1, grain=grain)
+        service = Service(max_loss=1, grain=grain)
         seen: dict[str, list[str]] = {}
         held: dict[date, dict[str, Record]] = {}
         for things, hours, dies_at in history:
@@ -310,10 +312,10 @@ def test_every_state_that_a_look_saw_is_kept_in_its_order(
             if dies_at is not None:
                 with killed_at(dies_at), mock.patch.object(lakes, "sync_folder"):
                     try:
-                        look(home, service, now)
+                        fetched(home, service, now)
                     except Killed:
                         now += timedelta(minutes=1)
-            assert look(home, service, now).failure is None
+            assert fetched(home, service, now).failure is None
             for key in things.keys() | seen.keys():
                 status = things.get(key, "gone")
                 if seen.get(key, ["gone"])[-1:] != [status]:
@@ -334,15 +336,15 @@ def collapsed(statuses: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("window", [True, False])
-def test_a_look_at_chosen_days_takes_nothing_away(home: Home, window: bool) -> None:
+def test_a_fetch_at_chosen_days_takes_nothing_away(home: Home, window: bool) -> None:
     from personal_pipeline.ingest.contract import Window
 
     service = Service()
     service.put("a", "active", "2026-11-01")
-    look(home, service)
+    fetched(home, service)
     service.put("a", "unpaid", "2026-11-01")
     source = source_of(service)
     now = NOW + DAY
     chosen = Window(date(2026, 11, 1), date(2026, 11, 5)) if window else None
-    pull(home, source, source.api[0], Clocked(now), now=now, window=chosen)
+    fetch_stream(home, source, source.api[0], Clocked(now), now=now, window=chosen)
     assert states(home, "a") == ["active", "unpaid"]

@@ -26,7 +26,7 @@ from personal_pipeline.ingest.contract import (
     Table,
     Unreadable,
 )
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.parquet import digest_of_parquet
 from personal_pipeline.ingest.spool import Spool
@@ -76,7 +76,7 @@ def dropped(home: Home, source: Source, *lines: str, hour: int = 0, name: str = 
     path.write_text("\n".join(["#points", *lines]))
     stamp = datetime(2026, 11, 20, hour, tzinfo=UTC).timestamp()
     os.utime(path, (stamp, stamp))
-    receipt = take(home, [source], path, NOW).receipt
+    receipt = ingest_file(home, [source], path, NOW).receipt
     assert receipt.problem is None
     return receipt
 

@@ -15,7 +15,7 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest import unfinished
-from personal_pipeline.ingest.adding import brought, taken
+from personal_pipeline.ingest.adding import brought, ingested
 from personal_pipeline.ingest.contract import (
     Claim,
     Drop,
@@ -25,7 +25,7 @@ from personal_pipeline.ingest.contract import (
     Source,
     Unreadable,
 )
-from personal_pipeline.ingest.inbox import TakenFile, oddities, take, take_all, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, ingest_all, ingest_file, oddities, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.naming import MAX_BYTES, fitting
 from personal_pipeline.ingest.unfinished import Left, being_written, open_for_writing, stamp_of
@@ -72,8 +72,8 @@ def notes(home: Home) -> list[str]:
     return list(lake_of(home, "toy", STREAM).read(MONTH))
 
 
-def take_inbox(home: Home, source: Source = SOURCE) -> list[TakenFile | Left]:
-    return list(taken(home, [source], lambda: NOW))
+def ingest_inbox(home: Home, source: Source = SOURCE) -> list[IngestedFile | Left]:
+    return list(ingested(home, [source], lambda: NOW))
 
 
 WRITER = """
@@ -130,17 +130,17 @@ def test_a_file_that_a_process_writes_is_left_and_the_others_are_taken(
     put(home, "other.txt", "other")
     process = writer(path, writing)
     inside = writer(put(home, "folder/slow.txt"), writing)
-    outcomes = take_inbox(home)
+    outcomes = ingest_inbox(home)
     left = sorted(str(each) for each in outcomes if isinstance(each, Left))
-    assert left == ["slow.txt: still being written, left in the inbox for the next pass."] * 2
+    assert left == ["slow.txt: still being written; it stays in the inbox for the next pass."] * 2
     assert notes(home) == ["other"]
     with pytest.raises(Left, match="still being written"):
-        take(home, [SOURCE], path, NOW)
+        ingest_file(home, [SOURCE], path, NOW)
     kept = list((home.archive / "originals").rglob("*.txt"))
     assert len(kept) == 1
     finish(process)
     finish(inside)
-    take_inbox(home)
+    ingest_inbox(home)
     assert set(notes(home)) == {"first", "last", "other", "in a folder"}
     assert waiting(home) == []
 
@@ -158,7 +158,7 @@ def test_a_source_of_add_that_is_still_written_is_not_brought(
         with brought(home, [SOURCE], paths) as left:
             assert [each.file for each in left] == ["slow.txt"]
             assert [path.name for path in waiting(home)] == ["whole.txt"]
-            take_inbox(home)
+            ingest_inbox(home)
     finish(process)
     with brought(home, [SOURCE], [given]) as left:
         assert not left
@@ -182,13 +182,13 @@ def test_what_changes_while_it_is_read_is_put_back(home: Home, change: str) -> N
             new.replace(path)
 
     put(home, "a.txt", "half")
-    outcomes = take_inbox(home, source_of(changing))
+    outcomes = ingest_inbox(home, source_of(changing))
     assert [type(each) for each in outcomes] == [Left]
     assert path.exists()
     assert notes(home) == []
     for folder in ("originals", "receipts"):
         assert not [p for p in (home.archive / folder).rglob("*") if p.is_file()]
-    take_inbox(home)
+    ingest_inbox(home)
     assert "more" in notes(home) or change != "grows"
     assert waiting(home) == []
 
@@ -236,7 +236,7 @@ def test_any_name_is_taken_or_set_aside(home: Home, name: bytes, head: str) -> N
         pytest.skip("this file system refuses the name")
     path.write_text(f"{head}\nodd")
     put(home, "plain.txt", "plain")
-    outcomes = take_inbox(home)
+    outcomes = ingest_inbox(home)
     assert waiting(home) == []
     assert "plain" in notes(home)
     for each in (home.archive / "receipts").glob("*.json"):
@@ -247,9 +247,9 @@ def test_any_name_is_taken_or_set_aside(home: Home, name: bytes, head: str) -> N
     if head == "#notes":
         assert set(notes(home)) == {"odd", "plain"}
         return
-    assert [bool(each.receipt.problem) for each in outcomes if isinstance(each, TakenFile)].count(
-        True
-    ) == 1
+    assert [
+        bool(each.receipt.problem) for each in outcomes if isinstance(each, IngestedFile)
+    ].count(True) == 1
     (reason,) = (home.quarantine / "unknown").glob("*.reason.txt")
     kept = reason.with_name(reason.name.removesuffix(".reason.txt"))
     assert kept.read_text() == "nobody knows\nodd"
@@ -260,7 +260,7 @@ def test_names_that_differ_in_case_only(home: Home) -> None:
     put(home, "a.txt", "1")
     put(home, "A.txt", "2")
     put(home, "x/a.txt", "3")
-    take_inbox(home)
+    ingest_inbox(home)
     assert waiting(home) == []
     assert len(notes(home)) >= 2
 
@@ -271,11 +271,13 @@ def test_what_is_no_file_is_set_aside(home: Home, tmp_path: Path) -> None:
     (home.inbox / "dangling").symlink_to(tmp_path / "nowhere")
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(home.inbox / "socket"))
-    outcomes = take_inbox(home)
+    outcomes = ingest_inbox(home)
     assert notes(home) == ["plain"]
     assert sorted(path.name for path in home.inbox.iterdir()) == []
     told = sorted(
-        str(e.receipt.problem) for e in outcomes if isinstance(e, TakenFile) and e.receipt.problem
+        str(e.receipt.problem)
+        for e in outcomes
+        if isinstance(e, IngestedFile) and e.receipt.problem
     )
     assert [each.split(",")[0] for each in told] == [
         "It is a link",
@@ -291,7 +293,7 @@ def test_what_may_not_be_read_is_set_aside_and_a_barred_folder_is_named(home: Ho
     put(home, "mine.txt", "mine").chmod(0)
     put(home, "barred/x.txt").parent.chmod(0)
     try:
-        outcomes = take_inbox(home)
+        outcomes = ingest_inbox(home)
         left = [str(each) for each in outcomes if isinstance(each, Left)]
         assert notes(home) == ["plain"]
         assert (home.quarantine / "unknown" / "mine.txt").exists()
@@ -339,14 +341,14 @@ def test_a_full_disk_leaves_the_file_in_the_inbox(
 
     with monkeypatch.context() as patched:
         patched.setattr("personal_pipeline.ingest.quarantine.shutil.copyfile", full)
-        (outcome,) = take_all(home, [SOURCE], [path], lambda: NOW)
+        (outcome,) = ingest_all(home, [SOURCE], [path], lambda: NOW)
     assert isinstance(outcome, Left)
     assert outcome.trouble
     assert "No space left on device" in str(outcome)
     assert path.read_text() == "nobody"
     assert not list(home.quarantine.rglob("*.*"))
-    (again,) = take_all(home, [SOURCE], [path], lambda: NOW)
-    assert isinstance(again, TakenFile)
+    (again,) = ingest_all(home, [SOURCE], [path], lambda: NOW)
+    assert isinstance(again, IngestedFile)
 
 
 def test_no_name_leads_out_of_the_inbox(home: Home) -> None:
@@ -355,7 +357,7 @@ def test_no_name_leads_out_of_the_inbox(home: Home) -> None:
     put(home, "a.txt", "a")
     put(home, b"b\xff.txt", "b")
     asked = {str(secret), "../thesis.txt", "..", ".", "", "a.txt", "b\\xff.txt"}
-    outcomes = list(taken(home, [SOURCE], lambda: NOW, asked))
+    outcomes = list(ingested(home, [SOURCE], lambda: NOW, asked))
     assert len(outcomes) == 2
     assert secret.exists()
     assert set(notes(home)) == {"a", "b"}

@@ -79,7 +79,7 @@ def stream_state(
         stream=stream,
         route=route,
         state=state,
-        last_looked=looked,
+        last_fetched=looked,
         newest_data=newest,
         next_expected=expected,
         rows=rows,
@@ -154,7 +154,7 @@ def never_dropped(source: str, stream: str) -> StreamState:
 def never_connected(board: Sequence[StreamState], *sources: str) -> list[StreamState]:
     """The board without some sources: nothing ever came of them."""
     return [
-        replace(line, last_looked=None, newest_data=None, next_expected=None, rows=0)
+        replace(line, last_fetched=None, newest_data=None, next_expected=None, rows=0)
         if line.source in sources
         else line
         for line in with_state(board, State.NOT_CONNECTED, *sources)

@@ -166,7 +166,7 @@ class TestNothingYet:
             replace(
                 line,
                 state=State.NOT_CONNECTED if line.route == "api" else State.WAITING,
-                last_looked=None,
+                last_fetched=None,
                 newest_data=None,
                 next_expected=None,
                 detail=f"How to connect {line.source_title}." if line.route == "api" else "",
@@ -187,7 +187,7 @@ class TestNothingYet:
         for database in (empty, bare, tmp_path / "missing.duckdb"):
             text = build(database)
             assert anchors(page_of(text)) == SECTIONS
-            assert "first figures are on their way" in text
+            assert "without figures yet" in text
             assert "no data available" not in text.lower()
 
     @pytest.mark.parametrize("mart", ["creator_daily", "story_stats", "story_stats_daily"])

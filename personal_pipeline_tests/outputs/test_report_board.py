@@ -54,9 +54,9 @@ def test_a_line_has_the_three_figures_and_the_counts() -> None:
         if any(each.stream in line for each in BOARD)
     )
     assert "failing: credential refused" in charges
-    assert "21 Nov 2026, 06:00" in charges
-    assert " Oct 2026" in story_stats
-    assert "22 Nov 2026" in story_stats
+    assert "2026-11-21 06:00" in charges
+    assert " 2026-10 " in story_stats
+    assert "2026-11-22" in story_stats
     assert "never" in subscribers
     assert "3 (25.0%) unreadable" in shown(board_table(BOARD))
     # a damaged file cannot be counted, and that is not the same as no rows
@@ -75,7 +75,7 @@ def test_what_to_do_is_said_once_and_as_it_was_written() -> None:
     text = shown(board_with_advice(BOARD))
     # what is in brackets is not taken for a style
     assert text.count("See [docs], HTTP 401.") == 1
-    assert "Failing: credential refused Stripe: charges, refunds" in text
+    assert "Failing, credential refused: Stripe (charges, refunds)" in text
 
 
 def test_in_a_terminal_the_states_have_colours() -> None:
@@ -102,5 +102,5 @@ def test_as_markdown_it_is_one_table_and_the_advice() -> None:
     assert len(rows) == len(board)
     cells = {row.replace("\\|", "").count("|") for row in (heading, rule, *rows)}
     assert cells == {9}
-    assert "**Failing: credential refused** Stripe: charges, refunds" in advice
+    assert "**Failing, credential refused**: Stripe (charges, refunds)" in advice
     assert "1. Open it\n2. Save it" in advice

@@ -159,7 +159,7 @@ def test_is_the_last_section_before_the_sources(page: HtmlElement) -> None:
 
 
 def test_the_week_against_the_four_before(page: HtmlElement) -> None:
-    assert table(page, "The newest day") == [
+    assert table(page, "The latest day") == [
         ["Figure", "28 days", "20 Nov 2026", "7 days", "28 days before", "Change"],
         # the day of the export was not over
         ["Steps", "", "10,000 (19 Nov 2026)", "10,000", "8,000", "▲up 25%"],
@@ -217,7 +217,7 @@ def test_days_with_their_means(page: HtmlElement) -> None:
 
 
 def test_workouts(page: HtmlElement) -> None:
-    assert table(page, "The newest 3 workouts")[1:] == [
+    assert table(page, "The latest 3 workouts")[1:] == [
         ["Run", "20 Nov 2026", "30 min", "5.0 km", "330 kcal", "150 bpm", "172 bpm"],
         ["Tour de Parc", "24 Oct 2026", "1 h 30 min", "30.3 km", "—", "—", "—"],
         ["Strength", "23 Oct 2026", "40 min", "—", "—", "—", "—"],
@@ -249,12 +249,12 @@ def test_who_only_rides_has_a_body_too(tables: Path, tmp_path: Path) -> None:
     database = write_marts(tmp_path / "warehouse.duckdb", activities=WORKOUTS)
     board = [*fresh_board(), stream_state("strava", "activities", route="drop")]
     page = page_of(build(database, board))
-    assert len(table(page, "The newest 3 workouts")) == 4
+    assert len(table(page, "The latest 3 workouts")) == 4
     assert "As of 20 November 2026" in words(section(page, "body"))
 
 
 def test_says_what_was_measured_twice(page: HtmlElement) -> None:
-    assert table(page, "What was left out") == [
+    assert table(page, "Left out") == [
         ["Figure", "Left out of", "Counted of", "Days", "Left out"],
         ["Distance walking running", PHONE, WATCH, "1", "1.5 km"],
         ["Resting heart rate", PHONE, WATCH, "1", "readings"],
@@ -273,8 +273,8 @@ def test_a_report_of_the_past_knows_its_own_days_only(tables: Path) -> None:
     page = page_of(build(tables, BOARD, date(2026, 11, 19)))
     assert "As of 18 November 2026" in words(section(page, "body"))
     # that day is over, as the export shows that came after it
-    assert table(page, "The newest day")[1][2] == "10,000"
-    assert len(table(page, "The newest 3 workouts")) == 4
+    assert table(page, "The latest day")[1][2] == "10,000"
+    assert len(table(page, "The latest 3 workouts")) == 4
     assert "20 Nov 2026" not in words(section(page, "body"))
 
 
@@ -293,7 +293,7 @@ def test_is_left_out_when_no_export_was_ever_dropped(tables: Path) -> None:
 def test_tables_that_are_empty(tmp_path: Path) -> None:
     database = write_marts(tmp_path / "warehouse.duckdb")
     text = words(section(page_of(build(database, BOARD)), "body"))
-    assert "first figures are on their way" in text
+    assert "without figures yet" in text
     assert "None" not in text
 
 
@@ -302,5 +302,5 @@ def test_one_day_is_enough(tmp_path: Path) -> None:
     one = list(body(date(2026, 11, 19), date(2026, 11, 19), weight_kg=80.0, **WEEK))
     database = write_marts(tmp_path / "warehouse.duckdb", health_daily=one)
     page = page_of(build(database, BOARD))
-    assert [row[0] for row in table(page, "The newest day")] == ["Figure", "Asleep", "Weight"]
+    assert [row[0] for row in table(page, "The latest day")] == ["Figure", "Asleep", "Weight"]
     assert "None" not in words(section(page, "body"))

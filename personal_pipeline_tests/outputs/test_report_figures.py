@@ -141,7 +141,7 @@ def test_rising_in_the_last_7_days(stories_page: HtmlElement) -> None:
 
 
 def test_boosted_against_not(stories_page: HtmlElement) -> None:
-    assert table(stories_page, "Boosted stories against")[1:] == [
+    assert table(stories_page, "Boosted stories and")[1:] == [
         ["Boosted", "1", "1,000", "1,000", "50.0%", "$10.00", "$10.00"],
         ["Not boosted", "2", "200", "200", "50.0%", "$1.50", "$3.00"],
     ]
@@ -203,8 +203,8 @@ def test_months(subscribers_page: HtmlElement) -> None:
 
 def test_tells_of_the_disagreement(subscribers_page: HtmlElement) -> None:
     assert (
-        "On 20 November 2026 Kit's growth statistics count 1,005 active subscribers and the "
-        "subscribers' own states 1,000: they disagree by 5 (0.5%)."
+        "On 20 November 2026 Kit's growth statistics count 1,005 active subscribers, but the "
+        "subscribers' own states 1,000: they differ by 5 (0.5%)."
     ) in words(section(subscribers_page, "subscribers"))
     assert table(subscribers_page, "Subscribers by day")[1] == [
         "20 Nov 2026",
@@ -336,7 +336,7 @@ def test_recurring_revenue(revenue_marts: Path) -> None:
 
 
 def test_payouts_and_those_that_came_back(revenue_marts: Path) -> None:
-    assert table(page_of(build(revenue_marts)), "The newest days with a payout")[1:] == [
+    assert table(page_of(build(revenue_marts)), "The latest days with a payout")[1:] == [
         ["20 Nov 2026", "JPY", "−¥2,900"],
         ["19 Nov 2026", "USD", "$500.00"],
     ]

@@ -127,7 +127,7 @@ def test_balances_of_the_accounts(page: HtmlElement) -> None:
         [CHECKING, "20 Nov 2026", "$1,700.00", "20 Nov 2026", "$1,600.00"],
         [CARD, "10 Nov 2026", "—", "—", "—"],
     ]
-    assert "No statement tells what Card …9876 holds." in words(section(page, "money"))
+    assert "No statement gives the balance of Card …9876." in words(section(page, "money"))
     assert table(page, "Accounts, CHF")[1:] == [
         [SAVINGS, "10 Nov 2026", "CHF 20.00", "10 Nov 2026", "CHF 20.00"]
     ]
@@ -142,8 +142,8 @@ def test_a_month_without_a_statement_has_no_balance(page: HtmlElement) -> None:
 
 def test_names_the_gap_where_a_balance_does_not_agree(page: HtmlElement) -> None:
     assert (
-        "Bank …1234: the balance of 31 July 2026 is $75.50 less than the one stated before and all "
-        "transactions since. No statement covers Jun 2026"
+        "Bank …1234: the balance of 31 July 2026 is $75.50 less than the previous stated balance "
+        "plus all transactions since. No statement covers Jun 2026"
     ) in words(section(page, "money"))
     assert table(page, "Stated balances")[1:] == [
         [CHECKING, "31 Jul 2026", "$1,500.00", "−$75.50", "Jun 2026"]
@@ -163,8 +163,8 @@ def test_spending_against_the_same_days(page: HtmlElement) -> None:
 
 def test_an_account_that_is_behind_is_named(page: HtmlElement) -> None:
     text = words(section(page, "money"))
-    assert text.count("is told until") == 1
-    assert "between own accounts. Card …9876 is told until 10 Nov 2026 only." in text
+    assert text.count("is covered only until") == 1
+    assert "between your own accounts. Card …9876 is covered only until 10 Nov 2026." in text
 
 
 def test_a_month_that_lacks_a_statement_is_not_compared(marts: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_month_that_lacks_a_statement_is_not_compared(marts: Path) -> None:
     # neither with June, that lacks its statement, nor with the year before the first statement
     assert rows[1] == ["Coffee", "$0.00", "—", "not known", "—", "not known"]
     text = words(section(page, "money"))
-    assert "do not cover the whole of 1–20 Jun 2026 and 1–20 Jul 2025" in text
+    assert "cover only part of 1–20 Jun 2026 and 1–20 Jul 2025" in text
 
 
 def test_largest_payments_without_what_the_bank_writes(page: HtmlElement, marts: Path) -> None:
@@ -199,7 +199,7 @@ def test_what_may_be_a_transfer_is_asked(page: HtmlElement, tmp_path: Path) -> N
         ],
     )
     asked = page_of(build(marts, BOARD))
-    assert table(asked, "Equal amounts of two accounts within five days, USD") == [
+    assert table(asked, "Equal amounts in two accounts within five days, USD") == [
         ["From", "Left on", "To", "Came on", "Amount"],
         [CHECKING, "17 Nov 2026", CARD, "19 Nov 2026", "$55.00"],
     ]
@@ -232,7 +232,7 @@ def test_says_when_statements_are_late(marts: Path) -> None:
     board = with_state(BOARD, State.LATE, "bank", detail="Download the statement.")
     text = words(section(page_of(build(marts, board)), "money"))
     assert "Late: Bank (" in text
-    assert "Shown are the last good figures. Download the statement." in text
+    assert "The figures shown are the last good ones. Download the statement." in text
 
 
 def test_is_left_out_when_no_statement_was_ever_dropped(marts: Path) -> None:
@@ -249,5 +249,5 @@ def test_marts_that_are_missing_or_empty(tmp_path: Path, missing: str | None) ->
         with duckdb.connect(str(database)) as connection:
             connection.execute(f"drop table marts.{missing}")
     text = words(section(page_of(build(database, BOARD)), "money"))
-    assert missing or "first figures are on their way" in text
+    assert missing or "without figures yet" in text
     assert "None" not in text

@@ -51,12 +51,12 @@ def test_a_section_without_its_source_is_left_out(small_life: Path, source: str,
 
 
 def test_a_source_that_lost_its_setting_keeps_its_figures_and_says_so(small_life: Path) -> None:
-    detail = "No longer connected; its data stays. Set KIT_API_KEY."
+    detail = "No longer connected; existing data is kept. Set KIT_API_KEY."
     board = with_state(fresh_board(), State.NOT_CONNECTED, "kit", detail=detail)
     page = page_of(build(small_life, board))
     (note,) = section(page, "subscribers").xpath(".//*[@role='note']")
     assert words(note).startswith("No longer connected: Kit (")
-    assert "The newest data is of" in words(note)
+    assert "The newest data is from" in words(note)
     assert detail in words(section(page, "sources"))
     # it is nothing that needs a person
     assert "Every source in use is fresh." in words(section(page, "overview"))
@@ -130,8 +130,8 @@ def test_a_late_source_says_so_and_keeps_its_last_figures(tmp_path: Path) -> Non
     (note,) = stories.xpath(".//*[@role='note']")
     assert words(note) == (
         "Late: Medium (story stats, story stats daily, account stats daily, account export) "
-        "The newest data is of Sep 2026. Newer data was expected by 7 November 2026. Shown are "
-        "the last good figures. Save the answers of the stats page and run "
+        "The newest data is from Sep 2026. Newer data was expected by 7 November 2026. The "
+        "figures shown are the last good ones. Save the answers of the stats page and run "
         "personal-pipeline add."
     )
     assert "As of 30 September 2026" in words(stories)
@@ -160,7 +160,7 @@ def test_days_after_a_failure_are_not_shown_as_days_without_revenue(small_life: 
 
 def test_the_day_of_the_last_look_is_not_over(small_life: Path) -> None:
     looked = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
-    board = [replace(line, last_looked=looked) for line in fresh_board()]
+    board = [replace(line, last_fetched=looked) for line in fresh_board()]
     page = page_of(build(small_life, board))
     assert tile(page, "Stripe gross").startswith("Stripe gross 19 Nov 2026")
 
@@ -168,12 +168,12 @@ def test_the_day_of_the_last_look_is_not_over(small_life: Path) -> None:
 def test_a_source_that_has_just_been_connected(tmp_path: Path) -> None:
     board = [stream_state("kit", "subscribers", State.WAITING, newest=None, detail="Wait.")]
     page = page_of(build(write_marts(tmp_path / "warehouse.duckdb"), board))
-    assert "Waiting for the first: Kit (subscribers)" in words(section(page, "subscribers"))
+    assert "No data yet: Kit (subscribers)" in words(section(page, "subscribers"))
 
 
 def test_nothing_of_boosts_without_the_sheet(small_life: Path) -> None:
-    assert "Boosted against not" in words(section(page_of(build(small_life)), "stories"))
+    assert "Boosted and not boosted" in words(section(page_of(build(small_life)), "stories"))
     board = never_connected(fresh_board(), "google_sheets")
     stories = section(page_of(build(small_life, board)), "stories")
     assert not stories.xpath(".//*[@class='badge']")
-    assert "Boosted against not" not in words(stories)
+    assert "Boosted and not boosted" not in words(stories)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Incomplete, Unreadable
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.spool import Spool, spooling
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
@@ -53,7 +53,7 @@ PULSE = record(
 def add(home: Home, path: Path, *, days: int = 0) -> Receipt:
     stamp = NOW.timestamp() + days * 86_400
     os.utime(path, (stamp, stamp))
-    return take(home, [APPLE_HEALTH], path, datetime.fromtimestamp(stamp, UTC)).receipt
+    return ingest_file(home, [APPLE_HEALTH], path, datetime.fromtimestamp(stamp, UTC)).receipt
 
 
 def drop(home: Home, main: str | bytes, file: str = "export.zip", **more: Any) -> Receipt:
@@ -292,7 +292,7 @@ def test_the_same_export_again_is_not_even_read(home: Home, tmp_path: Path) -> N
         raise AssertionError("it is read")
 
     blind = dataclasses.replace(export, load=load)
-    receipt = take(
+    receipt = ingest_file(
         home,
         [dataclasses.replace(APPLE_HEALTH, drops=(blind,))],
         Path(shutil.copy(export_zip, home.inbox / "export (1).zip")),
@@ -361,7 +361,7 @@ def test_a_file_that_breaks_off_removes_nothing(home: Home) -> None:
     cut = xml(more, PULSE)
     receipt = drop(home, cut[: cut.index("HKMetadataKey")], "cut.zip")
     assert receipt.warning is not None
-    assert "breaks off" in receipt.warning
+    assert "truncated" in receipt.warning
     assert receipt.unreadable == 1
     assert len(rows(home, "records")) == 3
     assert len(rows(home, "workouts")) == 1
@@ -393,7 +393,7 @@ def test_the_xml_alone_removes_no_routes(home: Home) -> None:
     name = "apple_health_export/workout-routes/route_2026-10-03_9.30am.gpx"
     drop(home, xml(WORKOUT), beside={name: GPX})
     (home.inbox / "export.xml").write_text(xml(WORKOUT))
-    assert "XML alone" in (add(home, home.inbox / "export.xml", days=1).warning or "")
+    assert "only the XML" in (add(home, home.inbox / "export.xml", days=1).warning or "")
     assert len(rows(home, "workout_route_points")) == 2
 
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline_tests.sources.apple_health_exports import PHONE, WATCH, record, xml, zipped
 from personal_pipeline_tests.sql.conftest import Warehouse
@@ -71,7 +71,7 @@ class Body:
         )
         path = zipped(self.home.inbox / "export.zip", xml(always, *old, *elements))
         os.utime(path, (NOW.timestamp(), NOW.timestamp()))
-        receipt = take(self.home, [APPLE_HEALTH], path, NOW).receipt
+        receipt = ingest_file(self.home, [APPLE_HEALTH], path, NOW).receipt
         assert (receipt.problem, receipt.unreadable) == (None, 0)
         for name, sql in self.sql.items():
             self.opened.execute(f"create or replace table {name} as {sql}")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable, UnreadableFile
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources.bank import BANK, dialect, recognise_statement
 from personal_pipeline.sources.bank.dialect import (
@@ -152,7 +152,7 @@ def test_a_bad_row_costs_itself(home: Home) -> None:
 def test_a_file_of_which_no_row_can_be_read_is_refused(home: Home) -> None:
     file = dropped(home, "Date,Description,Amount\nsoon,SECRET,1.00\n")
     assert recognise_csv(file) is None
-    with pytest.raises(UnreadableFile, match="no row can be read") as refused:
+    with pytest.raises(UnreadableFile, match="no row could be parsed") as refused:
         list(read_csv(file))
     assert "SECRET" not in str(refused.value)
 
@@ -277,7 +277,7 @@ def test_a_slip_in_one_dialect_costs_that_one_only(home: Home, slip: str) -> Non
         f"name: broken\ntitle: B\nheader: [A]\ncolumns: {{posted_on: A, amount: A}}\n{dates}{slip}"
     )
     file = dropped(home, (BANK_SAMPLES / "dcu.csv").read_bytes())
-    receipt = take(home, [BANK], file.path, CAPTURED).receipt
+    receipt = ingest_file(home, [BANK], file.path, CAPTURED).receipt
     assert receipt.problem is None
     assert receipt.unreadable == 1
 
@@ -285,7 +285,7 @@ def test_a_slip_in_one_dialect_costs_that_one_only(home: Home, slip: str) -> Non
 @pytest.mark.parametrize(
     ("end", "read_", "broken"),
     [
-        ("2024-02-02,LAPTOP,12", ["-1"], ["line 3: the file breaks off in it"]),
+        ("2024-02-02,LAPTOP,12", ["-1"], ["line 3: the file is truncated in it"]),
         ("2024-02-02,LAPTOP,12\n", ["-1", "12"], []),
         ("2024-02-02,LAPTOP,12,X", ["-1", "12"], []),
     ],
@@ -323,7 +323,7 @@ def test_a_wrong_dialect_does_not_stop_the_others_and_is_counted(home: Home) -> 
     (home.root / "dialects").mkdir(exist_ok=True)
     (home.root / "dialects" / "broken.yaml").write_text("name: [")
     file = dropped(home, (BANK_SAMPLES / "dcu.csv").read_bytes())
-    receipt = take(home, [BANK], file.path, CAPTURED).receipt
+    receipt = ingest_file(home, [BANK], file.path, CAPTURED).receipt
     assert receipt.problem is None
     assert receipt.unreadable == 1
     [kept] = (home.quarantine / "bank" / "statement").iterdir()
@@ -501,7 +501,7 @@ def test_the_same_file_again_changes_nothing(home: Home, tmp_path: Path) -> None
     for again in (False, True):
         path = home.inbox / "discover.csv"
         shutil.copy(BANK_SAMPLES / "discover.csv", path)
-        receipt = take(home, [BANK], path, CAPTURED).receipt
+        receipt = ingest_file(home, [BANK], path, CAPTURED).receipt
         counts = [(s.new, s.altered, s.vanished) for s in receipt.streams if s.unchanged or s.new]
         assert counts == [((0, 0, 0) if again else (n, 0, 0)) for n, _, _ in counts]
         assert len(counts) == 3

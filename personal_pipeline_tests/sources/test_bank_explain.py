@@ -431,7 +431,7 @@ def test_a_layout_gets_a_dialect_that_reads_it_right_or_a_question(
     assert explained is not None
     assert (explained.dialect == "") == layout.refused
     if layout.refused:
-        assert "No dialect can be written for it:" in str(explained)
+        assert "A dialect cannot describe it:" in str(explained)
         return
     path = save(home, explained.dialect)
     assert set(explained.questions) == set(layout.asks), str(explained)

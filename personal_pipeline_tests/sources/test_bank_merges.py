@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.conftest import FAULTS
@@ -126,7 +126,7 @@ class Money:
             path.write_text(file.content)
             seconds = (NOW + timedelta(hours=file.hour)).timestamp()
             os.utime(path, (seconds, seconds))
-            receipt = take(self.home, [BANK], path, NOW).receipt
+            receipt = ingest_file(self.home, [BANK], path, NOW).receipt
             assert receipt.problem is None
             assert receipt.unreadable == 0
         return self
@@ -975,7 +975,7 @@ def test_a_qfx_without_an_account_in_a_folder_that_names_it(faulty: Money) -> No
 def test_files_that_are_refused_with_what_to_do(faulty: Money, name: str, sentence: str) -> None:
     path = faulty.home.inbox / Path(name).name
     shutil.copy(FAULTS / name, path)
-    receipt = take(faulty.home, [BANK], path, NOW).receipt
+    receipt = ingest_file(faulty.home, [BANK], path, NOW).receipt
     assert sentence in (receipt.problem or "")
 
 

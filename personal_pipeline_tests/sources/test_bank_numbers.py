@@ -24,7 +24,7 @@ from personal_pipeline.ingest.contract import (
     Unreadable,
     UnreadableFile,
 )
-from personal_pipeline.ingest.inbox import Receipt, take
+from personal_pipeline.ingest.inbox import Receipt, ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources.bank import BANK, read_statement, recognise_statement
 from personal_pipeline.sources.bank.values import (
@@ -240,10 +240,10 @@ def test_a_file_that_does_not_decide_is_told_and_can_be_answered(home: Home) -> 
     )
     declare(home, dialect)
     file = dropped(home, "Tag;Text;Betrag\n02.03.2026;Miete;-3.000\n03.03.2026;Tee;-4\n")
-    receipt = take(home, [BANK], file.path, NOW).receipt
+    receipt = ingest_file(home, [BANK], file.path, NOW).receipt
     assert receipt.unreadable == 1
     assert receipt.warning is not None
-    assert "Nothing in the file decides" in receipt.warning
+    assert "The file does not show" in receipt.warning
     declare(home, dialect + "decimal: ','\n")
     read_outdated_again(home, [BANK], now=NOW)
     assert sorted(amounts_in_lake(home)) == ["-3000", "-4"]
@@ -422,13 +422,13 @@ def took(home: Home, name: str, content: bytes, written: datetime = NOW) -> Rece
 
     file = dropped(home, content, name)
     os.utime(file.path, (written.timestamp(), written.timestamp()))
-    return take(home, [BANK], file.path, NOW).receipt
+    return ingest_file(home, [BANK], file.path, NOW).receipt
 
 
 def test_a_paypal_account_with_days_first(home: Home, faults: Path) -> None:
     receipt = took(home, "first.csv", (faults / "paypal_dates" / "first.csv").read_bytes())
     assert receipt.warning is not None
-    assert "its dates were read as %d/%m/%Y" in receipt.warning
+    assert "they were read as %d/%m/%Y" in receipt.warning
     took(home, "full.csv", (faults / "paypal_dates" / "full.csv").read_bytes())
     assert sorted((each["posted_on"], each["id"]) for each in lake(home)) == [
         ("2026-04-03", "TXA1"),
@@ -448,7 +448,7 @@ PAYPAL = (
 def test_an_undecided_file_is_held_back_until_it_is_answered(home: Home) -> None:
     receipt = took(home, "activity.csv", PAYPAL.encode())
     assert receipt.problem is not None
-    assert "%m/%d/%Y and as %d/%m/%Y, and nothing decides. It is held back" in receipt.problem
+    assert "%m/%d/%Y and %d/%m/%Y, and nothing tells which is right. None" in receipt.problem
     assert lake(home) == []
     # the answer is one of the lines in the sentence
     start = receipt.problem.index("{name: paypal")
@@ -464,7 +464,7 @@ def test_dates_of_the_other_form_are_not_read_by_halves(home: Home) -> None:
         "Trans. Date,Post Date,Description,Amount,Category\n"
         "03/04/2026,03/04/2026,SHOP,1.00,Food\n25/04/2026,25/04/2026,SHOP,2.00,Food\n"
     )
-    with pytest.raises(UnreadableFile, match="can be read as %d/%m/%Y, and not as %m/%d/%Y"):
+    with pytest.raises(UnreadableFile, match="dates match %d/%m/%Y, not %m/%d/%Y"):
         list(read_statement(dropped(home, content)))
 
 
@@ -484,13 +484,13 @@ def test_a_file_that_must_be_asked_about_is_not_unknown(home: Home) -> None:
     receipt = took(home, "dates.csv", f"{head}25/02/2026,A,1.00\n26/03/2026,B,2.00\n".encode())
     assert receipt.source == "bank"
     assert receipt.problem is not None
-    assert "can be read as %d/%m/%Y, and not as %m/%d/%Y" in receipt.problem
+    assert "dates match %d/%m/%Y, not %m/%d/%Y" in receipt.problem
 
 
 def test_a_file_made_before_its_dates_would_be(home: Home) -> None:
     """The time of the file decides: in June there is no November."""
     written = datetime(2026, 6, 1, tzinfo=UTC)
-    assert took(home, "activity.csv", PAYPAL.replace("05/04", "11/04").encode(), written).taken
+    assert took(home, "activity.csv", PAYPAL.replace("05/04", "11/04").encode(), written).ingested
     assert sorted(each["posted_on"] for each in lake(home)) == ["2026-04-03", "2026-04-11"]
 
 

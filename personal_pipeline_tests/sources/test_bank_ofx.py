@@ -20,7 +20,7 @@ from ofxtools.Parser import OFXTree
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Doubt, DropFile, DropRow, Unreadable, UnreadableFile
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.bank import BANK
 from personal_pipeline.sources.bank.ofx import read_ofx, read_tags, recognise_ofx
 from personal_pipeline.sources.bank.values import ofx_date
@@ -212,7 +212,7 @@ def test_a_file_that_breaks_off_keeps_what_was_whole(tmp_path: Path) -> None:
 def test_a_broken_transaction_costs_itself_and_no_value_is_told(home: Home) -> None:
     text = statement(line("a"), line("b", "SECRET"), line("c", day="SECRET"))
     path = file_of(home.inbox, text).path
-    receipt = take(home, [BANK], path, CAPTURED).receipt
+    receipt = ingest_file(home, [BANK], path, CAPTURED).receipt
     assert receipt.problem is None
     assert receipt.unreadable == 2
     rows, bad = read(file_of(home.inbox, text))
@@ -458,11 +458,11 @@ def answer(id_: str, number: str, lost: str = "") -> str:
 
 def test_accounts_without_statements_do_not_become_one(tmp_path: Path) -> None:
     two = "".join(answer(id_, f"{n}0000001", "STMTRS") for n, id_ in enumerate("ab"))
-    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+    with pytest.raises(UnreadableFile, match="several accounts, outside their statements"):
         found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
     # neither where the numbers are lost too
     two = re.sub(r"<ACCTID>\d+", "", two)
-    with pytest.raises(UnreadableFile, match="several accounts without their statements"):
+    with pytest.raises(UnreadableFile, match="several accounts, outside their statements"):
         found(f"<OFX>{two}</OFX>", tmp_path, "checking-1234")
     # two answers for one account are no doubt
     one = "".join(answer(id_, "10000001", "STMTRS") for id_ in "ab")
@@ -478,7 +478,7 @@ def test_a_list_that_lost_its_statement_is_not_booked_on_another_account(
     text = "".join(answers if first else answers[::-1])
     ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
     assert ids == ["a"]
-    assert ["each account by itself" in each.reason for each in bad] == [True]
+    assert ["each account separately" in each.reason for each in bad] == [True]
 
 
 def test_two_accounts_in_one_statement_are_counted(tmp_path: Path) -> None:
@@ -486,7 +486,7 @@ def test_two_accounts_in_one_statement_are_counted(tmp_path: Path) -> None:
     text = one.replace("</STMTRS></STMTTRNRS>", "") + other.split("<CURDEF>USD")[1]
     ids, bad = found(f"<OFX>{text}</OFX>", tmp_path)
     assert ids == []
-    assert ["each account by itself" in each.reason for each in bad] == [True] * 2
+    assert ["each account separately" in each.reason for each in bad] == [True] * 2
 
 
 TOKEN = re.compile(r"<[^<>]*>|[^<>]+|[<>]")

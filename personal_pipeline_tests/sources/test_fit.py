@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Source
-from personal_pipeline.ingest.inbox import Receipt, TakenFile, take
+from personal_pipeline.ingest.inbox import IngestedFile, Receipt, ingest_file
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.fit import FIT, files
 from personal_pipeline.sources.fit.files import recordings_of
@@ -176,7 +176,7 @@ def test_a_real_file_that_breaks_off_gives_what_there_is(samples: Path) -> None:
     assert [len(each.samples) for each in found.recordings] == [14]
     assert found.recordings[0].record["session"]["total_distance"] == 5.73
     [problem] = found.problems
-    assert "breaks off" in problem
+    assert "truncated" in problem
 
 
 _SCALARS = [name for name in BASES if name not in ("string", "byte", "float32", "float64")]
@@ -405,7 +405,7 @@ def test_tracks_are_recordings_too() -> None:
 def test_a_track_that_breaks_off_gives_its_points_and_one_with_entities_nothing() -> None:
     found = recordings_of("cut.gpx", gpx(START, 60)[:-2_000])
     assert 40 < len(found.recordings[0].samples) < 60
-    assert found.problems[0] == "it is not well-formed, or breaks off"
+    assert found.problems[0] == "it is malformed or truncated"
     declared = b'<?xml version="1.0"?><!DOCTYPE gpx [<!ENTITY a "aaa">]>'
     bomb = declared + b"<gpx><trk><name>&a;</name></trk></gpx>"
     found = recordings_of("bomb.gpx", bomb)
@@ -534,7 +534,7 @@ def test_samples_of_another_year_are_counted_and_left_out() -> None:
     found = recordings_of("glitch.gpx", early.encode())
     assert found.recordings[0].record["start_at"] == "2024-01-15T07:30:01Z"
     assert found.problems == (
-        "1 points in it have a time that cannot be, as when the clock of a device is not set",
+        "1 points in it have an impossible time, as when the clock of a device is not set",
     )
     fit = Fit().define(0, 20, [(253, "uint32"), (3, "uint8")])
     for at in (AT - 2_000 * DAY, *range(AT, AT + 60)):
@@ -551,7 +551,7 @@ def test_a_track_of_an_impossible_year_says_so(year: str) -> None:
         assert found.recordings == ()
         assert found.other is None
         [problem] = found.problems
-        assert problem.startswith("60 points in it have a time that cannot be")
+        assert problem.startswith("60 points in it have an impossible time")
 
 
 def test_laps_of_a_tcx_do_not_hide_a_higher_sample() -> None:
@@ -570,10 +570,10 @@ def test_laps_of_a_tcx_do_not_hide_a_higher_sample() -> None:
 # ---------------------------------------------------------------------------------- the inbox
 
 
-def dropped(home: Home, name: str, content: bytes) -> TakenFile:
+def dropped(home: Home, name: str, content: bytes) -> IngestedFile:
     path = home.inbox / name
     path.write_bytes(content)
-    return take(home, SOURCES, path, NOW)
+    return ingest_file(home, SOURCES, path, NOW)
 
 
 def lake_rows(home: Home, columns: str = "recording, number, measured_at, heart_rate") -> list[Any]:
@@ -608,7 +608,7 @@ def test_what_can_be_read_of_a_broken_file_is_taken_and_the_rest_counted(home: H
     assert (receipt.problem, receipt.unreadable) == (None, 1)
     assert receipt.streams[1].new == len(lake_rows(home)) > 40
     [kept] = (home.quarantine / "fit" / "recordings").glob("*.jsonl")
-    assert "breaks off" in kept.read_text()
+    assert "truncated" in kept.read_text()
 
 
 def settings_file() -> bytes:
@@ -618,7 +618,7 @@ def settings_file() -> bytes:
 def test_a_fit_file_without_an_activity_is_set_aside_with_a_sentence(home: Home) -> None:
     receipt = dropped(home, "Settings.fit", settings_file()).receipt
     assert receipt.problem is not None
-    assert "another kind (settings)" in receipt.problem
+    assert "another kind of FIT file (settings)" in receipt.problem
 
 
 MANY = [
@@ -644,7 +644,7 @@ def test_a_zip_of_many_is_taken_whole(tmp_path: Path, way: str) -> None:
     home = Home(tmp_path / "it's [my] home").ensure()
     path = bundle(home.inbox / "garmin.zip", MANY)
     told: list[tuple[str, int, int]] = []
-    receipt = take(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
+    receipt = ingest_file(home, SOURCES, path, NOW, lambda *so_far: told.append(so_far)).receipt
     assert len(told) == (3 if way == "shared out" else 1)
     assert {name for name, _, _ in told} == {"garmin.zip, MB"}
     assert (receipt.source, receipt.drop, receipt.problem) == ("fit", "recordings", None)
@@ -663,7 +663,7 @@ def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home
     def drop(source: Source) -> Receipt:
         path = bundle(home.inbox / "garmin.zip", MANY[:2])
         os.utime(path, (1.7e9, 1.7e9))
-        return take(home, [source], path, NOW).receipt
+        return ingest_file(home, [source], path, NOW).receipt
 
     def must_not_be_read(*_: object) -> Any:
         raise AssertionError("it was parsed")
@@ -682,20 +682,20 @@ def test_the_same_zip_again_is_not_parsed_unless_the_lake_has_changed(home: Home
 
 def test_a_zip_with_anything_else_is_opened_and_its_files_taken_one_by_one(home: Home) -> None:
     path = bundle(home.inbox / "mixed.zip", [("a.fit", ride(START)), ("readme.txt", b"hello")])
-    taken = take(home, SOURCES, path, NOW)
+    taken = ingest_file(home, SOURCES, path, NOW)
     assert taken.receipt.source == "inbox"
     assert [each.receipt.source for each in taken.members] == ["fit"]
 
 
 def test_a_gzip_that_breaks_off_gives_what_is_before_the_break() -> None:
     found = recordings_of("cut.fit.gz", zipped(ride(START, 300))[:-400])
-    assert found.problems[0] == "the gzip around it breaks off"
+    assert found.problems[0] == "the gzip around it is truncated"
     assert 100 < len(found.recordings[0].samples) < 300
 
 
 def test_a_gzip_that_unpacks_to_any_size_is_unpacked_to_a_limit() -> None:
     content, problem = unpacked(zipped(b"0" * 5_000_000), 1_000)
-    assert (len(content), problem) == (1_000, "the gzip around it breaks off")
+    assert (len(content), problem) == (1_000, "the gzip around it is truncated")
 
 
 def test_a_session_that_does_not_tell_its_start_begins_before_its_end() -> None:

@@ -24,7 +24,7 @@ from personal_pipeline.ingest.contract import (
     UnreadableFile,
     Window,
 )
-from personal_pipeline.ingest.fetch import FetchResult, check_record, pull_source, sort_into_days
+from personal_pipeline.ingest.fetch import FetchResult, check_record, fetch_streams, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.settings import Settings
@@ -286,7 +286,7 @@ class Newsletter:
             page["pagination"]["total_count"] = len(wanted)
         return as_json(page)
 
-    def look(self, home: Home, base: str, days: int = 0) -> FetchResult:
+    def fetched(self, home: Home, base: str, days: int = 0) -> FetchResult:
         """A look at the subscribers, so many days from now."""
         given = Settings(
             KIT_API_KEY=SecretStr(KEY),
@@ -295,7 +295,7 @@ class Newsletter:
         )
         self.asked.clear()
         now = datetime.now(UTC) + timedelta(hours=days * 23)
-        (look,) = pull_source(home, given, KIT, {"subscribers"}, clock=lambda: now)
+        (look,) = fetch_streams(home, given, KIT, {"subscribers"}, clock=lambda: now)
         return look
 
     @property
@@ -324,21 +324,21 @@ def test_who_came_back_or_was_deleted_is_known_by_the_next_look(home: Home, upda
     joined, left = TODAY - timedelta(days=60), TODAY - timedelta(days=20)
     kit.put(0, "cancelled", joined, left)
     with loopback(kit.answer) as server:
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         assert known(home)[left] == {"0": "cancelled"}
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         assert not kit.asked_for_everybody
         # they came back
         kit.put(0, "active", joined)
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         assert known(home)[joined]["0"] == "active"
         assert left not in known(home)
         # and another one is deleted
         del kit.people[3]
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         assert kit.asked_for_everybody
         assert {key for day in known(home).values() for key in day} == {"0", "1", "2", "4", "5"}
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         assert not kit.asked_for_everybody
 
 
@@ -346,9 +346,9 @@ def test_where_kit_does_not_count_the_weekly_pass_finds_who_was_deleted(home: Ho
     kit = Newsletter(updated=True)
     kit.counts = False
     with loopback(kit.answer) as server:
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         del kit.people[3]
-        kit.look(home, server.base, 1)
+        kit.fetched(home, server.base, 1)
         assert not kit.asked_for_everybody
         assert "3" in {key for day in known(home).values() for key in day}
 
@@ -356,12 +356,12 @@ def test_where_kit_does_not_count_the_weekly_pass_finds_who_was_deleted(home: Ho
 def test_the_key_of_another_newsletter_is_refused_before_it_writes(home: Home) -> None:
     kit = Newsletter(updated=True)
     with loopback(kit.answer) as server:
-        kit.look(home, server.base)
+        kit.fetched(home, server.base)
         before = known(home)
         for other in ({"id": 8}, {"id": "8", "created_at": "2021-01-01T00:00:00Z"}):
             kit.account = other
             kit.people.clear()
-            failure = kit.look(home, server.base).failure
+            failure = kit.fetched(home, server.base).failure
             assert failure is not None
             assert failure.failure is Failure.OTHER_ACCOUNT
             assert known(home) == before
@@ -376,7 +376,7 @@ def test_an_account_that_is_not_told_holds_nothing_back(home: Home, status: int)
         return as_json({}, status) if request.path == "/v4/account" else kit.answer(request)
 
     with loopback(answer) as server:
-        assert kit.look(home, server.base).failure is None
+        assert kit.fetched(home, server.base).failure is None
         with connected(server.base) as connection:
             assert beginning(connection) == TODAY - timedelta(days=60)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable, UnreadableFile
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources.medium import MEDIUM, export
 from personal_pipeline.sources.medium.export import read_export, recognise_export
@@ -392,10 +392,10 @@ def test_the_newest_export_is_the_whole_picture(home: Home, make_zip: Zip) -> No
     lake = lake_of(home, "medium", stream)
     draft = post("A draft", published=None, story_id="bbbbbbbbbbbb")
     first = make_zip({"posts/x-0123456789ab.html": post(), "posts/draft_y.html": draft}, "1.zip")
-    taken = take(home, (MEDIUM,), first.path, datetime.now(UTC))
+    taken = ingest_file(home, (MEDIUM,), first.path, datetime.now(UTC))
     assert (taken.receipt.problem, taken.receipt.unreadable) == (None, 0)
     assert len([key for month in lake.partitions() for key in lake.read(month)]) == 2
     second = make_zip({"posts/x-0123456789ab.html": post(title="On Snow")}, "2.zip")
-    take(home, (MEDIUM,), second.path, datetime.now(UTC))
+    ingest_file(home, (MEDIUM,), second.path, datetime.now(UTC))
     rows = [row for month in lake.partitions() for row in lake.read(month).values()]
     assert [row.record["title"] for row in rows] == ["On Snow"]

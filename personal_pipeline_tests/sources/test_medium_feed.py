@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import Window
-from personal_pipeline.ingest.fetch import pull
+from personal_pipeline.ingest.fetch import fetch_stream
 from personal_pipeline.ingest.http import Failure, ServiceError
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.settings import BadSetting, Settings
@@ -103,7 +103,7 @@ def test_items_land_under_their_day_and_bad_ones_are_counted(home: Home) -> None
         loopback(lambda _: Answer(body, content_type="application/rss+xml")) as server,
         feed_client(Settings(MEDIUM_FEED_URL=f"{server.base}/feed/@ann")) as client,
     ):
-        pulled = pull(home, MEDIUM, FEED, client, now=datetime(2026, 11, 21, 6, tzinfo=UTC))
+        pulled = fetch_stream(home, MEDIUM, FEED, client, now=datetime(2026, 11, 21, 6, tzinfo=UTC))
     assert pulled.failure is None
     assert (pulled.records, pulled.unreadable) == (4, 2)
     lake = lake_of(home, "medium", FEED)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import DropFile, DropRow, Unreadable, UnreadableFile
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources.medium import MEDIUM
 from personal_pipeline.sources.medium.stats import STATS_CAPTURE, read_stats, recognise_stats
@@ -496,8 +496,8 @@ def test_totals_of_a_cut_range_are_not_taken(save: Save) -> None:
         ('[{"data":{"user":null}}]', "none of the known figures"),
         (GUARD + '{"success":false,"error":"not logged in"}', "none of the known figures"),
         (json.dumps(stories()), "empty"),
-        (json.dumps(stories(node()))[:60], "breaks off"),
-        (GUARD + '{"payload": {', "breaks off"),
+        (json.dumps(stories(node()))[:60], "truncated"),
+        (GUARD + '{"payload": {', "truncated"),
     ],
     ids=["page", "errors", "logged out", "refused", "no stories", "cut early", "cut at once"],
 )
@@ -604,7 +604,7 @@ def test_captures_add_to_each_other_in_the_lake(home: Home, save: Save) -> None:
         ("medium-2026-10-01.json", october),
         ("medium-2026-11-01.json", [november, timeseries("2026-10-30", "2026-11-01")]),
     ):
-        taken = take(home, (MEDIUM,), save(content, name).path, CAPTURED)
+        taken = ingest_file(home, (MEDIUM,), save(content, name).path, CAPTURED)
         assert taken.receipt.problem is None
         assert taken.receipt.unreadable == 0
     (stream,) = (each for each in MEDIUM.drop_streams if each.name == "story_stats")

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.fit import FIT
 from personal_pipeline.sources.strava import STRAVA
@@ -126,7 +126,7 @@ class Sport:
             path = self.home.inbox / drop.name
             path.write_bytes(drop.content)
             os.utime(path, (1.6e9 + number * 1e5, 1.6e9 + number * 1e5))
-            receipt = take(self.home, [APPLE_HEALTH, STRAVA, FIT], path, NOW).receipt
+            receipt = ingest_file(self.home, [APPLE_HEALTH, STRAVA, FIT], path, NOW).receipt
             assert receipt.problem is None
         for name in models:
             self.opened.execute(f"create or replace table {name} as {self.sql[name]}")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.adding import brought
 from personal_pipeline.ingest.contract import DropFile, DropRow, Record, Unreadable
-from personal_pipeline.ingest.inbox import Receipt, TakenFile, take, waiting
+from personal_pipeline.ingest.inbox import IngestedFile, Receipt, ingest_file, waiting
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.sources.strava import STRAVA
@@ -172,7 +172,7 @@ def test_a_track_of_1901_leaves_its_row_and_is_told(home: Home) -> None:
     receipt = dropped(home, archive(home.inbox / "export_1.zip", TABLE, files)).receipt
     assert (receipt.unreadable, len(kept(home, "activities"))) == (1, 4)
     [text] = [path.read_text() for path in (home.quarantine / "strava" / "export").iterdir()]
-    assert "a time that cannot be" in text
+    assert "an impossible time" in text
     assert "activities/12.gpx" in text
 
 
@@ -256,8 +256,8 @@ TABLE = table(
 STREAMS = {stream.name: stream for stream in STRAVA.drop_streams}
 
 
-def dropped(home: Home, path: Path) -> TakenFile:
-    return take(home, SOURCES, path, NOW)
+def dropped(home: Home, path: Path) -> IngestedFile:
+    return ingest_file(home, SOURCES, path, NOW)
 
 
 def kept(home: Home, stream: str) -> dict[str, Any]:
@@ -305,7 +305,9 @@ def test_the_same_archive_again_is_not_parsed(home: Home, tmp_path: Path) -> Non
     path = archive(tmp_path / "export_1.zip", TABLE, FILES)
     dropped(home, Path(shutil.copy2(path, home.inbox / "export_1.zip")))
     unread = replace(STRAVA, drops=(replace(STRAVA.drops[0], load=_must_not_be_read),))
-    again = take(home, [unread], Path(shutil.copy2(path, home.inbox / "export_1.zip")), NOW).receipt
+    again = ingest_file(
+        home, [unread], Path(shutil.copy2(path, home.inbox / "export_1.zip")), NOW
+    ).receipt
     assert (again.problem, counts(again)["recording_samples"]) == (None, (0, 0, 0, 180))
 
 
@@ -343,7 +345,7 @@ def test_a_broken_file_costs_itself_and_a_missing_one_is_counted(home: Home) -> 
     assert counts(receipt)["recordings"] == (2, 0, 0, 0)
     texts = [path.read_text() for path in (home.quarantine / "strava" / "export").iterdir()]
     assert any("1 files that are not in the archive" in text for text in texts)
-    assert any("breaks off" in text for text in texts)
+    assert any("truncated" in text for text in texts)
 
 
 def test_the_table_alone_adds_and_removes_nothing(home: Home) -> None:
@@ -353,7 +355,7 @@ def test_the_table_alone_adds_and_removes_nothing(home: Home) -> None:
     receipt = dropped(home, path).receipt
     assert receipt.source == "strava"
     assert receipt.warning is not None
-    assert "table alone" in receipt.warning
+    assert "only the table" in receipt.warning
     assert kept(home, "activities").keys() == {"1", "2", "3", "4", "5"}
     assert len(kept(home, "recordings")) == 3
 
@@ -387,4 +389,4 @@ def test_a_list_of_answers_keeps_what_can_be_read(home: Home) -> None:
     path.write_text(json.dumps([good])[:-5])
     problem = dropped(home, path).receipt.problem
     assert problem is not None
-    assert "breaks off" in problem
+    assert "truncated" in problem

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from personal_pipeline.freshness import State, judge_api
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Record, Window
-from personal_pipeline.ingest.fetch import FetchResult, check_record, pull_source, sort_into_days
+from personal_pipeline.ingest.fetch import FetchResult, check_record, fetch_streams, sort_into_days
 from personal_pipeline.ingest.http import Client, Failure, ServiceError
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.settings import Settings
@@ -415,13 +415,13 @@ def of_account(id_: str, lists: dict[str, list[Record]], *, told: bool = True) -
 def pulled(
     home: Home, base: str, key: str = "rk_live_1", *, accept: bool = False, since: int = 2
 ) -> dict[str, FetchResult]:
-    """A look at every stream, as a refresh does it."""
+    """A fetch of every stream, as a refresh does it."""
     settings = Settings(
         STRIPE_API_KEY=SecretStr(key),
         STRIPE_API_BASE=base,
         PERSONAL_PIPELINE_START=datetime.now(UTC).date() - timedelta(days=since),
     )
-    looks = pull_source(
+    results = fetch_streams(
         home,
         settings,
         STRIPE,
@@ -429,7 +429,7 @@ def pulled(
         clock=lambda: datetime.now(UTC),
         accept=accept,
     )
-    return {look.stream: look for look in looks}
+    return {result.stream: result for result in results}
 
 
 def lake_files(home: Home) -> dict[Path, bytes]:
@@ -456,19 +456,19 @@ def test_a_list_that_the_key_may_not_read_refuses_only_its_stream(
         return as_json({"error": {}}, 403) if request.path == path else known(request)
 
     with loopback(answer) as server:
-        looks = pulled(home, server.base)
-    assert {name for name, look in looks.items() if look.failure} == refused
-    assert set(looks) == {each.name for each in STRIPE.api}
-    for name, look in looks.items():
+        results = pulled(home, server.base)
+    assert {name for name, result in results.items() if result.failure} == refused
+    assert set(results) == {each.name for each in STRIPE.api}
+    for name, result in results.items():
         memory = recall(home, "stripe", name)
         state = judge_api(memory, datetime.now(UTC), connected=True).state
         if name in refused:
-            assert look.failure is not None
-            assert look.failure.failure is Failure.PERMISSION_MISSING
-            assert f"set {permission} to Read" in str(look.failure)
+            assert result.failure is not None
+            assert result.failure.failure is Failure.PERMISSION_MISSING
+            assert f"set {permission} to Read" in str(result.failure)
             assert state is State.ACTION_REQUIRED
         else:
-            assert look.records == 1
+            assert result.records == 1
             assert state is State.FRESH
 
 
@@ -481,25 +481,25 @@ def test_a_key_of_the_other_mode_is_refused_before_it_writes(
     keys = ["rk_live_1", "sk_test_1"]
     first, other = keys if live else reversed(keys)
     with loopback(of_account("acct_1", objects(live=live), told=told)) as server:
-        looks = pulled(home, server.base, first)
-    assert [look.failure for look in looks.values()] == [None] * len(STRIPE.api)
+        results = pulled(home, server.base, first)
+    assert [result.failure for result in results.values()] == [None] * len(STRIPE.api)
     before = lake_files(home)
     if not noted:
         shutil.rmtree(home.state)
     with loopback(of_account("acct_1", objects(live=not live), told=told)) as server:
-        for look in pulled(home, server.base, other).values():
-            assert look.failure is not None
-            assert look.failure.failure is Failure.OTHER_ACCOUNT
-            assert "the mode of this credential" in str(look.failure)
-            assert "refresh --accept stripe" in str(look.failure)
+        for result in pulled(home, server.base, other).values():
+            assert result.failure is not None
+            assert result.failure.failure is Failure.OTHER_ACCOUNT
+            assert "the mode of this credential" in str(result.failure)
+            assert "refresh --accept stripe" in str(result.failure)
         assert {request.path for request in server.asked} == {"/v1/account"}
         assert lake_files(home) == before
         memory = recall(home, "stripe", "charges")
         assert judge_api(memory, datetime.now(UTC), connected=True).state is State.ACTION_REQUIRED
         # unless that is what the person wants, and then it goes on
         for accept in (True, False):
-            looks = pulled(home, server.base, other, accept=accept)
-            assert [look.failure for look in looks.values()] == [None] * len(STRIPE.api)
+            results = pulled(home, server.base, other, accept=accept)
+            assert [result.failure for result in results.values()] == [None] * len(STRIPE.api)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -508,36 +508,36 @@ def test_the_key_of_another_account_is_refused_before_it_writes(home: Home, told
         pulled(home, server.base)
         before = lake_files(home)
     with loopback(of_account("acct_2", objects(), told=told)) as server:
-        for look in pulled(home, server.base).values():
-            assert look.failure is not None
-            assert look.failure.failure is Failure.OTHER_ACCOUNT
-            assert "acct_" not in str(look.failure)
+        for result in pulled(home, server.base).values():
+            assert result.failure is not None
+            assert result.failure.failure is Failure.OTHER_ACCOUNT
+            assert "acct_" not in str(result.failure)
         assert lake_files(home) == before
     # a new key of the right one
     with loopback(of_account("acct_1", objects(), told=told)) as server:
-        assert not any(look.failure for look in pulled(home, server.base, "rk_live_2").values())
+        assert not any(result.failure for result in pulled(home, server.base, "rk_live_2").values())
 
 
 def test_a_wrong_first_key_that_brought_nothing_is_no_account(home: Home) -> None:
     with loopback(lambda request: as_json({"error": {}}, 401)) as server:
-        for look in pulled(home, server.base, "rk_test_1").values():
-            assert look.failure is not None
-            assert look.failure.failure is Failure.CREDENTIAL_REFUSED
+        for result in pulled(home, server.base, "rk_test_1").values():
+            assert result.failure is not None
+            assert result.failure.failure is Failure.CREDENTIAL_REFUSED
     with loopback(of_account("acct_1", objects())) as server:
-        assert not any(look.failure for look in pulled(home, server.base).values())
+        assert not any(result.failure for result in pulled(home, server.base).values())
 
 
 def test_the_key_of_an_empty_sandbox_stands_in_nobodys_way(home: Home) -> None:
     nothing: dict[str, list[Record]] = {path: [] for path in objects()}
     with loopback(of_account("acct_1", nothing)) as server:
-        assert not any(look.failure for look in pulled(home, server.base, "sk_test_1").values())
+        assert not any(result.failure for result in pulled(home, server.base, "sk_test_1").values())
     lists = objects()
     for rows in lists.values():
         # so long ago that the days of the sandbox would not be asked for again
         rows[0]["created"] = int(datetime.now(UTC).timestamp()) - 40 * 86_400
     with loopback(of_account("acct_1", lists)) as server:
-        looks = pulled(home, server.base, since=60)
-    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
+        results = pulled(home, server.base, since=60)
+    assert {name: result.records for name, result in results.items()} == dict.fromkeys(results, 1)
 
 
 def test_of_another_account_that_is_accepted_all_of_the_past_comes(home: Home) -> None:
@@ -550,8 +550,8 @@ def test_of_another_account_that_is_accepted_all_of_the_past_comes(home: Home) -
             "created": int(datetime.now(UTC).timestamp()) - 40 * 86_400,
         }
     with loopback(of_account("acct_2", lists)) as server:
-        looks = pulled(home, server.base, accept=True, since=60)
-    assert {name: look.records for name, look in looks.items()} == dict.fromkeys(looks, 1)
+        results = pulled(home, server.base, accept=True, since=60)
+    assert {name: result.records for name, result in results.items()} == dict.fromkeys(results, 1)
 
 
 def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> None:
@@ -566,17 +566,17 @@ def test_a_permission_that_is_given_later_brings_all_of_the_past(home: Home) -> 
         refused = request.path in lists and request.path not in may_read
         return as_json({"error": {}}, 403) if refused else known(request)
 
-    def look() -> dict[str, FetchResult]:
+    def fetched() -> dict[str, FetchResult]:
         settings = Settings(STRIPE_API_KEY=SecretStr("rk_live_1"), STRIPE_API_BASE=server.base)
         streams = {"refunds", "charges"}
-        looks = pull_source(home, settings, STRIPE, streams, clock=lambda: datetime.now(UTC))
-        return {each.stream: each for each in looks}
+        results = fetch_streams(home, settings, STRIPE, streams, clock=lambda: datetime.now(UTC))
+        return {each.stream: each for each in results}
 
     with loopback(answer) as server:
         # since when there is anything is in none of the lists that it may read
-        assert look()["refunds"].records == 0
+        assert fetched()["refunds"].records == 0
         may_read |= set(lists)
-        assert {name: each.records for name, each in look().items()} == {
+        assert {name: each.records for name, each in fetched().items()} == {
             "refunds": 1,
             "charges": 1,
         }

@@ -12,7 +12,7 @@ from typing import Any
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.lake import Row, StreamLake, lake_of
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_fetch import Clocked
@@ -76,7 +76,7 @@ class Lake:
         told = list(records)
         each = replace(API_STREAMS[source, stream], fetch_all=lambda client: iter(told))
         declared = Source(name=source, title=source, description="", api=(each,))
-        return pull(Home(self.root.parent), declared, each, Clocked(now), now=now)
+        return fetch_stream(Home(self.root.parent), declared, each, Clocked(now), now=now)
 
     def drop(
         self, stream: str, month: date, rows: dict[str, Record], source: str = "medium"

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from personal_pipeline.home import Home
-from personal_pipeline.ingest.inbox import take
+from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
 from personal_pipeline_tests.invented_house import bare_house
@@ -22,7 +22,7 @@ def statement(home: Home, name: str, *rows: str, header: str = HEADER) -> None:
     path = home.inbox / "card-1234" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join([header, *rows]) + "\n")
-    take(home, SOURCES, path, NOW)
+    ingest_file(home, SOURCES, path, NOW)
 
 
 def receipts(home: Home) -> dict[str, dict[str, Any]]:
@@ -46,7 +46,7 @@ def test_a_row_a_file_with_what_it_did(home: Home) -> None:
         header=wider,
     )
     (home.inbox / "holiday.txt").write_text("Lake Como")
-    take(home, SOURCES, home.inbox / "holiday.txt", NOW)
+    ingest_file(home, SOURCES, home.inbox / "holiday.txt", NOW)
 
     found = receipts(home)
     first, second, stranger = (
@@ -60,9 +60,9 @@ def test_a_row_a_file_with_what_it_did(home: Home) -> None:
     assert second["rows_changed"] == 1  # the transaction has one more cell
     assert (second["first_month"], second["last_month"]) == (date(2024, 2, 1), date(2024, 3, 1))
     assert (second["columns_unknown"], second["columns_gone"]) == (["points"], [])
-    assert "others that it does not name: points" in second["reason"]
+    assert "undeclared ones: points" in second["reason"]
     assert (stranger["source"], stranger["rows_new"]) == (None, 0)
-    assert stranger["problem"] == "No source knows this kind of file."
+    assert stranger["problem"] == "No source recognizes this file."
 
 
 def test_receipts_are_copied_once_and_the_table_can_be_dropped(home: Home) -> None:

@@ -38,7 +38,7 @@ def _stream(name: str, description: str) -> DropStream:
 
 EXPORT = Drop(
     name="export",
-    description="export.zip of the Health app, or the export.xml inside of it",
+    description="export.zip of the Health app, or the export.xml inside it",
     how_to=(
         "On the iPhone: Health, your picture at the top right, Export All Health Data. It takes "
         "minutes; then send the zip to this machine (AirDrop, Files)."

@@ -175,7 +175,7 @@ class _Parser:
     def finish(self) -> None:
         """Signal the end of the input."""
         if self._open[1:] or b"<" in self._unfinished:
-            self._break(self._unfinished, "the file breaks off in the middle of an element")
+            self._break(self._unfinished, "the file is truncated in the middle of an element")
 
     def taken(self) -> Iterator[Element | Unreadable | End]:
         """What is complete, each part once."""
@@ -238,8 +238,8 @@ def _without_prolog(buffer: bytes) -> bytes:
         )
     if _ENTITY.search(buffer, 0, root.start()):
         raise UnreadableFile(
-            "refused: the XML declares entities, which no export of Apple does and which can "
-            "unpack to any size."
+            "refused: the XML declares entities, which no Apple export does and which can expand "
+            "to any size."
         )
     return buffer[root.start() :]
 

@@ -97,12 +97,12 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
         if about.get("Me"):
             yield DropRow("characteristics", captured.replace(day=1), "me", about)
         yield from _files_beside(export, captured, spool)
-    problem = export.problem or (None if ended else "the XML breaks off before </HealthData>")
+    problem = export.problem or (None if ended else "the XML is truncated before </HealthData>")
     if problem is None and export.archive is None and export.points_outside:
-        problem = "it is the XML alone, and routes of workouts are files beside it"
+        problem = "this is only the XML, and workout routes are separate files"
     if problem:
         yield Incomplete(
-            f"Incomplete: {problem}. What it holds was added and nothing removed; drop the whole "
+            f"Incomplete: {problem}. Its rows were added and none removed; drop the whole "
             "export.zip."
         )
 

@@ -84,10 +84,9 @@ STATEMENT = Drop(
     description="statements of a bank or card: OFX, QFX, or CSV",
     how_to=(
         "1. Log in to the bank, open the account and look for Download, Export or “Money "
-        "programs”.\n"
-        "2. Choose OFX, QFX (Quicken) or “Money”, else CSV, and all the time that it gives.\n"
-        "3. Put the file into the inbox. Spans may overlap: nothing is counted twice. A CSV that "
-        "does not say which account it is of goes into a folder that does, such as "
+        "programs”.\n2. Choose OFX, QFX (Quicken) or “Money”, else CSV, and the longest period it "
+        "offers.\n3. Put the file into the inbox. Periods may overlap: nothing is counted twice. "
+        "Put a CSV that does not name its account into a folder that does, such as "
         "inbox/checking-1234/."
     ),
     recognise=recognise_statement,

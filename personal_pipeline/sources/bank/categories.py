@@ -95,10 +95,10 @@ def read_categories(file: DropFile) -> Iterator[DropRow | Unreadable]:
     try:
         found = Categories.model_validate(declared(file.path, text) or {})
     except BadDeclaration as error:
-        raise UnreadableFile(f"{error}. The rules from before stay.") from None
+        raise UnreadableFile(f"{error}. The previous rules stay in force.") from None
     except ValidationError as error:
         raise UnreadableFile(
-            f"{sentences(file.path, error, text)} The rules from before stay."
+            f"{sentences(file.path, error, text)} The previous rules stay in force."
         ) from None
     month = file.captured_at.date().replace(day=1)
     # so that a file without rules also replaces the previous ones

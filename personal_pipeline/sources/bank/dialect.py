@@ -244,7 +244,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("references (*name) are not read")
+            raise yaml.YAMLError("references (*name) are not supported")
         return super().compose_node(parent, index)
 
 
@@ -257,7 +257,7 @@ def declared(path: Path, text: str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        raise BadDeclaration(f"{path.name}{place}: not YAML; mind colons and indents") from None
+        raise BadDeclaration(f"{path.name}{place}: not YAML; check colons and indents") from None
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int:

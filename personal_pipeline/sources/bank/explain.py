@@ -77,8 +77,8 @@ ENOUGH_AGREE = 0.9
 
 
 SEVERAL_TABLES = (
-    "it holds several tables, one below the other. Cut it into one file a table, each in a folder "
-    "of its own, or download them one by one."
+    "it contains several tables, one below the other. Split it into one file per table, each in "
+    "its own folder, or download them one by one."
 )
 
 
@@ -109,23 +109,23 @@ class Explained:
         ]
         unknown = ", ".join(shown(column, MAX_NAME_LENGTH) for column in self.unknown)
         lines = [
-            "This may be the CSV of a bank that is not known yet. Columns that seem clear:",
+            "This may be the CSV of a bank without a dialect. Columns that seem clear:",
             *(understood or ["  none"]),
             *([f"Not used: {unknown}."] if self.unknown else []),
             *([self.checked] if self.checked else []),
-            *(f"Look at this: {shown(note, 400)}" for note in self.notes),
+            *(f"Check this: {shown(note, 400)}" for note in self.notes),
         ]
         if not self.dialect:
             asked = [shown(each, 400) for each in self.questions.values()]
-            return "\n".join([*lines, "No dialect can be written for it:", *asked])
+            return "\n".join([*lines, "A dialect cannot describe it:", *asked])
         if self.questions:
-            lines.append("The file does not decide everything, so this is no dialect yet:")
+            lines.append("The file leaves these fields open, so the dialect is incomplete:")
             lines += [
                 f"  {field}: {shown(sentence, 400)}" for field, sentence in self.questions.items()
             ]
-            lines.append("Write that into it, save it as dialects/<bank>.yaml beside the inbox,")
+            lines.append("Fill them in, save it as dialects/<bank>.yaml beside the inbox,")
         else:
-            lines.append("Look it over, save it as dialects/<bank>.yaml beside the inbox,")
+            lines.append("Review it, save it as dialects/<bank>.yaml beside the inbox,")
         return "\n".join([*lines, "and add the file again:", "", self.dialect])
 
 
@@ -218,8 +218,8 @@ def _headless(lines: Sequence[str]) -> Explained | None:
         ]
         if body and len(like) == len(body):
             question = (
-                "its columns have no names, so nothing tells what they are. Write a dialect with "
-                "`cells` and `cell_names`, as wells_fargo.yaml does: see docs/sources/bank.md."
+                "its columns have no names. Write a dialect with `cells` and `cell_names`, as "
+                "wells_fargo.yaml does: see docs/sources/bank.md."
             )
             return Explained({}, (), {"cells": question}, (), "", "")
     return None
@@ -286,7 +286,7 @@ class _Result:
         elif self.steps:
             balance = (
                 f"; the balance agrees in {self.agreeing:,} of {self.steps:,} steps only: "
-                "something is not understood"
+                "something was misread"
             )
         return f"{', '.join(parts)}; {'; '.join(sums) or 'no money moved'}{balance}."
 
@@ -321,14 +321,14 @@ def _tried(attempt: _Attempt) -> Explained:
         return _explained(guess, columns, "", text)
     if result is None or not result.read or result.unreadable > MAX_UNREADABLE * result.rows:
         guess.questions["the file"] = (
-            "too few of its rows could be read by what was understood of it. See "
+            "too few of its rows could be parsed with what was recognized. See "
             "docs/sources/bank.md for a dialect with every field."
         )
         return _explained(guess, columns, str(result or ""), "")
     if result.steps and not result.agrees:
         guess.notes.append("the balance and the amounts contradict each other: see the sums.")
     if guess.fee and not best.fee:
-        guess.notes.append(f"{guess.fee.name} is not taken besides the amount.")
+        guess.notes.append(f"{guess.fee.name} is not added to the amount.")
     return _explained(guess, columns, str(result), text)
 
 
@@ -404,11 +404,13 @@ def _judge_sign(best: _Attempt, result: _Result | None) -> None:
     is_card = bool(_CARD.search(names)) and not (result and result.agrees)
     is_card = is_card or _pays_a_card(best.columns, amount)
     if not is_card and not (result and result.agrees):
-        best.guess.notes.append("negative amounts were taken for money out; a card may differ.")
+        best.guess.notes.append(
+            "negative amounts were read as money out; for a card it may be the opposite."
+        )
     if negative * 2 < len(filled) or (negative * 2 == len(filled) and is_card):
         best.guess.questions["sign"] = (
-            "many amounts are positive, and nothing tells what that means: out_is_negative if "
-            "they came in, out_is_positive if they were spent, as cards have it."
+            "many amounts are positive, and their meaning is unclear: out_is_negative if they came "
+            "in, out_is_positive if they were spent, as on cards."
         )
 
 
@@ -433,13 +435,13 @@ def _signs_of_columns(best: _Attempt, result: _Result | None) -> dict[str, str]:
         if all(mine) and others and not any(others):
             found[name] = "negative"
             guess.notes.append(
-                f"the minus in {guess.columns[column].name} was taken for how the bank writes it, "
-                "and not for what came back."
+                f"the minus in {guess.columns[column].name} was read as the bank's notation, not "
+                "as a refund."
             )
         else:
             guess.questions[name] = (
                 f"{guess.columns[column].name} has a minus, and too few amounts to tell what it "
-                "means: negative if the bank writes it so, positive if it is what came back."
+                "means: negative if it is the bank's notation, positive if it marks refunds."
             )
     return found
 
@@ -459,9 +461,7 @@ def _dates_and_mark(attempt: _Attempt) -> tuple[str, str]:
     )
     if said.pattern is None:
         both = " or ".join(f'"{each}"' for each in said.rivals)
-        guess.questions["date_format"] = (
-            f"the dates of {chosen[0].name} can be read in more than one way: {both}?"
-        )
+        guess.questions["date_format"] = f"the dates of {chosen[0].name} are ambiguous: {both}?"
     elif said.doubt:
         guess.notes.append(said.doubt)
     money = [guess.columns[each] for each in _MONEY if each in guess.columns]
@@ -562,9 +562,9 @@ def _explained(guess: Guess, columns: Sequence[Column], checked: str, dialect: s
     if guess.account:
         chosen["account"] = guess.account[1].name
     if not guess.description:
-        guess.notes.append("no column says what a row was for.")
+        guess.notes.append("no column describes what a row was for.")
     if dialect and not guess.currency and "currency" not in guess.columns:
-        guess.notes.append("nothing in the file says the currency: write it into the dialect.")
+        guess.notes.append("the file does not name the currency: set it in the dialect.")
     used = guess.used()
     return Explained(
         columns=chosen,

@@ -269,8 +269,8 @@ def _status(guess: Guess, texts: Sequence[Column]) -> None:
         elif len(words) <= max(3, len(column.cells) / 4):
             guess.status.append(column)
             guess.questions["pending"] = (
-                f"the column {column.name} has words that are not understood: which of them are no "
-                "bookings yet, or never will be?"
+                f"the column {column.name} has unknown words: which of them mark rows that are not "
+                "booked yet, or never will be?"
             )
 
 
@@ -302,7 +302,7 @@ def _money(
     best = next((each for each in amounts if _BEST_AMOUNT.search(each.plain)), None)
     amount = best or next((each for each in amounts if each.is_full), None)
     if amount and not best and out and into and _says_otherwise(amount, out, into):
-        guess.notes.append(f"{amount.name} is not what {out.name} and {into.name} say: not used.")
+        guess.notes.append(f"{amount.name} contradicts {out.name} and {into.name}: not used.")
         amount = None
     if amount is None and out and into and (out.filled or into.filled):
         guess.columns |= {"money_out": out, "money_in": into}
@@ -312,8 +312,8 @@ def _money(
         if len(filled) > 1 and filled[1].filled:
             names = " and ".join(each.name for each in filled[:2])
             guess.questions["amount"] = (
-                f"{names} both hold amounts, and rows fill one or the other: such a file cannot be "
-                "read by a dialect."
+                f"{names} both have amounts, and each row fills one or the other: a dialect cannot "
+                "describe such a file."
             )
         amount = filled[0]
     if amount is None and (out or into):
@@ -326,9 +326,11 @@ def _money(
         others = [each for each in named if not _FOREIGN.search(each.plain) and each.is_full]
         if len(others) == 1:
             amount = others[0]
-            guess.notes.append(f"{amount.name} was taken for the amount, since no other can be it.")
+            guess.notes.append(
+                f"{amount.name} was read as the amount, because no other column can be."
+            )
         else:
-            guess.questions["amount"] = "no column is called as one of amounts: which is it?"
+            guess.questions["amount"] = "no column name suggests an amount: which is it?"
             return
     guess.columns["amount"] = amount
     _direction(guess, amount, texts)
@@ -432,7 +434,7 @@ def _account(guess: Guess, columns: Sequence[Column]) -> None:
         many = different > 3 and different > rows / 3
         if many or (column.plain in ("iban", "kontonummer") and different > 1):
             guess.notes.append(
-                f"{column.name} has so many values that it seems to be the other side's account."
+                f"{column.name} has so many values that it seems to be the counterparty's account."
             )
             continue
         numbered = all(len(re.findall(r"\d", cell)) >= 4 for cell in column.cells)
@@ -440,7 +442,7 @@ def _account(guess: Guess, columns: Sequence[Column]) -> None:
             guess.account = ("number" if numbered else "name", column)
         if different > 1:
             guess.notes.append(
-                f"{column.name} was taken for your own account: the file holds {different} of them."
+                f"{column.name} was read as your own account: the file has {different} of them."
             )
 
 

@@ -77,7 +77,7 @@ _ENDED_BY = {
 _AROUND_STATEMENTS = re.compile(r"|OFX|\w*MSGSRSV\d|\w*TRNRS")
 """What may enclose a statement: the start of one ends everything else."""
 
-_ANSWER_SIGN = "say `ofx_sign: {}` in a dialect of the bank"
+_ANSWER_SIGN = "set `ofx_sign: {}` in a dialect of the bank"
 
 _NO_CASH = {"REINVEST", "TRANSFER", "SPLIT", "JRNLSEC", "JRNLFUND"}
 
@@ -229,7 +229,7 @@ def recognise_ofx(file: DropFile) -> Claim | None:
     if re.search(r"<OFX\s*>", text, re.IGNORECASE):
         kind = "QFX" if "<INTU.BID>" in text.upper() else "OFX"
         return Claim(0.97, f"{kind}: the tag <OFX> of a bank statement")
-    return Claim(0.6, "begins with a header of OFX, without the tag <OFX>")
+    return Claim(0.6, "begins with an OFX header, but has no <OFX> tag")
 
 
 def read_ofx(file: DropFile) -> Iterator[Item]:
@@ -256,8 +256,8 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
             raise UnreadableFile(f"OFX: transactions without an account. {FOLDER_ADVICE}")
         if _answers_differ(root):
             raise UnreadableFile(
-                "OFX: transactions of several accounts without their statements. Download each "
-                "account by itself."
+                "OFX: transactions of several accounts, outside their statements. Download each "
+                "account separately."
             )
         statements, outside = [loose], []
     if not statements and errors:
@@ -281,8 +281,8 @@ def read_ofx(file: DropFile) -> Iterator[Item]:
         )
     for line in outside:
         yield Unreadable(
-            "a transaction outside of the statements, where there are several accounts; download "
-            "each account by itself",
+            "a transaction outside the statements of several accounts; download each account "
+            "separately",
             _as_line(line).verbatim(),
         )
     for statement in statements:
@@ -411,7 +411,7 @@ def _statement(
     several = len(_accounts_told(statement) - {None}) > 1
     if account is None or several:
         reason = (
-            "a statement of several accounts, whose tags are lost; download each account by itself"
+            "a statement of several accounts, with missing tags; download each account separately"
             if several
             else "a statement without an account: expected ACCTID in BANKACCTFROM, CCACCTFROM or "
             f"INVACCTFROM. {FOLDER_ADVICE}"
@@ -508,15 +508,15 @@ class _Signs:
             return cls(
                 kind,
                 "by_type",
-                "No amount of a statement has a sign: TRNTYPE told what came in and what went out. "
-                f"If that is wrong, {_ANSWER_SIGN.format('out_is_negative` or `out_is_positive')}.",
+                "No amount of a statement has a sign: the direction was read from TRNTYPE. If that "
+                f"is wrong, {_ANSWER_SIGN.format('out_is_negative` or `out_is_positive')}.",
             )
         if paid_positive and got_negative and not as_it_should:
             return cls(
                 kind,
                 "out_is_positive",
-                "All signs of a statement contradict their TRNTYPE: they were turned round, and "
-                "its balance was not. If that is wrong, "
+                "All signs of a statement contradict their TRNTYPE: the amounts were inverted, the "
+                "balance was not. If that is wrong, "
                 f"{_ANSWER_SIGN.format('out_is_negative` or `by_type')}.",
             )
         mostly_paid = any(type_ in _MOSTLY_OUT and number > 0 for type_, number in told)
@@ -524,8 +524,8 @@ class _Signs:
             return cls(
                 kind,
                 "out_is_negative",
-                "Most signs of a statement contradict their TRNTYPE: the signs were taken. If "
-                f"that is wrong, {_ANSWER_SIGN.format('out_is_positive` or `by_type')}.",
+                "Most signs of a statement contradict their TRNTYPE: the signs were kept. If that "
+                f"is wrong, {_ANSWER_SIGN.format('out_is_positive` or `by_type')}.",
             )
         return cls(kind, "out_is_negative")
 
@@ -541,9 +541,8 @@ class _Signs:
         if type_ in _IN | _MOSTLY_IN or type_ == ("PAYMENT" if on_card else "INT"):
             return abs(number)
         raise ValueError(
-            "TRNAMT: no amount of the file has a sign, and this TRNTYPE does not tell in from out; "
-            "if all that is positive came in, say `ofx_sign: out_is_negative` in a dialect of "
-            "the bank"
+            "TRNAMT: no amount in the file has a sign, and this TRNTYPE gives no direction; if all "
+            "positive amounts came in, set `ofx_sign: out_is_negative` in a dialect of the bank"
         )
 
 
@@ -604,7 +603,7 @@ def _booking(line: Tag, amount: str, mark: str | None, signs: _Signs) -> Booking
     if not line.ended:
         raise ValueError("its end is missing; download the file again")
     if sum(tag.name == "TRNAMT" for tag in line.below()) > 1:
-        raise ValueError("it holds more than one TRNAMT; download the file again")
+        raise ValueError("it has more than one TRNAMT; download the file again")
     number: Decimal
     try:
         number = amount_of(amount, mark)

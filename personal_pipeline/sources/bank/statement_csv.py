@@ -206,7 +206,7 @@ def recognise_csv(file: DropFile) -> Claim | None:
     name, title = table.dialect.name, table.dialect.title
     if table.unknown:
         names = ", ".join(table.unknown[:5])
-        reason = f"the columns of {title}, and others that it does not name: {names}"
+        reason = f"the columns of {title}, and undeclared ones: {names}"
         return Claim(0.75, reason, dialect=name)
     if table.dialect.exact or table.dialect.cells:
         reason = f"looks like {title}, though other banks may write the same columns"
@@ -238,7 +238,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
     dialects, problems = dialects_for(file.home)
     opening = opened(file.content(MAX_FILE_BYTES), dialects)
     if opening is None:
-        raise UnreadableFile("Bank CSV: no dialect knows these columns; see docs/sources/bank.md.")
+        raise UnreadableFile("Bank CSV: no dialect has these columns; see docs/sources/bank.md.")
     table, lines = opening
     for problem in problems:
         yield Unreadable(problem, None)
@@ -269,7 +269,7 @@ def read_csv(file: DropFile) -> Iterator[Item]:
         raise UnreadableFile(f"{table.dialect.title}: {asked} {_answer_in(table.dialect)}")
     if booked and not statements:
         raise UnreadableFile(
-            f"{table.dialect.title}: no row can be read. Expected dates like "
+            f"{table.dialect.title}: no row could be parsed. Expected dates like "
             f"{' or '.join(table.dialect.date_format)}, and amounts."
         )
     for account, booked_lines in statements.items():
@@ -307,7 +307,7 @@ def lines_of(table: Table, lines: Sequence[str]) -> Iterator[Line | Unreadable]:
             continue
         if len(row.cells) < (fewest or width) and not row.text.endswith(("\r", "\n")):
             # a truncated row may contain part of an amount
-            yield Unreadable(f"line {row.line}: the file breaks off in it", row.text)
+            yield Unreadable(f"line {row.line}: the file is truncated in it", row.text)
             continue
         fewest = min(fewest or len(row.cells), len(row.cells))
         cells = row.cells[:width] if not any(row.cells[width:]) else row.cells
@@ -334,20 +334,20 @@ def _ask_for_date_format(dialect: Dialect, formats: Sequence[str]) -> str:
     """The sentence for a file that is held back, with the answer to give."""
     if len(formats) == 1:
         trouble = (
-            f"its dates can be read as {formats[0]}, and not as "
-            f"{' or '.join(dialect.date_format)}, which the dialect says"
+            f"its dates match {formats[0]}, not {' or '.join(dialect.date_format)} as the dialect "
+            "says"
         )
     else:
-        trouble = f"its dates can be read as {' and as '.join(formats)}, and nothing decides"
+        trouble = f"its dates match both {' and '.join(formats)}, and nothing tells which is right"
     name = dialect.name
     if _is_ours(dialect):
         lines = [f'{{name: {name}, like: {name}, date_format: "{each}"}}' for each in formats]
         answer = f"Write into dialects/{name}.yaml the line {' or '.join(lines)}"
     else:
-        answer = f"In dialects/, of the dialect {name}, let date_format be the one that is right"
+        answer = f"In dialects/, set date_format of the dialect {name} to the right one"
     return (
-        f"{dialect.title}: {trouble}. It is held back. {answer} and run `personal-pipeline "
-        "refresh`: it reads the file."
+        f"{dialect.title}: {trouble}. None of its rows was ingested. {answer} and run "
+        "`personal-pipeline refresh` to ingest it."
     )
 
 
@@ -441,15 +441,14 @@ class Reader:
         if agreeing[0] != agreeing[1]:
             return positive if agreeing[0] > agreeing[1] else negative
         taken, other, how = (
-            (negative, "positive", "how the bank writes it")
+            (negative, "positive", "the bank's way of writing it")
             if by_word
-            else (positive, "negative", "what came back" if out else "what was taken back")
+            else (positive, "negative", "a refund" if out else "a reversal")
         )
         way, field = ("out", "money_out_sign") if out else ("in", "money_in_sign")
         doubt = (
-            f"Amounts of what went {way} are negative, and too few to tell what the minus means: "
-            f"it was taken for {how}. If that is wrong, say `{field}: {other}` in a dialect of "
-            "your own."
+            f"Amounts of money {way} are negative, and too few to tell what the minus means: it "
+            f"was read as {how}. If that is wrong, set `{field}: {other}` in a dialect of your own."
         )
         return replace(taken, doubts=(*taken.doubts, doubt))
 

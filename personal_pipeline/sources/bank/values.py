@@ -232,8 +232,8 @@ def decimal_mark(
             return DecimalMark(mark)
         return DecimalMark(
             None,
-            "Some amounts have a decimal point and others a decimal comma: those that are not "
-            f"clear, such as 1,234, are not read. To read them, {answer}.",
+            "Some amounts have a decimal point and others a decimal comma: ambiguous ones, such as "
+            f"1,234, are not ingested. To ingest them, {answer}.",
         )
     unclear = [cell for cell in cells if cell.is_open]
     if not unclear:
@@ -261,16 +261,16 @@ def _by_currency(
             return DecimalMark(other, _decided(said, "as thousands", answer))
     return DecimalMark(
         None,
-        "Nothing in the file decides whether amounts such as 1,234 are thousands or have three "
-        f"decimals: they are not read. To read them, {answer}.",
+        "The file does not show whether amounts such as 1,234 are thousands or have three "
+        f"decimals: they are not ingested. To ingest them, {answer}.",
     )
 
 
 def _decided(currencies: str, how: str, answer: str) -> str:
     return (
-        f"No amount of the file tells a thousand from decimals; those with three digits after "
-        f"their only mark were read {how}, as is usual for {currencies}. If that is wrong, "
-        f"{answer}."
+        "No amount in the file distinguishes thousands from decimals; those with three digits "
+        f"after their only separator were read {how}, as is usual for {currencies}. If that is "
+        f"wrong, {answer}."
     )
 
 
@@ -293,7 +293,7 @@ def amount_of(text: str, mark: str | None = None) -> Decimal:
         raise ValueError("expected an amount")
     if mark is None:
         if cell.is_open:
-            raise ValueError("expected an amount whose decimal mark is clear")
+            raise ValueError("expected an amount with an unambiguous decimal mark")
         return cell.readings[0][1]
     found = dict(cell.readings).get("," if mark == "," else ".")
     if found is None:
@@ -520,8 +520,8 @@ def date_format(
         return DateFormat(
             date_pattern(format_),
             format_,
-            doubt=f"Nothing in the file decides between {' and '.join(asked[p] for p in left)}: "
-            f"its dates were read as {format_}, as is usual there.",
+            doubt=f"The dates fit both {' and '.join(asked[p] for p in left)}: they were read as "
+            f"{format_}, as is usual there.",
         )
     return _undecided([asked[each] for each in left])
 

@@ -98,10 +98,10 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
         return
     found = read_file(file.path, file.name, spool)
     if not found.rows:
-        what = f"it is a file of another kind ({found.other})" if found.other else None
+        what = f"it is another kind of FIT file ({found.other})" if found.other else None
         raise UnreadableFile(
-            f"No activity in it: {what or '; '.join(found.problems) or 'it is empty'}. Take the "
-            "file of the activity from the device again."
+            f"No activity in it: {what or '; '.join(found.problems) or 'it is empty'}. Copy the "
+            "activity file from the device again."
         )
     yield from rows_of([found])
 
@@ -114,14 +114,15 @@ def rows_of(files: Iterable[ReadFile]) -> Iterator[DropRow | Unreadable]:
         for key, month, record in each.rows:
             yield DropRow("recordings", month, key, record)
         if each.problems:
-            rest = " What could be read of it was taken." if each.rows else ""
+            rest = " The readable part was ingested." if each.rows else ""
             yield Unreadable(f"{'; '.join(each.problems)}.{rest}", {"file": each.name})
         elif not each.rows:
             others[each.other or "empty"] += 1
     if others:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(others.items()))
         yield Unreadable(
-            f"{others.total():,} files in it hold no activity ({kinds}).", {"files": dict(others)}
+            f"{others.total():,} files in it have no activity ({kinds}).",
+            {"files": dict(others)},
         )
 
 
@@ -130,8 +131,8 @@ RECORDING = Drop(
     description="FIT files of a bike computer or watch, GPX and TCX tracks, or a zip of them",
     how_to=(
         "1. Connect the device as a drive, or open its app: ELEMNT (share a ride as FIT), Garmin "
-        "Connect (the gear of an activity, Export Original), Coros (share, Export Data, FIT).\n"
-        "2. Put the files into the inbox; `personal-pipeline add FOLDER` takes a whole folder."
+        "Connect (the gear of an activity, Export Original), Coros (share, Export Data, FIT).\n2. "
+        "Put the files into the inbox; `personal-pipeline add FOLDER` ingests a whole folder."
     ),
     recognise=recognise_recordings,
     load=load_recordings,

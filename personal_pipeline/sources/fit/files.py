@@ -73,7 +73,7 @@ def recordings_of(name: str, content: bytes) -> Contents:
             found = Contents(problems=("it is neither FIT nor GPX nor TCX",))
     except Exception as error:
         # a bad file must not affect the twenty thousand beside it
-        found = Contents(problems=(f"reading it broke off ({type(error).__name__})",))
+        found = Contents(problems=(f"the parser failed ({type(error).__name__})",))
     return replace(found, problems=(problem, *found.problems)) if problem else found
 
 

@@ -85,7 +85,7 @@ def unpacked(content: bytes, most: int = MAX_FILE_BYTES) -> tuple[bytes, str | N
         found = _before_fault(content, most)
         return found, "the gzip around it is damaged"
     if not unpacker.eof:
-        return found, "the gzip around it breaks off"
+        return found, "the gzip around it is truncated"
     return found, None
 
 

@@ -154,10 +154,10 @@ def parts(content: bytes) -> list[Part]:
         end = begin + size
         if size == 0 or end + 2 > len(content):
             part.problems.append(
-                f"the file breaks off: {size:,} bytes were promised, and {len(content) - begin:,} "
-                "are there"
+                f"the file is truncated: its header says {size:,} bytes, but there are "
+                f"{len(content) - begin:,}"
                 if size
-                else "the device did not finish the file: its length is not filled in"
+                else "the device did not finish the file: its length is not set"
             )
             # without a checksum at the end, or with a partial one
             end = len(content) if size == 0 else min(end, len(content))
@@ -165,7 +165,7 @@ def parts(content: bytes) -> list[Part]:
             break
         is_whole = checksum(content[start : end + 2]) == 0
         if not is_whole:
-            part.problems.append("the checksum is wrong: something in the file was changed")
+            part.problems.append("the checksum is wrong: the file was altered")
         _walk(part, begin, end, is_whole=is_whole)
         start = end + 2
     return found
@@ -207,7 +207,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
         position = behind
     if lost:
         places = f", in {faults:,} places" if faults > 1 else ""
-        part.problems.append(f"{lost:,} bytes in it are no messages{places}")
+        part.problems.append(f"{lost:,} bytes in it are not messages{places}")
 
 
 def _plausible_time(part: Part, group: Group, position: int, last: int) -> int | None:

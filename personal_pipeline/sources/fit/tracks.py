@@ -64,8 +64,8 @@ def recordings_of_track(name: str, content: bytes) -> Contents:
     # some programs write whitespace before the XML declaration
     root = lxml.etree.fromstring(content.lstrip(b"\xef\xbb\xbf \r\n\t"), parser)
     if root is None:
-        return Contents(problems=("it is no XML",))
-    problems = [] if not len(parser.error_log) else ["it is not well-formed, or breaks off"]
+        return Contents(problems=("it is not XML",))
+    problems = [] if not len(parser.error_log) else ["it is malformed or truncated"]
     tracks = root.iterfind(".//{*}trk" if kind == "gpx" else ".//{*}Activity")
     found = []
     timeless = impossible = 0
@@ -99,8 +99,8 @@ def recordings_of_track(name: str, content: bytes) -> Contents:
         problems.append(f"{timeless:,} points in it have no time")
     if impossible:
         problems.append(
-            f"{impossible:,} points in it have a time that cannot be, as when the clock of a "
-            "device is not set"
+            f"{impossible:,} points in it have an impossible time, as when the clock of a device "
+            "is not set"
         )
     is_route = not found and not impossible
     return Contents(tuple(found), tuple(problems), "route without times" if is_route else None)

@@ -59,8 +59,8 @@ def read_answers(text: str) -> Iterator[Answer | Unreadable]:
             # brackets alone are left from an array whose elements were read one by one
             if value is not None or rest.strip("[]{}, \t\r\n"):
                 yield Unreadable(
-                    "the JSON breaks off here: a record or the end of the answer is missing; save "
-                    "this answer again",
+                    "the JSON is truncated here: a record or the end of the response is missing; "
+                    "save this response again",
                     rest,
                 )
             position = end

@@ -138,13 +138,14 @@ def read_export(file: DropFile) -> Iterator[DropRow | Unreadable]:
             profile = _profile(archive, members, unreadable)
     except _ZIP_ERRORS:
         raise UnreadableFile(
-            "Medium export: the zip is damaged or not complete. Download it again from the link "
-            "that Medium mailed."
+            "Medium export: the zip is damaged or incomplete. Download it again from the link that "
+            "Medium mailed."
         ) from None
     if not rows and not profile:
         raise UnreadableFile(
             "Medium export: no page in posts/ or profile/ can be read. Expected pages with "
-            '<article class="h-entry">; docs/sources/medium.md tells how to ask for the export.'
+            '<article class="h-entry">; docs/sources/medium.md explains how to request the '
+            "export."
         )
     yield from rows
     folders = dict(sorted(Counter(member.folder for member in members).items()))
@@ -235,7 +236,7 @@ def read_post(content: bytes, name: str) -> Record:
     stem = name.rpartition(".")[0]
     # without its footer a published post would pass for a draft
     if not article.xpath(".//footer") and not stem.startswith("draft"):
-        raise _BrokenPage("breaks off before its <footer>")
+        raise _BrokenPage("is truncated before its <footer>")
     canonical = next(
         iter(article.xpath(".//footer//a[contains(@class, 'p-canonical')]/@href")), None
     )

@@ -37,7 +37,7 @@ def feed_client(settings: Settings) -> Client:
         },
         per_second=1,
         refused=(
-            "Medium does not give this feed to programs now. Open MEDIUM_FEED_URL in a browser: if "
+            "Medium currently refuses this feed to programs. Open MEDIUM_FEED_URL in a browser: if "
             "the feed shows, try again tomorrow; if not, correct the address."
         ),
     )
@@ -77,14 +77,13 @@ def read_feed(content: bytes, content_type: str, place: str) -> list[Record]:
     if not is_rss:
         raise ServiceError(
             Failure.FORMAT_CHANGED,
-            f"{place}: expected an RSS feed, got something else, a web page perhaps. "
+            f"{place}: expected an RSS feed, got something else, perhaps a web page. "
             "MEDIUM_FEED_URL should look like https://medium.com/feed/@you. Nothing was lost.",
         )
     if b"</rss>" not in content[-1024:]:
         raise ServiceError(
             Failure.FORMAT_CHANGED,
-            f"{place}: the feed breaks off before its end. Nothing was taken from it; the next run "
-            "tries again by itself.",
+            f"{place}: the feed is truncated. None of it was kept; the next run retries.",
         )
     return [_record(entry) for entry in feed.entries]
 

@@ -101,19 +101,19 @@ def read_stats(file: DropFile) -> Found:
                         rows[place] = _later(rows.get(place), found)
     if not rows and refused:
         raise UnreadableFile(
-            "Medium statistics: the answer holds errors instead of figures. Log in to Medium, "
+            "Medium statistics: the response has errors instead of figures. Log in to Medium, "
             "reload the statistics page and save the answer again."
         )
     if not rows and broken:
         raise UnreadableFile(
-            "Medium statistics: the JSON breaks off before the first whole record, or is no JSON. "
-            "Save the whole answer again."
+            "Medium statistics: this is not JSON, or it is truncated before the first complete "
+            "record. Save the whole response again."
         )
     if not seen:
         raise UnreadableFile(
-            "Medium statistics: the JSON holds none of the known figures (stories, days, "
-            "referrers, earnings). Log in, and save the answer of a `graphql` request of the "
-            "statistics page; docs/sources/medium.md lists them."
+            "Medium statistics: the JSON has none of the known figures (stories, days, referrers, "
+            "earnings). Log in, and save the answer of a `graphql` request of the statistics page; "
+            "docs/sources/medium.md lists them."
         )
     if not rows and not unreadable:
         raise UnreadableFile(

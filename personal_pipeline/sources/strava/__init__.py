@@ -25,9 +25,9 @@ EXPORT = Drop(
     name="export",
     description="export_….zip, the archive of an account",
     how_to=(
-        "1. On strava.com: Settings, My Account, Download or Delete Your Account, Get Started.\n"
-        "2. Request Your Archive (that deletes nothing; once a week). A mail brings the link.\n"
-        "3. Put export_….zip into the inbox as it is."
+        "1. On strava.com: Settings, My Account, Download or Delete Your Account, Get Started.\n2. "
+        "Request Your Archive (this deletes nothing; possible once a week). The link arrives by "
+        "mail.\n3. Put export_….zip into the inbox as it is."
     ),
     recognise=recognise_export,
     load=load_export,
@@ -61,7 +61,7 @@ EXPORT = Drop(
 ANSWER = Drop(
     name="answer",
     description="an activity, or a list of them, as Strava's API gives it in JSON",
-    how_to="Save what the API answers to GET /activities/{id} or /athlete/activities as a file.",
+    how_to="Save the response of the API to GET /activities/{id} or /athlete/activities as a file.",
     recognise=recognise_answer,
     read=read_answer,
     streams=(

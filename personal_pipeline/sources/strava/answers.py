@@ -33,7 +33,7 @@ def read_answer(file: DropFile) -> Iterator[DropRow | Unreadable]:
         answer = json.loads(file.content())
     except (ValueError, RecursionError):
         raise UnreadableFile(
-            "Strava: it is no JSON, or breaks off; save the answer again."
+            "Strava: it is not JSON, or is truncated; save the response again."
         ) from None
     for each in answer if isinstance(answer, list) else [answer]:
         number = each.get("id") if isinstance(each, dict) else None

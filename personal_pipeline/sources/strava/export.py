@@ -41,7 +41,7 @@ def recognise_export(file: DropFile) -> Claim | None:
         return None
     if found_in is None:
         return None
-    return Claim(0.97, "a zip with Strava's activities.csv, the headers of which it has")
+    return Claim(0.97, "a zip with Strava's activities.csv and its headers")
 
 
 def _table_in(archive: zipfile.ZipFile) -> tuple[zipfile.ZipInfo, Layout] | None:
@@ -80,15 +80,15 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
         assert layout is not None
         yield from read_table(_lines(file.content()), layout)
         yield Incomplete(
-            "Incomplete: it is the table alone, without the files of the activities. It was added, "
-            "and nothing removed; drop the whole export_….zip."
+            "Incomplete: this is only the table, without the activity files. Its rows were added "
+            "and none removed; drop the whole export_….zip."
         )
         return
     path = file.path
     with zipfile.ZipFile(path) as archive:
         found = _table_in(archive)
         if found is None:
-            raise UnreadableFile("Strava: expected activities.csv in it. Request the archive anew.")
+            raise UnreadableFile("Strava: it has no activities.csv. Request the archive again.")
         table, layout = found
         top = table.filename.rpartition("/")[0]
         top = f"{top}/" if top else ""
@@ -100,7 +100,7 @@ def load_export(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadable |
             and not is_clutter(each)
         ]
         if table.file_size > MAX_HELD_BYTES:
-            raise UnreadableFile("Strava: its activities.csv is larger than any account makes one.")
+            raise UnreadableFile("Strava: its activities.csv is larger than any real one.")
         try:
             content = archive.read(table)
         except _DAMAGED:

@@ -89,7 +89,7 @@ STAGES = (
     _Measure("deep_minutes", "Deep", "min"),
     _Measure("core_minutes", "Core", "min"),
     _Measure("rem_minutes", "REM", "min"),
-    _Measure("unspecified_minutes", "No stage told", "min"),
+    _Measure("unspecified_minutes", "Stage unknown", "min"),
 )
 AWAKE = _Measure("awake_minutes", "Awake", "min", more_is_better=False)
 IN_BED = _Measure("in_bed_minutes", "In bed", "min")
@@ -169,11 +169,11 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
         return _mean(known[measure], measure, max(known[measure]) - _WEEK, 28)
 
     return Block(
-        title="The last week against the four before",
+        title="The last week compared with the four before",
         text=f"On {plain_day(until)}: {', '.join(said)}." if said else "",
         tables=(
             table(
-                "The newest day, and the mean of a day in the week up to it",
+                "The latest day, and the daily mean of the week up to it",
                 DAYS,
                 told,
                 ("Figure", lambda measure: measure.title),
@@ -216,7 +216,7 @@ def _sleep(known: _KnownOf) -> Block | None:
         ),
         tables=(
             table(
-                "Nights, by the day that they led into",
+                "Nights, by the day of waking",
                 DAYS,
                 [day for day in sorted(asleep, reverse=True) if (newest - day).days < DAYS_SHOWN],
                 ("Day", short_day),
@@ -284,7 +284,7 @@ def _workouts(workouts: Sequence[Any], until: date | None) -> Block | None:
             f"In the 28 days to {plain_day(until)}: {count(len(recent))} "
             f"{'workout' if len(recent) == 1 else 'workouts'}, "
             f"{duration(_minutes(recent))}, {DISTANCE.written(_kilometres(recent))}."
-            + (" A pale last week is not finished." if running else "")
+            + (" A pale last week is incomplete." if running else "")
         ),
         chart=amounts_by_week(
             [(monday, _minutes(each) / 60) for monday, each in weeks.items()],
@@ -315,8 +315,9 @@ def _training(found: Sequence[Any]) -> Block | None:
     return Block(
         title="Training load by week",
         text=(
-            f"In the week from {plain_day(newest.week)}: {number(newest.load, 0)}. The load is the "
-            "sum of the minutes in each of five heart rate zones, times the number of the zone."
+            f"In the week from {plain_day(newest.week)}: {number(newest.load, 0)}. Load is the "
+            "minutes in each of five heart rate zones, multiplied by the number of the zone and "
+            "summed."
         ),
         chart=amounts_by_week(
             [(day, weeks[day].load if day in weeks else 0) for day in every], "training load", None
@@ -344,7 +345,7 @@ def _training(found: Sequence[Any]) -> Block | None:
 
 def _newest_workouts(workouts: Sequence[Any]) -> Table:
     return table(
-        f"The newest {count(len(workouts))} workouts",
+        f"The latest {count(len(workouts))} workouts",
         WORKOUTS,
         workouts,
         ("Activity", lambda each: each.activity),
@@ -391,12 +392,12 @@ def _measured_twice(found: Sequence[Any]) -> Block | None:
     return Block(
         title="Measured twice, counted once",
         text=(
-            "Where two devices measured the same time one of them counts, in the order of "
-            "sql/macros/health_priority.sql; of a night the one that tells its stages."
+            "Where two devices measured the same period, one of them counts, in the order of "
+            "sql/macros/health_priority.sql; for a night, the one that reports sleep stages."
         ),
         tables=(
             table(
-                "What was left out in 28 days",
+                "Left out in the last 28 days",
                 MEASURED_TWICE,
                 found,
                 ("Figure", lambda each: _in_words(each.metric)),

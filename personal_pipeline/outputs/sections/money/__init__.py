@@ -173,9 +173,9 @@ def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
     silent = [each for each in accounts if not each.newest]
     drawn = told[: len(LINES)]
     names = _listed([each.name for each in silent])
-    text = f"No statement tells what {names} holds." if silent else ""
+    text = f"No statement gives the balance of {names}." if silent else ""
     if len(told) > len(drawn):
-        text = f"Drawn are the {len(drawn)} that hold most. {text}".strip()
+        text = f"The {len(drawn)} with the highest balances are shown. {text}".strip()
     tables = [
         table(
             f"Accounts, {currency.upper()}",
@@ -256,12 +256,12 @@ def _disagreements(gaps: Sequence[_Gap], currency: str) -> Block | None:
     text = (
         f"{newest.account.name}: the balance of {plain_day(newest.stated.day)} is "
         f"{money(abs(newest.difference), currency)} {'more' if newest.difference > 0 else 'less'} "
-        "than the one stated before and all transactions since."
+        "than the previous stated balance plus all transactions since."
     )
     if missing:
-        text += f" No statement covers {missing}: download it, and the figures become whole."
+        text += f" No statement covers {missing}: download it to complete the figures."
     return Block(
-        title=f"Balances that do not agree, {currency.upper()}",
+        title=f"Balances that do not add up, {currency.upper()}",
         text=text,
         tables=(
             table(
@@ -323,11 +323,13 @@ def _spending(
     found = {name: known([each.get(name, zero) for each in sums]) for name in categories}
     total = known([sum(each.values(), zero) for each in sums])
     unknown = [name for name, whole in zip(named[1:], wholes[1:], strict=True) if not whole]
-    text = f"{money(total[0], currency)} on {named[0]}, without what moved between own accounts."
+    text = (
+        f"{money(total[0], currency)} on {named[0]}, excluding transfers between your own accounts."
+    )
     if unknown:
-        text += f" Statements do not cover the whole of {_listed(unknown)}."
+        text += f" Statements cover only part of {_listed(unknown)}."
     behind = [
-        f"{each.name} is told until {short_day(each.covered_until)} only."
+        f"{each.name} is covered only until {short_day(each.covered_until)}."
         for each in accounts
         if each.currency == currency
         and each.covered_until is not None
@@ -408,11 +410,11 @@ def _undecided(found: Sequence[Any], currency: str) -> Block | None:
         return None
     return Block(
         title=f"Transfers between your own accounts? {currency.upper()}",
-        text="Nothing says whether these are: both sides count as spending and income. A rule in "
-        "categories.yaml decides: transfer: true, or a category.",
+        text="Unclear whether these are transfers, so they count as spending and income. Decide "
+        "with a rule in categories.yaml: transfer: true, or a category.",
         tables=(
             table(
-                f"Equal amounts of two accounts within five days, {currency.upper()}",
+                f"Equal amounts in two accounts within five days, {currency.upper()}",
                 UNDECIDED,
                 found,
                 ("From", lambda each: each.account),
@@ -438,11 +440,11 @@ def _income_and_spending(
         return None
     running = unfinished_month(until)
     partial = {day.replace(day=1) for day in untold}
-    text = "A refund counts as income, and money between own accounts as neither."
+    text = "A refund counts as income; transfers between your own accounts count as neither."
     if running:
-        text += " A pale last month is not finished."
+        text += " A pale last month is incomplete."
     if partial & {each.month for each in months}:
-        text += " A month with a star lacks a statement."
+        text += " A starred month lacks a statement."
 
     def name(month: date) -> str:
         return month_name(month, running) + (" *" if month in partial else "")

@@ -86,8 +86,8 @@ def _stripe_blocks(
     if with_medium and any(each.medium_earnings for each in months):
         yield Block(
             title=f"Stripe and Medium side by side, {code}",
-            text="Stripe is what was left after fees and refunds."
-            + (" A pale last month is not finished." if running else ""),
+            text="Stripe is net of fees and refunds."
+            + (" A pale last month is incomplete." if running else ""),
             chart=side_by_side(
                 [(each.month, each.net, each.medium_earnings) for each in months],
                 ("Stripe net", "Medium earnings"),
@@ -194,7 +194,7 @@ def _payouts(
     if not payouts:
         return
     newest = table(
-        "The newest days with a payout",
+        "The latest days with a payout",
         PAYOUTS,
         payouts,
         ("Day", lambda each: short_day(each.day)),

@@ -78,7 +78,7 @@ def _as_of(stories: Sequence[Any], until: date | None) -> str:
     if captured:
         return f"Statistics captured on {plain_day(captured)}"
     published = max((s.published_on for s in stories if s.published_on), default=None)
-    return f"Newest story of {plain_day(published)}" if published else ""
+    return f"Latest story published on {plain_day(published)}" if published else ""
 
 
 def _ratio(value: float | None) -> str:
@@ -92,7 +92,7 @@ def _views_by_month(months: Sequence[Any], until: date | None, currency: str) ->
     viewed = [(each.month, each.views, each.reads) for each in months if each.views is not None]
     return Block(
         title="Views and reads by month",
-        text="A pale last bar is a month that is not finished." if running else "",
+        text="A pale last bar is an incomplete month." if running else "",
         chart=views_by_month(viewed, running) if viewed else None,
         tables=(
             table(
@@ -153,12 +153,12 @@ def _top(stories: Sequence[Any], until: date | None, flagged: bool) -> Block | N
         title=f"Most viewed, {span(until - timedelta(days=27), until)}",
         chart=ranked(
             [(each.title, each.views, flagged and each.boosted) for each in stories],
-            description="Bars of the stories with most views in 28 days.",
+            description="Bars of the stories with the most views in 28 days.",
             legend=(Key("Boosted", "--second"), Key("Not boosted", "--first")) if boosted else (),
         ),
         tables=(
             table(
-                "Most viewed stories of 28 days, against the 28 days before",
+                "Most viewed stories of the last 28 days, compared with the 28 days before",
                 TOP,
                 stories,
                 ("Story", _title(flagged)),
@@ -179,7 +179,7 @@ def _rising(stories: Sequence[Any], until: date | None, flagged: bool) -> Block 
         title=f"Rising, {span(until - timedelta(days=6), until)}",
         tables=(
             table(
-                "Stories that gained most views in seven days against the seven before",
+                "Stories that gained the most views in seven days over the seven before",
                 RISING,
                 stories,
                 ("Story", _title(flagged)),
@@ -208,14 +208,14 @@ def _boosted(groups: Sequence[Any], stories: Sequence[Any], currency: str) -> Bl
         )
     viewed = [(story.views, story.boosted) for story in stories if story.views]
     return Block(
-        title="Boosted against not",
+        title="Boosted and not boosted",
         text=text,
         chart=boosted_stories(viewed[:STORIES_SHOWN], [(False, others or 0), (True, boosted or 0)])
         if viewed
         else None,
         tables=(
             table(
-                "Boosted stories against the others, over their whole lives",
+                "Boosted stories and the others, over their whole lives",
                 BOOSTED,
                 groups,
                 ("Group", lambda group: "Boosted" if group.boosted else "Not boosted"),

@@ -100,9 +100,8 @@ def _agreement(days: Sequence[Any], until: date) -> str:
         )
     return (
         f"On {plain_day(newest.day)} Kit's growth statistics count {count(newest.active)} active "
-        f"subscribers and the subscribers' own states {count(newest.active_by_states)}: they "
-        f"disagree by {count(abs(apart))} "
-        f"({percentage(abs(apart) / max(newest.active, 1) * 100)})."
+        f"subscribers, but the subscribers' own states {count(newest.active_by_states)}: they "
+        f"differ by {count(abs(apart))} ({percentage(abs(apart) / max(newest.active, 1) * 100)})."
     )
 
 
@@ -129,7 +128,7 @@ def _new_and_cancelled(months: Sequence[Any], until: date | None) -> Block | Non
     running = unfinished_month(until)
     return Block(
         title="New and cancelled",
-        text="A pale last month is not finished." if running else "",
+        text="A pale last month is incomplete." if running else "",
         chart=joined_and_left(
             [(each.month, each.new, each.cancelled, each.net) for each in known], running
         ),
@@ -163,7 +162,7 @@ def _segments(segments: Sequence[Any]) -> Block | None:
         ),
         tables=(
             table(
-                "Subscribers by segment, against the export before",
+                "Subscribers by segment, compared with the previous export",
                 SEGMENTS,
                 segments,
                 ("Segment", lambda each: each.segment),
@@ -189,7 +188,7 @@ def _broadcasts(sent: Sequence[Any]) -> Block | None:
     ]
     return Block(
         title="Recent broadcasts",
-        text="Opens are counted too high by mail programs that open every message by themselves.",
+        text="Opens are overstated: some mail programs open every message automatically.",
         chart=broadcast_rates(rated) if len(rated) > 1 else None,
         tables=(
             table(

@@ -22,13 +22,15 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import Row, canonical
 
 FEW_ROWS = 20
-"""This many rows may vanish without confirmation, whatever their share."""
+"""This many rows may be removed without confirmation, whatever their share."""
 
 BELIEVED_AFTER = timedelta(hours=20)
 """A daily fetch whose hour drifts still confirms; a second attempt on the same morning does not."""
 
-TAKES_AWAY = "would take away"
+REMOVES = "would remove"
 """The words in the reason beside a file that mark it as only waiting to be accepted."""
+
+REMOVES_IN_OLDER_REASONS = "would take away"
 
 MAX_KEPT = 3
 """How many set-aside answers to keep per stream, the most recent ones."""
@@ -100,9 +102,9 @@ def keep_answer(home: Home, source: str, stream: str, rows: Mapping[str, Row]) -
     return path
 
 
-def what_would_vanish(what: str, gone: int, of: int, source: str) -> str:
+def loss_message(what: str, gone: int, of: int, source: str) -> str:
     """The message, with counts; ``what`` is the answer or the file."""
     return (
-        f"{what} {TAKES_AWAY} {gone:,} of {of:,} rows. Nothing was changed: it is kept in "
-        f"quarantine/. If that is right, run `personal-pipeline refresh --accept {source}`."
+        f"{what} {REMOVES} {gone:,} of {of:,} rows. Nothing was changed; it was set aside in "
+        f"quarantine/. If the loss is real, run `personal-pipeline refresh --accept {source}`."
     )

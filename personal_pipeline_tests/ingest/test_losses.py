@@ -28,7 +28,7 @@ from personal_pipeline.ingest.contract import (
     Table,
     Window,
 )
-from personal_pipeline.ingest.fetch import FetchResult, pull
+from personal_pipeline.ingest.fetch import FetchResult, fetch_stream
 from personal_pipeline.ingest.http import Client, Failure
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.spool import Spool
@@ -57,14 +57,16 @@ def stream_of(kind: Coverage, records: dict[str, date], share: float = 0.5) -> A
         fetch_all=None if kind is Coverage.WINDOW else every,
         coverage=kind,
         refetch_days=90,
-        may_vanish=share,
+        max_loss=share,
     )
 
 
-def look(home: Home, stream: ApiStream, hours: float = 0, *, accept: bool = False) -> FetchResult:
+def fetched(
+    home: Home, stream: ApiStream, hours: float = 0, *, accept: bool = False
+) -> FetchResult:
     source = Source(name="test", title="Test", description="", api=(stream,))
     now = NOW + timedelta(hours=hours)
-    return pull(
+    return fetch_stream(
         home,
         source,
         stream,
@@ -91,41 +93,41 @@ KINDS = pytest.mark.parametrize("kind", list(Coverage))
 def test_one_empty_answer_takes_nothing_away(home: Home, kind: Coverage) -> None:
     records = many()
     stream = stream_of(kind, records)
-    assert look(home, stream).failure is None
+    assert fetched(home, stream).failure is None
     there = dict(records)
     records.clear()
     # the weekly full pass of a stream that is merged
     hours = 24 * 7 if kind is Coverage.PART else 24
-    failure = look(home, stream, hours).failure
+    failure = fetched(home, stream, hours).failure
     assert failure is not None
     assert failure.failure is Failure.LOST_ROWS
-    assert "would take away 60 of 60 rows" in str(failure)
+    assert "would remove 60 of 60 rows" in str(failure)
     assert "refresh --accept test" in str(failure)
     assert kept(home, stream) == set(there)
     # it was a passing fault
     records |= there
-    assert look(home, stream, hours + 24).failure is None
+    assert fetched(home, stream, hours + 24).failure is None
     # and once more: the first doubt confirms nothing now
     records.clear()
-    assert look(home, stream, hours + 24 * 8).failure is not None
+    assert fetched(home, stream, hours + 24 * 8).failure is not None
 
 
 @KINDS
 def test_what_is_said_again_after_a_day_is_taken(home: Home, kind: Coverage) -> None:
     records = many()
     stream = stream_of(kind, records)
-    look(home, stream)
+    fetched(home, stream)
     for key in list(records)[:45]:
         del records[key]
     hours = 24 * 7
-    assert look(home, stream, hours).failure is not None
-    assert look(home, stream, hours + 3).failure is not None, "a second try of the morning"
+    assert fetched(home, stream, hours).failure is not None
+    assert fetched(home, stream, hours + 3).failure is not None, "a second try of the morning"
     # something else is gone as well now, and that was never said
     other, day = next(iter(records.items()))
     del records[other]
-    assert look(home, stream, hours + 24).failure is not None
+    assert fetched(home, stream, hours + 24).failure is not None
     records[other] = day
-    assert look(home, stream, hours + 46).failure is None
+    assert fetched(home, stream, hours + 46).failure is None
     assert kept(home, stream) == set(records)
 
 
@@ -133,11 +135,11 @@ def test_what_is_said_again_after_a_day_is_taken(home: Home, kind: Coverage) -> 
 def test_a_person_accepts(home: Home, kind: Coverage) -> None:
     records = many()
     stream = stream_of(kind, records)
-    look(home, stream)
+    fetched(home, stream)
     records.clear()
     hours = 24 * 7
-    assert look(home, stream, hours).failure is not None
-    assert look(home, stream, hours + 1, accept=True).failure is None
+    assert fetched(home, stream, hours).failure is not None
+    assert fetched(home, stream, hours + 1, accept=True).failure is None
     assert kept(home, stream) == set()
 
 
@@ -147,21 +149,21 @@ def test_a_person_accepts(home: Home, kind: Coverage) -> None:
 def test_less_is_believed_at_once(home: Home, there: int, left: int, share: float) -> None:
     records = many(there)
     stream = stream_of(Coverage.FULL, records, share)
-    look(home, stream)
+    fetched(home, stream)
     for key in list(records)[left:]:
         del records[key]
-    assert look(home, stream, 24).failure is None
+    assert fetched(home, stream, 24).failure is None
     assert len(kept(home, stream)) == left
 
 
 def test_answers_set_aside_are_kept_and_few(home: Home) -> None:
     records = many()
     stream = stream_of(Coverage.FULL, records)
-    look(home, stream)
+    fetched(home, stream)
     for number in range(5):
         records.clear()
         records[f"other{number}"] = TODAY
-        look(home, stream, 24)
+        fetched(home, stream, 24)
     aside = list((home.quarantine / "test" / "things").iterdir())
     assert len(aside) == 3
     assert all(path.name.startswith("set-aside-") for path in aside)
@@ -213,7 +215,9 @@ def drop(home: Home, source: Source, keys: Sequence[str], name: str, hours: floa
 
 
 def take(home: Home, source: Source, path: Path, hours: float) -> str | None:
-    return inbox.take(home, [source], path, NOW + timedelta(hours=hours, minutes=1)).receipt.problem
+    return inbox.ingest_file(
+        home, [source], path, NOW + timedelta(hours=hours, minutes=1)
+    ).receipt.problem
 
 
 def keys_of(home: Home, source: Source) -> set[str]:
@@ -237,7 +241,7 @@ def test_an_export_of_another_account_is_set_aside(home: Home, kind: str) -> Non
     assert drop(home, source, ALL, "mine.txt", 0) is None
     said = drop(home, source, [f"x{n}" for n in range(60)], "other.txt", 1)
     assert said is not None
-    assert "would take away 60 of 60 rows" in said
+    assert "would remove 60 of 60 rows" in said
     assert keys_of(home, source) == set(ALL)
     (bad,) = [each for each in exports_of(home)["test", "export"].arrivals if each.cause]
     assert bad.cause == "answer lost most rows"
