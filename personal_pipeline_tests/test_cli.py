@@ -614,7 +614,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(
         }
         refused = run(environment, "up", "--port", str(free_port()))
         assert refused.code == 1
-        assert "another process of the pipeline has been using `up`" in refused.err
+        assert "another process of the pipeline has held the lock `up`" in refused.err
         # the token is in files that only the person reads, and in no list of processes
         assert not [each for each in of_this_house(home) if door.token in each]
         assert not [each for each in environments() if door.token.encode() in each]
@@ -680,7 +680,7 @@ def test_what_is_killed_takes_the_rest_with_it_and_starts_again(home: Home) -> N
             assert (door.name, door.token) == (first.name, first.token), "bookmarks last"
         until(lambda: not of_this_house(home), "the parts of both end", seconds=60)
     for part, sentence in (
-        ("doors.dagster_ui", "The web server ended by itself"),
+        ("doors.dagster_ui", "The web server exited unexpectedly"),
         ("dagster api grpc", "The code server exited"),
     ):
         with up(environment, home) as (process, _):

@@ -66,7 +66,7 @@ def test_a_run_is_ended_when_its_process_is_gone_and_not_before(
 def test_one_daemon_at_a_time_looks_after_a_home(home: Home) -> None:
     with (
         home.lock("up", wait_seconds=0),
-        pytest.raises(Busy, match="another process of the pipeline has been using `up`"),
+        pytest.raises(Busy, match="another process of the pipeline has held the lock `up`"),
         home.lock("up", wait_seconds=0),
     ):
         pass
