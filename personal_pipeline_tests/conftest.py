@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,9 @@ from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services, once
+
+# from here on, no test can reach anything but this machine
+from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 FAULTS = SAMPLES.with_name("faults")
@@ -28,16 +30,21 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("ci")
 
 
+LONGEST = (
+    *("test_live.py", "test_canary.py", "test_up.py", "test_build.py"),
+    # it makes the built home while the others do not need it yet
+    *("test_end_to_end.py", "test_no_network.py", "test_new_source.py", "test_browser.py"),
+    *("test_windows.py", "test_bank_merges.py", "test_dbt_host.py", "test_rebuild.py"),
+    *("test_cli.py", "test_damage.py", "test_sport_marts.py", "test_definitions.py"),
+    *("test_troubles.py", "test_again.py", "test_storage.py", "test_faults.py", "test_cron.py"),
+)
+"""The files that take longest, longest first. A worker takes a file at a time (``--dist
+loadfile``), so that what a file shares is made once; begun last, a long one would run alone."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The story with the daemon first: it mostly waits, and others may run meanwhile. Those that
-    use the built home where the share of the last process begins: it builds the home while all
-    others have tests that do not wait for it."""
-    live = [each for each in items if each.path.name == "test_live.py"]
-    built = [each for each in items if "built_home" in getattr(each, "fixturenames", ())]
-    others = [each for each in items if each not in live and each not in built]
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    before = max(len(items) * (processes - 1) // processes - len(live), 0)
-    items[:] = [*live, *others[:before], *built, *others[before:]]
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda each: places.get(each.path.name, len(places)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,9 @@
-"""Secrets and private strings are planted everywhere, everything is run with everything failing,
-and every byte that is left is searched for them.
+"""A day on which everything is run with everything failing, secrets and private strings planted
+everywhere, and the network watched. Then every byte that is left is searched for them.
 
 A private string may be where it belongs: in the archive, the lake, the tables, the report, and the
-records and files that quarantine keeps. A credential may be nowhere at all.
+records and files that quarantine keeps. A credential may be nowhere at all. And no address is used
+but those of the services, which are on loopback here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ from personal_pipeline_tests.invented_house import (
     start,
 )
 from personal_pipeline_tests.loopback import Answer, Request, free_port, until
+from personal_pipeline_tests.network import Watched, let_it_try
 
 PRIVATE = "Zqxprivate"
 """In names, memos, titles and addresses, and in what breaks readers."""
@@ -300,21 +302,39 @@ def broken_models(folder: Path) -> Path:
     return folder
 
 
-# -------------------------------------------------------------------------------------------- test
+# --------------------------------------------------------------------------------------------- day
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are listed in /proc")
-def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").ensure()
-    scratch = tmp_path / "scratch"
+@dataclass(frozen=True)
+class Day:
+    """What a day left: what each command said, what `ps` would have shown, which messages were
+    sent, which addresses were used, and the files."""
+
+    home: Home
+    scratch: Path
+    said: dict[str, Ended]
+    listed: list[bytes]
+    messages: list[dict[str, Any]]
+    watched: Watched
+
+
+@pytest.fixture(scope="module")
+def day(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    with pytest.MonkeyPatch.context() as patched:
+        let_it_try(patched)
+        yield spent(services, tmp_path_factory.mktemp("day"))
+
+
+def spent(services: Services, folder: Path) -> Day:
+    home = Home(folder / "home").ensure()
+    scratch = folder / "scratch"
     scratch.mkdir()
     drop_exports(services.life, home)
     for path in sorted(home.inbox.iterdir())[:-4]:
         path.unlink()
     said: dict[str, Ended] = {}
     sessions: list[int] = []
+    watched = Watched(folder)
 
     with web_hook() as hook:
         hook.status = 500
@@ -331,24 +351,27 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
             ),
             PERSONAL_PIPELINE_QUIET_HOURS="none",
             TMPDIR=scratch,
+            **watched.environment(),
         )
 
-        def command(name: str, *arguments: str, breaks: str = "") -> None:
-            process = _started(environment, breaks, *arguments)
+        def command(
+            name: str, *arguments: str, breaks: str = "", before: Sequence[str] = ()
+        ) -> None:
+            process = _started(environment, breaks, before, *arguments)
             sessions.append(process.pid)
             said[name] = end(process, 1200)
 
         with process_lists(sessions) as listed:
             with services.but(_any_key(planted, services)):
-                command("good", "refresh")
+                command("good", "refresh", before=watched.strace())
             with services.but(_any_key(breaking, services)):
-                command("bad rows", "refresh", breaks=str(broken_models(tmp_path / "sql")))
+                command("bad rows", "refresh", breaks=str(broken_models(folder / "sql")))
             with services.but(refusing):
                 command("refused", "refresh")
                 command("notify", "status", "--notify")
             with services.but(_any_key(planted, services)):
                 command("broken", "refresh", "--json", breaks="readers and build")
-            files = hostile_files(tmp_path / "files")
+            files = hostile_files(folder / "files")
             command("explain", "add", "--explain", *map(str, files))
             command("add", "add", *map(str, files))
             command("status", "status")
@@ -358,27 +381,35 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
             with services.but(refusing):
                 said["up"] = _up(environment, home, files, sessions)
 
+    return Day(home, scratch, said, listed, hook.messages, watched)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are listed in /proc")
+def test_nothing_private_is_where_it_does_not_belong(day: Day) -> None:
+    home = day.home
     for name in ("bad rows", "refused", "broken", "report broken"):
-        assert said[name].code == 1, name
-    assert "Traceback" not in "".join(each.out + each.err for each in said.values())
+        assert day.said[name].code == 1, name
+    assert "Traceback" not in "".join(each.out + each.err for each in day.said.values())
 
     search = Search()
-    for name, ended in said.items():
+    for name, ended in day.said.items():
         search.look(f"{name}, stdout", ended.out.encode(), PRIVATE, SECRET)
         search.look(f"{name}, stderr", ended.err.encode(), PRIVATE, SECRET)
-    for line in listed:
+    for line in day.listed:
         search.look("process list", line, PRIVATE, SECRET)
-    for message in hook.messages:
+    for message in day.messages:
         search.look("message", json.dumps(message).encode(), PRIVATE, SECRET)
     for place, raw in reasons(home):
         search.look(place, raw, PRIVATE, SECRET)
-    for path in (*home.root.rglob("*"), *scratch.rglob("*")):
+    for path in (*home.root.rglob("*"), *day.scratch.rglob("*")):
         if path.is_file():
             search.files += 1
             needles = (SECRET,) if belongs(home, path) else (PRIVATE, SECRET)
             for raw in contents(path):
-                search.look(str(path.relative_to(tmp_path)), raw, *needles)
-    print(f"{search.files} files, {search.size:,} bytes, {len(listed)} command lines")  # noqa: T201
+                search.look(str(path.relative_to(home.root.parent)), raw, *needles)
+    print(f"{search.files} files, {search.size:,} bytes, {len(day.listed)} command lines")  # noqa: T201
     assert search.found == [], "\n".join(search.found)
 
     # the search can find: what was planted is where it belongs
@@ -386,8 +417,20 @@ def test_nothing_private_is_where_it_does_not_belong(services: Services, tmp_pat
     there = {path for path in kept for raw in contents(path) if hits(raw, PRIVATE)}
     for folder in (home.archive, home.lake, home.quarantine):
         assert any(path.is_relative_to(folder) for path in there), folder
-    assert len(listed) > 5
-    assert hook.messages
+    assert len(day.listed) > 5
+    assert day.messages
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_only_the_services_are_asked(day: Day) -> None:
+    assert day.watched.denied() == ""
+    # dbt, the code server, the web server and the daemon were watched too
+    assert day.watched.processes() > 10
+    # strace says what libraries do below Python: DuckDB, and what draws the charts
+    if day.watched.strace():
+        assert (day.home.reports / f"{NOW.date()}.html").exists()
+        assert day.watched.addresses() == {"127.0.0.1"}
 
 
 def _any_key(instead: Instead, services: Services) -> Instead:
@@ -458,9 +501,11 @@ def _up(
         return Ended(code, out.read(), err.read())
 
 
-def _started(environment: Mapping[str, str], breaks: str, *arguments: str) -> subprocess.Popen[str]:
+def _started(
+    environment: Mapping[str, str], breaks: str, before: Sequence[str], *arguments: str
+) -> subprocess.Popen[str]:
     if not breaks:
-        return start(environment, *arguments)
+        return start(environment, *arguments, before=before)
     program = Path(environment["PERSONAL_PIPELINE_HOME"]).with_name("breaking.py")
     program.write_text(AT_WITH + AT)
     return subprocess.Popen(
