@@ -11,17 +11,21 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import duckdb
+import pytest
 import requests
+from click.testing import CliRunner
 from filelock import FileLock
+from rich.console import Console
 
+from personal_pipeline.cli import main
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Served, serve
@@ -203,7 +207,7 @@ def build_what_is_stale(house: House, *names: str) -> list[BuiltTable]:
     return build(house, {name: sorted(stale[name]) for name in names}).built
 
 
-# ------------------------------------------------------------------------- in a second process
+# ------------------------------------------------------------------------------- its commands
 
 AT = """
 import signal
@@ -226,11 +230,15 @@ main(sys.argv[2:], prog_name="personal-pipeline")
 
 
 def start(
-    environment: Mapping[str, str], *arguments: str, now: datetime = NOW
+    environment: Mapping[str, str],
+    *arguments: str,
+    now: datetime = NOW,
+    before: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """``personal-pipeline`` in a process (and a group of processes) of its own."""
+    """``personal-pipeline`` in a process (and a group of processes) of its own; ``before`` is the
+    command that runs it, such as strace."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", AT, now.isoformat(), *arguments],
+        [*before, sys.executable, "-P", "-c", AT, now.isoformat(), *arguments],
         env={**os.environ, "COLUMNS": "300", **environment},
         # where no .env lies
         cwd=environment["PERSONAL_PIPELINE_HOME"],
@@ -262,8 +270,32 @@ def end(process: subprocess.Popen[str], seconds: float = 100) -> Ended:
 
 
 def run(environment: Mapping[str, str], *arguments: str, now: datetime = NOW) -> Ended:
-    """``personal-pipeline`` to its end."""
-    return end(start(environment, *arguments, now=now))
+    """``personal-pipeline`` to its end, in this process: a process of its own would import for
+    seconds, and warm up a dbt of its own."""
+
+    class Then(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromisoformat(now.isoformat())
+
+    # each command sets it for its process
+    mask = os.umask(0)
+    os.umask(mask)
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            for name, text in environment.items():
+                patched.setenv(name, text)
+            patched.setattr("personal_pipeline.cli.CONSOLE", Console(width=300))
+            patched.setattr("personal_pipeline.cli.ERRORS", Console(width=300, stderr=True))
+            # where no .env lies
+            patched.chdir(environment["PERSONAL_PIPELINE_HOME"])
+            patched.setattr("personal_pipeline.house.datetime", Then)
+            result = CliRunner().invoke(main, arguments, prog_name="personal-pipeline")
+    finally:
+        os.umask(mask)
+    if not isinstance(result.exception, SystemExit | None):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)
 
 
 def once(in_common: Path, name: str, make: Callable[[Path], Made]) -> Made:

@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import click
 import pytest
-import requests
 from click.testing import CliRunner, Result
 
-from personal_pipeline import serve
 from personal_pipeline.cli import main
 from personal_pipeline.demo.drops import write_drops
-from personal_pipeline.doors.door import Door
-from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
 from personal_pipeline.settings import load_settings
 from personal_pipeline.settings_pages import all_settings
@@ -42,7 +34,7 @@ from personal_pipeline_tests.invented_house import (
     run,
     start,
 )
-from personal_pipeline_tests.loopback import Answer, Request, as_json, free_port, until
+from personal_pipeline_tests.loopback import Answer, Request, as_json
 
 CHECKOUT = Path(__file__).parents[1]
 SECRET = "sk_test_zz-secret-5150"
@@ -305,7 +297,8 @@ def test_report_opens_in_the_browser(home: Home, tmp_path: Path) -> None:
     browser.chmod(0o755)
     path = f"{browser.parent}{os.pathsep}{os.environ['PATH']}"
     # it ends when the browser too has let go of its output
-    ended = run({"PERSONAL_PIPELINE_HOME": str(home.root), "PATH": path}, "report", "--open")
+    environment = {"PERSONAL_PIPELINE_HOME": str(home.root), "PATH": path}
+    ended = end(start(environment, "report", "--open"))
     assert (ended.code, ended.err) == (0, "")
     report = home.reports / f"{NOW.date()}.html"
     assert sorted(ended.out.splitlines()) == [str(report), f"opened {report}"]
@@ -501,239 +494,6 @@ def test_refresh_reaches_back_to_the_day_that_is_asked_for(
     without, reaching_back = (datetime.fromtimestamp(int(each) + 1, UTC) for each in asked)
     assert without.date() > START
     assert reaching_back == datetime.combine(since, datetime.min.time(), UTC)
-
-
-# -------------------------------------------------------------------------------------- up
-
-GRAPH = """{
-  workspaceOrError { ... on Workspace { locationEntries {
-    loadStatus
-    locationOrLoadError { __typename ... on PythonError { message } }
-  } } }
-  repositoriesOrError { ... on RepositoryConnection { nodes {
-    sensors { name sensorState { status } }
-    schedules { name scheduleState { status } }
-  } } }
-  assetNodes { groupName assetKey { path } hasMaterializePermission }
-}"""
-DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
-
-
-def of_this_house(home: Home) -> list[str]:
-    """Every process that was told of this home, whoever its parent is: its command line."""
-    return [command for _, command in numbers_of(home)]
-
-
-def numbers_of(home: Home) -> list[tuple[int, str]]:
-    """The same with the numbers of the processes."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes().split(b"\0")
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if f"PERSONAL_PIPELINE_HOME={home.root}".encode() in environment:
-            found.append((int(process.name), command))
-    return found
-
-
-def environments() -> list[bytes]:
-    """The environment of every process that this one may look at."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            found.append((process / "environ").read_bytes())
-    return found
-
-
-def listening(port: int) -> set[str]:
-    """The addresses at which somebody listens on a port, as the kernel writes them."""
-    found = set()
-    for table in ("tcp", "tcp6"):
-        path = Path("/proc/net") / table
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            _, local, _, state, *_ = line.split()
-            address, _, number = local.partition(":")
-            if state == "0A" and int(number, 16) == port:
-                found.add(address)
-    return found
-
-
-@contextmanager
-def up(environment: dict[str, str], home: Home) -> Iterator[tuple[subprocess.Popen[str], Door]]:
-    """``personal-pipeline up`` once its UI can be opened; killed when the block is left, if it
-    still runs."""
-    port = free_port()
-    process = start(environment, "up", "--port", str(port))
-
-    def opened() -> Door | None:
-        assert process.poll() is None, process.communicate()
-        door = serve.door_of_running(home)
-        return door if door and listening(port) else None
-
-    try:
-        yield process, until(opened, "the UI can be opened", seconds=200)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_up_runs_everything_and_leaves_nothing_behind(
-    services: Services, home: Home, tmp_path: Path
-) -> None:
-    # no socket can lie in it: its path is too long
-    temporary = tmp_path / ("long" * 20)
-    temporary.mkdir()
-    environment = services.environment(home, TMPDIR=temporary)
-    with up(environment, home) as (process, door):
-
-        def loaded() -> bool:
-            (entry,) = serve.ask(door, GRAPH)["workspaceOrError"]["locationEntries"]
-            return bool(entry["loadStatus"] == "LOADED")
-
-        def daemons_are_well() -> bool:
-            daemons = serve.ask(door, DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-            return all(each["healthy"] for each in daemons if each["required"])
-
-        until(loaded, "the definitions are loaded", seconds=60)
-        until(daemons_are_well, "every daemon runs", seconds=60)
-        graph = serve.ask(door, GRAPH)
-        assert listening(door.port) == {"0100007F"}
-
-        # the address is given again; a second one over the same home is refused
-        shown = run(environment, "open", "--json")
-        assert json.loads(shown.out) == {
-            "address": door.opening(),
-            "without_token": door.address(),
-            "port": door.port,
-        }
-        refused = run(environment, "up", "--port", str(free_port()))
-        assert refused.code == 1
-        assert "another process of the pipeline has held the lock `up`" in refused.err
-        # the token is in files that only the person reads, and in no list of processes
-        assert not [each for each in of_this_house(home) if door.token in each]
-        assert not [each for each in environments() if door.token.encode() in each]
-        for name in ("door.json", "up.json"):
-            assert (home.state / name).stat().st_mode & 0o777 == 0o600
-
-        # who comes without it, or under another name, is told how to get it
-        plain = requests.Session()
-        plain.trust_env = False
-        at = f"http://127.0.0.1:{door.port}"
-        for headers, status in (
-            ({}, 421),
-            ({"Host": f"{door.name}:{door.port}"}, 401),
-            ({**door.headers(), "Origin": at}, 403),
-        ):
-            answer = plain.get(f"{at}/graphql?query={{version}}", headers=headers, timeout=30)
-            assert answer.status_code == status
-            assert "`personal-pipeline open`" in answer.text
-        forged = f"{at}/report_asset_materialization/stripe/charges"
-        assert plain.post(forged, headers=door.headers(), timeout=30).status_code == 405
-        assert plain.get(f"{at}/graphql", headers=door.headers(), timeout=30).status_code == 405
-        plain.close()
-
-        process.send_signal(signal.SIGTERM)
-        ended = end(process, 60)
-        until(lambda: not of_this_house(home), "no process is left behind", seconds=20)
-    assert ended.code == 0, ended.err
-    # nothing but what the alerts tell, who have no other channel here, and errors
-    assert "Warning" not in ended.err
-    assert door.token not in ended.err
-    assert ended.out.splitlines()[-2:] == [
-        f"The report: {home.reports / 'latest.html'}",
-        f"The graph (Ctrl-C ends it): {door.opening()}",
-    ]
-    again = run(environment, "open")
-    assert again.code == 1
-    assert "`personal-pipeline up` starts it" in again.err
-    (entry,) = graph["workspaceOrError"]["locationEntries"]
-    assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
-    (repository,) = graph["repositoriesOrError"]["nodes"]
-    running = {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
-    assert {"inbox", "what_is_stale"} <= running.keys()
-    # Dagster's own, instead of which ours evaluates the conditions, is not there at all
-    assert set(running.values()) == {"RUNNING"}
-    schedules = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}
-    assert {f"{source.name}_each_morning" for source in API_SOURCES} <= schedules.keys()
-    assert "report_each_morning" in schedules
-    assert set(schedules.values()) == {"RUNNING"}
-    keys = {"/".join(each["assetKey"]["path"]) for each in graph["assetNodes"]}
-    streams = {f"{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
-    assert streams | {"marts/creator_daily", "outputs/daily_report"} <= keys
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_what_is_killed_takes_the_rest_with_it_and_starts_again(home: Home) -> None:
-    environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
-    with up(environment, home) as (process, first):
-        process.kill()
-        # its parts notice, and nobody need wait for that
-        with up(environment, home) as (_, door):
-            assert (door.name, door.token) == (first.name, first.token), "bookmarks last"
-        until(lambda: not of_this_house(home), "the parts of both end", seconds=60)
-    for part, sentence in (
-        ("doors.dagster_ui", "The web server exited unexpectedly"),
-        ("dagster api grpc", "The code server exited"),
-    ):
-        with up(environment, home) as (process, _):
-            (killed,) = [number for number, command in numbers_of(home) if part in command]
-            os.kill(killed, signal.SIGKILL)
-            ended = end(process, 100)
-            until(lambda: not of_this_house(home), "all end with the one", seconds=60)
-        assert ended.code == 1
-        assert sentence in ended.err
-
-
-PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["bank", "transactions"]}) {
-  ... on AssetNode { partitionKeys }
-} }"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_up_follows_data_that_is_older_and_a_storage_that_is_damaged(
-    home: Home, tmp_path: Path
-) -> None:
-    environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
-    said: list[str] = []
-    with up(environment, home) as (process, door):
-        assert process.stderr is not None
-        # Dagster tells more of what is wrong than a pipe holds
-        Thread(target=said.extend, args=[process.stderr], daemon=True).start()
-
-        def partitions() -> list[str]:
-            assert process.poll() is None, said
-            with suppress(requests.RequestException, KeyError):
-                keys: list[str] = serve.ask(door, PARTITIONS)["assetNodeOrError"]["partitionKeys"]
-                return keys
-            return []
-
-        until(partitions, "the definitions are loaded", seconds=60)
-        assert min(partitions()) > "2019-03-01"
-        statement = tmp_path / "Chase1234_Activity.csv"
-        sample = CHECKOUT / "personal_pipeline_tests/sources/bank_samples/chase_checking.csv"
-        statement.write_text(re.sub(r"0[12]/(\d\d)/2024", r"03/\1/2019", sample.read_text()))
-        added = run(environment, "add", str(statement))
-        assert added.code == 0, added.out
-        until(lambda: "2019-03-01" in partitions(), "the graph reaches back", seconds=90)
-
-        before = storage.identity(home)
-        (home.dagster / "history" / "runs" / "index.db").write_bytes(b"no database" * 500)
-        until(lambda: storage.identity(home) != before, "it is begun anew", seconds=90)
-        until(lambda: "2019-03-01" in partitions(), "the UI answers again", seconds=90)
-        assert list(home.root.glob("dagster.damaged-*"))
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0, said
-    assert "Dagster's storage was damaged (history/runs/index.db" in "".join(said)
 
 
 def test_a_port_that_is_taken_is_said(home: Home) -> None:

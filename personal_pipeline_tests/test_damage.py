@@ -24,7 +24,7 @@ from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
 from personal_pipeline.warehouse.store import connection, is_begun_anew
-from personal_pipeline_tests.invented_house import NOW, Services, content, end, start
+from personal_pipeline_tests.invented_house import NOW, Services, content, run
 
 TODAY = NOW.date()
 
@@ -358,14 +358,14 @@ def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
         if path.is_file() and path.parent.name != "originals":
             path.chmod(0o644)
     environment = services.environment(copied)
-    seen = end(start(environment, "status"))
+    seen = run(environment, "status")
     assert seen.code == 1
     assert "published tables cannot be read" in seen.err
     assert "personal-pipeline refresh" in seen.err
     old = set(copied.root.rglob("*"))
     mask = os.umask(0)
     try:
-        done = end(start(environment, "refresh"), 400)
+        done = run(environment, "refresh")
     finally:
         os.umask(mask)
     assert done.code == 0, done.out + done.err
@@ -378,6 +378,6 @@ def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
     # but for what was moved as it was
     made = {path for path in new if ".damaged-" not in str(path.relative_to(copied.root))}
     assert [path for path in made if path.lstat().st_mode & OTHERS] == []
-    assert end(start(environment, "status")).code == 0
+    assert run(environment, "status").code == 0
     assert doctor.narrow(copied) > 0
     assert [p for p in copied.root.rglob("*") if p.lstat().st_mode & OTHERS] == []

@@ -347,7 +347,7 @@ def test_a_refused_key_and_a_stalled_service_hold_nobody_back(
     before, begun = files(copied.lake, copied.published.parent), len(services.asked)
     with services.but(instead):
         # it ends while the service still stalls
-        ended = run(environment, "refresh", "--json", now=LATER)
+        ended = end(start(environment, "refresh", "--json", now=LATER))
         released.set()
     assert ended.code == 1
     passed = json.loads(ended.out)

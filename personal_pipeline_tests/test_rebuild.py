@@ -18,7 +18,7 @@ from personal_pipeline.refresh import ingest_inbox, rebuild, refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
-from personal_pipeline_tests.invented_house import Services, end, start
+from personal_pipeline_tests.invented_house import Services, run
 from personal_pipeline_tests.old_homes import make_version_1
 
 
@@ -75,7 +75,7 @@ def test_an_older_home_is_rebuilt_in_place_and_comes_back_when_all_is_deleted(
 ) -> None:
     before, lake = kept_copy(copied, tmp_path), files_of(copied)
     make_version_1(copied, SOURCES)
-    ended = end(start(services.environment(copied), "rebuild", "--json"), seconds=400)
+    ended = run(services.environment(copied), "rebuild", "--json")
     assert (ended.code, ended.err) == (0, "")
     done = json.loads(ended.out)
     read = {(each["source"], each["drop"]) for each in done["reread"]}
