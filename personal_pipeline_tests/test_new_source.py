@@ -1,4 +1,7 @@
-"""`personal-pipeline new-source`, in a copy of the checkout: what it writes passes as it is."""
+"""`personal-pipeline new-source`, in a copy of the checkout: what it writes passes as it is.
+
+The source of docs/adding-a-source.md, written by hand, is built there, too.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,7 @@ from personal_pipeline.scaffold import Refused, new_source, source_files
 from personal_pipeline.scaffold.sample import NoSample, Sample, read_sample
 from personal_pipeline_tests.invented_house import query
 from personal_pipeline_tests.loopback import Answer, in_turn, loopback
+from personal_pipeline_tests.test_adding_a_source import EXAMPLE, follow_the_guide
 
 CHECKOUT = Path(__file__).parents[1]
 PRIVATE = "Rosalind"
@@ -79,7 +84,7 @@ NIGHTS = json.dumps(
 """An answer of a service."""
 
 SAMPLES: dict[str, tuple[str, bytes]] = {
-    "water": ("water.csv", WATER.encode()),
+    "meter": ("meter.csv", WATER.encode()),
     "sales": ("sales.csv", SALES.encode()),
     "words": ("words.tsv", WORDS.encode("utf-16")),
     "cafes": ("cafes.csv", CAFES.encode("cp1252")),
@@ -103,7 +108,7 @@ def sample_of(folder: Path, name: str) -> Sample:
 @pytest.mark.parametrize(
     ("name", "format_", "key", "time"),
     [
-        ("water", "csv", ("Date", "Meter"), "Date"),
+        ("meter", "csv", ("Date", "Meter"), "Date"),
         ("sales", "csv", (), "Datum"),
         ("words", "csv", (), None),
         ("cafes", "csv", ("Opened",), "Opened"),
@@ -257,6 +262,17 @@ for check in checks:
 """What the tests of the SQL project demand of every source, without what needs all tables built."""
 
 
+NEW_SOURCES = """
+import sys
+from personal_pipeline.cli import main
+
+for name, sample in zip(sys.argv[1::2], sys.argv[2::2]):
+    api = ["--api"] * (name == "nights")
+    main(["new-source", name, "--from", sample, *api], standalone_mode=False)
+"""
+"""One process for all samples."""
+
+
 @dataclass(frozen=True)
 class Copy:
     """A copy of the checkout with sources that were written into it."""
@@ -283,12 +299,9 @@ class Copy:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def new_source(self, name: str, code: int = 0) -> str:
-        sample = self.samples / SAMPLES[name][0]
-        api = ["--api"] if name == "nights" else []
-        return self.run(
-            "personal_pipeline.cli", "new-source", name, "--from", str(sample), *api, code=code
-        )
+    def new_sources(self, *names: str, code: int = 0) -> str:
+        words = [word for name in names for word in (name, str(self.samples / SAMPLES[name][0]))]
+        return self.run("-c", NEW_SOURCES, *words, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -304,8 +317,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     for file_name, content in SAMPLES.values():
         (samples / file_name).write_bytes(content)
     made = Copy(project, samples, folder / "home")
-    for name in SAMPLES:
-        made.new_source(name)
+    made.new_sources(*SAMPLES)
     return made
 
 
@@ -344,31 +356,61 @@ def test_what_is_written_passes_lint_types_and_tests(copy: Copy) -> None:
     copy.run("ruff", "format", "--check", *code)
     copy.run("mypy", "--cache-dir", str(copy.home.parent / "mypy"), *code)
     tests = [each for each in code if "test_" in each]
-    copy.run("pytest", "-q", "-p", "no:cacheprovider", *tests)
-    page = (
-        "personal_pipeline_tests/test_documents.py",
-        "-k",
-        "has_a_page or a_page_in_docs or settings",
-    )
-    copy.run("pytest", "-q", "-p", "no:cacheprovider", *page)
+    documents = "personal_pipeline_tests/test_documents.py"
+    pages = [
+        f"{documents}::{name}"
+        for name in (
+            "test_a_source_has_a_page_that_names_its_settings_and_streams",
+            "test_a_page_in_docs_sources_has_its_source",
+            "test_the_pages_of_settings_say_what_is_declared",
+            "test_the_example_of_settings_changes_none",
+        )
+    ]
+    copy.run("pytest", "-q", "-p", "no:cacheprovider", *tests, *pages)
+
+
+@pytest.fixture(scope="module")
+def used(copy: Copy) -> Copy:
+    """The same with the source of the guide, after a file of each came home."""
+    project = copy.project.with_name("used")
+    shutil.copytree(copy.project, project, ignore=shutil.ignore_patterns("__pycache__"))
+    follow_the_guide(project)
+    made = replace(copy, project=project)
+    assert EXAMPLE is not None
+    (copy.samples / "readings.csv").write_text(f"{EXAMPLE[1]}first of January,cellar,520\n")
+    names = [name for name in SAMPLES if name != "nights"]
+    files = ["readings.csv", *(SAMPLES[name][0] for name in names)]
+    said = made.run("personal_pipeline.cli", "add", *(str(copy.samples / each) for each in files))
+    assert all(name in said for name in ("water", *names))
+    with loopback(in_turn(Answer(NIGHTS.encode()))) as server, pytest.MonkeyPatch.context() as set_:
+        set_.setenv("PERSONAL_PIPELINE_START", "2024-01-01")
+        set_.setenv("NIGHTS_TOKEN", "n-1")
+        set_.setenv("NIGHTS_API_BASE", server.base)
+        made.run("personal_pipeline.cli", "refresh")
+    return made
 
 
 @pytest.mark.slow
-def test_the_sample_comes_home_into_its_table(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = [str(copy.samples / SAMPLES[name][0]) for name in SAMPLES if name != "nights"]
-    copy.run("personal_pipeline.cli", "add", *files)
-    with loopback(in_turn(Answer(NIGHTS.encode()))) as server:
-        monkeypatch.setenv("PERSONAL_PIPELINE_START", "2024-01-01")
-        monkeypatch.setenv("NIGHTS_TOKEN", "n-1")
-        monkeypatch.setenv("NIGHTS_API_BASE", server.base)
-        copy.run("personal_pipeline.cli", "refresh")
-    copy.run("-c", PROJECT_CHECKS, str(copy.home / "dbt" / "manifest.json"))
-    warehouse = copy.home / "published" / "warehouse.duckdb"
+def test_who_follows_the_guide_finds_the_reading_in_the_table(used: Copy) -> None:
+    assert query(
+        used.home / "published" / "warehouse.duckdb",
+        "select meter, day::varchar, cubic_metres from staging.stg_water__readings order by day",
+    ) == [
+        ("cellar", "2026-10-01", Decimal("512.400")),
+        ("cellar", "2026-11-01", Decimal("519.100")),
+    ]
+    assert "readings" in used.run("personal_pipeline.cli", "status")
+
+
+@pytest.mark.slow
+def test_the_sample_comes_home_into_its_table(used: Copy) -> None:
+    used.run("-c", PROJECT_CHECKS, str(used.home / "dbt" / "manifest.json"))
+    warehouse = used.home / "published" / "warehouse.duckdb"
 
     def rows(columns: str, name: str) -> list[tuple[object, ...]]:
         return query(warehouse, f"select {columns} from staging.stg_{name}__records order by all")
 
-    manifest = json.loads((copy.home / "dbt" / "manifest.json").read_bytes())
+    manifest = json.loads((used.home / "dbt" / "manifest.json").read_bytes())
     for name in SAMPLES:
         model = manifest["nodes"][f"model.personal_pipeline.stg_{name}__records"]
         declared = {column["name"]: column["data_type"] for column in model["columns"].values()}
@@ -380,7 +422,7 @@ def test_the_sample_comes_home_into_its_table(copy: Copy, monkeypatch: pytest.Mo
                 model["name"],
             )
         )
-    assert rows("month, date, meter, cubic_metres", "water") == [
+    assert rows("month, date, meter, cubic_metres", "meter") == [
         (date(2026, 10, 1), date(2026, 10, 1), PRIVATE, 512.4),
         (date(2026, 11, 1), date(2026, 11, 1), PRIVATE, 519.1),
     ]
@@ -412,7 +454,7 @@ def test_the_sample_comes_home_into_its_table(copy: Copy, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_nothing_is_overwritten(copy: Copy) -> None:
     before = {path: path.read_bytes() for path in written_files(copy)}
-    assert "already exists; nothing was written." in copy.new_source("water", code=1)
+    assert "already exists; nothing was written." in copy.new_sources("meter", code=1)
     assert {path: path.read_bytes() for path in written_files(copy)} == before
 
 
