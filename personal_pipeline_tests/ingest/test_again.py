@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -327,51 +327,58 @@ def test_originals_of_a_source_that_was_renamed_find_their_owner(home: Home) -> 
     assert files_of(home, home.lake / "plaything") == rows
 
 
-KILLED = """
-import os, sys
-from pathlib import Path
-from personal_pipeline.home import Home
-from personal_pipeline.ingest import again
-from personal_pipeline_tests.ingest.test_again import newer_reader
+def read_again_and_die(home: Home, steps: int, taken: Path) -> int:
+    """In a process of its own, killed at this step of those that change a file. Its exit code; if
+    it lives, the number of steps is in the file ``taken``."""
+    with warnings.catch_warnings():
+        # the threads of this process do not matter: the new one is left without a word
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            left = steps
 
-def counted(function):
-    def call(*args, **more):
-        global left
-        left -= 1
-        if left < 0:
-            os._exit(9)
-        return function(*args, **more)
-    return call
+            def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+                def call(*args: Any, **more: Any) -> Any:
+                    nonlocal left
+                    left -= 1
+                    if left < 0:
+                        os._exit(KILLED)
+                    return function(*args, **more)
 
-left = int(sys.argv[2])
-os.fsync = counted(os.fsync)
-os.replace = counted(os.replace)
-Path.replace = counted(Path.replace)
-Path.unlink = counted(Path.unlink)
-again.read_outdated_again(Home(Path(sys.argv[1])), [newer_reader()])
-print(int(sys.argv[2]) - left)
-"""
+                return call
+
+            with pytest.MonkeyPatch.context() as patched:
+                for place, name in (
+                    (os, "fsync"), (os, "replace"), (Path, "replace"), (Path, "unlink"),
+                ):  # fmt: skip
+                    patched.setattr(place, name, counted(getattr(place, name)))
+                read_outdated_again(home, [newer_reader()])
+            taken.write_text(str(steps - left))
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def read_again_and_die(home: Home, steps: int) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, killed at this step of those that change a file."""
-    command = [sys.executable, "-c", KILLED, str(home.root), str(steps)]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+KILLED = 9
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
 def test_it_may_be_killed_anywhere(home: Home, tmp_path: Path) -> None:
     life(home)
     whole = Home(tmp_path / "whole")
     shutil.copytree(home.root, whole.root)
-    steps = int(read_again_and_die(whole, 100_000).stdout)
+    assert read_again_and_die(whole, 100_000, tmp_path / "steps") == 0
+    steps = int((tmp_path / "steps").read_text())
     expected = files_of(whole)
     # near the end the lake itself is written
     for step in [*range(20, steps - 16, steps // 4), *range(steps - 16, steps, 2)]:
         some = Home(tmp_path / f"killed-{step}")
         shutil.copytree(home.root, some.root)
-        assert read_again_and_die(some, step).returncode == 9
+        assert read_again_and_die(some, step, tmp_path / "steps") == KILLED
         sweep(some)
         read_outdated_again(some, [newer_reader()])
         assert files_of(some) == expected

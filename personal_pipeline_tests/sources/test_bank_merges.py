@@ -1141,7 +1141,7 @@ def bursts(draw: st.DrawFn) -> tuple[list[Line], list[File]]:
 
 
 @given(bursts())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_bursts_of_equal_amounts_come_out_as_they_were(
     built: Money, life: tuple[list[Line], list[File]]
 ) -> None:

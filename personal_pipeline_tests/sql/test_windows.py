@@ -164,6 +164,9 @@ def test_a_partition_that_vanishes_reaches_only_what_says_that_it_reads_it(
                 opened.execute(f"delete from {where} where {staging.grain} = ?", [partition])
                 changed = {staging.name: {partition}}
                 for mart in marts:
+                    # whatever reads nothing that changed is as it was
+                    if not any(changed.get(edge.table) for edge in mart.inputs):
+                        continue
                     where = mart.name.replace("/", ".")
                     opened.execute(f"create or replace table {where} as {compiled[mart.model]}")
                     after = partitions_in(opened, mart)
