@@ -147,7 +147,7 @@ COMMANDS: dict[str, Check] = {
     "ruff format --check": is_installed,
     "mypy": is_installed,
     "dagster definitions validate --workspace workspace.yaml": is_installed,
-    "pytest --numprocesses auto --dist worksteal": is_installed,
+    "pytest --numprocesses auto --dist loadfile": is_installed,
     "cp .env.example .env": works_in_a_fresh_folder,
     "chmod 600 .env": works_on_a_copied_example,
     "personal-pipeline sources": does_it_with_nothing_connected,
