@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,13 @@ from hypothesis import settings as hypothesis_settings
 from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
-from personal_pipeline_tests.invented_house import Services, drop_exports, invented_services, once
+from personal_pipeline_tests.invented_house import (
+    Services,
+    drop_exports,
+    invented_services,
+    once,
+    run,
+)
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
@@ -109,6 +116,21 @@ def built_home(services: Services, in_common: Path) -> Home:
         return home
 
     return once(in_common, "built", build)
+
+
+@pytest.fixture(scope="session")
+def bare_home(in_common: Path) -> Home:
+    """A home with nothing connected after a refresh of today: in a copy of it ``up`` finds nothing
+    to build."""
+
+    def build(folder: Path) -> Home:
+        home = Home(folder / "home").ensure()
+        nothing = {each.name: "" for each in all_settings(SOURCES)}
+        environment = nothing | {"PERSONAL_PIPELINE_HOME": str(home.root)}
+        assert run(environment, "refresh", now=datetime.now(UTC)).code == 0
+        return home
+
+    return once(in_common, "bare", build)
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ function form(method, action, enctype, name, value) {
 
 @dataclass
 class Up:
-    """A running ``personal-pipeline up`` over a home with nothing in it."""
+    """A running ``personal-pipeline up`` over a home with nothing connected."""
 
     home: Home
     door: Door
@@ -187,8 +187,9 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    home = Home(tmp_path_factory.mktemp("browser") / "home").ensure()
+def up(bare_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    home = Home(tmp_path_factory.mktemp("browser") / "home")
+    shutil.copytree(bare_home.root, home.root)
     settings = {each.name: "" for each in all_settings(SOURCES)}
     environment = {**os.environ, **settings, "PERSONAL_PIPELINE_HOME": str(home.root)}
     with listening(QuietHandler) as port:

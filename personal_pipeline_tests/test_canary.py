@@ -19,25 +19,27 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Event, Thread
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
 
+from personal_pipeline import board
 from personal_pipeline.home import Home
-from personal_pipeline.warehouse import dbt_project
+from personal_pipeline.ingest import fetch
+from personal_pipeline.warehouse import build, dbt_project
 from personal_pipeline_tests.alerts.sinks import web_hook
 from personal_pipeline_tests.invented_house import (
-    AT,
     NOW,
     UNTIL,
     Ended,
@@ -47,6 +49,7 @@ from personal_pipeline_tests.invented_house import (
     changed_json,
     drop_exports,
     end,
+    run,
     start,
 )
 from personal_pipeline_tests.loopback import Answer, Request, free_port, until
@@ -65,26 +68,10 @@ _NAMED = frozenset(
     )
 )
 
-AT_WITH = """
-import sys
-from pathlib import Path
-from personal_pipeline.warehouse import dbt_project
 
-def private(*arguments, **named):
-    raise ValueError("could not convert string to float: 'Zqxprivate 17'")
-
-what, sys.argv[1:] = sys.argv[1], sys.argv[2:]
-if what == "readers and build":
-    from personal_pipeline.warehouse import build
-    from personal_pipeline.ingest import fetch
-    fetch.check_record = build.read_lake = private
-elif what == "board":
-    from personal_pipeline import board
-    board.exports_of = private
-else:
-    dbt_project.FOLDER = Path(what)
-"""
-"""Breaks a part of the program in a way that quotes what it read, and then does as told."""
+def private(*arguments: object, **named: object) -> NoReturn:
+    """A defect that quotes what it read."""
+    raise ValueError(f"could not convert string to float: '{PRIVATE} 17'")
 
 
 def spellings(needle: str) -> dict[str, bytes]:
@@ -320,15 +307,18 @@ class Day:
 
 @pytest.fixture(scope="module")
 def day(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
-    with pytest.MonkeyPatch.context() as patched:
-        let_it_try(patched)
-        yield spent(services, tmp_path_factory.mktemp("day"))
-
-
-def spent(services: Services, folder: Path) -> Day:
-    home = Home(folder / "home").ensure()
+    folder = tmp_path_factory.mktemp("day")
     scratch = folder / "scratch"
     scratch.mkdir()
+    with pytest.MonkeyPatch.context() as patched:
+        let_it_try(patched)
+        # for the commands of this process, which has read TMPDIR long ago
+        patched.setattr(tempfile, "tempdir", str(scratch))
+        yield spent(services, folder, scratch)
+
+
+def spent(services: Services, folder: Path, scratch: Path) -> Day:
+    home = Home(folder / "home").ensure()
     drop_exports(services.life, home)
     for path in sorted(home.inbox.iterdir())[:-4]:
         path.unlink()
@@ -354,33 +344,35 @@ def spent(services: Services, folder: Path) -> Day:
             **watched.environment(),
         )
 
-        def command(
-            name: str, *arguments: str, breaks: str = "", before: Sequence[str] = ()
-        ) -> None:
-            process = _started(environment, breaks, before, *arguments)
-            sessions.append(process.pid)
-            said[name] = end(process, 1200)
+        def command(name: str, *arguments: str) -> None:
+            said[name] = run(environment, *arguments)
 
         with process_lists(sessions) as listed:
             with services.but(_any_key(planted, services)):
-                command("good", "refresh", before=watched.strace())
-            with services.but(_any_key(breaking, services)):
-                command("bad rows", "refresh", breaks=str(broken_models(folder / "sql")))
+                first = start(environment, "refresh", before=watched.strace())
+                sessions.append(first.pid)
+                said["good"] = end(first, 1200)
+            with services.but(_any_key(breaking, services)), pytest.MonkeyPatch.context() as broken:
+                broken.setattr(dbt_project, "FOLDER", broken_models(folder / "sql"))
+                command("bad rows", "refresh")
             with services.but(refusing):
                 command("refused", "refresh")
                 command("notify", "status", "--notify")
-            with services.but(_any_key(planted, services)):
-                command("broken", "refresh", "--json", breaks="readers and build")
+            with services.but(_any_key(planted, services)), pytest.MonkeyPatch.context() as broken:
+                broken.setattr(fetch, "check_record", private)
+                broken.setattr(build, "read_lake", private)
+                command("broken", "refresh", "--json")
             files = hostile_files(folder / "files")
             command("explain", "add", "--explain", *map(str, files))
             command("add", "add", *map(str, files))
             command("status", "status")
             command("doctor", "doctor")
             command("report", "report")
-            command("report broken", "report", breaks="board")
+            with pytest.MonkeyPatch.context() as broken:
+                broken.setattr(board, "exports_of", private)
+                command("report broken", "report")
             with services.but(refusing):
                 said["up"] = _up(environment, home, files, sessions)
-
     return Day(home, scratch, said, listed, hook.messages, watched)
 
 
@@ -499,22 +491,3 @@ def _up(
         out.seek(0)
         err.seek(0)
         return Ended(code, out.read(), err.read())
-
-
-def _started(
-    environment: Mapping[str, str], breaks: str, before: Sequence[str], *arguments: str
-) -> subprocess.Popen[str]:
-    if not breaks:
-        return start(environment, *arguments, before=before)
-    program = Path(environment["PERSONAL_PIPELINE_HOME"]).with_name("breaking.py")
-    program.write_text(AT_WITH + AT)
-    return subprocess.Popen(
-        # from a file, because what it plants would stand in the list of processes
-        [sys.executable, "-P", str(program), breaks, NOW.isoformat(), *arguments],
-        env={**os.environ, "COLUMNS": "300", **environment},
-        cwd=environment["PERSONAL_PIPELINE_HOME"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )

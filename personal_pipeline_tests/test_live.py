@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import all_tables, read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
+from personal_pipeline_tests import test_up
 from personal_pipeline_tests.alerts.sinks import mail_server, web_hook
 from personal_pipeline_tests.invented_house import (
     Usual,
@@ -44,7 +44,8 @@ from personal_pipeline_tests.invented_house import (
     invented_services,
     query,
 )
-from personal_pipeline_tests.loopback import Answer, Request, free_port, until
+from personal_pipeline_tests.loopback import Answer, Request, until
+from personal_pipeline_tests.test_up import Up, of_this_house
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -71,58 +72,32 @@ LOCATIONS = """
 """
 
 
-@dataclass
-class Up:
-    """``personal-pipeline up`` in a group of processes of its own."""
+@dataclass(frozen=True)
+class Served:
+    """A running ``up``, as the person's own browser asks it: through the guard, with the token."""
 
-    process: subprocess.Popen[bytes]
-    home: Home
-
-    def ask(self, query: str, **variables: str) -> Any:
-        """As the person's own browser asks: through the guard, with the token."""
-        door = serve.door_of_running(self.home)
-        if door is None:
-            raise requests.ConnectionError("it does not run yet")
-        return serve.ask(door, query, **variables)
+    running: Up
 
     def ready(self) -> bool:
         """Whether the server answers and knows the graph."""
         try:
-            found = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+            found = serve.ask(self.running.door, LOCATIONS)["workspaceOrError"]["locationEntries"]
         except requests.RequestException:
             return False
         return bool(found) and all(each["loadStatus"] == "LOADED" for each in found)
 
     def launch(self, job: str) -> str:
-        done = self.ask(LAUNCH, job=job)["launchRun"]
+        done = serve.ask(self.running.door, LAUNCH, job=job)["launchRun"]
         assert done["__typename"] == "LaunchRunSuccess", done
         return str(done["run"]["runId"])
 
-    def end(self, number: signal.Signals) -> None:
-        if number is signal.SIGKILL:
-            os.killpg(self.process.pid, number)
-        else:
-            self.process.send_signal(number)
-        self.process.wait(60)
-
 
 @contextmanager
-def up(environment: dict[str, str], port: int) -> Iterator[Up]:
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
-        env={**os.environ, **environment},
-        cwd=environment["PERSONAL_PIPELINE_HOME"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    served = Up(process, Home(Path(environment["PERSONAL_PIPELINE_HOME"])))
-    try:
+def up(environment: dict[str, str], home: Home) -> Iterator[Served]:
+    with test_up.up(environment, home) as running:
+        served = Served(running)
         until(served.ready, "the server answers")
         yield served
-    finally:
-        if process.poll() is None:
-            served.end(signal.SIGTERM)
 
 
 @dataclass
@@ -201,6 +176,7 @@ def drop(home: Home, name: str, capture: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path / "home").ensure()
     with invented_services(YESTERDAY) as services, mail_server() as mail, web_hook() as hook:
@@ -221,10 +197,9 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert refresh(house).failures == []
         assert stale(house) == {}
 
-        port = free_port()
         with instance_of(home) as instance:
             recorded = Recorded(instance)
-            with up(environment, port) as served:
+            with up(environment, home) as served:
                 first = recorded.versions()
 
                 # --- while a file comes by a slow download, which corrects one day of an old
@@ -324,12 +299,13 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 with services.but(stall):
                     killed = served.launch("fetch_stripe_job")
                     until(asked.is_set, "the service is asked")
-                    served.end(signal.SIGKILL)
+                    os.killpg(served.running.process.pid, signal.SIGKILL)
+                    served.running.process.wait(60)
                     over.set()
 
             old[1]["views"] += 1000
             drop(home, "again-story-days.json", capture)
-            with up(environment, port) as served:
+            with up(environment, home) as served:
                 run = served.launch("fetch_stripe_job")
                 until(
                     lambda: (
@@ -349,6 +325,13 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                     "nothing is locked",
                 )
                 until(lambda: recorded.idle() and not stale(house), "all is built")
+
+                # --- a part that ends by itself takes the rest with it
+                served.running.kill_part(home, "doors.dagster_ui")
+                ended = served.running.ended()
+                until(lambda: not of_this_house(home), "all end with the one", seconds=60)
+            assert ended.code == 1
+            assert "The web server ended by itself" in ended.err
             assert len(hook.messages) == 3
             assert len(mail.letters) == 3
 

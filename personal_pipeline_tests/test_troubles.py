@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -135,7 +137,7 @@ def test_dagster_keeps_the_sentence_of_an_error_and_nothing_of_its_text(generato
 
 
 @pytest.fixture(scope="module")
-def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def small_disk(bare_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with tables on a disk of its own."""
     place = tmp_path_factory.mktemp("disk")
     mounted = (
@@ -149,16 +151,14 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     if not mounted:
         pytest.skip("a disk can be mounted by root on Linux only")
     try:
-        home = Home(place / "home").ensure()
-        ended = command(home, "refresh")
-        assert ended.code == 0, ended.err
-        yield home
+        yield Home(Path(shutil.copytree(bare_home.root, place / "home")))
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def command(home: Home, *arguments: str) -> Ended:
-    return run({"PERSONAL_PIPELINE_HOME": str(home.root)}, *arguments)
+    environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
+    return run(environment, *arguments, now=datetime.now(UTC))
 
 
 def kept(home: Home) -> dict[str, bytes]:

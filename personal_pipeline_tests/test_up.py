@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,11 @@ GRAPH = """{
   assetNodes { groupName assetKey { path } hasMaterializePermission }
 }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+
+
+@pytest.fixture
+def home(bare_home: Home, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(bare_home.root, tmp_path / "home")))
 
 
 def of_this_house(home: Home) -> list[str]:
@@ -100,6 +106,11 @@ class Up:
     door: Door
     out: IO[str]
     err: IO[str]
+
+    def kill_part(self, home: Home, part: str) -> None:
+        """Kill the one process in whose command line this stands."""
+        (killed,) = [number for number, command in numbers_of(home) if part in command]
+        os.kill(killed, signal.SIGKILL)
 
     def ended(self, seconds: float = 100) -> Ended:
         """What it printed, and its exit code."""
@@ -264,20 +275,11 @@ def a_damaged_storage_is_begun_anew(running: Up, home: Home) -> None:
     assert list(home.root.glob("dagster.damaged-*"))
 
 
-@pytest.mark.parametrize(
-    ("part", "sentence"),
-    [
-        ("doors.dagster_ui", "The web server ended by itself"),
-        ("dagster api grpc", "The process that holds the graph ended"),
-    ],
-)
-def test_a_part_that_ends_by_itself_takes_the_rest_with_it(
-    home: Home, part: str, sentence: str
-) -> None:
+def test_the_graph_that_ends_by_itself_takes_the_rest_with_it(home: Home) -> None:
+    """Of the web server ``test_live.py`` says the same."""
     with up({"PERSONAL_PIPELINE_HOME": str(home.root)}, home) as running:
-        (killed,) = [number for number, command in numbers_of(home) if part in command]
-        os.kill(killed, signal.SIGKILL)
+        running.kill_part(home, "dagster api grpc")
         ended = running.ended()
         until(lambda: not of_this_house(home), "all end with the one", seconds=60)
     assert ended.code == 1
-    assert sentence in ended.err
+    assert "The process that holds the graph ended" in ended.err

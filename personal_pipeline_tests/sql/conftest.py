@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ import pytest
 from personal_pipeline.warehouse import dbt_host
 from personal_pipeline.warehouse.dbt_project import write_project, write_windows
 from personal_pipeline.warehouse.descriptions import inherit_columns
+from personal_pipeline_tests.invented_house import once
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
 Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
@@ -113,21 +114,30 @@ class Warehouse:
 
 
 @pytest.fixture(scope="session")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("target")
+def built(in_common: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The small life, built whole, once for all processes. Tests only read it; a call of dbt writes
+    into the ``target`` of this process."""
+
+    def build(folder: Path) -> Warehouse:
+        # a home may have any name
+        warehouse = Warehouse(folder / "it's [my] home", folder / "target")
+        warehouse.root.mkdir()
+        write_small_life(warehouse.lake)
+        warehouse.build()
+        # the next call writes its own
+        shutil.copyfile(warehouse.target / "manifest.json", warehouse.root / "manifest.json")
+        return warehouse
+
+    made = once(in_common, "small-life", build)
+    target = tmp_path_factory.mktemp("target")
+    shutil.copytree(made.target, target, dirs_exist_ok=True)
+    return replace(made, target=target)
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, target: Path) -> Warehouse:
-    """The small life, built whole. Tests only read it."""
-    # a home may have any name
-    warehouse = Warehouse(tmp_path_factory.mktemp("life") / "it's [my] home", target)
-    warehouse.root.mkdir()
-    write_small_life(warehouse.lake)
-    warehouse.build()
-    # the next call writes its own
-    shutil.copyfile(target / "manifest.json", warehouse.root / "manifest.json")
-    return warehouse
+def target(built: Warehouse) -> Path:
+    """dbt's folder, with the project parsed."""
+    return built.target
 
 
 @pytest.fixture(scope="session")
