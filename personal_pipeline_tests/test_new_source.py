@@ -35,7 +35,7 @@ CHECKOUT = Path(__file__).parents[1]
 PRIVATE = "Rosalind"
 """Stands in every sample, and must stand in nothing that is written."""
 
-WATER = f"Date,Meter,Cubic metres\n2026-10-01,{PRIVATE},512.4\n2026-11-01,{PRIVATE},519.1\n"
+WATER = f"Date,Meter,Litres\n2026-10-01,{PRIVATE},512.4\n2026-11-01,{PRIVATE},519.1\n"
 SALES = (
     "\ufeffAccount export\r\n\r\n"
     "Datum;Name;Betrag;Menge;;Notiz;Notiz\r\n"
@@ -422,7 +422,7 @@ def test_the_sample_comes_home_into_its_table(used: Copy) -> None:
                 model["name"],
             )
         )
-    assert rows("month, date, meter, cubic_metres", "meter") == [
+    assert rows("month, date, meter, litres", "meter") == [
         (date(2026, 10, 1), date(2026, 10, 1), PRIVATE, 512.4),
         (date(2026, 11, 1), date(2026, 11, 1), PRIVATE, 519.1),
     ]
