@@ -168,7 +168,7 @@ def process_lists(session: list[int]) -> Iterator[list[bytes]]:
     over = Event()
 
     def watch() -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.25):
             for entry in Path("/proc").iterdir():
                 with suppress(OSError, ValueError, IndexError):
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
