@@ -174,7 +174,10 @@ def test_up_from_its_start_to_its_end(services: Services, home: Home, tmp_path: 
     for each in (killed, ended):
         assert door.token not in each.err
     for each, its_door in ((killed, first.door), (ended, door)):
-        assert each.out.splitlines()[-1] == f"The graph (Ctrl-C ends it): {its_door.opening()}"
+        assert each.out.splitlines()[-2:] == [
+            f"The report: {home.latest_report}",
+            f"The graph (Ctrl-C ends it): {its_door.opening()}",
+        ]
     again = run(environment, "open")
     assert again.code == 1
     assert "`personal-pipeline up` starts it" in again.err
