@@ -204,7 +204,7 @@ def up(bare_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
+        line = next(each for each in process.stdout if each.startswith("The graph"))
         door = serve.door_of_running(home)
         assert door is not None
         assert door.opening() in line
