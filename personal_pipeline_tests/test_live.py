@@ -333,7 +333,7 @@ def test_a_day_with_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 ended = served.running.ended()
                 until(lambda: mine.issuperset(of_this_house(home)), "all end with the one")
             assert ended.code == 1
-            assert "The web server ended by itself" in ended.err
+            assert "The web server exited unexpectedly" in ended.err
             assert len(hook.messages) == 3
             assert len(mail.letters) == 3
 

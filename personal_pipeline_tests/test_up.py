@@ -222,7 +222,7 @@ def nobody_else_gets_in(door: Door, environment: Mapping[str, str], home: Home) 
     }
     refused = run(environment, "up", "--port", str(free_port()))
     assert refused.code == 1
-    assert "another process of the pipeline has been using `up`" in refused.err
+    assert "another process of the pipeline has held the lock `up`" in refused.err
     # the token is in files that only the person reads, and in no list of processes
     assert not [each for each in of_this_house(home) if door.token in each]
     assert not [each for each in environments() if door.token.encode() in each]
@@ -285,4 +285,4 @@ def test_the_graph_that_ends_by_itself_takes_the_rest_with_it(home: Home) -> Non
         ended = running.ended()
         until(lambda: not of_this_house(home), "all end with the one", seconds=60)
     assert ended.code == 1
-    assert "The process that holds the graph ended" in ended.err
+    assert "The code server exited" in ended.err
