@@ -8,13 +8,17 @@ anything else. The file that DENIED names then lists what was denied, and beside
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from typing import Any
+
+# a mail program says it in its greeting
+_OWN_NAME = platform.node()
 
 
 def _is_here(host: object) -> bool:
     text = host.decode() if isinstance(host, bytes) else host
-    return text in (None, "", "localhost", "::1") or str(text).startswith("127.")
+    return text in (None, "", "localhost", "::1", _OWN_NAME) or str(text).startswith("127.")
 
 
 def _look(event: str, arguments: tuple[Any, ...]) -> None:
