@@ -248,19 +248,28 @@ def sweep(home: Home) -> list[Path]:
         *(home.inbox, home.archive, home.lake, home.quarantine, home.published.parent),
         *(home.reports, home.dagster, home.state, home.dbt_target),
     ):
-        for folder, _, names in os.walk(place):
-            for name in names:
-                if not name.endswith((".tmp", ".tmp.wal", ".part")):
-                    continue
-                path = Path(folder, name)
-                if (named := _TEMPORARY.fullmatch(name)) and _is_left(path, named[1] or named[2]):
-                    left.append(path)
+        for path in _temporaries(str(place)):
+            if (named := _TEMPORARY.fullmatch(path.name)) and _is_left(path, named[1] or named[2]):
+                left.append(path)
     for path in left:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return left
+
+
+def _temporaries(folder: str) -> Iterator[Path]:
+    """The files at any depth that may be temporary. A lake has a hundred thousand folders, and
+    ``os.walk`` takes twice as long."""
+    pending = [folder]
+    while pending:
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith((".tmp", ".tmp.wal", ".part")):
+                    yield Path(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
 
 
 def _is_left(path: Path, number: str | None) -> bool:

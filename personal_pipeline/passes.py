@@ -213,7 +213,6 @@ def restore_lake(house: House, *, progress: Progress | None = None) -> RestoreRe
     done = RestoreResult()
     try:
         done.notes += mend_dropped(house)
-        done.notes += opened(house.home, house.sources)
         done.notes += complete_sidecars(house.home, house.sources)
         done.read += read_outdated_again(house.home, house.sources, progress, now=house.clock())
     except Exception as error:  # build the tables from the lake as it is
@@ -353,7 +352,7 @@ def is_news(house: House, passed: PassResult) -> bool:
     lake = passed.lake or Lake({}, {})
     return (
         any(
-            known.contents.get(name) != told.digest_of_partitions(partitions)
+            known.contents.get(name, told.NOTHING) != told.digest_of_partitions(partitions)
             for name, partitions in lake.versions.items()
             if name not in lake.damaged
         )

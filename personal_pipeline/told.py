@@ -58,3 +58,7 @@ def _path(home: Home) -> Path:
 def digest_of_partitions(partitions: Mapping[str, str]) -> str:
     """One digest for the content digests of all partitions of a table."""
     return hashlib.sha256(json.dumps(partitions, sort_keys=True).encode()).hexdigest()[:16]
+
+
+NOTHING = digest_of_partitions({})
+"""The content of a table without partitions, which is never reported."""

@@ -21,6 +21,7 @@ from personal_pipeline.graph.telling import (
     tell_work,
 )
 from personal_pipeline.house import House
+from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import build_tables, restore_lake, write_report
 from personal_pipeline.troubles import sentence_of, told_without_values
 from personal_pipeline.warehouse.build import read_lake, signature_of, what_is_stale
@@ -57,7 +58,9 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     """Bring the lake in line with the archive, build what is stale, write the report if it would
     differ, and report all of it to Dagster. Returns the failures, one sentence each; a failed table
     does not prevent the report."""
+    notes = opened(house.home, house.sources)
     restored = restore_lake(house)
+    restored.notes[:0] = notes
     tell_restored(context, house, read_lake(house), restored)
     failures = restored.failures
     try:

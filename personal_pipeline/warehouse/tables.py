@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from personal_pipeline.ingest.contract import Grain, Source
@@ -52,6 +53,7 @@ class Table:
 Tables = Mapping[str, Table]
 
 
+@cache
 def span(grain: Grain, partition: str) -> tuple[date, date]:
     """The half-open span of UTC days of a partition."""
     if grain is Grain.WHOLE:
@@ -86,6 +88,8 @@ def read_partitions(
     """The ``existing`` upstream partitions (in order) that a partition reads."""
     if edge.reads is Reads.ALL or Grain.WHOLE in (upstream, grain):
         return list(existing)
+    if edge.reads is Reads.WINDOW and upstream is grain:
+        return [partition] if partition in existing else []
     start, end = span(grain, partition)
     if edge.reads is Reads.THROUGH:
         limit = end.isoformat()
