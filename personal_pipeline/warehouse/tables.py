@@ -8,7 +8,7 @@ and ``WHOLE`` for an unpartitioned table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -69,17 +69,18 @@ def next_month(day: date) -> date:
     return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
-def partitions_between(grain: Grain, start: date, end: date) -> list[str]:
+@cache
+def partitions_between(grain: Grain, start: date, end: date) -> Sequence[str]:
     """The partitions of a grain that overlap the half-open span of days."""
     if grain is Grain.WHOLE:
-        return [WHOLE]
+        return (WHOLE,)
     if grain is Grain.DAY:
-        return [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
+        return tuple((start + timedelta(days=n)).isoformat() for n in range((end - start).days))
     months, month = [], start.replace(day=1)
     while month < end:
         months.append(month.isoformat())
         month = next_month(month)
-    return months
+    return tuple(months)
 
 
 def read_partitions(
@@ -122,7 +123,7 @@ def expected_partitions(
             else:
                 by_window.update(partitions_between(table.grain, *span(upstream, partition)))
     if otherwise and all(edge.reads is Reads.ALL for edge in table.inputs):
-        return partitions_between(table.grain, min(otherwise), today + timedelta(days=1))
+        return [*partitions_between(table.grain, min(otherwise), today + timedelta(days=1))]
     return sorted(each for each in by_window if each <= today.isoformat())
 
 
