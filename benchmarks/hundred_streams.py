@@ -239,6 +239,7 @@ def looks(home_folder: Path) -> None:
     from personal_pipeline.settings import load_settings
     from personal_pipeline.sources import SOURCES
     from personal_pipeline.warehouse import build, reconcile, store
+    from personal_pipeline.warehouse.lake import read_lake
 
     home = Home(home_folder)
     house = House(load_settings(), home, SOURCES)
@@ -248,7 +249,7 @@ def looks(home_folder: Path) -> None:
         with duckdb.connect(str(home.published), read_only=True) as opened:
             ledger = store.read_ledger(opened)
         tables = build.all_tables(house)
-        reconcile.find_stale(tables, build.read_lake(house).versions, ledger, house.today)
+        reconcile.find_stale(tables, read_lake(house).versions, ledger, house.today)
 
     actions: dict[str, Callable[[], object]] = {
         "StreamLake.versions() of all": lambda: [each.versions() for each in lakes],

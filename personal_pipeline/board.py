@@ -25,11 +25,12 @@ from personal_pipeline.ingest.arrivals import FORMAT_CHANGED, Exports, exports_o
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source
 from personal_pipeline.ingest.damage import Damage, Kind, known_damage, sentence
 from personal_pipeline.ingest.http import Failure
-from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.memory import StreamMemory, recall
 from personal_pipeline.ingest.repair import missing_still
 from personal_pipeline.ingest.unreadable import is_format_changed
 from personal_pipeline.shown import shown_lines
+from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.left_out import LeftOut, left_out
 
 _ENDS_THE_FETCHES = (Failure.CREDENTIAL_REFUSED, Failure.OUT_OF_TIME, Failure.CLOCK_WRONG)
@@ -100,8 +101,10 @@ def has_part(line: StreamState) -> bool:
     return in_use(line) or line.newest_data is not None
 
 
-def board_of(house: House) -> list[StreamState]:
-    """One state per stream, in the order of the sources."""
+def board_of(house: House, lake: Lake | None = None) -> list[StreamState]:
+    """One state per stream, in the order of the sources. ``lake`` is its content, if it has been
+    read already."""
+    lake = lake or read_lake(house)
     now = house.clock()
     exports = exports_of(house.home)
     damaged = _damage_by_stream(house)
@@ -109,7 +112,10 @@ def board_of(house: House) -> list[StreamState]:
     return [
         _with_damage(_with_left_out(line, leaves), damaged)
         for source in house.sources
-        for line in (*_api_lines(house, source, now), *_drop_lines(house, source, now, exports))
+        for line in (
+            *_api_lines(house, source, lake, now),
+            *_drop_lines(house, source, lake, now, exports),
+        )
     ]
 
 
@@ -148,17 +154,17 @@ class _Kept:
     damage: str = ""
 
 
-def _kept(house: House, source: Source, stream: ApiStream | DropStream) -> _Kept:
-    lake = lake_of(house.home, source.name, stream)
-    try:
-        versions = lake.versions()
-    except DamagedPartition as error:
-        return _Kept(max(lake.partitions(), default=None), None, str(error))
-    with_rows = [partition for partition, version in versions.items() if version.rows]
-    return _Kept(max(with_rows, default=None), sum(version.rows for version in versions.values()))
+def _kept(house: House, source: Source, stream: ApiStream | DropStream, lake: Lake) -> _Kept:
+    name = f"{source.name}/{stream.name}"
+    if name in lake.damaged:
+        partitions = lake_of(house.home, source.name, stream).partitions()
+        return _Kept(max(partitions, default=None), None, lake.damaged[name])
+    rows = lake.rows[name]
+    newest = max((partition for partition, count in rows.items() if count), default=None)
+    return _Kept(date.fromisoformat(newest) if newest else None, sum(rows.values()))
 
 
-def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamState]:
+def _api_lines(house: House, source: Source, lake: Lake, now: datetime) -> Iterator[StreamState]:
     memories = {stream.name: recall(house.home, source.name, stream.name) for stream in source.api}
     for stream in source.api:
         memory = with_failure_of_all(memories, stream.name)
@@ -166,7 +172,7 @@ def _api_lines(house: House, source: Source, now: datetime) -> Iterator[StreamSt
         yield _line(
             source,
             stream,
-            _kept(house, source, stream),
+            _kept(house, source, stream, lake),
             verdict,
             last_fetched=memory.fetched_at,
             records=memory.records,
@@ -188,7 +194,11 @@ def with_failure_of_all(memories: Mapping[str, StreamMemory], stream: str) -> St
 
 
 def _drop_lines(
-    house: House, source: Source, now: datetime, exports: Mapping[tuple[str, str], Exports]
+    house: House,
+    source: Source,
+    lake: Lake,
+    now: datetime,
+    exports: Mapping[tuple[str, str], Exports],
 ) -> Iterator[StreamState]:
     for drop in source.drops:
         came = exports.get((source.name, drop.name), Exports())
@@ -200,7 +210,7 @@ def _drop_lines(
             zone=ZoneInfo(house.settings.timezone),
         )
         for stream in drop.streams:
-            kept = _kept(house, source, stream)
+            kept = _kept(house, source, stream, lake)
             arrived = kept.rows != 0 or verdict.state is State.FAILING
             yield _line(
                 source,

@@ -26,7 +26,8 @@ from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.outputs.morning import WrittenReport, is_current, write_morning_report
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline.warehouse import dbt_host, integrity, store
-from personal_pipeline.warehouse.build import BuildResult, Lake, read_lake, reconcile
+from personal_pipeline.warehouse.build import BuildResult, reconcile
+from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.left_out import count_left_out
 from personal_pipeline.warehouse.mending import mend_dropped
 
@@ -324,7 +325,7 @@ def finish_pass(
     except Exception as error:  # the report still shows the current state
         passed.broken = sentence_of(error, house.home.root)
     passed.lake = passed.work.lake or read_lake(house)
-    passed.board = board_of(house)
+    passed.board = board_of(house, passed.lake)
     try:
         passed.report = write_report(house, passed.board)
     except Exception as error:

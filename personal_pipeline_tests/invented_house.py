@@ -36,7 +36,8 @@ from personal_pipeline.settings import Settings
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
-from personal_pipeline.warehouse.build import BuiltTable, all_tables, build, read_lake
+from personal_pipeline.warehouse.build import BuiltTable, all_tables, build
+from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, loopback
 

@@ -33,7 +33,8 @@ from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
-from personal_pipeline.warehouse.build import all_tables, read_lake
+from personal_pipeline.warehouse.build import all_tables
+from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline_tests import test_up
 from personal_pipeline_tests.alerts.sinks import mail_server, web_hook

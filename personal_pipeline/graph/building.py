@@ -24,7 +24,8 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import build_tables, restore_lake, write_report
 from personal_pipeline.troubles import sentence_of, told_without_values
-from personal_pipeline.warehouse.build import read_lake, signature_of, what_is_stale
+from personal_pipeline.warehouse.build import signature_of, what_is_stale
+from personal_pipeline.warehouse.lake import read_lake
 
 JOB = "build_what_is_stale"
 INTERVAL_SECONDS = 30

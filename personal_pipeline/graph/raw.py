@@ -29,7 +29,7 @@ from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import fetch_source, ingest_inbox
 from personal_pipeline.troubles import told_without_values
-from personal_pipeline.warehouse.build import read_lake
+from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.tables import span
 
 OWNER = "team:owner"

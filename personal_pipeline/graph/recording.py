@@ -23,7 +23,7 @@ from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.pruning import KEPT, prune
 from personal_pipeline.house import House
 from personal_pipeline.passes import PassResult, finish_pass
-from personal_pipeline.warehouse.build import read_lake
+from personal_pipeline.warehouse.lake import read_lake
 
 JOB = "refresh"
 

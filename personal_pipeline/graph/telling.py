@@ -25,7 +25,8 @@ from personal_pipeline.outputs.morning import WrittenReport
 from personal_pipeline.passes import InboxResult, RestoreResult, SourceResult
 from personal_pipeline.shown import shown
 from personal_pipeline.warehouse import integrity, store
-from personal_pipeline.warehouse.build import BuildResult, BuiltTable, Lake, TestResult
+from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
+from personal_pipeline.warehouse.lake import Lake
 from personal_pipeline.warehouse.tables import WHOLE
 
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext

@@ -15,8 +15,9 @@ from typing import Any
 
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
-from personal_pipeline.ingest.lake import DamagedPartition, lake_of
+from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
+from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.reconcile import (
     Batch,
     Begun,
@@ -106,16 +107,6 @@ class BuildResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Lake:
-    """The content digest of every lake partition, by table; the tables with a damaged file, with
-    what to do; and the row count of each partition."""
-
-    versions: Mapping[str, Mapping[str, str]]
-    damaged: Mapping[str, str]
-    rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state before a batch is built."""
 
@@ -129,24 +120,6 @@ def all_tables(house: House) -> dict[str, Table]:
     """Raw streams and dbt models, by name."""
     manifest = dbt_project.load_manifest(house.home)
     return {**raw_tables(house.sources), **model_tables(manifest, house.settings.currency)}
-
-
-def read_lake(house: House) -> Lake:
-    """The current content of the lake."""
-    versions: dict[str, dict[str, str]] = {}
-    damaged: dict[str, str] = {}
-    rows: dict[str, dict[str, int]] = {}
-    for source in house.sources:
-        for stream in source.streams:
-            name = f"{source.name}/{stream.name}"
-            try:
-                found = lake_of(house.home, source.name, stream).versions()
-            except DamagedPartition as error:
-                damaged[name] = str(error)
-                found = {}
-            versions[name] = {each.isoformat(): version.digest for each, version in found.items()}
-            rows[name] = {each.isoformat(): version.rows for each, version in found.items()}
-    return Lake(versions, damaged, rows)
 
 
 def signature_of(house: House) -> str:

@@ -17,7 +17,7 @@ from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
 
 if TYPE_CHECKING:
-    from personal_pipeline.warehouse.build import Lake
+    from personal_pipeline.warehouse.lake import Lake
     from personal_pipeline.warehouse.store import LedgerRow
 
 STAGING = "staging/"

@@ -27,16 +27,8 @@ from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import PART, lake_of
 from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline.warehouse import dbt_project, store
-from personal_pipeline.warehouse.build import (
-    MOVED,
-    WAITED,
-    BuiltTable,
-    Lake,
-    build,
-    read_lake,
-    reconcile,
-    windows,
-)
+from personal_pipeline.warehouse.build import MOVED, WAITED, BuiltTable, build, reconcile, windows
+from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.left_out import left_out
 from personal_pipeline.warehouse.reconcile import Ledger
 from personal_pipeline.warehouse.tables import Table, owed_tests, partitions_between, span

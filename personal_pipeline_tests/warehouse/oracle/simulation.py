@@ -52,8 +52,8 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.settings import Settings
 from personal_pipeline.warehouse import build as building
-from personal_pipeline.warehouse.build import Lake
 from personal_pipeline.warehouse.dbt_project import NodeResult
+from personal_pipeline.warehouse.lake import Lake
 from personal_pipeline.warehouse.reconcile import EMPTY, in_order
 from personal_pipeline.warehouse.tables import Table, partitions_between
 from personal_pipeline_tests.warehouse.oracle.definition import (
