@@ -429,7 +429,7 @@ def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
 
 @pytest.mark.parametrize(("grain", "step"), [(Grain.DAY, 2), (Grain.DAY, 1), (Grain.MONTH, 3)])
 def test_windows_cover_what_is_asked_and_nothing_else(grain: Grain, step: int) -> None:
-    every = partitions_between(grain, UNTIL.replace(year=1990, month=1, day=1), UNTIL)
+    every = [*partitions_between(grain, UNTIL.replace(year=1990, month=1, day=1), UNTIL)]
     found = windows(Table("table", grain), every[::step])
     covered = [
         partition
