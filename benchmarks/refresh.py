@@ -10,6 +10,7 @@ of the largest process. The first pass includes reading every export.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
@@ -46,22 +47,29 @@ class Cost:
     megabytes: float
 
 
+MEASURE = """
+import json, resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+"""Runs a command from a small process: a child counts the memory of the process that forked it."""
+
+
 def refresh(home: Home, services: Mapping[str, str]) -> Cost:
-    """Run ``personal-pipeline refresh``."""
-    environment = {**os.environ, **services, "PERSONAL_PIPELINE_HOME": str(home.root)}
+    """Run ``personal-pipeline refresh``. The first pass ends with exit code 1, because some of the
+    invented exports are of a kind that nobody knows."""
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "personal_pipeline.cli", "refresh"],
-        env=environment,
+    command = [sys.executable, "-P", "-m", "personal_pipeline.cli", "refresh"]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", MEASURE, *command],
+        env={**os.environ, **services, "PERSONAL_PIPELINE_HOME": str(home.root)},
         cwd=home.root,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
     )
-    # the first pass ends with 1: some invented exports are of a kind that nobody knows
-    _, _, used = os.wait4(process.pid, 0)
-    process.returncode = 0
-    spent = used.ru_utime + used.ru_stime
-    return Cost(spent, time.perf_counter() - started, used.ru_maxrss / 1024)
+    seconds, megabytes = json.loads(done.stdout)
+    return Cost(seconds, time.perf_counter() - started, megabytes)
 
 
 def drop_statement(home: Home, life: Life) -> None:
