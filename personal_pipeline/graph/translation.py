@@ -39,7 +39,8 @@ def translate(manifest: Mapping[str, Any], path: Path, version: str) -> None:
     for uid, node in manifest["nodes"].items():
         if node["resource_type"] == "model" and node["config"]["materialized"] != "ephemeral":
             spec = translator.get_asset_spec(manifest, uid, None)
-            columns: TableSchema = spec.metadata["dagster/column_schema"]
+            schema: TableSchema | None = spec.metadata.get("dagster/column_schema")
+            columns = schema.columns if schema else []  # none are declared
             models[node["name"]] = {
                 "description": spec.description,
                 "group_name": spec.group_name,
@@ -47,7 +48,7 @@ def translate(manifest: Mapping[str, Any], path: Path, version: str) -> None:
                 "kinds": sorted(spec.kinds),
                 "tags": {name: value for name, value in spec.tags.items() if "/" not in name},
                 "table_name": spec.metadata["dagster/table_name"],
-                "columns": [[each.name, each.type, each.description] for each in columns.columns],
+                "columns": [[each.name, each.type, each.description] for each in columns],
             }
         elif node["resource_type"] == "test" and node["attached_node"]:
             tested = translator.get_asset_spec(manifest, node["attached_node"], None)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,13 +19,14 @@ import pytest
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.derived import said_by_dbt
 from personal_pipeline.graph.telling import BOARD, REPORT
+from personal_pipeline.graph.translation import translate
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain, Source
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse.build import all_tables
-from personal_pipeline.warehouse.dbt_project import FOLDER, manifest_path
+from personal_pipeline.warehouse.dbt_project import FOLDER, load_manifest, manifest_path
 from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline_tests.invented_house import files
 
@@ -116,6 +118,18 @@ def test_every_table_has_a_column_schema(specs: dict[str, dg.AssetSpec]) -> None
         for column in schema.columns:
             assert column.type, f"{name}.{column.name}"
             assert column.description, f"{name}.{column.name}"
+
+
+def test_a_model_that_declares_no_columns_is_an_asset_all_the_same(
+    house: House, tmp_path: Path
+) -> None:
+    manifest = load_manifest(house.home)
+    node = next(n for n in manifest["nodes"].values() if n["name"] == "revenue_daily")
+    node["columns"] = {}
+    translate(manifest, tmp_path / "assets.json", "1")
+    said = json.loads((tmp_path / "assets.json").read_bytes())["models"]
+    assert said["revenue_daily"]["columns"] == []
+    assert said["revenue_monthly"]["columns"]
 
 
 def test_assets_say_what_dagster_dbt_would_make_them_say(
