@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any, NoReturn, cast
 
-QUIET = ("--quiet", "--no-use-colors", "--log-level-file", "none")
+QUIET = ("--quiet", "--no-use-colors", "--log-level", "error", "--log-level-file", "none")
 ONCE = "--once"
 
 # dbt creates semaphores, and the process ends without releasing them; the system removes them

@@ -190,7 +190,8 @@ def run(
             home,
             # writing artifacts would be a third of its work; the results come from its process
             [
-                *(command, "--no-write-json", "--select", " ".join(models)),
+                *(command, "--no-write-json", "--cache-selected-only"),
+                *("--select", " ".join(models)),
                 *(["--full-refresh"] if anew else []),
             ],
             target,
