@@ -44,7 +44,7 @@ _PATIENCE_SECONDS = kept.GRACE_SECONDS + 5
 _SLACK_SECONDS = 2.0
 
 # leaves room for our folder and the socket in it
-_MAX_FOLDER = 60
+_MAX_FOLDER_LENGTH = 60
 
 CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
@@ -323,7 +323,7 @@ def _short_folder() -> str | None:
     """A folder for sockets if the path of the default temporary folder is too long: a socket path
     is limited to 103 bytes, and Dagster creates sockets of its own."""
     usual = os.fsencode(tempfile.gettempdir())
-    return None if len(usual) <= _MAX_FOLDER or sys.platform == "win32" else "/tmp"  # noqa: S108
+    return None if len(usual) <= _MAX_FOLDER_LENGTH or sys.platform == "win32" else "/tmp"  # noqa: S108
 
 
 def _made_ready(home: Home) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,6 +36,14 @@ IMPORTS = {
     name: {each for each in imported(path) if each in MODULES and each != name}
     for name, path in MODULES.items()
 }
+
+
+def constants_of(path: Path) -> Iterator[str]:
+    """The constants that a module assigns, one by one."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign):
+            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+            yield from (each for each in names if each.isupper())
 
 
 def circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
@@ -89,6 +98,16 @@ def test_private_modules_of_dagster_are_used_in_one_place() -> None:
         if each.partition(".")[0].startswith("dagster") and "._" in each
     }
     assert users == {PRIVATE}
+
+
+def test_no_constant_is_given_two_values() -> None:
+    twice = [
+        f"{name}.{constant}"
+        for name, path in MODULES.items()
+        for constant, times in Counter(constants_of(path)).items()
+        if times > 1
+    ]
+    assert twice == []
 
 
 def test_what_a_pass_needs_is_imported_without_dagster() -> None:

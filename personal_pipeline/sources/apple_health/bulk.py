@@ -63,7 +63,7 @@ _MARGIN = _ROW
 _PATTERN = np.frombuffer(_FORM.ljust(_ROW, b"\0"), "<u8")
 _KEPT = np.frombuffer(b"\xff" * len(_FORM) + bytes(_ROW - len(_FORM)), "<u8")
 _MINUS_DIFFERS = ord("+") ^ ord("-")
-_MAX_DIGITS_DIFFER = np.array(
+_MAX_DIFFERENT = np.array(
     [9 if octet == ord("0") else _MINUS_DIFFERS if octet == ord("+") else 0 for octet in _FORM]
     + [0] * (_ROW - len(_FORM)),
     np.uint8,
@@ -271,7 +271,7 @@ def _times(rows: Octets) -> tuple[Integers, Integers] | None:
     """
     digits = ((rows.view("<u8") ^ _PATTERN) & _KEPT).view(np.uint8)
     signs = digits[:, _SIGNS_AT].T
-    if (digits > _MAX_DIGITS_DIFFER).any() or ((signs != 0) & (signs != _MINUS_DIFFERS)).any():
+    if (digits > _MAX_DIFFERENT).any() or ((signs != 0) & (signs != _MINUS_DIFFERS)).any():
         return None
     last = [place + len(_TIME) - 1 for place in _TIMES_AT]
     words = np.stack([digits[:, place - 3 * _WORD : place] for place in last]).view("<u8")

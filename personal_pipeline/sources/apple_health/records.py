@@ -69,10 +69,10 @@ _USUAL_TIME = re.compile(
 )
 
 _TEXTS = ("value", "metadata", "more")
-_MAX_ = 2
+_MAX_WAITING = 2
 _ROWS_AT_ONCE = 40_000
 """Rows per DuckDB insert: a statement for a few thousand costs more than the rows."""
-_MAX_ = 4_000_000
+_MAX_WAITING_BYTES = 4_000_000
 
 
 def _sql(name: str) -> str:
@@ -133,7 +133,7 @@ class Records:
             return
         self._rows.append(row)
         self._size += sum(len(row[name] or "") for name in _TEXTS)
-        if len(self._rows) >= _ROWS_AT_ONCE or self._size > _MAX_:
+        if len(self._rows) >= _ROWS_AT_ONCE or self._size > _MAX_WAITING_BYTES:
             self._put_rows()
 
     def found(self) -> Iterator[Element | Unreadable]:
@@ -177,7 +177,7 @@ class Records:
         self._batches.append(columns)
         self._batches_rows += len(columns["head"])
         self._batches_size += size
-        if self._batches_rows >= _ROWS_AT_ONCE or self._batches_size > _MAX_:
+        if self._batches_rows >= _ROWS_AT_ONCE or self._batches_size > _MAX_WAITING_BYTES:
             self._submit()
 
     def _submit(self) -> None:
@@ -185,7 +185,7 @@ class Records:
             return
         rows = ArrowTable(self._batches)
         self._batches, self._batches_rows, self._batches_size = [], 0, 0
-        while len(self._waiting) >= _MAX_:
+        while len(self._waiting) >= _MAX_WAITING:
             self._waiting.popleft().result()
         self._waiting.append(self._pool.submit(self._insert, rows))
 

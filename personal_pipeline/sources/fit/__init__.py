@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from personal_pipeline.sources.fit.files import ReadFile
 
 ENDINGS = (".fit", ".gpx", ".tcx", ".fit.gz", ".gpx.gz", ".tcx.gz")
-_MAX_ = 20
+_MAX_LOOKED_AT = 20
 _SAID = {"fit": "a FIT file", "gpx": "a track in GPX", "tcx": "a track in TCX"}
 
 
@@ -78,7 +78,7 @@ def members_of(file: DropFile) -> list[Member]:
             members = [each for each in every if each.filename.lower().endswith(ENDINGS)]
             if len(members) != len(every):
                 return []
-            for each in members[:_MAX_]:
+            for each in members[:_MAX_LOOKED_AT]:
                 with archive.open(each) as stream:
                     if format_of(stream.read(4_096)) is None:
                         return []

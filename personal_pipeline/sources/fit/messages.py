@@ -45,7 +45,7 @@ _MAX_PAUSE = 24 * 3600
 _MAX_DISORDER = 60
 """In a damaged file, the maximum number of seconds by which a record may come after or before the
 previous one."""
-_MAX_ = 5_000_000
+_MAX_MESSAGES = 5_000_000
 """Per definition; two months at one per second."""
 
 Number: TypeAlias = npt.NDArray[np.float64]
@@ -191,7 +191,7 @@ def _walk(part: Part, position: int, end: int, *, is_whole: bool, is_cut: bool =
                 if time is not None:
                     if time > last:
                         last = time
-                    if group.is_kept and len(group.positions) < _MAX_:
+                    if group.is_kept and len(group.positions) < _MAX_MESSAGES:
                         group.positions.append(position + 1)
                     if header & 0x80:
                         part.offsets[position + 1] = header & 31

@@ -58,7 +58,7 @@ _BY_NUMBER = {2: "altitude", 3: "heart_rate", 4: "cadence", 5: "distance", 6: "s
 
 _ACTIVITY_FILE = "activity"
 _SETTINGS = {USER_PROFILE: "user_profile", ZONES_TARGET: "zones_target"}
-_MAX_ = 1_000
+_MAX_LISTED = 1_000
 """Maximum number of laps, and of devices, per recording."""
 
 _MAX_WITHOUT_SAMPLE = 24 * 3600
@@ -209,7 +209,7 @@ def _recordings(
             "is_summed_up": not is_told,
             "session": session,
             "computed": computed(own, its_laps, metres),
-            "laps": its_laps[:_MAX_],
+            "laps": its_laps[:_MAX_LISTED],
         }
         metres = max([metres, *_known(own.measures.get("distance")).tolist()])
         made = recording(name, content, before + number, start, record, own)
@@ -308,7 +308,7 @@ def _offset_of(activity: Record) -> int | None:
 def _devices(part: Part) -> list[Record]:
     """The devices involved, each as last reported."""
     found = {str(each.get("device_index")): each for each in _all(part, DEVICE, {})}
-    return list(found.values())[:_MAX_]
+    return list(found.values())[:_MAX_LISTED]
 
 
 def _samples(part: Part, developers: Developers) -> tuple[Samples, int]:
