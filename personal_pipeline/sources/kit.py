@@ -526,11 +526,13 @@ SUBSCRIBER_EXPORT = Drop(
     name="subscriber_export",
     description="the subscriber export of Kit: CSV, or JSON of the API's subscriber lists",
     how_to=(
-        "1. Open https://app.kit.com/subscribers (Grow → Subscribers).\n2. Choose which to export: "
-        "all subscribers, or one state such as Confirmed, Cold or Cancelled.\n3. Tick the box "
-        "above the list and choose to select all, then Bulk actions → Export.\n4. Kit mails a "
-        "link: download the CSV. If you exported one state, put its name into the name of the "
-        "file, such as kit-cancelled-2026-11.csv.\n5. Move the file into the inbox."
+        "1. Open https://app.kit.com/subscribers (Grow → Subscribers).\n"
+        "2. Choose which to export: all subscribers, or one state such as Confirmed, Cold or "
+        "Cancelled.\n"
+        "3. Tick the box above the list and choose to select all, then Bulk actions → Export.\n"
+        "4. Kit mails a link: download the CSV. If you exported one state, put its name into the "
+        "name of the file, such as kit-cancelled-2026-11.csv.\n"
+        "5. Move the file into the inbox."
     ),
     recognise=recognise_subscriber_export,
     read=read_subscriber_export,

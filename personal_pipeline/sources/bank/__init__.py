@@ -84,10 +84,10 @@ STATEMENT = Drop(
     description="statements of a bank or card: OFX, QFX, or CSV",
     how_to=(
         "1. Log in to the bank, open the account and look for Download, Export or “Money "
-        "programs”.\n2. Choose OFX, QFX (Quicken) or “Money”, else CSV, and the longest period it "
-        "offers.\n3. Put the file into the inbox. Periods may overlap: nothing is counted twice. "
-        "Put a CSV that does not name its account into a folder that does, such as "
-        "inbox/checking-1234/."
+        "programs”.\n"
+        "2. Choose OFX, QFX (Quicken) or “Money”, else CSV, and the longest period it offers.\n"
+        "3. Put the file into the inbox. Periods may overlap: nothing is counted twice. Put a CSV "
+        "that does not name its account into a folder that does, such as inbox/checking-1234/."
     ),
     recognise=recognise_statement,
     read=read_statement,

@@ -131,8 +131,8 @@ RECORDING = Drop(
     description="FIT files of a bike computer or watch, GPX and TCX tracks, or a zip of them",
     how_to=(
         "1. Connect the device as a drive, or open its app: ELEMNT (share a ride as FIT), Garmin "
-        "Connect (the gear of an activity, Export Original), Coros (share, Export Data, FIT).\n2. "
-        "Put the files into the inbox; `personal-pipeline add FOLDER` ingests a whole folder."
+        "Connect (the gear of an activity, Export Original), Coros (share, Export Data, FIT).\n"
+        "2. Put the files into the inbox; `personal-pipeline add FOLDER` ingests a whole folder."
     ),
     recognise=recognise_recordings,
     load=load_recordings,

@@ -25,9 +25,10 @@ EXPORT = Drop(
     name="export",
     description="export_….zip, the archive of an account",
     how_to=(
-        "1. On strava.com: Settings, My Account, Download or Delete Your Account, Get Started.\n2. "
-        "Request Your Archive (this deletes nothing; possible once a week). The link arrives by "
-        "mail.\n3. Put export_….zip into the inbox as it is."
+        "1. On strava.com: Settings, My Account, Download or Delete Your Account, Get Started.\n"
+        "2. Request Your Archive (this deletes nothing; possible once a week). The link arrives "
+        "by mail.\n"
+        "3. Put export_….zip into the inbox as it is."
     ),
     recognise=recognise_export,
     load=load_export,
