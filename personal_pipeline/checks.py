@@ -47,8 +47,7 @@ class StreamCheck:
     @property
     def digest(self) -> str:
         """Changes if the result changes; the passing of time alone does not change it."""
-        said = (self.passed, self.only_warns, self.description)
-        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+        return _digest((self.passed, self.only_warns, self.description))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,11 @@ class FilesCheck:
     @property
     def digest(self) -> str:
         """Changes if the result changes."""
-        return hashlib.sha256(repr(list(self.troubles)).encode()).hexdigest()[:16]
+        return _digest(list(self.troubles))
+
+
+def _digest(said: object) -> str:
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def check_streams(

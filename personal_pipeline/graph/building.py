@@ -15,6 +15,7 @@ import dagster as dg
 from personal_pipeline.board import board_of
 from personal_pipeline.graph.telling import (
     Context,
+    page,
     raise_failures,
     tell_report,
     tell_restored,
@@ -55,22 +56,29 @@ class BuildConfig(dg.Config):
     retry: bool = False
 
 
+def bring_up_to_date(context: Context, house: House) -> None:
+    """Open a home of an earlier version before anything is done in it: commands do so, ``dagster
+    dev`` does not."""
+    for note in opened(house.home, house.sources):
+        page(context).warning(note)
+
+
 def build_and_tell(context: Context, house: House, *, retry: bool = False) -> list[str]:
     """Bring the lake in line with the archive, build what is stale, write the report if it would
     differ, and report all of it to Dagster. Returns the failures, one sentence each; a failed table
     does not prevent the report."""
-    notes = opened(house.home, house.sources)
     restored = restore_lake(house)
-    restored.notes[:0] = notes
     tell_restored(context, house, read_lake(house), restored)
     failures = restored.failures
+    lake = None
     try:
         work = build_tables(house, retry=retry, again=True)
+        lake = work.lake
         tell_work(context, house, work)
         failures += work.failures
     except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
-    if written := write_report(house, board_of(house)):
+    if written := write_report(house, board_of(house, lake)):
         tell_report(context, written)
     return failures
 
@@ -92,6 +100,7 @@ def build_and_report(
     context: dg.OpExecutionContext, config: BuildConfig, house: dg.ResourceParam[House]
 ) -> None:
     """The body of the job."""
+    bring_up_to_date(context, house)
     raise_failures(build_and_tell(context, house, retry=config.retry))
 
 

@@ -6,34 +6,46 @@ One definition per grain, because a Dagster run has one kind of partition: days,
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
 from personal_pipeline.graph.telling import raise_failures, tell_work
+from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.build import build
 from personal_pipeline.warehouse.tables import WHOLE, Reads, Table, Tables
 
+TRANSLATION = Path(__file__).with_name("translation.py")
+
 
 def said_by_dbt(house: House) -> Mapping[str, Any]:
-    """What dagster-dbt says of the current models and tests: see ``translation.translate``."""
-    manifest = dbt_project.load_manifest(house.home)
-    version = dbt_project.manifest_version(house.home)
+    """What dagster-dbt says of the current models and tests (see ``translation.translate``), asked
+    once for each manifest, translation and version of dagster-dbt."""
+    dbt_project.manifest_path(house.home)
+    asked = [
+        dbt_project.manifest_version(house.home),
+        digest_of(TRANSLATION),
+        version("dagster-dbt"),
+    ]
     path = house.home.dbt_target / "assets.json"
-    for _ in range(2):
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            said: dict[str, Any] = json.loads(path.read_bytes())
-            if said["version"] == version:
-                return said
-        from personal_pipeline.graph.translation import translate
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(path.read_bytes())
+        if kept["asked"] == asked:
+            said: dict[str, Any] = kept["said"]
+            return said
+    from personal_pipeline.graph.translation import translate
 
-        translate(manifest, path, version)
-    raise RuntimeError(f"{path} cannot be read right after it was written")
+    said = translate(dbt_project.load_manifest(house.home))
+    write_atomically(path, json.dumps({"asked": asked, "said": said}).encode())
+    return said
 
 
 def table_spec(
@@ -82,7 +94,7 @@ def derived_assets(
     """Every dbt model: one multi-asset per grain, and a separate one for each model that reads an
     input other than by window, because all models of a multi-asset must read an input alike."""
     said = said_by_dbt(house)
-    checks = [check_spec(each) for each in said["checks"]]
+    models, checks = said["models"], [check_spec(each) for each in said["checks"]]
     built = [table for table in tables.values() if table.model]
     alone = [t for t in built if any(edge.reads is not Reads.WINDOW for edge in t.inputs)]
     groups = {
@@ -91,15 +103,11 @@ def derived_assets(
     } | {f"build_{table.model}": [table] for table in alone}
     made = []
     for name, group in groups.items():
+        specs = [table_spec(models[str(t.model)], t, tables, partitions) for t in group]
+        keys = {spec.key for spec in specs}
+        tested = [check for check in checks if check.asset_key in keys]
         if group:
-            models = said["models"]
-            specs = [table_spec(models[str(t.model)], t, tables, partitions) for t in group]
-            keys = {spec.key for spec in specs}
-            made.append(
-                _assets(
-                    name, group[0].grain, specs, [c for c in checks if c.asset_key in keys], tables
-                )
-            )
+            made.append(_assets(name, group[0].grain, specs, tested, tables))
     return made
 
 

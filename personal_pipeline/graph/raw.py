@@ -15,10 +15,9 @@ import dagster as dg
 from pydantic import Field
 
 from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER
-from personal_pipeline.graph.building import build_and_tell
+from personal_pipeline.graph.building import bring_up_to_date, build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.telling import (
-    page,
     raise_failures,
     tell_fetched,
     tell_ingested,
@@ -26,7 +25,6 @@ from personal_pipeline.graph.telling import (
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.names import NotInside, inside
-from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import fetch_source, ingest_inbox
 from personal_pipeline.troubles import told_without_values
 from personal_pipeline.warehouse.lake import read_lake
@@ -178,19 +176,10 @@ def _fetch(
             f"{source.title} is not connected: {missing} is not set. {source.connect}",
             allow_retries=False,
         )
-    _bring_up_to_date(context, house)
+    bring_up_to_date(context, house)
     fetched = fetch_source(house, source, streams, window=window)
-    tell_fetched(context, house, read_lake(house), fetched, asked)
+    tell_fetched(context, house, read_lake(house, [source]), fetched, asked)
     raise_failures(fetched.failures)
-
-
-def _bring_up_to_date(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, house: House
-) -> None:
-    """Open a home of an earlier version before data comes in: commands do so, ``dagster dev`` does
-    not."""
-    for note in opened(house.home, house.sources):
-        page(context).warning(note)
 
 
 class InboxConfig(dg.Config):
@@ -237,7 +226,7 @@ def inbox_assets(
                 f"{error} Expected names in inbox/; nothing was ingested.",
                 allow_retries=False,
             ) from None
-        _bring_up_to_date(context, house)
+        bring_up_to_date(context, house)
         ingested = ingest_inbox(house, set(config.files) or None, publish=not config.then_build)
         tell_ingested(context, house, read_lake(house), ingested)
         failures = ingested.failures

@@ -7,15 +7,11 @@ beside the manifest.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from dagster import TableSchema
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
-
-from personal_pipeline.home import write_atomically
 
 
 class Translator(DagsterDbtTranslator):
@@ -32,8 +28,8 @@ class Translator(DagsterDbtTranslator):
         return [str(dbt_resource_props["config"]["meta"].get("owner", "team:owner"))]
 
 
-def translate(manifest: Mapping[str, Any], path: Path, version: str) -> None:
-    """Write what dagster-dbt says of every model and test to ``path``, as JSON."""
+def translate(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What dagster-dbt says of every model, by name, and of every test, to be kept as JSON."""
     translator = Translator(DagsterDbtTranslatorSettings(enable_asset_checks=True))
     models, checks = {}, []
     for uid, node in manifest["nodes"].items():
@@ -63,5 +59,4 @@ def translate(manifest: Mapping[str, Any], path: Path, version: str) -> None:
                         "blocking": check.blocking,
                     }
                 )
-    kept = {"version": version, "models": models, "checks": checks}
-    write_atomically(path, json.dumps(kept).encode())
+    return {"models": models, "checks": checks}

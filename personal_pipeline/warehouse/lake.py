@@ -1,11 +1,12 @@
-"""The content of the whole lake, as tables and board read it."""
+"""The content of the lake, as tables and board read it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from personal_pipeline.house import House
+from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 
 
@@ -19,12 +20,12 @@ class Lake:
     rows: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def read_lake(house: House) -> Lake:
-    """The current content of the lake."""
+def read_lake(house: House, sources: Iterable[Source] | None = None) -> Lake:
+    """The current content of the lake, or of what it has of some sources."""
     versions: dict[str, dict[str, str]] = {}
     damaged: dict[str, str] = {}
     rows: dict[str, dict[str, int]] = {}
-    for source in house.sources:
+    for source in house.sources if sources is None else sources:
         for stream in source.streams:
             name = f"{source.name}/{stream.name}"
             try:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import dagster_dbt
 import duckdb
 import pytest
 
+from personal_pipeline.graph import derived, translation
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.derived import said_by_dbt
 from personal_pipeline.graph.telling import BOARD, REPORT
@@ -121,15 +122,34 @@ def test_every_table_has_a_column_schema(specs: dict[str, dg.AssetSpec]) -> None
 
 
 def test_a_model_that_declares_no_columns_is_an_asset_all_the_same(
-    house: House, tmp_path: Path
+    house: House,
 ) -> None:
     manifest = load_manifest(house.home)
     node = next(n for n in manifest["nodes"].values() if n["name"] == "revenue_daily")
     node["columns"] = {}
-    translate(manifest, tmp_path / "assets.json", "1")
-    said = json.loads((tmp_path / "assets.json").read_bytes())["models"]
+    said = translate(manifest)["models"]
     assert said["revenue_daily"]["columns"] == []
     assert said["revenue_monthly"]["columns"]
+
+
+def test_dagster_dbt_is_asked_again_when_the_translation_is_another(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def noting(manifest: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(manifest)
+        return translate(manifest)
+
+    monkeypatch.setattr(translation, "translate", noting)
+    first = said_by_dbt(house)
+    known = len(asked)
+    assert said_by_dbt(house) == first
+    assert len(asked) == known
+    (tmp_path / "translation.py").write_text("# another")
+    monkeypatch.setattr(derived, "TRANSLATION", tmp_path / "translation.py")
+    assert said_by_dbt(house) == first
+    assert len(asked) == known + 1
 
 
 def test_assets_say_what_dagster_dbt_would_make_them_say(
