@@ -26,7 +26,7 @@ from typing import Any
 
 import dagster as dg
 
-from benchmarks.idle import show
+from benchmarks.measured import show_table
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.graph.pruning import KEPT, prune
 from personal_pipeline.home import Home
@@ -248,7 +248,7 @@ def measure(source: Path, folder: Path, days: int) -> None:
                     ]
                 )
     columns = ("ticks", "runs", "logs", "index", "all", "not pruned")
-    show("Dagster's storage in MB", columns, table)
+    show_table("Dagster's storage in MB", columns, table)
     print(f"Pruning a day: {spent / days:.2f} CPU seconds; the longest {longest:.2f}.")
 
 

@@ -18,14 +18,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-from rich.console import Console
-from rich.table import Table
+
+from benchmarks import measured
+from benchmarks.measured import show_table
 
 HERE = Path(__file__).parents[1]
 COPIED = ("benchmarks", "personal_pipeline", "sql", "pyproject.toml", "workspace.yaml")
@@ -120,13 +121,14 @@ def copy_of(checkout: Path, place: Path) -> None:
             shutil.copytree(checkout / name, place / name, ignore=shutil.ignore_patterns("target"))
         else:
             shutil.copyfile(checkout / name, place / name)
-    shutil.copyfile(__file__, place / "benchmarks" / Path(__file__).name)
+    for module in (__file__, measured.__file__):
+        shutil.copyfile(module, place / "benchmarks" / Path(module).name)
     numbers = {"fetched": FETCHED, "dropped": DROPPED, "each": EACH, "a_day": A_DAY}
     sources = place / "personal_pipeline" / "sources"
     (sources / "hundred.py").write_text(MODULE.format(**numbers))
-    with (sources / "__init__.py").open("a") as module:
-        module.write("\nfrom personal_pipeline.sources.hundred import HUNDRED\n")
-        module.write("\nSOURCES = (*SOURCES, *HUNDRED)\n")
+    with (sources / "__init__.py").open("a") as listing:
+        listing.write("\nfrom personal_pipeline.sources.hundred import HUNDRED\n")
+        listing.write("\nSOURCES = (*SOURCES, *HUNDRED)\n")
     write_models(place / "sql")
 
 
@@ -317,17 +319,6 @@ def storage_bytes(home: Path) -> int:
     return sum(path.stat().st_size for path in (home / "dagster").rglob("*") if path.is_file())
 
 
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that fits 80 columns."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=80).print(table)
-
-
 def measure(copy: Copy, years: int, minutes: float) -> None:
     """Fill a home, and measure what the copy does with it."""
     copy.inside("fill", str(years))
@@ -347,16 +338,16 @@ def measure(copy: Copy, years: int, minutes: float) -> None:
     copy.inside("change", "fetched", "400")
     refresh("one changed day, with the report")
     title = f"refresh, {FETCHED + DROPPED} streams, {years} years, {files:,} lake files"
-    show(title, ("s of a core", "MB"), passes)
+    show_table(title, ("s of a core", "MB"), passes)
     found = json.loads(copy.inside("looks").splitlines()[-1])
-    show("Looks", ("s of a core",), [[name, f"{spent:.2f}"] for name, spent in found.items()])
+    show_table("Looks", ("s of a core",), [[name, f"{spent:.2f}"] for name, spent in found.items()])
     index = copy.home / "dagster" / "history" / "runs" / "index.db"
     rows = [
         ["after everything was told", f"{told / 1e6:,.0f}"],
         ["of it the index", f"{index.stat().st_size / 1e6:,.0f}"],
         ["after the passes above", f"{storage_bytes(copy.home) / 1e6:,.0f}"],
     ]
-    show("Dagster's storage", ("MB",), rows)
+    show_table("Dagster's storage", ("MB",), rows)
     if minutes:
         # not in the copy, whose version may lack it
         from benchmarks.idle import compare

@@ -14,15 +14,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
-from rich.console import Console
-from rich.table import Table
+
+from benchmarks.measured import show_table
 
 HERE = Path(__file__).parents[1]
 SETTLED_SECONDS = 120
@@ -139,7 +139,7 @@ def compare(checkout: Path, home: Path, minutes: float) -> None:
     rows.append(
         ["ratio", *(f"{mine / other:.2f}" for mine, other in zip(up, compared, strict=True))]
     )
-    show(f"With nothing to do for {minutes:g} minutes", ("% of a core", "MB, PSS"), rows)
+    show_table(f"With nothing to do for {minutes:g} minutes", ("% of a core", "MB, PSS"), rows)
 
 
 def total(
@@ -149,17 +149,6 @@ def total(
     seconds = sum(each.seconds for each in after.values())
     seconds -= sum(before[key].seconds for key in after.keys() & before.keys())
     return seconds / (minutes * 60) * 100, sum(each.memory for each in after.values())
-
-
-def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that fits 80 columns."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("")
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=80).print(table)
 
 
 def main() -> None:

@@ -33,6 +33,17 @@ def fastest(what: str, action: Callable[[], object], *, rounds: int, pieces: int
     return Measured(what, min(seconds_of(action) for _ in range(rounds)), pieces)
 
 
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that fits 80 columns."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=80).print(table)
+
+
 def show(title: str, rows: Sequence[Measured]) -> None:
     """Print the rows, with ratios to the first one."""
     in_pieces = any(row.pieces > 1 for row in rows)

@@ -23,9 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.measured import show_table
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.run import settings_for
@@ -130,13 +128,11 @@ def main() -> None:
         with TemporaryDirectory() as folder:
             costs = measure(Path(folder), years)
         title = f"personal-pipeline refresh, a life of {years} years"
-        table = Table(title=title, title_justify="left", title_style="bold")
-        table.add_column("")
-        for column in ("s of a core", "s", "MB"):
-            table.add_column(column, justify="right", no_wrap=True)
-        for what, cost in costs:
-            table.add_row(what, f"{cost.seconds:.1f}", f"{cost.wall:.1f}", f"{cost.megabytes:.0f}")
-        Console(width=80).print(table)
+        rows = [
+            [what, f"{cost.seconds:.1f}", f"{cost.wall:.1f}", f"{cost.megabytes:.0f}"]
+            for what, cost in costs
+        ]
+        show_table(title, ("s of a core", "s", "MB"), rows)
 
 
 if __name__ == "__main__":
