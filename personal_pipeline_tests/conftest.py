@@ -13,10 +13,12 @@ from hypothesis import settings as hypothesis_settings
 from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.warehouse.dbt_project import load_manifest
 from personal_pipeline_tests.invented_house import (
     Services,
     drop_exports,
     invented_services,
+    lay_project,
     once,
     run,
 )
@@ -100,12 +102,24 @@ def in_common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_home(services: Services, in_common: Path) -> Home:
+def parsed(in_common: Path) -> Path:
+    """dbt's folder of a home, with the project parsed, for ``lay_project``."""
+
+    def parse(folder: Path) -> Path:
+        home = Home(folder / "home").ensure()
+        load_manifest(home)
+        return home.dbt_target
+
+    return once(in_common, "parsed", parse)
+
+
+@pytest.fixture(scope="session")
+def built_home(services: Services, in_common: Path, parsed: Path) -> Home:
     """The home of that life after its first refresh."""
     from personal_pipeline.refresh import refresh
 
     def build(folder: Path) -> Home:
-        home = Home(folder / "home").ensure()
+        home = lay_project(parsed, folder / "home")
         drop_exports(services.life, home)
         with pytest.MonkeyPatch.context() as patched:
             # what importing the definitions looks at
@@ -119,12 +133,12 @@ def built_home(services: Services, in_common: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def bare_home(in_common: Path) -> Home:
+def bare_home(in_common: Path, parsed: Path) -> Home:
     """A home with nothing connected after a refresh of today: in a copy of it ``up`` finds nothing
     to build."""
 
     def build(folder: Path) -> Home:
-        home = Home(folder / "home").ensure()
+        home = lay_project(parsed, folder / "home")
         nothing = {each.name: "" for each in all_settings(SOURCES)}
         environment = nothing | {"PERSONAL_PIPELINE_HOME": str(home.root)}
         assert run(environment, "refresh", now=datetime.now(UTC)).code == 0

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
+from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sources.apple_health_exports import PHONE, WATCH, record, xml, zipped
 from personal_pipeline_tests.sql.conftest import Warehouse
 
@@ -88,18 +89,17 @@ class Body:
 
 
 @pytest.fixture(scope="module")
-def body(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Body]:
+def body(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Body]:
     root = tmp_path_factory.mktemp("body")
-    body = Body(Home(root).ensure(), duckdb.connect(), {})
+    body = Body(lay_project(parsed, root), duckdb.connect(), {})
     body.of()
-    warehouse = Warehouse(root, root / "target")
+    warehouse = Warehouse(root)
     warehouse.build("staging.apple_health", "marts.health")
-    folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
     places = {"staging": "staging/apple_health", "marts": "marts/health"}
     for name in MODELS:
         schema, table = name.split(".")
-        body.sql[name] = (folder / places[schema] / f"{table}.sql").read_text()
-    with duckdb.connect(str(warehouse.path)) as opened:
+        body.sql[name] = warehouse.compiled(f"{places[schema]}/{table}")
+    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
         yield Body(body.home, opened, body.sql)
 
 

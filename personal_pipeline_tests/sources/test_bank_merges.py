@@ -26,6 +26,7 @@ from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.conftest import FAULTS
+from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sql.conftest import Warehouse
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -176,21 +177,20 @@ class Money:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Money]:
+def built(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Money]:
     root = tmp_path_factory.mktemp("money")
-    home = Home(root).ensure()
+    home = lay_project(parsed, root)
     money = Money(home, duckdb.connect(), {})
     money.empty()
-    warehouse = Warehouse(root, root / "target")
+    warehouse = Warehouse(root)
     warehouse.build("staging.bank", "marts.money", "+pipeline.merges")
     names = [*(f"staging.stg_bank__{name}" for name in STAGING), *(f"marts.{n}" for n in MODELS)]
-    folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
     places = {"staging": "staging/bank", "marts": "marts/money", "pipeline": "pipeline"}
     for name in (*names, "marts.spending_monthly", "pipeline.merges"):
         schema, table = name.split(".")
         place = places[schema]
-        money.sql[name] = (folder / place / f"{table}.sql").read_text()
-    with duckdb.connect(str(warehouse.path)) as opened:
+        money.sql[name] = warehouse.compiled(f"{place}/{table}")
+    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
         money.opened = opened
         yield money
 
@@ -1154,22 +1154,24 @@ def test_bursts_of_equal_amounts_come_out_as_they_were(
     assert built.counted() == counted(lines)
 
 
-def test_months_that_are_built_alone_are_those_of_a_whole_build(tmp_path: Path) -> None:
-    money = Money(Home(tmp_path).ensure(), duckdb.connect(), {})
+def test_months_that_are_built_alone_are_those_of_a_whole_build(
+    parsed: Path, tmp_path: Path
+) -> None:
+    money = Money(lay_project(parsed, tmp_path), duckdb.connect(), {})
     money.empty()
     later = [Line(each.day + timedelta(days=31), each.amount, each.text, "g") for each in JANUARY]
     money.drop(ofx(JANUARY, "2024-01-01", "2024-01-31", balance=("1100.00", "2024-01-31")))
     money.drop(ofx(later, "2024-02-01", "2024-02-29"), chase([*JANUARY, *later]))
     money.drop(File("categories.yaml", RULES))
-    warehouse = Warehouse(tmp_path, tmp_path / "target")
+    warehouse = Warehouse(tmp_path)
     warehouse.build("staging.bank", "marts.money")
     whole = warehouse.content()
     cut = [
         *(f"stg_bank__{name}" for name in STAGING),
         *("transactions", "accounts_daily", "spending_monthly"),
     ]
-    assert all(len(whole[f"marts.{name}"]) > 1 for name in cut[-3:])
-    with duckdb.connect(str(warehouse.path)) as opened:
+    assert all(whole[f"marts.{name}"][0] > 1 for name in cut[-3:])
+    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
         for name in cut[-3:]:
             opened.execute(f"delete from marts.{name} where month = '2024-02-01'")
     february = [(date(2024, 2, 1), date(2024, 3, 1))]

@@ -23,6 +23,7 @@ from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.fit import FIT
 from personal_pipeline.sources.strava import STRAVA
+from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sources.apple_health_exports import WATCH, record, xml, zipped
 from personal_pipeline_tests.sources.fit_files import Fit, archive, gpx, ride, row, table
 from personal_pipeline_tests.sources.fit_files import seconds as fit_seconds
@@ -152,20 +153,19 @@ class Sport:
 
 
 @pytest.fixture(scope="module")
-def sport(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sport]:
+def sport(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Sport]:
     root = tmp_path_factory.mktemp("sport")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
-        sport = Sport(Home(root).ensure(), duckdb.connect(), {})
+        sport = Sport(lay_project(parsed, root), duckdb.connect(), {})
         sport.of(models=())
-    warehouse = Warehouse(root, root / "target")
+    warehouse = Warehouse(root)
     models = [name.partition(".")[2] for name in PLACES]
     # so that a test can put the days of another window in their place
     warehouse.build(*models, windows={each: [(EARLIEST, LATEST)] for each in models})
-    folder = warehouse.target / "compiled" / "personal_pipeline" / "models"
     for name, place in PLACES.items():
-        sport.sql[name] = (folder / place / f"{name.partition('.')[2]}.sql").read_text()
-    with duckdb.connect(str(warehouse.path)) as opened:
+        sport.sql[name] = warehouse.compiled(f"{place}/{name.partition('.')[2]}")
+    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
         yield Sport(sport.home, opened, sport.sql)
 
 

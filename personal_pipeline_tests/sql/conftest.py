@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,10 +15,16 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
+from personal_pipeline.home import Home
 from personal_pipeline.warehouse import dbt_host
-from personal_pipeline.warehouse.dbt_project import write_project, write_windows
+from personal_pipeline.warehouse.dbt_project import (
+    manifest_path,
+    manifest_version,
+    working_copy,
+    write_windows,
+)
 from personal_pipeline.warehouse.descriptions import inherit_columns
-from personal_pipeline_tests.invented_house import once
+from personal_pipeline_tests.invented_house import content, lay_project, once
 from personal_pipeline_tests.sql.small_life import HOME_CURRENCY, Lake, write_small_life
 
 Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
@@ -28,11 +33,10 @@ Windows: TypeAlias = Mapping[str, Sequence[tuple[date, date]]]
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A lake, and the DuckDB file that dbt makes of it. ``target``, with the project in it, is
-    shared: it saves parsing."""
+    """A lake, and the DuckDB file that dbt makes of it, in the folder of a home. Where ``parsed``
+    has been copied into it, dbt need not parse."""
 
     root: Path
-    target: Path
 
     @property
     def lake(self) -> Lake:
@@ -40,16 +44,29 @@ class Warehouse:
 
     @property
     def path(self) -> Path:
-        return self.root / "warehouse.duckdb"
+        return Home(self.root).warehouse
+
+    @property
+    def target(self) -> Path:
+        """Where dbt writes the compiled models, and the manifest with them."""
+        return self.root / "target"
+
+    def compiled(self, place: str) -> str:
+        """The SQL of a model that was built, by its path without suffix, to run from anywhere."""
+        folder = self.target / "compiled" / "personal_pipeline" / "models"
+        return (folder / f"{place}.sql").read_text().replace("../../lake", f"{self.root}/lake")
 
     def dbt(
         self, *arguments: str, windows: Windows | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run dbt as the pipeline does."""
+        home = Home(self.root).ensure()
+        manifest_path(home)
         environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith("PIPELINE")},
-            "PIPELINE_LAKE": str(self.root / "lake"),
-            "PIPELINE_WAREHOUSE": str(self.path),
+            # as seen from the project
+            "PIPELINE_LAKE": "../../lake",
+            "PIPELINE_WAREHOUSE": f"../../{self.path.name}",
             "PIPELINE_CURRENCY": HOME_CURRENCY.upper(),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
@@ -59,20 +76,17 @@ class Warehouse:
                 chosen, {m: [(f"{a}", f"{b}") for a, b in spans] for m, spans in windows.items()}
             )
             environment["PIPELINE_WINDOWS"] = str(chosen)
-        project = self.target / "project"
-        if not project.exists():
-            write_project(project)
-        folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
-        places = ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        command = ["--no-use-colors", *arguments, *folders, *places]
+        project = str(working_copy(home))
+        quiet = ["--no-use-colors", "--log-level-file", "none"]
+        command = [*quiet, *arguments, "--target-path", str(self.target)]
         said = self.root / f"said-{os.getpid()}.txt"
         code = dbt_host.call(
             dbt_host.Call(
                 command,
-                [],
-                "",
-                "",
-                str(self.root),
+                ["--project-dir", project, "--profiles-dir", project],
+                str(home.dbt_target / "partial_parse.msgpack"),
+                manifest_version(home),
+                project,
                 environment,
                 str(said),
                 str(self.root / "results.json"),
@@ -80,10 +94,11 @@ class Warehouse:
         )
         return subprocess.CompletedProcess(command, code, said.read_text(encoding="utf-8"), "")
 
-    def build(self, *select: str, windows: Windows | None = None) -> str:
+    def build(self, *select: str, windows: Windows | None = None, with_tests: bool = True) -> str:
         """Build and test models, all of them by default; returns what dbt printed."""
+        command = "build" if with_tests else "run"
         chosen = ["--select", *select] if select else []
-        done = self.dbt("build", *chosen, windows=windows)
+        done = self.dbt(command, "--no-write-json", *chosen, windows=windows)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -106,44 +121,30 @@ class Warehouse:
             )
         ]
 
-    def content(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Every row of every table, in an order of its own."""
-        return {
-            table: sorted(self.query(f"select * from {table}"), key=repr) for table in self.tables()
-        }
+    def content(self) -> dict[str, tuple[int, int]]:
+        return content(self.path, "staging", "marts", "pipeline")
 
 
 @pytest.fixture(scope="session")
-def built(in_common: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """The small life, built whole, once for all processes. Tests only read it; a call of dbt writes
-    into the ``target`` of this process."""
+def built(in_common: Path, parsed: Path) -> Warehouse:
+    """The small life, built whole, once for all processes. Tests only read it."""
 
     def build(folder: Path) -> Warehouse:
         # a home may have any name
-        warehouse = Warehouse(folder / "it's [my] home", folder / "target")
-        warehouse.root.mkdir()
+        warehouse = Warehouse(folder / "it's [my] home")
+        lay_project(parsed, warehouse.root)
         write_small_life(warehouse.lake)
-        warehouse.build()
-        # the next call writes its own
-        shutil.copyfile(warehouse.target / "manifest.json", warehouse.root / "manifest.json")
+        done = warehouse.dbt("build")
+        assert done.returncode == 0, done.stdout
         return warehouse
 
-    made = once(in_common, "small-life", build)
-    target = tmp_path_factory.mktemp("target")
-    shutil.copytree(made.target, target, dirs_exist_ok=True)
-    return replace(made, target=target)
-
-
-@pytest.fixture(scope="session")
-def target(built: Warehouse) -> Path:
-    """dbt's folder, with the project parsed."""
-    return built.target
+    return once(in_common, "small-life", build)
 
 
 @pytest.fixture(scope="session")
 def manifest(built: Warehouse) -> dict[str, Any]:
     """dbt's own account of the project, with the SQL that built everything."""
-    found: dict[str, Any] = json.loads((built.root / "manifest.json").read_text())
+    found: dict[str, Any] = json.loads((built.target / "manifest.json").read_text())
     return found
 
 
@@ -156,6 +157,7 @@ def described(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path, target: Path) -> Warehouse:
+def warehouse(tmp_path: Path, parsed: Path) -> Warehouse:
     """An empty lake and no warehouse yet."""
-    return Warehouse(tmp_path, target)
+    lay_project(parsed, tmp_path)
+    return Warehouse(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from decimal import Decimal
@@ -12,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from personal_pipeline.home import Home
 from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.tables import Input, Reads, model_tables
@@ -148,7 +148,7 @@ def test_a_source_joins_a_contract_by_one_file(
     sql = shutil.copytree(dbt_project.FOLDER, tmp_path / "sql")
     (sql / "models/intermediate/revenue/int_revenue__kit.sql").write_text(JOINS)
     monkeypatch.setattr(dbt_project, "FOLDER", sql)
-    warehouse = Warehouse(shutil.copytree(built.root, tmp_path / "home"), tmp_path / "target")
+    warehouse = Warehouse(shutil.copytree(built.root, tmp_path / "home"))
     total = "select sum(gross) from marts.revenue_daily where currency = 'usd'"
     ((before,),) = warehouse.query(total)
     ((broadcasts,),) = warehouse.query("select count(*) from staging.stg_kit__broadcasts")
@@ -158,7 +158,7 @@ def test_a_source_joins_a_contract_by_one_file(
     assert broadcasts > 0
     assert warehouse.query(total) == [(before + 7 * Decimal(broadcasts),)]
     old = model_tables(manifest, "usd")
-    new = model_tables(json.loads((warehouse.target / "manifest.json").read_text()), "usd")
+    new = model_tables(dbt_project.load_manifest(Home(warehouse.root)), "usd")
     changed = {name for name, table in new.items() if table != old[name]}
     assert changed == {"marts/revenue_daily"}, "nothing else is built anew"
     assert set(new["marts/revenue_daily"].inputs) == {

@@ -32,7 +32,7 @@ from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.left_out import left_out
 from personal_pipeline.warehouse.reconcile import Ledger
 from personal_pipeline.warehouse.tables import Table, owed_tests, partitions_between, span
-from personal_pipeline_tests.invented_house import UNTIL, Services, bare_house, content
+from personal_pipeline_tests.invented_house import UNTIL, Services, bare_house, content, query
 
 PAYOUTS = "staging/stg_stripe__payouts"
 MONTH = UNTIL.replace(day=1).isoformat()
@@ -172,8 +172,9 @@ def test_of_two_months_that_failed_together_each_is_built_when_one_is_mended(
     lake.write(bad, sound.values())
     assert failures(reconcile(house).built) == {}
     assert reconcile(house).built == []
-    lost = len(before[PAYOUTS.replace("/", ".")]) - len(held)
-    assert len(content(house.home.published, "staging")[PAYOUTS.replace("/", ".")]) == lost
+    payouts = PAYOUTS.replace("/", ".")
+    lost = before[payouts][0] - len(held)
+    assert content(house.home.published, "staging")[payouts][0] == lost
 
 
 @pytest.mark.slow
@@ -264,8 +265,8 @@ def test_rows_that_failed_are_not_shown_when_there_are_no_good_ones(
     house.home.published.unlink()
     assert failures(reconcile(house).built).keys() == {REVENUE}
     shown = content(house.home.published, "marts")
-    assert shown["marts.revenue_daily"] == []
-    assert shown["marts.creator_daily"] != []
+    assert shown["marts.revenue_daily"] == (0, 0)
+    assert shown["marts.creator_daily"] != (0, 0)
 
 
 @pytest.mark.slow
@@ -299,11 +300,11 @@ def test_sql_that_cannot_run_costs_only_its_own_table(house: House, sql: Path) -
 
 @pytest.mark.slow
 def test_one_day_of_changed_sql_brings_the_table_whole(house: House, sql: Path) -> None:
-    before = content(house.home.published, "marts")["marts.revenue_daily"]
+    before = query(house.home.published, "from marts.revenue_daily order by day, currency")
     change(sql, "revenue_daily", "sum(fee -", "0.5 + sum(fee -")
     built = build(house, {REVENUE: [UNTIL.isoformat()]}).built
     assert failures(built) == {}
-    after = content(house.home.published, "marts")["marts.revenue_daily"]
+    after = query(house.home.published, "from marts.revenue_daily order by day, currency")
     assert [row[:2] for row in after] == [row[:2] for row in before]
     assert after != before
     versions = {built.code_version for built in ledger_of(house.home)[REVENUE].values()}
@@ -429,7 +430,7 @@ def test_a_damaged_lake_file_stops_only_what_reads_it(house: House) -> None:
 
 @pytest.mark.parametrize(("grain", "step"), [(Grain.DAY, 2), (Grain.DAY, 1), (Grain.MONTH, 3)])
 def test_windows_cover_what_is_asked_and_nothing_else(grain: Grain, step: int) -> None:
-    every = [*partitions_between(grain, UNTIL.replace(year=1990, month=1, day=1), UNTIL)]
+    every = [*partitions_between(grain, UNTIL.replace(year=2015, month=1, day=1), UNTIL)]
     found = windows(Table("table", grain), every[::step])
     covered = [
         partition
