@@ -49,11 +49,13 @@ from personal_pipeline_tests.invented_house import (
     changed_json,
     drop_exports,
     end,
+    lay_project,
     run,
     start,
 )
 from personal_pipeline_tests.loopback import Answer, Request, free_port, until
 from personal_pipeline_tests.network import Watched, let_it_try
+from personal_pipeline_tests.test_up import numbers_of, of_this_house
 
 PRIVATE = "Zqxprivate"
 """In names, memos, titles and addresses, and in what breaks readers."""
@@ -306,7 +308,9 @@ class Day:
 
 
 @pytest.fixture(scope="module")
-def day(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+def day(
+    services: Services, parsed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Day]:
     folder = tmp_path_factory.mktemp("day")
     scratch = folder / "scratch"
     scratch.mkdir()
@@ -314,11 +318,11 @@ def day(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         let_it_try(patched)
         # for the commands of this process, which has read TMPDIR long ago
         patched.setattr(tempfile, "tempdir", str(scratch))
-        yield spent(services, folder, scratch)
+        yield spent(services, parsed, folder, scratch)
 
 
-def spent(services: Services, folder: Path, scratch: Path) -> Day:
-    home = Home(folder / "home").ensure()
+def spent(services: Services, parsed: Path, folder: Path, scratch: Path) -> Day:
+    home = lay_project(parsed, folder / "home")
     drop_exports(services.life, home)
     for path in sorted(home.inbox.iterdir())[:-4]:
         path.unlink()
@@ -425,6 +429,14 @@ def test_only_the_services_are_asked(day: Day) -> None:
         assert day.watched.addresses() == {"127.0.0.1"}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_graph_that_ends_by_itself_takes_the_rest_with_it(day: Day) -> None:
+    """Of the web server ``test_live.py`` says the same."""
+    assert day.said["up"].code == 1
+    assert "The code server exited" in day.said["up"].err
+
+
 def _any_key(instead: Instead, services: Services) -> Instead:
     """The invented services know their own keys and addresses only."""
     known = services.behind
@@ -458,7 +470,7 @@ def _any_key(instead: Instead, services: Services) -> Instead:
 def _up(
     environment: Mapping[str, str], home: Home, files: list[Path], sessions: list[int]
 ) -> Ended:
-    """The daemon takes the files again, and others like them; then it is ended."""
+    """The daemon takes the files again, and others like them; then its code server is killed."""
     port = free_port()
     # files, because a pipe that nobody reads fills, and then its writers wait for ever
     with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
@@ -483,8 +495,11 @@ def _up(
             )
             assert process.poll() is None, "up ended"
             time.sleep(2)
-            process.send_signal(signal.SIGTERM)
+            # it ends with all others when one of its parts does
+            (graph,) = [each for each, said in numbers_of(home) if "dagster api grpc" in said]
+            os.kill(graph, signal.SIGKILL)
             code = process.wait(300)
+            until(lambda: not of_this_house(home), "all end with the one", seconds=60)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

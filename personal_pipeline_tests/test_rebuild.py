@@ -14,7 +14,7 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.lake import lake_of
-from personal_pipeline.refresh import ingest_inbox, rebuild, refresh
+from personal_pipeline.refresh import ingest_inbox, refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
@@ -70,23 +70,11 @@ def kept_copy(home: Home, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_an_older_home_is_rebuilt_in_place_and_comes_back_when_all_is_deleted(
+def test_an_older_home_comes_back_when_all_that_may_be_is_deleted(
     services: Services, copied: Home, tmp_path: Path
 ) -> None:
     before, lake = kept_copy(copied, tmp_path), files_of(copied)
     make_version_1(copied, SOURCES)
-    ended = run(services.environment(copied), "rebuild", "--json")
-    assert (ended.code, ended.err) == (0, "")
-    done = json.loads(ended.out)
-    read = {(each["source"], each["drop"]) for each in done["reread"]}
-    assert {("medium", "stats_capture"), ("bank", "statement")} <= read
-    assert {tuple(each["changed"]) for each in done["reread"]} == {()}
-    assert done["differs"] == {}
-    # the report that was there says the same
-    assert done["report"] is None
-    assert files_of(copied) == lake
-    assert differing_tables(before, copied.published) == []
-
     delete_all_that_may_be_deleted(copied)
     passed = refresh(services.house(copied))
     assert passed.failures == []
@@ -97,16 +85,20 @@ def test_an_older_home_is_rebuilt_in_place_and_comes_back_when_all_is_deleted(
 
 @pytest.mark.slow
 def test_a_rebuild_of_one_source_builds_what_follows_from_it(
-    services: Services, copied: Home
+    services: Services, copied: Home, tmp_path: Path
 ) -> None:
-    lake = files_of(copied)
-    bank = next(source for source in SOURCES if source.name == "bank")
-    rebuilt = rebuild(services.house(copied), only=bank)
-    assert rebuilt.passed.failures == []
-    assert rebuilt.differs == {}
+    before, lake = kept_copy(copied, tmp_path), files_of(copied)
+    ended = run(services.environment(copied), "rebuild", "--source", "bank", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    done = json.loads(ended.out)
+    assert ("bank", "statement") in {(each["source"], each["drop"]) for each in done["reread"]}
+    assert {tuple(each["changed"]) for each in done["reread"]} == {()}
+    assert done["differs"] == {}
+    # the report that was there says the same
+    assert done["report"] is None
     assert files_of(copied) == lake
-    assert {each.source for each in rebuilt.passed.restored.read} == {"bank"}
-    built = {each.name for each in rebuilt.passed.work.built}
+    assert differing_tables(before, copied.published) == []
+    built = {each["table"] for each in done["built"]}
     assert {"staging/stg_bank__transactions", "marts/transactions"} <= built
     assert "staging/stg_stripe__charges" not in built
 

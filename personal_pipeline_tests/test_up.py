@@ -276,13 +276,3 @@ def a_damaged_storage_is_begun_anew(running: Up, home: Home) -> None:
     until(lambda: storage.identity(home) != before, "it is begun anew", seconds=100)
     until(lambda: "2019-03-01" in partitions_of(running), "the UI answers again", seconds=100)
     assert list(home.root.glob("dagster.damaged-*"))
-
-
-def test_the_graph_that_ends_by_itself_takes_the_rest_with_it(home: Home) -> None:
-    """Of the web server ``test_live.py`` says the same."""
-    with up({"PERSONAL_PIPELINE_HOME": str(home.root)}, home) as running:
-        running.kill_part(home, "dagster api grpc")
-        ended = running.ended()
-        until(lambda: not of_this_house(home), "all end with the one", seconds=60)
-    assert ended.code == 1
-    assert "The code server exited" in ended.err

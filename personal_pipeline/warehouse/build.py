@@ -19,6 +19,7 @@ from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
 from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.reconcile import (
+    FROM_SCRATCH,
     Batch,
     Begun,
     Failures,
@@ -194,7 +195,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
 def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     tables = all_tables(house)
     work = BuildResult()
-    broken = _make_ready(house, tables, work)
+    _make_ready(house, tables)
     before = _look(house)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
     # rows that failed their tests, or were not tested because the build was killed, are in their
@@ -214,7 +215,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
         for name, partitions in wanted.items()
     }
     held = downstream_of(tables, bad - asked.keys())
-    failed = broken.keys() | held
+    failed = held
     skipped: set[str] = set()
     while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
         done = _build_batch(house, tables, batch, asked, before)
@@ -224,7 +225,7 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
         work.add(done)
         before = _look(house)
     for name in [*asked, *sorted(skipped)]:
-        message = broken.get(name) or _nearest(tables, name, before.lake.damaged) or WAITED
+        message = _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
     work.lake = before.lake
     return work
@@ -244,8 +245,8 @@ def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
     tables = all_tables(house)
     work = BuildResult()
     builds: Counter[tuple[str, str]] = Counter()
-    broken = _make_ready(house, tables, work)
-    failed = set(broken)
+    _make_ready(house, tables)
+    failed: set[str] = set()
     while True:
         before = _look(house)
         versions, damaged = before.lake.versions, before.lake.damaged
@@ -271,7 +272,7 @@ def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
             why = frozenset(stale[name].values())
             failure = f"failed twice; {advice}: {message}"
             work.built.append(BuiltTable(name, len(partitions), 0, 0, why, failure, waits=True))
-    for name, message in {**broken, **damaged}.items():
+    for name, message in damaged.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     work.lake = before.lake
     return work
@@ -286,7 +287,7 @@ def _look(house: House) -> Snapshot:
 
 
 def _is_outdated(stale: Stale, name: str) -> bool:
-    return Reason.CODE_CHANGED in stale.get(name, {}).values()
+    return not FROM_SCRATCH.isdisjoint(stale.get(name, {}).values())
 
 
 def _not_built(batch: Batch, done: BuildResult) -> set[str]:
@@ -346,7 +347,6 @@ def _build_batch(
     work.dbt_calls += 1
     results = _dbt(
         house,
-        "build",
         {tables[name].model or "": windows(tables[name], parts) for name, parts in wanted.items()},
         anew=batch.anew,
     )
@@ -409,15 +409,15 @@ def _build_batch(
 
 def _dbt(
     house: House,
-    command: str,
     models: Mapping[str, Sequence[tuple[str, str]]],
     *,
     anew: bool = False,
 ) -> list[dbt_project.NodeResult]:
-    """Run models, each for its windows. Raises ``DamagedWarehouse`` if that is why one failed."""
+    """Build and test models, each for its windows. Raises ``DamagedWarehouse`` if that is why one
+    failed."""
     try:
         results = dbt_project.run(
-            house.home, command, list(models), models, house.settings.currency, anew=anew
+            house.home, list(models), models, house.settings.currency, anew=anew
         )
     except dbt_project.DbtFailed:
         store.expect_whole(house.home)
@@ -485,10 +485,9 @@ def _failed_tests(tested: Sequence[TestResult], untested: Sequence[str], table: 
     return f"{'; '.join(failed)}. Readers keep the last good rows"
 
 
-def _make_ready(house: House, tables: Tables, work: BuildResult) -> dict[str, str]:
+def _make_ready(house: House, tables: Tables) -> None:
     """Forget what a killed process left unrecorded, and create missing tables, empty, so that every
-    table can be read by every other: a source that is not connected has tables without rows.
-    Returns what dbt could not create."""
+    table can be read by every other: a source that is not connected has tables without rows."""
     models = [table for table in tables.values() if table.model]
     with store.connection(house) as opened:
         store.forget_unrecorded(opened)
@@ -502,19 +501,5 @@ def _make_ready(house: House, tables: Tables, work: BuildResult) -> dict[str, st
             and table.name not in recorded
         ]
         store.drop(opened, outdated)
-    missing = [table for table in models if table.name not in existing or table in outdated]
-    if not missing:
-        return {}
-    with store.connection(house) as opened:
-        store.expect_tables(opened, missing)
-    work.dbt_calls += 1
-    results = _dbt(house, "run", {str(table.model): [] for table in missing})
-    made = {result.name for result in results if result.status == "success"}
-    with store.connection(house) as opened:
-        store.record_tables(opened, [table for table in missing if table.model in made])
-    messages = {result.name: result.message for result in results if result.failed}
-    return {
-        table.name: messages.get(str(table.model), WAITED)
-        for table in missing
-        if table.model not in made
-    }
+        missing = [table for table in models if table.name not in existing]
+        store.create(opened, [*missing, *outdated])

@@ -38,10 +38,16 @@ ReadPartitions: TypeAlias = Mapping[str, Mapping[str, str]]
 class Reason(StrEnum):
     """Why a partition has to be built."""
 
+    NEW = "new table"
     MISSING = "missing"
     INPUT_CHANGED = "input changed"
     CODE_CHANGED = "code changed"
     ASKED = "requested"
+
+
+FROM_SCRATCH = frozenset([Reason.NEW, Reason.CODE_CHANGED])
+"""A table with such a partition is created anew, with all of its rows: nothing of what is there
+counts, and that takes half the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +216,7 @@ def find_stale(
         for partition in expected[table.name]:
             record = built.get(partition)
             if record is None:
-                reasons[partition] = Reason.MISSING
+                reasons[partition] = Reason.MISSING if built else Reason.NEW
             elif record.code_version != table.code_version:
                 reasons[partition] = Reason.CODE_CHANGED
             elif record.inputs != inputs.digests(table, partition):
@@ -284,7 +290,7 @@ def next_batch(
             if name not in stale or name in waiting:
                 continue
             reasons = set(stale[name].values())
-            if (Reason.CODE_CHANGED in reasons) is not anew:
+            if bool(reasons & FROM_SCRATCH) is not anew:
                 continue
             joins = Reason.INPUT_CHANGED not in reasons and name not in failed
             ready = all(

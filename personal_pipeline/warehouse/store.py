@@ -226,10 +226,14 @@ def existing_tables(opened: DuckDBPyConnection) -> dict[str, str]:
     return dict(rows)
 
 
-def expect_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
-    """Record that these tables should exist, whether or not they can be created."""
+def create(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:
+    """Create tables without rows, with the declared columns, so that others can read them."""
     for table in tables:
-        opened.execute("insert or ignore into pipeline.tables values (?, '')", [table.name])
+        schema, name = table.name.split("/")
+        columns = ", ".join(f'"{column}" {kind}' for column, kind in table.columns)
+        opened.execute(f'create schema if not exists "{schema}"')
+        opened.execute(f'create table if not exists "{schema}"."{name}" ({columns})')
+        record_tables(opened, [table])
 
 
 def record_tables(opened: DuckDBPyConnection, tables: Iterable[Table]) -> None:

@@ -41,13 +41,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A raw stream (no inputs, no model) or a dbt model. ``name`` is the asset key with slashes."""
+    """A raw stream (no inputs, no model) or a dbt model. ``name`` is the asset key with slashes,
+    ``columns`` are the declared names and types of a model's table."""
 
     name: str
     grain: Grain
     inputs: tuple[Input, ...] = ()
     model: str | None = None
     code_version: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 Tables = Mapping[str, Table]
@@ -161,6 +163,9 @@ def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]
             ),
             model=node["name"],
             code_version=_code_version(manifest, node, currency),
+            columns=tuple(
+                (column["name"], column["data_type"]) for column in node["columns"].values()
+            ),
         )
         for uid, node in manifest["nodes"].items()
         if _makes_a_table(node)

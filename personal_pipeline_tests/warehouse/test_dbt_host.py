@@ -19,6 +19,7 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.warehouse import dbt_host, dbt_project
+from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.loopback import until
 
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -83,7 +84,7 @@ def test_who_is_interrupted_leaves_no_dbt_behind(tmp_path: Path) -> None:
     _, alive = psutil.wait_procs([mine, *seen], timeout=20)
     assert alive == []
     # and the next call is as good as the first
-    assert dbt_project.manifest_path(home).is_file()
+    assert call("--version", folder=tmp_path) == 0
 
 
 def descriptors() -> int:
@@ -174,16 +175,18 @@ def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
     assert call("--version", folder=tmp_path) == 0, "its parent's host is untouched"
 
 
-def test_results_that_lie_there_from_before_are_no_results(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").ensure()
-    dbt_project.manifest_path(home)
+def test_results_that_lie_there_from_before_are_no_results(parsed: Path, tmp_path: Path) -> None:
+    home = lay_project(parsed, tmp_path / "home")
     old = home.dbt_target / "runs" / str(os.getpid()) / dbt_project.RESULTS
     old.parent.mkdir(parents=True)
     old.write_text("[]")
-    with pytest.raises(dbt_project.DbtFailed, match="did not run"):
-        dbt_project.run(home, "no-such-command", ["model"], {}, "usd")
+    with (
+        mock.patch.object(dbt_host, "QUIET", ["--no-such-option"]),
+        pytest.raises(dbt_project.DbtFailed, match="did not run"),
+    ):
+        dbt_project.run(home, ["model"], {}, "usd")
     with (
         mock.patch.object(dbt_host, "call", return_value=-signal.SIGKILL),
         pytest.raises(dbt_project.DbtFailed, match="killed"),
     ):
-        dbt_project.run(home, "build", ["model"], {}, "usd")
+        dbt_project.run(home, ["model"], {}, "usd")

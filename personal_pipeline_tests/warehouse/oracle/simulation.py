@@ -137,7 +137,6 @@ class Life:
         # by table, what its SQL says; and what cannot be built, until when, and how it fails
         self._variants: dict[str, int] = {}
         self._broken: dict[str, tuple[date, str]] = {}
-        self._not_made: set[str] = set()
         self._mistaken: tuple[str, int] | None = None
         self._queue: list[Run] = []
         self._quiet_run = ""
@@ -239,7 +238,7 @@ class Life:
     def _held_back(self) -> set[str]:
         """The tables that failed or could not be made at all, which is told in every pass, and what
         reads them."""
-        return held_back(self._tables, self._warehouse.failures.keys() | self._not_made)
+        return held_back(self._tables, self._warehouse.failures.keys())
 
     def _now(self) -> datetime:
         return datetime.combine(self._today, time(6), UTC) + timedelta(minutes=self._minutes)
@@ -465,7 +464,6 @@ class Life:
     def _dbt(
         self,
         home: Home,
-        command: str,
         models: Sequence[str],
         windows: Mapping[str, Sequence[tuple[str, str]]],
         currency: str,
@@ -478,10 +476,10 @@ class Life:
         for table in in_order(self._tables):
             if table.model is None or table.model not in models:
                 continue
-            if not self._calm and command == "build" and self._dice.random() < 0.03:
+            if not self._calm and self._dice.random() < 0.03:
                 self._something_arrives()
             kind = self._broken.get(table.name, (self._today, ""))[1]
-            if not kind and not self._calm and command == "build" and self._dice.random() < 0.01:
+            if not kind and not self._calm and self._dice.random() < 0.01:
                 kind = self._dice.choice(("error", "test"))
             if any(edge.table in bad for edge in table.inputs):
                 bad.add(table.name)
@@ -489,20 +487,16 @@ class Life:
             elif kind == "error":
                 bad.add(table.name)
                 results.append(_result("model", table.model, "error"))
-                if command == "run":
-                    self._not_made.add(table.name)
             else:
-                self._not_made.discard(table.name)
                 self._write(table, windows[table.model], anew=anew)
                 results.append(_result("model", table.model, "success"))
-                if command == "build":
-                    results.append(_result("test", table.model, "fail" if kind else "pass"))
-                    if kind:
-                        bad.add(table.name)
-        if not self._calm and command == "build" and self._dice.random() < 0.005:
+                results.append(_result("test", table.model, "fail" if kind else "pass"))
+                if kind:
+                    bad.add(table.name)
+        if not self._calm and self._dice.random() < 0.005:
             self.judged.killed += 1
             raise Killed
-        self._dbt_ran = command == "build"
+        self._dbt_ran = True
         return results
 
     def _write(self, table: Table, windows: Sequence[tuple[str, str]], *, anew: bool) -> None:

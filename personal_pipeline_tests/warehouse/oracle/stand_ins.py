@@ -101,8 +101,10 @@ class Warehouse:
     def existing_tables(self, opened: object) -> dict[str, str]:
         return {name: self._made.get(name, "") for name in self.contents}
 
-    def expect_tables(self, opened: object, tables: Iterable[Table]) -> None:
-        """Readers see what there is."""
+    def create(self, opened: object, tables: Iterable[Table]) -> None:
+        for table in tables:
+            self.contents[table.name] = {}
+            self.record_tables(opened, [table])
 
     def record_tables(self, opened: object, tables: Iterable[Table]) -> None:
         self._made |= {table.name: table.code_version for table in tables}
