@@ -189,14 +189,21 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     A failed table keeps its content and is returned with its failure; nothing is raised for it.
     Raises as ``reconcile`` does.
     """
-    return _published(house, lambda: _build(house, wanted), builds_all=False)
+
+    def work() -> BuildResult:
+        with store.session(house) as session:
+            return _build(house, wanted, session)
+
+    return _published(house, work, builds_all=False)
 
 
-def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
+def _build(
+    house: House, wanted: Mapping[str, Sequence[str]], session: store.Session
+) -> BuildResult:
     tables = all_tables(house)
     work = BuildResult()
-    _make_ready(house, tables)
-    before = _look(house)
+    _make_ready(tables, session)
+    before = _look(house, session)
     stale = find_stale(tables, before.lake.versions, before.ledger, house.today, before.begun)
     # rows that failed their tests, or were not tested because the build was killed, are in their
     # table, and nothing may be built from them
@@ -218,12 +225,12 @@ def _build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     failed = held
     skipped: set[str] = set()
     while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
-        done = _build_batch(house, tables, batch, asked, before)
+        done = _build_batch(house, tables, batch, asked, before, session)
         failed |= _not_built(batch, done)
         asked = {name: p for name, p in asked.items() if name not in batch.partitions}
         skipped |= batch.partitions.keys() - {each.name for each in done.built}
         work.add(done)
-        before = _look(house)
+        before = _look(house, session)
     for name in [*asked, *sorted(skipped)]:
         message = _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
@@ -238,17 +245,22 @@ def reconcile(house: House, *, retry: bool = False) -> BuildResult:
     with its failure every time. A damaged warehouse is deleted and rebuilt from the lake. Raises
     ``DamagedWarehouse`` if it is damaged again after that.
     """
-    return _published(house, lambda: _reconcile(house, retry=retry), builds_all=True)
+
+    def work() -> BuildResult:
+        with store.session(house) as session:
+            return _reconcile(house, session, retry=retry)
+
+    return _published(house, work, builds_all=True)
 
 
-def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
+def _reconcile(house: House, session: store.Session, *, retry: bool = False) -> BuildResult:
     tables = all_tables(house)
     work = BuildResult()
     builds: Counter[tuple[str, str]] = Counter()
-    _make_ready(house, tables)
+    _make_ready(tables, session)
     failed: set[str] = set()
     while True:
-        before = _look(house)
+        before = _look(house, session)
         versions, damaged = before.lake.versions, before.lake.damaged
         stale = find_stale(tables, versions, before.ledger, house.today, before.begun)
         failures = {} if retry else before.failures
@@ -262,7 +274,7 @@ def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
             # inputs that change faster than they are built are left to the next pass
             failed |= restless
             continue
-        done = _build_batch(house, tables, batch, stale, before)
+        done = _build_batch(house, tables, batch, stale, before, session)
         failed |= _not_built(batch, done)
         work.add(done)
     for name, partitions in waiting.items():
@@ -278,11 +290,11 @@ def _reconcile(house: House, *, retry: bool = False) -> BuildResult:
     return work
 
 
-def _look(house: House) -> Snapshot:
-    with store.connection(house) as opened:
-        ledger = store.read_ledger(opened)
-        failures = store.read_failures(opened)
-        begun = store.read_begun(opened)
+def _look(house: House, session: store.Session) -> Snapshot:
+    opened = session.opened()
+    ledger = store.read_ledger(opened)
+    failures = store.read_failures(opened)
+    begun = store.read_begun(opened)
     return Snapshot(read_lake(house), ledger, failures, begun)
 
 
@@ -322,7 +334,8 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
             )
         try:
             if not builds_all:
-                before.add(_reconcile(house))
+                with store.session(house) as session:
+                    before.add(_reconcile(house, session))
             before.add(work())
             store.publish(house)
         except store.DamagedWarehouse as damage:
@@ -334,15 +347,20 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
 
 
 def _build_batch(
-    house: House, tables: Tables, batch: Batch, reasons: Stale, before: Snapshot
+    house: House,
+    tables: Tables,
+    batch: Batch,
+    reasons: Stale,
+    before: Snapshot,
+    session: store.Session,
 ) -> BuildResult:
     """One dbt call, and the resulting ledger entries. The caller holds ``writing``."""
     home = house.home
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
     work = BuildResult()
-    with store.connection(house) as opened:
-        store.begin(opened, wanted)
+    store.begin(session.opened(), wanted)
+    session.close()
     inputs = Inputs(tables, all_versions(before.lake.versions, before.ledger))
     work.dbt_calls += 1
     results = _dbt(
@@ -358,52 +376,52 @@ def _build_batch(
     after = inputs
     if now != before.lake.versions:
         after = Inputs(tables, all_versions(now, before.ledger))
-    with store.connection(house) as opened:
-        # upstream first: each records the content of the inputs that it has just read
-        for table in in_order(tables):
-            name, partitions = table.name, wanted.get(table.name)
-            if partitions is None:
-                continue
-            result = models.get(table.model or "")
-            if result is None or result.status != "success":
-                store.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
-            if result is None or result.status == "skipped":
-                continue  # an input failed in this same call: it stays stale, and waits
-            # inputs built in this same call count with their new content, all others with their old
-            read = {each: inputs.digests(table, each) for each in partitions}
+    opened = session.opened()
+    # upstream first: each records the content of the inputs that it has just read
+    for table in in_order(tables):
+        name, partitions = table.name, wanted.get(table.name)
+        if partitions is None:
+            continue
+        result = models.get(table.model or "")
+        if result is None or result.status != "success":
+            store.untouched(opened, table, set(partitions) - {*before.begun.get(name, ())})
+        if result is None or result.status == "skipped":
+            continue  # an input failed in this same call: it stays stale, and waits
+        # inputs built in this same call count with their new content, all others with their old
+        read = {each: inputs.digests(table, each) for each in partitions}
+        if result.status == "success":
+            store.record_tables(opened, [table])
+            failure = _failed_tests(work.tested, untested.get(name, ()), name)
+        else:
+            failure = result.message
+        if failure:
+            # the rows that failed their tests are in the table, and no digest may vouch for
+            # them: removed from the ledger, they count as missing, what reads them waits, and
+            # the next pass tries again; readers keep the previous rows
             if result.status == "success":
-                store.record_tables(opened, [table])
-                failure = _failed_tests(work.tested, untested.get(name, ()), name)
-            else:
-                failure = result.message
-            if failure:
-                # the rows that failed their tests are in the table, and no digest may vouch for
-                # them: removed from the ledger, they count as missing, what reads them waits, and
-                # the next pass tries again; readers keep the previous rows
-                if result.status == "success":
-                    store.forget(opened, table, None if batch.anew else partitions)
-                store.record_failures(opened, table, read, failure, house.clock())
-                work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
-                continue
-            found = store.digest_partitions(opened, table, partitions)
-            surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
-            seen = {each: inputs.partitions(table, each) for each in partitions}
-            store.record(opened, table, found, surely, seen, house.clock())
-            for known in (inputs, after):
-                known.update(name, {each: version.digest for each, version in found.items()})
-            previous = before.ledger.get(name, {})
-            work.built.append(
-                BuiltTable(
-                    name,
-                    len(partitions),
-                    sum(
-                        each not in previous or previous[each].digest != version.digest
-                        for each, version in found.items()
-                    ),
-                    sum(version.rows for version in found.values()),
-                    why[name],
-                )
+                store.forget(opened, table, None if batch.anew else partitions)
+            store.record_failures(opened, table, read, failure, house.clock())
+            work.built.append(BuiltTable(name, len(partitions), 0, 0, why[name], failure))
+            continue
+        found = store.digest_partitions(opened, table, partitions)
+        surely = {each: _unmoved(read[each], after.digests(table, each)) for each in partitions}
+        seen = {each: inputs.partitions(table, each) for each in partitions}
+        store.record(opened, table, found, surely, seen, house.clock())
+        for known in (inputs, after):
+            known.update(name, {each: version.digest for each, version in found.items()})
+        previous = before.ledger.get(name, {})
+        work.built.append(
+            BuiltTable(
+                name,
+                len(partitions),
+                sum(
+                    each not in previous or previous[each].digest != version.digest
+                    for each, version in found.items()
+                ),
+                sum(version.rows for version in found.values()),
+                why[name],
             )
+        )
     return work
 
 
@@ -485,21 +503,21 @@ def _failed_tests(tested: Sequence[TestResult], untested: Sequence[str], table: 
     return f"{'; '.join(failed)}. Readers keep the last good rows"
 
 
-def _make_ready(house: House, tables: Tables) -> None:
+def _make_ready(tables: Tables, session: store.Session) -> None:
     """Forget what a killed process left unrecorded, and create missing tables, empty, so that every
     table can be read by every other: a source that is not connected has tables without rows."""
     models = [table for table in tables.values() if table.model]
-    with store.connection(house) as opened:
-        store.forget_unrecorded(opened)
-        recorded = store.recorded_tables(opened)
-        existing = store.existing_tables(opened)
-        # a table with recorded partitions is left for a build that recreates it
-        outdated = [
-            table
-            for table in models
-            if existing.get(table.name, table.code_version) != table.code_version
-            and table.name not in recorded
-        ]
-        store.drop(opened, outdated)
-        missing = [table for table in models if table.name not in existing]
-        store.create(opened, [*missing, *outdated])
+    opened = session.opened()
+    store.forget_unrecorded(opened)
+    recorded = store.recorded_tables(opened)
+    existing = store.existing_tables(opened)
+    # a table with recorded partitions is left for a build that recreates it
+    outdated = [
+        table
+        for table in models
+        if existing.get(table.name, table.code_version) != table.code_version
+        and table.name not in recorded
+    ]
+    store.drop(opened, outdated)
+    missing = [table for table in models if table.name not in existing]
+    store.create(opened, [*missing, *outdated])

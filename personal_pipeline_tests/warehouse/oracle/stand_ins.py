@@ -52,6 +52,16 @@ class Warehouse:
 
     reading = connection
 
+    @contextmanager
+    def session(self, home: Home) -> Iterator[Warehouse]:
+        yield self
+
+    def opened(self) -> Warehouse:
+        return self
+
+    def close(self) -> None:
+        """There is no other process."""
+
     DamagedWarehouse = DamagedWarehouse
 
     def make_ready(self, home: Home) -> None:
