@@ -69,7 +69,7 @@ install: $(INSTALLED) ## Make .venv from requirements.lock
 .PHONY: lock
 lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .lock-venv
-	.lock-venv/bin/python -m pip install --quiet uv==0.13.8
+	.lock-venv/bin/python -m pip install --quiet uv==0.13.9
 	.lock-venv/bin/uv pip compile pyproject.toml --group build --group dev \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
@@ -82,15 +82,18 @@ clean: ## Remove .venv and everything that tools made; never your data
 	find personal_pipeline personal_pipeline_tests benchmarks -name __pycache__ -type d \
 		-prune -exec rm -rf {} + 2>/dev/null || true
 
-# The lock is complete, so nothing is left to resolve. pip compiles on one core; compileall uses all,
-# and fails on files that packages hold for another Python.
+# The lock is complete, so nothing is left to resolve. uv, which is in the lock, takes a tenth of
+# pip's CPU time. It does not read pip's configuration: where only that names a reachable index, pip
+# installs.
+LOCKED := --quiet --require-hashes --no-deps --requirement
 $(INSTALLED): requirements.lock pyproject.toml setup.cfg
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else \
 		"Python 3.11, 3.12 or 3.13 is needed. Name one: make PYTHON=python3.12")'
-	@echo "Installing into .venv, about a minute, only when requirements.lock has changed."
+	@echo "Installing into .venv, about half a minute, only when requirements.lock has changed."
 	$(PYTHON) -m venv .venv
-	$(RUN)/python -m pip install --quiet --require-hashes --no-deps --no-compile \
-		--requirement requirements.lock
-	$(RUN)/python -m compileall -qq -j 0 .venv/lib || true
+	awk '/^[a-z]/ { found = /^uv==/ } found' requirements.lock > .venv/uv.txt
+	$(RUN)/python -m pip install $(LOCKED) .venv/uv.txt
+	$(RUN)/uv pip install --python .venv --compile-bytecode $(LOCKED) requirements.lock \
+		|| $(RUN)/python -m pip install $(LOCKED) requirements.lock
 	$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(INSTALLED)
