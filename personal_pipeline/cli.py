@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
@@ -297,49 +298,79 @@ def _print_reread(read: Sequence[ReadAgain]) -> None:
     CONSOLE.print(grid)
 
 
-def _print_passed(passed: PassResult) -> None:
-    results = [result for fetched in passed.fetched for result in fetched.results]
-    if results:
-        grid = _grid("Fetched", "source", "stream", ">records", ">files changed", ">unreadable", "")
-        for result in results:
-            grid.add_row(
-                result.source,
-                result.stream,
-                f"{result.records:,}",
-                _count(len(result.changed)),
-                _bad(result.unreadable),
-                f"[red]{result.failure.failure}[/]" if result.failure else "[green]ok[/]",
-            )
-        CONSOLE.print(grid)
-        for result in results:
-            for said in result.notes:
-                CONSOLE.print(f"{result.source} {result.stream}: {escape(said)}", soft_wrap=True)
-    if passed.ingested.receipts:
+def _print_passed(passed: PassResult, *, in_short: bool = False) -> None:
+    """What a pass did: a line per source, file and table that brought something, or ``in_short`` a
+    line per step."""
+    for line in _fetched_lines(passed):
+        CONSOLE.print(line, soft_wrap=True)
+    receipts = passed.ingested.receipts
+    if receipts and in_short:
+        aside = sum(each.problem is not None for each in receipts)
+        kinds = len({(each.source, each.drop) for each in receipts if each.drop})
+        apart = f", {_many(aside, 'file')} set aside" if aside else ""
+        CONSOLE.print(f"Ingested {_many(len(receipts), 'file')} of {_many(kinds, 'kind')}{apart}.")
+    elif receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
-        CONSOLE.print(receipts_table(passed.ingested.receipts))
+        CONSOLE.print(receipts_table(receipts))
     _print_reread(passed.restored.read)
     for left in passed.ingested.waits:
         CONSOLE.print(f"[yellow]{escape(left)}[/]", soft_wrap=True)
-    if passed.work.built:
-        grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
-        for built in passed.work.built:
-            why = ", ".join(sorted(built.reasons))
-            grid.add_row(
-                built.name,
-                f"{built.partitions:,}",
-                _count(built.changed),
-                f"{built.rows:,}",
-                f"[red]{escape(built.failure.splitlines()[0])}[/]" if built.failure else why,
-            )
-        CONSOLE.print(grid)
-    else:
-        CONSOLE.print("Nothing to rebuild: no input changed.")
+    _print_built(passed.work.built, in_short=in_short)
     _print_report(passed)
     for note in passed.all_notes:
         CONSOLE.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in passed.failures:
         CONSOLE.print(f"[red]Failed[/]: {escape(failure)}", soft_wrap=True)
+
+
+def _fetched_lines(passed: PassResult) -> Iterator[str]:
+    """One line for all sources that brought records, one for the others, and the notes."""
+    brought, quiet = [], []
+    for fetched in passed.fetched:
+        records = sum(result.records for result in fetched.results)
+        unreadable = sum(result.unreadable for result in fetched.results)
+        if records or unreadable:
+            lost = f" ([yellow]{unreadable:,} unreadable[/])" if unreadable else ""
+            brought.append(f"{fetched.source.title} {_many(records, 'record')}{lost}")
+        elif not any(result.failure for result in fetched.results) and not fetched.broken:
+            quiet.append(fetched.source.title)
+    if brought:
+        yield f"Fetched: {', '.join(brought)}."
+    if quiet:
+        yield f"Nothing new from {', '.join(quiet)}."
+    for fetched in passed.fetched:
+        for result in fetched.results:
+            for said in result.notes:
+                yield f"{fetched.source.title}, {result.stream}: {escape(said)}"
+
+
+MAX_TABLES_SHOWN = 12
+
+
+def _print_built(built: Sequence[BuiltTable], *, in_short: bool) -> None:
+    good = [each for each in built if not each.failure]
+    if not built:
+        CONSOLE.print("Nothing to rebuild: no input changed.")
+    elif in_short or len(built) > MAX_TABLES_SHOWN:
+        partitions = sum(each.partitions for each in good)
+        changed = sum(each.changed for each in good)
+        CONSOLE.print(
+            f"Built {_many(len(good), 'table')}, {_many(partitions, 'partition')}: "
+            f"{changed:,} with new content."
+        )
+    else:
+        grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
+        for each in good:
+            why = ", ".join(sorted(each.reasons))
+            grid.add_row(
+                each.name, f"{each.partitions:,}", _count(each.changed), f"{each.rows:,}", why
+            )
+        CONSOLE.print(grid)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _print_report(passed: PassResult) -> None:
@@ -348,7 +379,16 @@ def _print_report(passed: PassResult) -> None:
 
 
 def _grid(title: str, *columns: str) -> Grid:
-    grid = Grid(title=title, title_justify="left", title_style="bold", header_style="dim")
+    grid = Grid(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for column in columns:
         grid.add_column(
             column.removeprefix(">"),
@@ -360,10 +400,6 @@ def _grid(title: str, *columns: str) -> Grid:
 
 def _count(number: int) -> str:
     return f"{number:,}" if number else "[dim]0[/]"
-
-
-def _bad(number: int) -> str:
-    return f"[yellow]{number:,}[/]" if number else "[dim]0[/]"
 
 
 # ------------------------------------------------------------------------------------ rebuild
@@ -466,9 +502,10 @@ def add(files: tuple[Path, ...], explain: bool, as_json: bool) -> None:
         CONSOLE.print(receipts_table(ingested.receipts))
         if any(not each.ingested for each in ingested.receipts):
             CONSOLE.print("`personal-pipeline add --explain FILE` shows what a file seems to be.")
-        CONSOLE.print(
-            "Run `personal-pipeline refresh` to rebuild what changed, unless the daemon is running."
-        )
+        if any(s.new or s.altered or s.vanished for r in ingested.receipts for s in r.streams):
+            CONSOLE.print(
+                "Run `personal-pipeline refresh` to rebuild what changed, unless `up` is running."
+            )
     for note in ingested.notes:
         ERRORS.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for failure in [*ingested.failures, *left]:
@@ -522,17 +559,19 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
 # --------------------------------------------------------------------- sources, status, report
 
 
-@main.command(short_help="List every source and how to connect it.")
+@main.command(short_help="List the sources and how to connect them.")
+@click.argument("name", metavar="[SOURCE]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def sources(as_json: bool) -> None:
-    """List every source: its state, and how to connect it or make its export."""
-    from personal_pipeline.board import board_of
+def sources(name: str | None, as_json: bool) -> None:
+    """List all sources, those in use first. With SOURCE: how to connect it or make its export."""
+    from personal_pipeline.board import board_of, has_part
     from personal_pipeline.freshness import worst
 
     house = _house(load_settings())
     board = board_of(house)
+    chosen = [_source_named(house, name)] if name else house.sources
     rows = []
-    for source in house.sources:
+    for source in chosen:
         routes = [
             ("api", [stream.name for stream in source.api], source.connect),
             *(("drop", [s.name for s in drop.streams], drop.how_to) for drop in source.drops),
@@ -540,7 +579,10 @@ def sources(as_json: bool) -> None:
         for route, streams, how in routes:
             mine = [s for s in board if s.source == source.name and s.stream in streams]
             if mine:
-                rows.append((source, route, streams, worst(each.state for each in mine), how))
+                used = any(map(has_part, mine))
+                state = worst(each.state for each in mine if has_part(each) or not used)
+                rows.append((source, route, streams, state, used, how))
+    rows.sort(key=lambda row: not row[4])
     if as_json:
         click.echo(
             json.dumps(
@@ -550,20 +592,36 @@ def sources(as_json: bool) -> None:
                         "route": route,
                         "streams": streams,
                         "state": state,
+                        "in_use": used,
                         "how": how,
                         "docs": f"docs/sources/{source.name}.md",
                     }
-                    for source, route, streams, state, how in rows
+                    for source, route, streams, state, used, how in rows
                 ],
                 indent=1,
             )
         )
         return
-    for source, route, streams, state, how in rows:
-        route_text = "fetched daily" if route == "api" else "dropped by hand"
-        CONSOLE.print(f"[bold]{source.title}[/], {route_text}: {_state(state)}")
-        CONSOLE.print(Padding(f"[dim]{', '.join(streams)}[/]\n{escape(how)}\n", (0, 0, 0, 2)))
-    CONSOLE.print("Details: docs/sources/<source>.md")
+    if name:
+        for source, route, streams, state, _, how in rows:
+            CONSOLE.print(f"[bold]{source.title}[/], {_ROUTES[route]}: {_state(state)}")
+            CONSOLE.print(Padding(f"[dim]{', '.join(streams)}[/]\n{escape(how)}\n", (0, 0, 0, 2)))
+        CONSOLE.print(f"Details: docs/sources/{name}.md")
+        return
+    grid = _grid("", "source", "how it comes", "state")
+    for used in (True, False):
+        some = [row for row in rows if row[4] is used]
+        if some and not used and len(some) < len(rows):
+            grid.add_section()
+        for source, route, streams, state, _, _ in some:
+            of = len([row for row in rows if row[0] is source and row[1] == route]) > 1
+            what = f"{_ROUTES[route]}: {streams[0].replace('_', ' ')}" if of else _ROUTES[route]
+            grid.add_row(f"{source.title} [dim]({source.name})[/]", what, _state(state))
+    CONSOLE.print(grid)
+    CONSOLE.print("`personal-pipeline sources NAME` shows how to connect or export.")
+
+
+_ROUTES = {"api": "fetched daily", "drop": "dropped by hand"}
 
 
 def _state(state: Any) -> str:
@@ -577,13 +635,14 @@ def _state(state: Any) -> str:
     return f"[{colour.get(str(state), 'dim')}]{state}[/]"
 
 
-@main.command(short_help="Show how fresh each stream is.")
+@main.command(short_help="Show what is fresh, and what to do.")
+@click.argument("name", metavar="[SOURCE]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option(
     "--notify", "tell", is_flag=True, help="Send new alerts; print only what could not be sent."
 )
-def status(as_json: bool, tell: bool) -> None:
-    """Show when each stream was last fetched and how recent its data is.
+def status(name: str | None, as_json: bool, tell: bool) -> None:
+    """Show what there is to do, and how fresh each source is. With SOURCE: each of its streams.
 
     Exit code 1 if anything is late, failing, or needs you. Works with or without the daemon.
     --notify, meant for cron, sends the alerts that a running daemon would send (docs/alerts.md).
@@ -591,21 +650,22 @@ def status(as_json: bool, tell: bool) -> None:
     from personal_pipeline.board import board_of
     from personal_pipeline.checks import troubles_of
     from personal_pipeline.freshness import State
-    from personal_pipeline.outputs.board import board_with_advice
+    from personal_pipeline.outputs.board import board_in_short, board_with_advice
 
     house = _house(load_settings())
+    chosen = _source_named(house, name) if name else None
     if tell:
         from personal_pipeline.refresh import tell_what_is_new
 
         for line in tell_what_is_new(house):
             click.echo(line)
-    board = board_of(house)
+    board = [each for each in board_of(house) if not chosen or each.source == chosen.name]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in board], default=_iso, indent=1))
     elif tell:
         pass  # cron mails only what could not be sent otherwise
     else:
-        CONSOLE.print(board_with_advice(board))
+        CONSOLE.print(board_with_advice(board) if chosen else board_in_short(board))
     troubles = troubles_of(house.home)
     for trouble in troubles:
         ERRORS.print(f"[red]{escape(trouble)}[/]", soft_wrap=True)
@@ -675,10 +735,17 @@ def report(day: datetime | None, show: bool) -> None:
     from personal_pipeline.board import board_of
     from personal_pipeline.checks import troubles_of
     from personal_pipeline.outputs.morning import write_morning_report
+    from personal_pipeline.warehouse.lake import read_lake
 
     house = _house(load_settings())
-    if day is not None and day.date() > house.today:
-        raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
+    if day is not None:
+        if day.date() > house.today:
+            raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
+        first = min((min(each) for each in read_lake(house).versions.values() if each), default="")
+        if not first or f"{day.date()}" < first:
+            begins = f"The data begins on {first}" if first else "There is no data yet"
+            ERRORS.print(f"[red]{begins}, and so no report of {day.date()}.[/]")
+            sys.exit(1)
     _open(house)
     if troubles := troubles_of(house.home):
         ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
@@ -801,7 +868,7 @@ def demo(years: int, seed: int, folder: Path) -> None:
     )
     with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
         passed = passes.refresh(house, progress=progress)
-    _print_passed(passed)
+    _print_passed(passed, in_short=True)
     CONSOLE.print(
         f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
         f"[bold]PERSONAL_PIPELINE_HOME={escape(str(folder))} {escape(_own_name())} up[/]",
@@ -884,11 +951,13 @@ def doctor(verify: bool, repair: bool, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=1))
     else:
-        grid = _grid("Doctor", "", "what", "found", "what to do")
         for each in findings:
             mark = {"ok": "[green]✓[/]", "note": "[dim]–[/]", "problem": "[red]✗[/]"}[each.verdict]
-            grid.add_row(mark, each.what, escape(each.found), escape(each.advice))
-        CONSOLE.print(grid)
+            said = f"{escape(each.what)}: {escape(each.found)}" if each.found else escape(each.what)
+            CONSOLE.print(f"{mark} {said}", soft_wrap=True)
+            if each.advice:
+                style = "" if each.verdict == "problem" else "dim"
+                CONSOLE.print(Padding(Text(each.advice, style=style), (0, 0, 0, 4)))
     sys.exit(1 if any(each.verdict == "problem" for each in findings) else 0)
 
 

@@ -1,19 +1,21 @@
-"""The board as people see it: as a table on a terminal, as Markdown, and in words."""
+"""The board as people see it: on a terminal in short or stream by stream, as Markdown, and in
+words."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC
+from datetime import UTC, date
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from personal_pipeline.board import StreamState
-from personal_pipeline.freshness import SEVERITY, State
+from personal_pipeline.board import StreamState, has_part, in_use
+from personal_pipeline.freshness import SEVERITY, State, worst
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
@@ -73,8 +75,6 @@ def board_table(board: Sequence[StreamState]) -> Table:
     """The board for a terminal: one line per stream in the given order, under the name of its
     source and of the route by which it arrives."""
     table = Table(
-        title="Status of every source",
-        title_justify="left",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
@@ -105,6 +105,66 @@ def board_table(board: Sequence[StreamState]) -> Table:
             Text.assemble(count(line.rows), lost),
         )
     return table
+
+
+def board_in_short(board: Sequence[StreamState]) -> Group:
+    """What to do, or that there is nothing to do; below it one line per source in use."""
+    used = [line for line in board if in_use(line)]
+    to_do = [_to_do(lines) for lines in _troubles(used) if lines[0].state in _NEEDS_SOMETHING]
+    if not used:
+        headline = Text("No source is in use. `personal-pipeline sources` lists them.")
+    elif not to_do:
+        headline = Text("Everything is fresh.", style="green")
+    else:
+        headline = Text(f"To do ({len(to_do)}):", style="bold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for heading in ("Source", "State", "Last fetched, UTC", "Newest data", "Next"):
+        table.add_column(heading, no_wrap=heading != "State", overflow="fold")
+    for title, lines in groupby(used, lambda line: line.source_title):
+        table.add_row(*_source_row(title, list(lines)))
+    gone = dict.fromkeys(line.source_title for line in board if has_part(line) and not in_use(line))
+    parts: list[RenderableType] = [headline, *to_do]
+    if used:
+        parts += ["", table]
+    if gone:
+        parts += ["", f"No longer connected, data kept: {', '.join(gone)}."]
+    return Group(*parts)
+
+
+_NEEDS_SOMETHING = (State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED)
+
+
+def _to_do(lines: Sequence[StreamState]) -> Padding:
+    """One trouble: the sentence, or for the steps of an export the command that shows them."""
+    first = lines[0]
+    detail = first.detail
+    if "\n" in detail:
+        detail = f"`personal-pipeline status {first.source}` shows the steps."
+    way = "the export is " if first.route == "drop" and not first.cause else ""
+    said = f"{first.cause}" if first.cause else f"{way}{first.state}"
+    since = f" since {short_day(first.next_expected)}" if way and first.next_expected else ""
+    text = Text.assemble(
+        (f"{first.source_title}: {said}{since}. ", _STYLE[first.state]), (detail, "default")
+    )
+    return Padding(text, (0, 0, 0, 2))
+
+
+def _source_row(title: str, lines: Sequence[StreamState]) -> tuple[Text | str, ...]:
+    """The worst state of a source, when it was last fetched, its newest data, and the next that is
+    expected."""
+    state = worst(line.state for line in lines)
+    unreadable = sum(line.unreadable for line in lines)
+    lost = (f"\n{count(unreadable)} unreadable", "bold red") if unreadable else ""
+    fetched = max((each.last_fetched for each in lines if each.last_fetched), default=None)
+    newest = max(lines, key=lambda line: line.newest_data or date.min)
+    expected = min((each.next_expected for each in lines if each.next_expected), default=None)
+    return (
+        Text(title, style="bold"),
+        Text.assemble((str(state), _STYLE[state]), lost),
+        f"{fetched.astimezone(UTC):%Y-%m-%d %H:%M}" if fetched else "never",
+        _newest(newest),
+        f"{expected or ''}",
+    )
 
 
 def board_with_advice(board: Sequence[StreamState]) -> Group:
@@ -154,10 +214,10 @@ def _unreadable(line: StreamState) -> str:
 
 
 def _troubles(board: Sequence[StreamState]) -> Iterator[list[StreamState]]:
-    """Lines with a detail, grouped if it is the same; the worst first."""
+    """Lines that need something or have a detail, grouped if it is the same; the worst first."""
     alike: dict[tuple[str, State, str], list[StreamState]] = {}
     for line in board:
-        if line.detail:
+        if line.detail or line.state in _NEEDS_SOMETHING:
             alike.setdefault((line.source, line.state, line.detail), []).append(line)
     yield from sorted(alike.values(), key=lambda lines: -SEVERITY.index(lines[0].state))
 

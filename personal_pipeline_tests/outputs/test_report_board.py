@@ -10,7 +10,12 @@ import pytest
 from rich.console import Console
 
 from personal_pipeline.freshness import State, worst
-from personal_pipeline.outputs.board import board_markdown, board_table, board_with_advice
+from personal_pipeline.outputs.board import (
+    board_in_short,
+    board_markdown,
+    board_table,
+    board_with_advice,
+)
 from personal_pipeline_tests.outputs.invented_marts import stream_state
 
 
@@ -69,6 +74,32 @@ def test_a_narrow_terminal_hides_no_trouble(width: int) -> None:
     for said in ("story_stats", "subscribers", "refused", "late", "1,234", "(25.0%)", "unreadable"):
         assert said in text
     assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_in_short_it_says_what_to_do_first_and_has_a_line_for_each_source() -> None:
+    due = stream_state("bank", "transactions", State.DUE, route="drop", detail="1. Log in\n2. Save")
+    gone = stream_state("feeds", "items", State.NOT_CONNECTED, detail="No longer connected.")
+    never = stream_state("strava", "rides", State.WAITING, route="drop", newest=None)
+    text = shown(board_in_short([*BOARD, due, gone, never]), width=80)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "To do (3):"
+    assert text.count("See [docs], HTTP 401.") == 1
+    assert "credential refused" in text
+    # steps are shown by the command that it names
+    assert "Log in" not in text
+    assert "`personal-pipeline status bank` shows" in " ".join(text.split())
+    listed = {line.split()[0] for line in lines[lines.index("") :] if line and line[0].isalpha()}
+    assert {"Stripe", "Kit", "Bank"} <= listed
+    assert "Strava" not in text, "what was never used is not mentioned"
+    assert "data kept: Feeds." in text
+
+
+def test_in_short_all_is_well_in_one_line() -> None:
+    assert shown(board_in_short([stream_state("kit", "broadcasts")])).startswith(
+        "Everything is fresh.\n"
+    )
+    assert "To do" not in shown(board_in_short([stream_state("kit", "broadcasts")]))
 
 
 def test_what_to_do_is_said_once_and_as_it_was_written() -> None:
