@@ -122,7 +122,7 @@ class Settings(BaseModel):
     )
     """The hours in which nothing is sent, in your time zone. Empty: none."""
     reminder_days: int = Field(3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
-    """Days until a reminder of what is still late, failing or due."""
+    """Days until the first reminder of what is still late, failing or due; later ones are rarer."""
     mail_report: bool = Field(False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
     """Whether the daily report is mailed to the mailto addresses above. It contains your
     figures."""

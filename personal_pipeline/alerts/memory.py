@@ -52,11 +52,12 @@ class First:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alerted:
     """What has been told about a subject since it was last well: the kinds of trouble, since when,
-    and the time of the most recent message about it."""
+    the time of the most recent message about it, and the reminders since the last news."""
 
     kinds: tuple[str, ...]
     since: datetime
     last: datetime
+    reminders: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,9 +2,9 @@
 
 The rules, in the order in which a person would miss them:
 
-- A subject is reported once when it turns bad, and once when it is well again. In between there is
-  a reminder every few days, and a message if a trouble of another kind is added, because that needs
-  another remedy.
+- A subject is reported once when it turns bad, and once when it is well again. In between there are
+  reminders that become rarer, and a message if a trouble of another kind is added, because that
+  needs another remedy.
 - What only the person can fix at the service (a key is refused) is reported once, without
   reminders.
 - A failure that the next fetch may resolve (the service is down, time ran out) is reported when a
@@ -46,6 +46,10 @@ PAUSE = timedelta(hours=3)
 
 SETTLING = timedelta(hours=1)
 """How long missed fetches may take to be made up for after a pause."""
+
+_RARER = (1, 7 / 3, 14 / 3, 10)
+"""The first reminder comes after the person's interval, the next ones after these multiples of it,
+and all others after the last: 3, 7, 14 and 30 days."""
 
 COMPANY = timedelta(hours=3)
 """Troubles for the same reason that began within this time are one event."""
@@ -219,11 +223,12 @@ def _of_subjects(
                 turned.setdefault(reason, []).append(_known(subject, troubles, firsts))
         elif known is not None and subject.troubles:
             told[subject.key] = known
-            if now - known.last < rules.reminder - SLACK:
+            pause = rules.reminder * _RARER[min(known.reminders, len(_RARER) - 1)]
+            if now - known.last < pause - SLACK:
                 continue
             still = [t for t in subject.troubles if t.kind in known.kinds and not t.once]
             if still:
-                told[subject.key] = replace(known, last=now)
+                told[subject.key] = replace(known, last=now, reminders=known.reminders + 1)
             for reason, troubles in _by_reason(still).items():
                 reminded.setdefault(reason, []).append(_known(subject, troubles, firsts))
         elif known is not None and subject.standing is Standing.WELL and known.kinds != (DUE,):

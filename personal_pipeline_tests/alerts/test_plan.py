@@ -98,13 +98,25 @@ def test_a_source_is_told_of_when_it_turns_and_when_it_is_well_again() -> None:
     assert person.hears(fresh(), after=30 * DAY) == []
 
 
-def test_reminders_come_after_the_days_that_the_person_chose_and_not_between() -> None:
-    person = Person(rules=replace(LOUD, reminder=5 * DAY))
-    person.hears(refused())
-    reminders = person.hears(refused(), after=16 * DAY)
-    assert about(reminders) == ["reminder service kit: credential refused"] * 3
-    gaps = [b.created_at - a.created_at for a, b in pairwise(reminders)]
-    assert all(5 * DAY - SLACK <= gap <= 5 * DAY for gap in gaps)
+@pytest.mark.parametrize(("chosen", "days"), [(3, [3, 7, 14, 30, 30]), (6, [6, 14, 28, 60, 60])])
+def test_reminders_begin_after_the_days_that_the_person_chose_and_become_rarer(
+    chosen: int, days: list[int]
+) -> None:
+    person = Person(rules=replace(LOUD, reminder=chosen * DAY))
+    told = person.hears(refused())
+    reminders = person.hears(refused(), after=(sum(days) + 1) * DAY)
+    assert about(reminders) == ["reminder service kit: credential refused"] * len(days)
+    gaps = [b.created_at - a.created_at for a, b in pairwise([*told, *reminders])]
+    assert all(n * DAY - SLACK <= gap <= n * DAY for n, gap in zip(days, gaps, strict=True))
+
+
+def test_after_another_trouble_reminders_begin_anew() -> None:
+    person = Person(rules=LOUD)
+    person.hears(refused(), after=60 * DAY)
+    other = line(State.ACTION_REQUIRED, "kit", stream="broadcasts", detail="x", cause="disk full")
+    assert len(person.hears(refused(), other)) == 1
+    assert person.hears(refused(), other, after=2 * DAY) == []
+    assert len(person.hears(refused(), other, after=1 * DAY)) == 1
 
 
 def test_many_sources_with_one_reason_are_one_message() -> None:
@@ -164,7 +176,7 @@ def test_an_export_is_asked_for_with_the_steps_until_it_came() -> None:
     assert asked.title == "Please export: Kit list export"
     assert asked.body.count(HOW_TO) == 1
     assert "/home/me/inbox" in asked.body
-    again = person.hears(due(), after=7 * DAY)
+    again = person.hears(due(), after=11 * DAY)
     assert titles(again) == ["Reminder: please export: Kit list export"] * 2
     assert all(HOW_TO in each.body for each in again)
     # the person knows what they have just done
