@@ -87,7 +87,7 @@ class StreamState:
 def in_use(line: StreamState) -> bool:
     """Whether the person uses a stream: drops need no connecting, so the first file tells."""
     never_dropped = line.route == "drop" and line.state is State.WAITING
-    return line.state is not State.NOT_CONNECTED and not never_dropped
+    return line.state not in (State.NOT_CONNECTED, State.RESTING) and not never_dropped
 
 
 def is_connected(board: Sequence[StreamState], source: str) -> bool:
@@ -109,14 +109,24 @@ def board_of(house: House, lake: Lake | None = None) -> list[StreamState]:
     exports = exports_of(house.home)
     damaged = _damage_by_stream(house)
     leaves = left_out(house.home)
+    resting = house.home.resting()
     return [
-        _with_damage(_with_left_out(line, leaves), damaged)
+        _with_damage(
+            _at_rest(line) if line.source in resting else _with_left_out(line, leaves), damaged
+        )
         for source in house.sources
         for line in (
             *_api_lines(house, source, lake, now),
             *_drop_lines(house, source, lake, now, exports),
         )
     ]
+
+
+def _at_rest(line: StreamState) -> StreamState:
+    """A stream of a source that has ended. What is wrong with its data itself still counts."""
+    if line.cause in (LAKE_DAMAGED, ARCHIVE_DAMAGED):
+        return line
+    return replace(line, state=State.RESTING, cause=None, next_expected=None, detail="")
 
 
 def _with_left_out(line: StreamState, leaves: Mapping[str, LeftOut]) -> StreamState:

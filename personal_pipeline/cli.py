@@ -174,14 +174,8 @@ def refresh(
         bring_back(house.home.ensure(), accept)
     if only is not None:
         chosen = [_source_named(house, only)]
-        if not house.connected(chosen[0]):
-            missing = [n for n in chosen[0].credentials if not house.settings.is_set(n)]
-            title, connect = chosen[0].title, chosen[0].connect
-            ERRORS.print(
-                f"{title} is not connected: {', '.join(missing)} is not set. {connect}"
-                if missing
-                else f"{title} has nothing to fetch: its files are dropped by hand."
-            )
+        if reason := house.why_not_fetched(chosen[0]):
+            ERRORS.print(escape(reason), soft_wrap=True)
             sys.exit(1)
     with _progress(shown=not as_json) as progress:
         passed = passes.refresh(
@@ -560,14 +554,24 @@ def connect(name: str, in_env: bool, forget: bool) -> None:
 
 
 @main.command(short_help="List the sources and how to connect them.")
-@click.argument("name", metavar="[SOURCE]", required=False)
+@click.argument("words", metavar="[rest|wake] [SOURCE]", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def sources(name: str | None, as_json: bool) -> None:
-    """List all sources, those in use first. With SOURCE: how to connect it or make its export."""
+def sources(words: tuple[str, ...], as_json: bool) -> None:
+    """List all sources, those in use first. With SOURCE: how to connect it or make its export.
+
+    `sources rest SOURCE` says that a source has ended: its data stays, nothing is fetched from it,
+    and nobody is reminded. `sources wake SOURCE` takes that back.
+    """
     from personal_pipeline.board import board_of, has_part
     from personal_pipeline.freshness import worst
 
     house = _house(load_settings())
+    if words[:1] in (("rest",), ("wake",)):
+        _put_to_rest(house, *words)
+        return
+    if len(words) > 1:
+        raise click.UsageError(f"one source at a time, or `rest` or `wake` before it: {words[1]}")
+    name = next(iter(words), None)
     board = board_of(house)
     chosen = [_source_named(house, name)] if name else house.sources
     rows = []
@@ -619,6 +623,21 @@ def sources(name: str | None, as_json: bool) -> None:
             grid.add_row(f"{source.title} [dim]({source.name})[/]", what, _state(state))
     CONSOLE.print(grid)
     CONSOLE.print("`personal-pipeline sources NAME` shows how to connect or export.")
+
+
+def _put_to_rest(house: House, word: str, *names: str) -> None:
+    if len(names) != 1:
+        raise click.UsageError(f"name one source: `personal-pipeline sources {word} SOURCE`")
+    source = _source_named(house, names[0])
+    home = house.home.ensure()
+    before = home.resting()
+    home.put_to_rest(before | {source.name} if word == "rest" else before - {source.name})
+    if word == "rest":
+        CONSOLE.print(
+            f"{source.title} is at rest: its data stays, and nothing is expected from it."
+        )
+    else:
+        CONSOLE.print(f"{source.title} is awake: it is fetched and expected as before.")
 
 
 _ROUTES = {"api": "fetched daily", "drop": "dropped by hand"}

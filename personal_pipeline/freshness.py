@@ -54,6 +54,8 @@ class State(StrEnum):
 
     NOT_CONNECTED = "not connected"
     """It has no credential or address, and nothing is expected from it."""
+    RESTING = "at rest"
+    """The person said that it has ended: its data stays, and nothing is expected from it."""
     FRESH = "fresh"
     """Everything that should be there is there."""
     WAITING = "no data yet"

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,6 +83,25 @@ class Home:
     def dialects(self) -> Path:
         """The person's declarations of how the CSV files of a bank are read."""
         return self.root / "dialects"
+
+    def resting(self) -> frozenset[str]:
+        """The names of the sources that the person put to rest."""
+        try:
+            lines = self._resting.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return frozenset()
+        return frozenset(line.strip() for line in lines if line.strip()[:1] not in ("", "#"))
+
+    def put_to_rest(self, names: Iterable[str]) -> None:
+        """Replace the names of the sources at rest."""
+        head = "# Sources that have ended: nothing is fetched, expected or reminded of.\n"
+        write_atomically(
+            self._resting, (head + "".join(f"{name}\n" for name in sorted(names))).encode()
+        )
+
+    @property
+    def _resting(self) -> Path:
+        return self.root / "resting.txt"
 
     @property
     def credentials(self) -> Path:

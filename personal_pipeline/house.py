@@ -43,8 +43,21 @@ class House:
         return self.clock().astimezone(UTC).date()
 
     def connected(self, source: Source) -> bool:
-        """Whether a source has all credentials that its API streams need."""
-        return bool(source.api) and all(self.settings.is_set(name) for name in source.credentials)
+        """Whether a source is fetched: it has API streams and all credentials that they need, and
+        the person has not put it to rest."""
+        return not self.why_not_fetched(source)
+
+    def why_not_fetched(self, source: Source) -> str:
+        """Why nothing is fetched from a source, and what to do; empty if it is fetched."""
+        if not source.api:
+            return f"{source.title} has nothing to fetch: its files are dropped by hand."
+        missing = ", ".join(n for n in source.credentials if not self.settings.is_set(n))
+        if missing:
+            return f"{source.title} is not connected: {missing} is not set. {source.connect}"
+        if source.name in self.home.resting():
+            wake = f"`personal-pipeline sources wake {source.name}`"
+            return f"{source.title} is at rest: {wake} takes that back."
+        return ""
 
     def first_day(self) -> date:
         """The first day in the lake or the one that the person set, whichever is earlier, rounded

@@ -109,6 +109,30 @@ def fetched(home: Home, stream: ApiStream, *days: date, rows: int = 2) -> None:
     remember(home, "shop", stream.name, StreamMemory().succeeded(NOW, unreadable=0))
 
 
+class TestAtRest:
+    def test_nothing_is_expected_of_it_and_its_data_stays(self, home: Home) -> None:
+        fetched(home, ORDERS, date(2026, 11, 19), date(2026, 11, 20))
+        drop(home, "2026-10-03", "visits,2026-09-04")
+        assert house(home).connected(SHOP)
+        later = NOW + timedelta(days=90)
+        assert {line.state for line in board(home, later).values()} != {State.RESTING}
+        home.put_to_rest({"shop"})
+        lines = board(home, later)
+        assert {line.state for line in lines.values()} == {State.RESTING}
+        assert {line.next_expected for line in lines.values()} == {None}
+        assert lines["orders"].rows == 4
+        assert not house(home).connected(SHOP)
+        home.put_to_rest(())
+        assert board(home, later)["orders"].state is not State.RESTING
+
+    def test_what_is_wrong_with_its_data_is_still_told(self, home: Home) -> None:
+        fetched(home, ORDERS, date(2026, 11, 19))
+        damaged = lake_of(home, "shop", ORDERS).path(date(2026, 11, 19))
+        damaged.write_bytes(damaged.read_bytes()[:-10])
+        home.put_to_rest({"shop"})
+        assert board(home)["orders"].cause == LAKE_DAMAGED
+
+
 class TestFetched:
     def test_the_three_figures(self, home: Home) -> None:
         fetched(home, ORDERS, date(2026, 11, 19), date(2026, 11, 20))

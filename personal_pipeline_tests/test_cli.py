@@ -259,6 +259,20 @@ def test_sources_shows_every_source_on_a_narrow_terminal() -> None:
     assert "Stripe" not in shown
 
 
+def test_a_source_is_put_to_rest_and_woken(tmp_path: Path) -> None:
+    assert "Strava is at rest" in call("sources", "rest", "strava").output
+    home = Home(tmp_path / "home")
+    assert home.resting() == {"strava"}
+    states = {each["state"] for each in json.loads(call("sources", "strava", "--json").stdout)}
+    assert states == {"at rest"}
+    call("sources", "rest", "kit")
+    call("sources", "wake", "strava")
+    assert home.resting() == {"kit"}
+    assert "name one source" in call("sources", "rest", code=2).stderr
+    assert "no source is called nonesuch" in call("sources", "rest", "nonesuch", code=2).stderr
+    assert home.resting() == {"kit"}
+
+
 def test_status_has_a_line_for_every_stream() -> None:
     board = json.loads(call("status", "--json").stdout)
     assert [(each["source"], each["stream"]) for each in board] == [

@@ -152,6 +152,7 @@ COMMANDS: dict[str, Check] = {
     "chmod 600 .env": works_on_a_copied_example,
     "personal-pipeline sources": does_it_with_nothing_connected,
     "personal-pipeline sources stripe": does_it_with_nothing_connected,
+    "personal-pipeline sources rest strava": does_it_with_nothing_connected,
     "personal-pipeline connect stripe": is_understood,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,

@@ -106,7 +106,7 @@ def subjects_of(
 
 
 def _standing(lines: Sequence[StreamState]) -> Standing:
-    asleep = (State.NOT_CONNECTED, State.WAITING)
+    asleep = (State.NOT_CONNECTED, State.RESTING, State.WAITING)
     return Standing.DORMANT if all(line.state in asleep for line in lines) else Standing.WELL
 
 

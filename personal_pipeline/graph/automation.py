@@ -130,6 +130,8 @@ def fetch_schedule(source: Source, job: Any, house: House) -> dg.ScheduleDefinit
         job=job,
         cron_schedule=f"0 {hour} * * *",
         execution_timezone=house.settings.timezone,
+        # it may have been put to rest since
+        should_execute=lambda _: house.connected(source),
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Fetches {source.title} an hour before the report.",
     )
@@ -153,6 +155,8 @@ def month_schedule(source: Source, job: Any, house: House, begins: date) -> dg.S
     ``begins`` is the first day that has a partition."""
 
     def last_month(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if reason := house.why_not_fetched(source):
+            return dg.SkipReason(reason)
         first = context.scheduled_execution_time.date().replace(day=1)
         end = first - timedelta(days=1)
         if end < begins:

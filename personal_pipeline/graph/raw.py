@@ -170,12 +170,8 @@ def _fetch(
 ) -> None:
     """Fetch streams of a source, and then report the content of the lake to Dagster; ``asked`` are
     partitions to report in any case."""
-    if not house.connected(source):
-        missing = ", ".join(n for n in source.credentials if not house.settings.is_set(n))
-        raise dg.Failure(
-            f"{source.title} is not connected: {missing} is not set. {source.connect}",
-            allow_retries=False,
-        )
+    if reason := house.why_not_fetched(source):
+        raise dg.Failure(reason, allow_retries=False)
     bring_up_to_date(context, house)
     fetched = fetch_source(house, source, streams, window=window)
     tell_fetched(context, house, read_lake(house, [source]), fetched, asked)

@@ -40,6 +40,7 @@ _COLUMNS = ("Stream", "State", "Last fetched, UTC", "Newest data", "Next expecte
 
 _STYLE = {
     State.NOT_CONNECTED: "dim",
+    State.RESTING: "dim",
     State.FRESH: "green",
     State.WAITING: "cyan",
     State.DUE: "yellow",
@@ -122,12 +123,19 @@ def board_in_short(board: Sequence[StreamState]) -> Group:
         table.add_column(heading, no_wrap=heading != "State", overflow="fold")
     for title, lines in groupby(used, lambda line: line.source_title):
         table.add_row(*_source_row(title, list(lines)))
-    gone = dict.fromkeys(line.source_title for line in board if has_part(line) and not in_use(line))
+    resting, gone = (
+        dict.fromkeys(line.source_title for line in board if line.state is state and has_part(line))
+        for state in (State.RESTING, State.NOT_CONNECTED)
+    )
     parts: list[RenderableType] = [headline, *to_do]
     if used:
         parts += ["", table]
+    if gone or resting:
+        parts.append("")
     if gone:
-        parts += ["", f"No longer connected, data kept: {', '.join(gone)}."]
+        parts.append(f"No longer connected, data kept: {', '.join(gone)}.")
+    if resting:
+        parts.append(f"At rest: {', '.join(resting)}.")
     return Group(*parts)
 
 

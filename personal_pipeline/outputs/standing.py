@@ -31,7 +31,7 @@ def complete_until(
     None if the board does not say: then the most recent record is the best available answer.
     """
     line = next((line for line in board if (line.source, line.stream) == (source, stream)), None)
-    if line is None or line.state in (State.NOT_CONNECTED, State.WAITING):
+    if line is None or line.state in (State.NOT_CONNECTED, State.RESTING, State.WAITING):
         return None
     if line.state in (State.FAILING, State.ACTION_REQUIRED) or line.last_fetched is None:
         told = line.newest_data
