@@ -803,6 +803,7 @@ def up(port: int | None, show: bool) -> None:
         )
 
     def tell(door: Door) -> None:
+        click.echo("How to keep this running, also after a restart: docs/at-boot.md")
         click.echo(f"The report: {house.home.latest_report}")
         click.echo(f"The graph (Ctrl-C ends it): {door.opening()}")
         if show:
