@@ -64,7 +64,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     marts: tuple[str, ...]
     folded: bool = True
-    """Collapsed until clicked, because a chart above it already shows the gist; expanded in
+    """Collapsed until clicked, because a chart above it already shows the gist; left out in
     print."""
     cards: bool = False
     """Each row is a named thing: on a phone it becomes a card instead of a row to scroll along."""

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from personal_pipeline.board import StreamState, in_use
+from personal_pipeline.board import StreamState, has_part, in_use
 from personal_pipeline.duck import Database
 from personal_pipeline.freshness import State
 from personal_pipeline.home import LATEST_REPORT, write_atomically
@@ -47,8 +48,9 @@ class _Line:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _SourceState:
     title: str
-    in_use: bool
+    standing: Literal["well", "troubled", "disconnected", "at rest", "never used"]
     lines: tuple[_Line, ...]
+    """The streams that have a part: in use, or with data from when they were."""
     details: tuple[str, ...]
     """What to do, once for all streams with the same advice."""
 
@@ -161,12 +163,25 @@ def _states(board: Sequence[StreamState]) -> list[_SourceState]:
     return [
         _SourceState(
             title=lines[0].source_title,
-            in_use=any(in_use(line) for line in lines),
-            lines=tuple(_line(line) for line in lines),
-            details=_details(lines),
+            standing=_standing(lines),
+            lines=tuple(_line(line) for line in lines if has_part(line)),
+            details=_details([each for each in lines if has_part(each)] or lines),
         )
         for lines in sources.values()
     ]
+
+
+def _standing(
+    lines: Sequence[StreamState],
+) -> Literal["well", "troubled", "disconnected", "at rest", "never used"]:
+    states = {line.state for line in lines if has_part(line)}
+    if not states:
+        return "never used"
+    if states & {State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED}:
+        return "troubled"
+    if State.RESTING in states:
+        return "at rest"
+    return "disconnected" if State.NOT_CONNECTED in states else "well"
 
 
 def _details(lines: Sequence[StreamState]) -> tuple[str, ...]:

@@ -101,6 +101,29 @@ def test_the_board_shows_every_stream(small_life: Path) -> None:
     assert "Every source in use is fresh." in words(section(page, "overview"))
 
 
+def test_only_what_is_not_well_is_open_and_what_was_never_used_is_not_mentioned(
+    small_life: Path,
+) -> None:
+    board = never_connected(
+        with_state(fresh_board(), State.LATE, "kit", detail="Fetch it."), "medium"
+    )
+    page = section(page_of(build(small_life, board)), "sources")
+    opened = page.xpath("./article/h3")
+    assert [words(each) for each in opened] == ["Kit"]
+    assert "Fetch it." in words(page)
+    (folded,) = page.xpath("./details[not(@open)]")
+    assert [words(each) for each in folded.xpath(".//h3")] == ["Stripe", "Google Sheets"]
+    assert "Medium" not in words(page)
+
+
+def test_a_source_at_rest_is_no_trouble(small_life: Path) -> None:
+    board = with_state(fresh_board(), State.RESTING, "kit")
+    page = page_of(build(small_life, board))
+    assert "Every source in use is fresh." in words(section(page, "overview"))
+    assert section(page, "subscribers").xpath(".//*[@role='note']") == []
+    assert "at rest" in words(section(page, "sources"))
+
+
 def test_a_late_source_says_so_and_keeps_its_last_figures(tmp_path: Path) -> None:
     september = [date(2026, 9, n) for n in range(1, 31)]
     database = write_marts(
