@@ -1,5 +1,4 @@
--- The ten largest payments per currency of the most recent month covered by a statement; without
--- the bank's description.
+-- The ten largest payments per currency of the most recent month covered by a statement.
 with newest as (
     select date_trunc('month', max(day)) as month
     from marts.accounts_daily
@@ -8,6 +7,7 @@ with newest as (
 
 select
     cast(posted_on as date) as day,
+    coalesce(nullif(left(trim(description), 48), ''), 'without a description') as payee,
     coalesce(account, 'Account') as account,
     lower(currency) as currency,
     coalesce(category, 'uncategorised') as category,
