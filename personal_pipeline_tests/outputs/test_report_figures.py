@@ -229,8 +229,8 @@ def test_segments_against_the_export_before(subscribers_page: HtmlElement) -> No
 
 
 def test_broadcasts_that_were_sent(subscribers_page: HtmlElement) -> None:
-    assert table(subscribers_page, "The last 1 broadcasts")[1:] == [
-        ["Hello", "20 Nov 2026", "1,003", "61.0%", "4.0%", "41", "2"]
+    assert table(subscribers_page, "The last broadcast")[1:] == [
+        ["Hello", "20 Nov 2026", "1,003", "61.0% so far", "4.0% so far", "41", "2"]
     ]
 
 

@@ -210,7 +210,7 @@ def test_income_against_spending(page: HtmlElement) -> None:
     assert table(page, "Income and spending by month, USD")[1:] == [
         ["Nov 2026 (so far)", "$2,000.00", "$840.00", "+$1,160.00", "2"],
         ["Oct 2026", "$0.00", "$1,200.50", "−$1,200.50", "0"],
-        ["Jun 2026 *", "$0.00", "$5.00", "−$5.00", "0"],
+        ["Jun 2026 (incomplete)", "$0.00", "$5.00", "−$5.00", "0"],
         ["Nov 2025", "$0.00", "$640.00", "−$640.00", "0"],
     ]
 

@@ -19,6 +19,7 @@ from personal_pipeline.outputs.formats import (
     money,
     plain_day,
     short_day,
+    short_month,
     span,
 )
 from personal_pipeline.outputs.page import (
@@ -39,6 +40,7 @@ SPENDING = query(__package__, "spending")
 LARGEST = query(__package__, "largest")
 UNDECIDED = query(__package__, "undecided")
 CATEGORIES_SHOWN = 12
+MONTHS_NAMED = 3
 LONG_HOLE_DAYS = 7
 """A CSV is complete from its first booking to its last, so a shorter gap means nothing is
 missing."""
@@ -444,11 +446,13 @@ def _income_and_spending(
     text = "A refund counts as income; transfers between your own accounts count as neither."
     if running:
         text += " A pale last month is incomplete."
-    if partial & {each.month for each in months}:
-        text += " A starred month lacks a statement."
+    if lacking := sorted(partial & {each.month for each in months}):
+        shown = _listed([short_month(month) for month in lacking[-MONTHS_NAMED:]])
+        more = f" and {count(len(lacking) - MONTHS_NAMED)} earlier months"
+        text += f" Statements of {shown}{more if lacking[MONTHS_NAMED:] else ''} are missing."
 
     def name(month: date) -> str:
-        return month_name(month, running) + (" *" if month in partial else "")
+        return month_name(month, running) + (" (incomplete)" if month in partial else "")
 
     return Block(
         title=f"Income against spending, {currency.upper()}",

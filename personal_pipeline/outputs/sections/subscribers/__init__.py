@@ -40,6 +40,8 @@ SEGMENTS = query(__package__, "segments")
 BROADCASTS = query(__package__, "broadcasts")
 RECENT_DAYS = 28
 SEGMENTS_SHOWN = 12
+SETTLED_AFTER_DAYS = 7
+"""Until then, a broadcast is still being opened, and its rates would look like a fall."""
 
 
 def part(figures: Figures) -> Part:
@@ -53,7 +55,7 @@ def part(figures: Figures) -> Part:
             _active(days, months, until),
             _new_and_cancelled(months, until),
             _segments(figures.rows(SEGMENTS)),
-            _broadcasts(figures.rows(BROADCASTS)),
+            _broadcasts(figures.rows(BROADCASTS), figures.day),
         ],
     )
 
@@ -152,14 +154,20 @@ def _segments(segments: Sequence[Any]) -> Block | None:
     first = segments[0]
     before = short_month(first.month_before) if first.month_before else "Before"
     largest = segments[:SEGMENTS_SHOWN]
-    more = len(segments) > SEGMENTS_SHOWN
+    text = ""
+    if len(segments) > SEGMENTS_SHOWN:
+        text = f"The {SEGMENTS_SHOWN} largest of {len(segments)}."
+    elif len(segments) == 1:
+        text = f"All {count(first.subscribers)} are in one segment: {first.segment}."
     return Block(
         title=f"Segments in the export of {long_month(first.month)}",
-        text=f"The {SEGMENTS_SHOWN} largest of {len(segments)}." if more else "",
+        text=text,
         chart=ranked(
             [(each.segment, each.subscribers, False) for each in largest],
             description="Bars of subscribers in each segment.",
-        ),
+        )
+        if len(segments) > 1
+        else None,
         tables=(
             table(
                 "Subscribers by segment, compared with the previous export",
@@ -178,28 +186,39 @@ def _segments(segments: Sequence[Any]) -> Block | None:
     )
 
 
-def _broadcasts(sent: Sequence[Any]) -> Block | None:
+def _broadcasts(sent: Sequence[Any], today: date) -> Block | None:
     if not sent:
         return None
+    young = {each.broadcast_id for each in sent if (today - each.sent_on).days < SETTLED_AFTER_DAYS}
     rated = [
         (each.sent_on, each.open_rate, each.click_rate)
         for each in reversed(sent)
-        if each.open_rate is not None or each.click_rate is not None
+        if each.broadcast_id not in young
+        and (each.open_rate is not None or each.click_rate is not None)
     ]
+    text = "Opens are overstated: some mail programs open every message automatically."
+    if young:
+        days = f"the last {SETTLED_AFTER_DAYS} days"
+        text += f" What was sent in {days} is still being opened, and not drawn."
+
+    def rate(each: Any, percent: float | None) -> str:
+        still = percent is not None and each.broadcast_id in young
+        return f"{percentage(percent)} so far" if still else percentage(percent)
+
     return Block(
         title="Recent broadcasts",
-        text="Opens are overstated: some mail programs open every message automatically.",
+        text=text,
         chart=broadcast_rates(rated) if len(rated) > 1 else None,
         tables=(
             table(
-                f"The last {len(sent)} broadcasts",
+                f"The last {len(sent)} broadcasts" if len(sent) > 1 else "The last broadcast",
                 BROADCASTS,
                 sent,
                 ("Subject", lambda each: each.subject),
                 ("Sent", lambda each: short_day(each.sent_on)),
                 ("Recipients", lambda each: count(each.recipients)),
-                ("Opened", lambda each: percentage(each.open_rate)),
-                ("Clicked", lambda each: percentage(each.click_rate)),
+                ("Opened", lambda each: rate(each, each.open_rate)),
+                ("Clicked", lambda each: rate(each, each.click_rate)),
                 ("Clicks", lambda each: count(each.total_clicks)),
                 ("Unsubscribed", lambda each: count(each.unsubscribes)),
                 words=2,
