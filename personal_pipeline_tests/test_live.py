@@ -1,7 +1,7 @@
 """A day with the real daemon and the real server: what is rebuilt, what is not, and who is told.
 
 One story, because starting the daemon costs more than any of its chapters. The clock is the real
-one; the invented life ends yesterday. Sensors look every 10 to 60 seconds, so this takes minutes.
+one; the invented life ends yesterday. Sensors look every five seconds (``quick_definitions``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,10 +20,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import requests
 
 from personal_pipeline import serve
-from personal_pipeline.graph.automation import INBOX_INTERVAL_SECONDS, PAUSE_SECONDS
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -37,7 +33,6 @@ from personal_pipeline.warehouse.build import all_tables, build
 from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
 from personal_pipeline.warehouse.tables import downstream_of
-from personal_pipeline_tests import test_up
 from personal_pipeline_tests.alerts.sinks import mail_server, web_hook
 from personal_pipeline_tests.invented_house import (
     Usual,
@@ -48,7 +43,13 @@ from personal_pipeline_tests.invented_house import (
     query,
 )
 from personal_pipeline_tests.loopback import Answer, Request, until
-from personal_pipeline_tests.test_up import Up, of_this_house
+from personal_pipeline_tests.running import (
+    LOCATION,
+    LOOK_SECONDS,
+    Up,
+    of_this_house,
+    up,
+)
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
@@ -59,48 +60,24 @@ STRIPES = re.compile("stripe/|staging/stg_stripe__")
 """Assets before the marts."""
 
 LAUNCH = """
-mutation ($job: String!) {
+mutation ($location: String!, $job: String!) {
   launchRun(executionParams: {
     selector: {
       repositoryName: "__repository__",
-      repositoryLocationName: "personal_pipeline.definitions",
+      repositoryLocationName: $location,
       jobName: $job
     },
     runConfigData: {}
   }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
 }
 """
-LOCATIONS = """
-{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }
-"""
 
 
-@dataclass(frozen=True)
-class Served:
-    """A running ``up``, as the person's own browser asks it: through the guard, with the token."""
-
-    running: Up
-
-    def ready(self) -> bool:
-        """Whether the server answers and knows the graph."""
-        try:
-            found = serve.ask(self.running.door, LOCATIONS)["workspaceOrError"]["locationEntries"]
-        except requests.RequestException:
-            return False
-        return bool(found) and all(each["loadStatus"] == "LOADED" for each in found)
-
-    def launch(self, job: str) -> str:
-        done = serve.ask(self.running.door, LAUNCH, job=job)["launchRun"]
-        assert done["__typename"] == "LaunchRunSuccess", done
-        return str(done["run"]["runId"])
-
-
-@contextmanager
-def up(environment: dict[str, str], home: Home) -> Iterator[Served]:
-    with test_up.up(environment, home) as running:
-        served = Served(running)
-        until(served.ready, "the server answers")
-        yield served
+def launch(running: Up, job: str) -> str:
+    """Start a run as the person's own browser does; its id."""
+    done = serve.ask(running.door, LAUNCH, location=LOCATION, job=job)["launchRun"]
+    assert done["__typename"] == "LaunchRunSuccess", done
+    return str(done["run"]["runId"])
 
 
 @dataclass
@@ -137,6 +114,12 @@ class Recorded:
         run = self.instance.get_run_by_id(run_id)
         assert run is not None
         return run.status
+
+    def process(self, run_id: str) -> int:
+        """The id of the process that executes a run."""
+        events = self.instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+        told = [entry.get_dagster_event().engine_event_data.metadata for entry in events]
+        return int(str(next(each["pid"].value for each in told if "pid" in each)))
 
     def idle(self) -> bool:
         """Whether no run goes on or waits."""
@@ -206,7 +189,7 @@ def test_a_day_with_the_daemon(
 
         with instance_of(home) as instance:
             recorded = Recorded(instance)
-            with up(environment, home) as served:
+            with up(environment, home) as running:
                 first = recorded.versions()
 
                 # --- while a file comes by a slow download, which corrects one day of an old
@@ -235,10 +218,10 @@ def test_a_day_with_the_daemon(
                     download.write(text[: len(text) // 2])
                     download.flush()
                     # longer than the sensor waits for a file that nobody has open
-                    paused = time.monotonic() + PAUSE_SECONDS + 2 * INBOX_INTERVAL_SECONDS
+                    paused = time.monotonic() + 3 * LOOK_SECONDS
                     with services.but(revised):
                         # a key that is refused waits for the person: no run is red for it
-                        runs = [served.launch(f"fetch_{name}_job") for name in ("stripe", "kit")]
+                        runs = [launch(running, f"fetch_{name}_job") for name in ("stripe", "kit")]
                         until(
                             lambda: all(
                                 recorded.status(each) is dg.DagsterRunStatus.SUCCESS
@@ -282,20 +265,13 @@ def test_a_day_with_the_daemon(
                 assert built | of_the_fee | board == of_the_views | of_the_fee | board
                 assert of_the_views | {("marts/revenue_daily", f"{YESTERDAY}"), revenue} <= changed
 
-                # --- of the refusal everybody hears once, and once that it is over
+                # --- of the refusal everybody hears once
                 until(lambda: hook.messages and mail.letters, "both are told")
                 (told,) = hook.messages
                 assert "Kit" in told["title"] + told["message"]
                 assert "credential refused" in told["title"] + told["message"]
-                run = served.launch("fetch_kit_job")
-                until(
-                    lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
-                    "the fetch succeeds again",
-                )
-                until(lambda: len(hook.messages) == 2 == len(mail.letters), "both are told again")
-                assert "Kit" in hook.messages[1]["title"] + hook.messages[1]["message"]
 
-                # --- everything is killed in the middle of a run
+                # --- `up` and a run in its midst are killed; what else runs is left behind
                 asked, over = Event(), Event()
 
                 def stall(request: Request, usual: Usual) -> Answer:
@@ -304,39 +280,48 @@ def test_a_day_with_the_daemon(
                     return usual()
 
                 with services.but(stall):
-                    killed = served.launch("fetch_stripe_job")
+                    killed = launch(running, "fetch_kit_job")
                     until(asked.is_set, "the service is asked")
-                    os.killpg(served.running.process.pid, signal.SIGKILL)
-                    served.running.process.wait(60)
+                    for number in (recorded.process(killed), running.process.pid):
+                        os.kill(number, signal.SIGKILL)
+                    running.process.wait(60)
                     over.set()
 
-            old[1]["views"] += 1000
-            drop(home, "again-story-days.json", capture)
-            with up(environment, home) as served:
-                run = served.launch("fetch_stripe_job")
-                until(
-                    lambda: (
-                        recorded.version("marts/engagement_monthly", f"{other}")
-                        != third.get(("marts/engagement_monthly", f"{other}"))
-                    ),
-                    "a file that came while nothing ran is taken",
-                )
-                until(
-                    lambda: recorded.status(killed) is dg.DagsterRunStatus.FAILURE,
-                    "the killed run is found",
-                )
-                until(lambda: len(hook.messages) == 3 == len(mail.letters), "both are told of it")
-                assert killed in hook.messages[2]["message"]
-                until(
-                    lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
-                    "nothing is locked",
-                )
-                until(lambda: recorded.idle() and not stale(house), "all is built")
+                old[1]["views"] += 1000
+                drop(home, "again-story-days.json", capture)
+                with up(environment, home) as again:
+                    assert again.door.token == running.door.token, "a bookmark lasts"
+                    assert again.door.name == running.door.name
+                    run = launch(again, "fetch_kit_job")
+                    until(
+                        lambda: (
+                            recorded.version("marts/engagement_monthly", f"{other}")
+                            != third.get(("marts/engagement_monthly", f"{other}"))
+                        ),
+                        "a file that came while nothing ran is taken",
+                    )
+                    until(
+                        lambda: recorded.status(killed) is dg.DagsterRunStatus.FAILURE,
+                        "the killed run is found",
+                    )
+                    until(
+                        lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
+                        "nothing is locked, and the key is good again",
+                    )
+                    # once of each
+                    until(
+                        lambda: len(hook.messages) == 3 == len(mail.letters),
+                        "both are told of the run and of the key",
+                    )
+                    told_of = [each["title"] + each["message"] for each in hook.messages[1:]]
+                    assert sum(killed in each for each in told_of) == 1
+                    assert sum(killed not in each and "Kit" in each for each in told_of) == 1
+                    until(lambda: recorded.idle() and not stale(house), "all is built")
 
-                # --- a part that ends by itself takes the rest with it
-                served.running.kill_part(home, "doors.dagster_ui")
-                ended = served.running.ended()
-                until(lambda: mine.issuperset(of_this_house(home)), "all end with the one")
+                    # --- a part that ends by itself takes the rest with it
+                    again.part("doors.dagster_ui").kill()
+                    ended = again.ended()
+                    until(lambda: mine.issuperset(of_this_house(home)), "all end with the one")
             assert ended.code == 1
             assert "The web server exited unexpectedly" in ended.err
             assert len(hook.messages) == 3
