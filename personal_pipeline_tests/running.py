@@ -102,6 +102,11 @@ class Up:
         (number,) = [number for number, command in numbers_of(self.home) if named in command]
         return psutil.Process(number)
 
+    def said(self) -> str:
+        """What it printed as errors so far."""
+        # its position in the file is that of the process
+        return os.pread(self.err.fileno(), 10_000_000, 0).decode()
+
     def ended(self, seconds: float = 100) -> Ended:
         """What it printed, and its exit code."""
         code = self.process.wait(seconds)

@@ -15,10 +15,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -26,7 +23,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile
 from threading import Event, Thread
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
@@ -53,9 +49,9 @@ from personal_pipeline_tests.invented_house import (
     run,
     start,
 )
-from personal_pipeline_tests.loopback import Answer, Request, free_port, until
+from personal_pipeline_tests.loopback import Answer, Request, until
 from personal_pipeline_tests.network import Watched, let_it_try
-from personal_pipeline_tests.test_up import numbers_of, of_this_house
+from personal_pipeline_tests.running import of_this_house, up
 
 PRIVATE = "Zqxprivate"
 """In names, memos, titles and addresses, and in what breaks readers."""
@@ -164,9 +160,11 @@ def reasons(home: Home) -> Iterator[tuple[str, bytes]]:
 
 
 @contextmanager
-def process_lists(session: list[int]) -> Iterator[list[bytes]]:
-    """Within it, what `ps` would show of every process below these, several times a second."""
+def process_lists() -> Iterator[list[bytes]]:
+    """Within it, what `ps` would show of every process that this one starts in a session of its
+    own, and of all in that session, several times a second."""
     seen: set[bytes] = set()
+    sessions: set[int] = set()
     over = Event()
 
     def watch() -> None:
@@ -174,7 +172,10 @@ def process_lists(session: list[int]) -> Iterator[list[bytes]]:
             for entry in Path("/proc").iterdir():
                 with suppress(OSError, ValueError, IndexError):
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if int(stat[3]) in session:
+                    parent, session = int(stat[1]), int(stat[3])
+                    if parent == os.getpid() and session == int(entry.name):
+                        sessions.add(session)
+                    if session in sessions:
                         seen.add((entry / "cmdline").read_bytes())
 
     thread = Thread(target=watch, daemon=True)
@@ -327,7 +328,6 @@ def spent(services: Services, parsed: Path, folder: Path, scratch: Path) -> Day:
     for path in sorted(home.inbox.iterdir())[:-4]:
         path.unlink()
     said: dict[str, Ended] = {}
-    sessions: list[int] = []
     watched = Watched(folder)
 
     with web_hook() as hook:
@@ -351,10 +351,9 @@ def spent(services: Services, parsed: Path, folder: Path, scratch: Path) -> Day:
         def command(name: str, *arguments: str) -> None:
             said[name] = run(environment, *arguments)
 
-        with process_lists(sessions) as listed:
+        with process_lists() as listed:
             with services.but(_any_key(planted, services)):
                 first = start(environment, "refresh", before=watched.strace())
-                sessions.append(first.pid)
                 said["good"] = end(first, 1200)
             with services.but(_any_key(breaking, services)), pytest.MonkeyPatch.context() as broken:
                 broken.setattr(dbt_project, "FOLDER", broken_models(folder / "sql"))
@@ -376,7 +375,7 @@ def spent(services: Services, parsed: Path, folder: Path, scratch: Path) -> Day:
                 broken.setattr(board, "exports_of", private)
                 command("report broken", "report")
             with services.but(refusing):
-                said["up"] = _up(environment, home, files, sessions)
+                said["up"] = _up(environment, home, files)
     return Day(home, scratch, said, listed, hook.messages, watched)
 
 
@@ -387,7 +386,8 @@ def test_nothing_private_is_where_it_does_not_belong(day: Day) -> None:
     home = day.home
     for name in ("bad rows", "refused", "broken", "report broken"):
         assert day.said[name].code == 1, name
-    assert "Traceback" not in "".join(each.out + each.err for each in day.said.values())
+    commands = [each for name, each in day.said.items() if name != "up"]
+    assert "Traceback" not in "".join(each.out + each.err for each in commands)
 
     search = Search()
     for name, ended in day.said.items():
@@ -467,42 +467,21 @@ def _any_key(instead: Instead, services: Services) -> Instead:
     return lambda request, _: instead(request, lambda: usual(request))
 
 
-def _up(
-    environment: Mapping[str, str], home: Home, files: list[Path], sessions: list[int]
-) -> Ended:
+def _up(environment: Mapping[str, str], home: Home, files: list[Path]) -> Ended:
     """The daemon takes the files again, and others like them; then its code server is killed."""
-    port = free_port()
-    # files, because a pipe that nobody reads fills, and then its writers wait for ever
-    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
-            env={**os.environ, **environment},
-            cwd=environment["PERSONAL_PIPELINE_HOME"],
-            stdout=out,
-            stderr=err,
-            text=True,
-            start_new_session=True,
-        )
-        sessions.append(process.pid)
-        for path in files:
-            # one more byte, so that it is not known
-            (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
-        try:
-            until(
-                lambda: not list(home.inbox.iterdir()) or process.poll() is not None,
-                "all is taken",
-                900,
-            )
-            assert process.poll() is None, "up ended"
-            time.sleep(2)
-            # it ends with all others when one of its parts does
-            (graph,) = [each for each, said in numbers_of(home) if "dagster api grpc" in said]
-            os.kill(graph, signal.SIGKILL)
-            code = process.wait(300)
-            until(lambda: not of_this_house(home), "all end with the one", seconds=60)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-        out.seek(0)
-        err.seek(0)
-        return Ended(code, out.read(), err.read())
+    mine = frozenset(of_this_house(home))
+    for path in files:
+        # one more byte, so that it is not known
+        (home.inbox / f"again-{path.name}").write_bytes(path.read_bytes() + b"\n")
+    with up(environment, home) as running:
+        until(lambda: not list(home.inbox.iterdir()), "all is taken")
+        assert running.process.poll() is None, "up ended"
+        # what a run says after it took them
+        time.sleep(2)
+        # before its parts complain that the code server is gone
+        assert "Traceback" not in running.said()
+        # it ends with all others when one of its parts does
+        running.part("dagster api grpc").kill()
+        ended = running.ended()
+        until(lambda: mine.issuperset(of_this_house(home)), "all end with the one", seconds=60)
+        return ended
