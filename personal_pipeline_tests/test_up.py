@@ -1,6 +1,10 @@
-"""``personal-pipeline up``: all of it runs, nobody else gets in, it may be killed, it mends itself.
+"""``personal-pipeline up``: all of it runs, nobody else gets in, it mends itself.
 
-One story, because each start costs as much as a chapter.
+One running ``up`` for all, because each start costs as much as ten of these questions. The tests
+run in the order in which they stand here: the first ones look, the last ones change it and end it.
+
+A real Chromium says what a hostile page in the person's own browser attains (nothing), and that the
+UI is whole. It is killed in ``test_live.py``.
 """
 
 from __future__ import annotations
@@ -10,25 +14,31 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
 from personal_pipeline import serve
-from personal_pipeline.doors.door import Door
+from personal_pipeline.doors.door import opening_page
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
 from personal_pipeline.sources import SOURCES
-from personal_pipeline_tests.invented_house import Ended, Services, run
+from personal_pipeline_tests.hostile_page import (
+    ATTEMPTS,
+    HOSTILE,
+    Elsewhere,
+    attempt,
+    somebody_elses_server,
+)
+from personal_pipeline_tests.invented_house import Services, run
 from personal_pipeline_tests.loopback import free_port, until
+from personal_pipeline_tests.running import LOCATION, Up, listening, of_this_house, up
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,6 +47,12 @@ pytestmark = [
 ]
 
 STATEMENT = Path(__file__).parent / "sources" / "bank_samples" / "chase_checking.csv"
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+REBOUND = "rebound.example"
 
 GRAPH = """{
   workspaceOrError { ... on Workspace { locationEntries {
@@ -50,30 +66,94 @@ GRAPH = """{
   assetNodes { groupName assetKey { path } hasMaterializePermission }
 }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+LAUNCH = """
+mutation {
+  launchRun(executionParams: {
+    selector: {
+      repositoryName: "__repository__",
+      repositoryLocationName: "LOCATION",
+      jobName: "ingest_inbox_job"
+    },
+    runConfigData: "{\\"ops\\": {\\"ingest_inbox\\": {\\"config\\": {\\"files\\": FILES}}}}"
+  }) { __typename }
+}
+""".replace("LOCATION", LOCATION)
+RUNS = "{ runsOrError { ... on Runs { results { runId jobName status } } } }"
+SENSORS = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+  sensors { name sensorState { status } }
+} } } }"""
+FORGED = """
+{ assetOrError(assetKey: {path: ["stripe", "charges"]}) {
+  ... on Asset { assetMaterializations { runId } }
+} }
+"""
+PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["bank", "transactions"]}) {
+  ... on AssetNode { partitionKeys }
+} }"""
 
 
-@pytest.fixture
-def home(bare_home: Home, tmp_path: Path) -> Home:
-    return Home(Path(shutil.copytree(bare_home.root, tmp_path / "home")))
+@pytest.fixture(scope="module")
+def environment(
+    services: Services, bare_home: Home, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """A home whose services are connected, and never were asked."""
+    folder = tmp_path_factory.mktemp("up")
+    # no socket can lie in it: its path is too long
+    temporary = folder / ("long" * 20)
+    temporary.mkdir()
+    home = Home(Path(shutil.copytree(bare_home.root, folder / "home")))
+    return services.environment(home, TMPDIR=temporary)
 
 
-def of_this_house(home: Home) -> list[str]:
-    """Every process that was told of this home, whoever its parent is: its command line."""
-    return [command for _, command in numbers_of(home)]
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str]) -> Iterator[Up]:
+    with up(environment, Home(Path(environment["PERSONAL_PIPELINE_HOME"]))) as started:
+        yield started
 
 
-def numbers_of(home: Home) -> list[tuple[int, str]]:
-    """The same with the numbers of the processes."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (process / "environ").read_bytes().split(b"\0")
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if f"PERSONAL_PIPELINE_HOME={home.root}".encode() in environment:
-            found.append((int(process.name), command))
-    return found
+def runs(running: Up, job: str | None = None) -> dict[str, str]:
+    """The runs that there are, of one job or of all, and how each is."""
+    found = serve.ask(running.door, RUNS)["runsOrError"]["results"]
+    return {each["runId"]: each["status"] for each in found if job in (None, each["jobName"])}
+
+
+def launch(*files: Path | str) -> str:
+    listed = json.dumps(json.dumps([str(each) for each in files]))[1:-1]
+    return LAUNCH.replace("FILES", listed)
+
+
+# ------------------------------------------------------------------------------ all of it runs
+
+
+def test_everything_runs(running: Up) -> None:
+    door = running.door
+
+    def daemons_are_well() -> bool:
+        daemons = serve.ask(door, DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return all(each["healthy"] for each in daemons if each["required"])
+
+    until(daemons_are_well, "every daemon runs", seconds=100)
+    assert listening(door.port) == {"0100007F"}
+    graph = serve.ask(door, GRAPH)
+    (entry,) = graph["workspaceOrError"]["locationEntries"]
+    assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
+    (repository,) = graph["repositoriesOrError"]["nodes"]
+    watching = {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
+    assert {"inbox", "what_is_stale"} <= watching.keys()
+    # Dagster's own, instead of which ours evaluates the conditions, is not there at all
+    assert set(watching.values()) == {"RUNNING"}
+    schedules = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}
+    assert {f"{source.name}_each_morning" for source in SOURCES if source.api} <= schedules.keys()
+    assert "report_each_morning" in schedules
+    assert set(schedules.values()) == {"RUNNING"}
+    keys = {"/".join(each["assetKey"]["path"]) for each in graph["assetNodes"]}
+    streams = {f"{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
+    assert streams | {"marts/creator_daily", "outputs/daily_report"} <= keys
+
+
+def sensors(running: Up) -> dict[str, str]:
+    (repository,) = serve.ask(running.door, SENSORS)["repositoriesOrError"]["nodes"]
+    return {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
 
 
 def environments() -> list[bytes]:
@@ -85,134 +165,8 @@ def environments() -> list[bytes]:
     return found
 
 
-def listening(port: int) -> set[str]:
-    """The addresses at which somebody listens on a port, as the kernel writes them."""
-    found = set()
-    for table in ("tcp", "tcp6"):
-        path = Path("/proc/net") / table
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            _, local, _, state, *_ = line.split()
-            address, _, number = local.partition(":")
-            if state == "0A" and int(number, 16) == port:
-                found.add(address)
-    return found
-
-
-@dataclass(frozen=True)
-class Up:
-    """A running ``up``. What it prints goes to files: a pipe that nobody reads fills."""
-
-    process: subprocess.Popen[bytes]
-    door: Door
-    out: IO[str]
-    err: IO[str]
-
-    def kill_part(self, home: Home, part: str) -> None:
-        """Kill the one process in whose command line this stands."""
-        (killed,) = [number for number, command in numbers_of(home) if part in command]
-        os.kill(killed, signal.SIGKILL)
-
-    def ended(self, seconds: float = 100) -> Ended:
-        """What it printed, and its exit code."""
-        code = self.process.wait(seconds)
-        for each in (self.out, self.err):
-            each.seek(0)
-        return Ended(code, self.out.read(), self.err.read())
-
-
-@contextmanager
-def up(environment: Mapping[str, str], home: Home) -> Iterator[Up]:
-    """``personal-pipeline up`` once its UI can be opened; killed when the block is left, if it
-    still runs."""
-    port = free_port()
-    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "personal_pipeline.cli", "up", "--port", str(port)],
-            env={**os.environ, "COLUMNS": "300", **environment},
-            cwd=home.root,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
-
-        def opened() -> Door | None:
-            assert process.poll() is None, "it ended"
-            door = serve.door_of_running(home)
-            return door if door and listening(port) else None
-
-        try:
-            yield Up(process, until(opened, "the UI can be opened", seconds=200), out, err)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def test_up_from_its_start_to_its_end(services: Services, home: Home, tmp_path: Path) -> None:
-    # no socket can lie in it: its path is too long
-    temporary = tmp_path / ("long" * 20)
-    temporary.mkdir()
-    environment = services.environment(home, TMPDIR=temporary)
-    with up(environment, home) as first:
-        everything_runs(first.door)
-        nobody_else_gets_in(first.door, environment, home)
-        first.process.kill()
-        # its parts notice, and nobody need wait for that
-        with up(environment, home) as second:
-            killed = first.ended()
-            door = second.door
-            assert (door.name, door.token) == (first.door.name, first.door.token), "bookmarks last"
-            the_graph_follows_older_data(second, environment, tmp_path)
-            a_damaged_storage_is_begun_anew(second, home)
-            second.process.send_signal(signal.SIGTERM)
-            ended = second.ended()
-            until(lambda: not of_this_house(home), "no process is left behind", seconds=60)
-    assert ended.code == 0, ended.err
-    # nothing but what the alerts tell, who have no other channel here, and errors
-    assert "Warning" not in killed.err
-    assert "Dagster's storage was damaged (history/runs/index.db" in ended.err
-    for each in (killed, ended):
-        assert door.token not in each.err
-    for each, its_door in ((killed, first.door), (ended, door)):
-        assert each.out.splitlines()[-2:] == [
-            f"The report: {home.latest_report}",
-            f"The graph (Ctrl-C ends it): {its_door.opening()}",
-        ]
-    again = run(environment, "open")
-    assert again.code == 1
-    assert "`personal-pipeline up` starts it" in again.err
-
-
-def everything_runs(door: Door) -> None:
-    def loaded() -> bool:
-        (entry,) = serve.ask(door, GRAPH)["workspaceOrError"]["locationEntries"]
-        return bool(entry["loadStatus"] == "LOADED")
-
-    def daemons_are_well() -> bool:
-        daemons = serve.ask(door, DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
-        return all(each["healthy"] for each in daemons if each["required"])
-
-    until(loaded, "the definitions are loaded", seconds=100)
-    until(daemons_are_well, "every daemon runs", seconds=100)
-    assert listening(door.port) == {"0100007F"}
-    graph = serve.ask(door, GRAPH)
-    (entry,) = graph["workspaceOrError"]["locationEntries"]
-    assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
-    (repository,) = graph["repositoriesOrError"]["nodes"]
-    running = {each["name"]: each["sensorState"]["status"] for each in repository["sensors"]}
-    assert {"inbox", "what_is_stale"} <= running.keys()
-    # Dagster's own, instead of which ours evaluates the conditions, is not there at all
-    assert set(running.values()) == {"RUNNING"}
-    schedules = {each["name"]: each["scheduleState"]["status"] for each in repository["schedules"]}
-    assert {f"{source.name}_each_morning" for source in SOURCES if source.api} <= schedules.keys()
-    assert "report_each_morning" in schedules
-    assert set(schedules.values()) == {"RUNNING"}
-    keys = {"/".join(each["assetKey"]["path"]) for each in graph["assetNodes"]}
-    streams = {f"{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
-    assert streams | {"marts/creator_daily", "outputs/daily_report"} <= keys
-
-
-def nobody_else_gets_in(door: Door, environment: Mapping[str, str], home: Home) -> None:
+def test_nobody_else_gets_in(running: Up, environment: dict[str, str]) -> None:
+    door, home = running.door, running.home
     # the address is given again; a second one over the same home is refused
     shown = run(environment, "open", "--json")
     assert json.loads(shown.out) == {
@@ -247,9 +201,189 @@ def nobody_else_gets_in(door: Door, environment: Mapping[str, str], home: Home) 
     plain.close()
 
 
-PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["bank", "transactions"]}) {
-  ... on AssetNode { partitionKeys }
-} }"""
+# ----------------------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    with somebody_elses_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="class")
+def context(running: Up) -> Iterator[Any]:
+    """A browser that the person has let in: it holds the cookie."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            headless=True,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                # what is tried must reach the house: it is judged, not the browser
+                "--disable-popup-blocking",
+                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
+                f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
+            ],
+        )
+        opened = browser.new_context(viewport={"width": 1400, "height": 900})
+        ours = opened.new_page()
+        ours.goto(running.door.opening())
+        # what it asks would be taken for what a hostile page asks
+        ours.close()
+        (cookie,) = opened.cookies()
+        assert cookie["domain"] == running.door.name
+        assert cookie["httpOnly"]
+        assert cookie["sameSite"] == "Strict"
+        yield opened
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def thesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("documents") / "thesis.txt"
+    path.write_text("years of work")
+    return path
+
+
+class TestInTheBrowserOfThePerson:
+    @pytest.mark.parametrize("origin", ["127.0.0.1", "the name itself"])
+    @pytest.mark.parametrize("name", ATTEMPTS)
+    def test_a_hostile_page_on_another_port_attains_nothing(
+        self, name: str, origin: str, context: Any, running: Up, elsewhere: Elsewhere, thesis: Path
+    ) -> None:
+        host = running.door.name if origin == "the name itself" else origin
+        elsewhere.told.clear()
+        page = context.new_page()
+        page.goto(f"http://{host}:{elsewhere.port}/")
+        assert elsewhere.told
+        if origin != "the name itself":
+            # the cookie is of a name that nobody can guess
+            assert not [each["cookie"] for each in elsewhere.told if "cookie" in each]
+        say = launch(thesis, "../../dir")
+        # by its name, whose cookie the browser may add, and by its number
+        for at, refused in (
+            (running.door.address(""), 403),
+            (f"http://127.0.0.1:{running.door.port}", 421),
+        ):
+            answers, read = attempt(context, page, ATTEMPTS[name], at, say, RUNS)
+            assert not read, f"{name} read {read}"
+            assert set(answers) <= {refused}, f"{name} got {answers}"
+        page.close()
+
+    def test_a_rebound_name_attains_nothing(self, context: Any, running: Up, thesis: Path) -> None:
+        """A name that led to the page's own server, then to ours: one origin for the browser."""
+        address = f"http://{REBOUND}:{running.door.port}"
+        page = context.new_page()
+        page.route(
+            f"{address}/", lambda route: route.fulfill(body=HOSTILE, content_type="text/html")
+        )
+        page.goto(f"{address}/")
+        for query in (RUNS, launch(thesis)):
+            for method in ("GET", "POST"):
+                status, text = page.evaluate(
+                    """async ({method, query}) => {
+                        const answer = method == 'GET'
+                            ? await fetch(`/graphql?query=${encodeURIComponent(query)}`)
+                            : await fetch('/graphql', {method, body: JSON.stringify({query}),
+                                          headers: {'content-type': 'application/json'}});
+                        return [answer.status, await answer.text()]; }""",
+                    {"method": method, "query": query},
+                )
+                assert status == 421
+                assert "`personal-pipeline open`" in text
+                assert "runId" not in text
+        opened = page.evaluate(
+            """() => new Promise(end => { const one = new WebSocket(`ws://${location.host}/graphql`,
+                'graphql-ws'); one.onopen = () => end(true); one.onerror = () => end(false); })"""
+        )
+        assert not opened
+        page.close()
+        # nor does the whole page come under that name
+        page = context.new_page()
+        assert page.goto(f"{address}/runs?x={quote(RUNS)}").status == 421
+        page.close()
+
+    def test_nothing_came_of_what_the_hostile_pages_sent(self, running: Up, thesis: Path) -> None:
+        assert thesis.read_text() == "years of work"
+        assert not runs(running, "ingest_inbox_job")
+        assert set(sensors(running).values()) == {"RUNNING"}
+        assert not serve.ask(running.door, FORGED)["assetOrError"].get("assetMaterializations")
+
+    def test_the_ui_works_whole_with_live_updates(self, context: Any, running: Up) -> None:
+        page = context.new_page()
+        bad: list[str] = []
+        asked: list[str] = []
+        received: list[str] = []
+        blocked: list[str] = []
+        page.on("response", lambda each: bad.append(each.url) if each.status >= 400 else None)
+        page.on("request", lambda each: asked.append(each.url))
+        page.on(
+            "websocket", lambda each: each.on("framereceived", lambda data: received.append(data))
+        )
+        page.on(
+            "console",
+            lambda each: blocked.append(each.text) if "Security Policy" in each.text else None,
+        )
+        page.goto(running.door.opening())
+        page.wait_for_url("**/overview/**")
+        assert "token" not in page.url
+        base = running.door.address("")
+
+        # the lineage
+        page.goto(f"{base}/asset-groups")
+        page.get_by_text("staging_stripe").first.wait_for()
+        # a button starts a run
+        page.goto(f"{base}/assets/outputs/source_board")
+        before = runs(running)
+        page.get_by_role("button", name="Materialize").first.click()
+        until(lambda: runs(running).keys() - before, "the run of the button is there")
+        # its log grows while one looks, and a run that somebody else starts appears by itself
+        (mine,) = runs(running).keys() - before
+        page.goto(f"{base}/runs/{mine}")
+        page.get_by_text("RUN_SUCCESS").first.wait_for(timeout=120_000)
+        assert received
+        page.goto(f"{base}/runs")
+        page.get_by_text(mine[:8]).first.wait_for()
+        other = serve.ask(running.door, launch("nonesuch.csv"))["launchRun"]
+        assert other["__typename"] == "LaunchRunSuccess"
+        (new,) = runs(running, "ingest_inbox_job")
+        page.get_by_text(new[:8]).first.wait_for(timeout=60_000)
+        until(lambda: set(runs(running).values()) == {"SUCCESS"}, "all runs are over")
+
+        assert not bad
+        assert not blocked
+        here = (base, base.replace("http", "ws"), f"blob:{base}", "data:")
+        assert not [each for each in asked if not each.startswith(here)], (
+            "nothing comes from elsewhere"
+        )
+        # a picture for whoever wants to look
+        if folder := os.environ.get("PICTURES"):
+            page.screenshot(path=f"{folder}/runs.png")
+        page.close()
+
+    def test_the_page_with_which_open_calls_the_browser_lets_it_in(
+        self, context: Any, running: Up, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "open.html"
+        file.write_text(opening_page(running.door))
+        stranger = context.browser.new_context()
+        page = stranger.new_page()
+        page.goto(file.as_uri())
+        page.wait_for_url(f"{running.door.address('')}/overview/**")
+        assert [each["name"] for each in stranger.cookies()] == [running.door.cookie]
+        assert page.evaluate("document.cookie") == ""
+        stranger.close()
+
+
+# ----------------------------------------------------------------------- it changes, and it ends
 
 
 def partitions_of(running: Up) -> list[str]:
@@ -260,19 +394,40 @@ def partitions_of(running: Up) -> list[str]:
     return []
 
 
-def the_graph_follows_older_data(running: Up, environment: Mapping[str, str], folder: Path) -> None:
-    until(lambda: partitions_of(running), "the definitions are loaded", seconds=100)
+def test_the_graph_reaches_back_to_older_data(
+    running: Up, environment: dict[str, str], tmp_path: Path
+) -> None:
     assert min(partitions_of(running)) > "2019-03-01"
-    statement = folder / "Chase1234_Activity.csv"
+    statement = tmp_path / "Chase1234_Activity.csv"
     statement.write_text(re.sub(r"0[12]/(\d\d)/2024", r"03/\1/2019", STATEMENT.read_text()))
     added = run(environment, "add", str(statement))
     assert added.code == 0, added.out
     until(lambda: "2019-03-01" in partitions_of(running), "the graph reaches back", seconds=100)
 
 
-def a_damaged_storage_is_begun_anew(running: Up, home: Home) -> None:
+def test_a_damaged_storage_is_begun_anew(running: Up) -> None:
+    home = running.home
+    first = min(partitions_of(running))
     before = storage.identity(home)
     (home.dagster / "history" / "runs" / "index.db").write_bytes(b"no database" * 500)
     until(lambda: storage.identity(home) != before, "it is begun anew", seconds=100)
-    until(lambda: "2019-03-01" in partitions_of(running), "the UI answers again", seconds=100)
+    until(lambda: first in partitions_of(running), "the UI answers again", seconds=100)
     assert list(home.root.glob("dagster.damaged-*"))
+
+
+def test_it_ends_when_it_is_told_to(running: Up, environment: dict[str, str]) -> None:
+    running.process.send_signal(signal.SIGTERM)
+    ended = running.ended()
+    until(lambda: not of_this_house(running.home), "no process is left behind", seconds=60)
+    assert ended.code == 0, ended.err
+    # nothing but what the alerts tell, who have no other channel here, and errors
+    assert "Warning" not in ended.err
+    assert "Dagster's storage was damaged (history/runs/index.db" in ended.err
+    assert running.door.token not in ended.err
+    assert ended.out.splitlines()[-2:] == [
+        f"The report: {running.home.latest_report}",
+        f"The graph (Ctrl-C ends it): {running.door.opening()}",
+    ]
+    again = run(environment, "open")
+    assert again.code == 1
+    assert "`personal-pipeline up` starts it" in again.err
