@@ -20,7 +20,8 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.originals import SIDECAR, ingests_of, originals, sidecar_path
-from personal_pipeline.refresh import refresh
+from personal_pipeline.passes import fetch_source
+from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
 from personal_pipeline.warehouse.store import connection, is_begun_anew
@@ -335,11 +336,10 @@ def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) 
     assert {line.stream for line in missing} == {"charges", "balance_transactions"}
     # what is published still has the rows
     assert content(home.published, "staging", "marts") == tables
-    passed = refresh(house)
-    assert not passed.failures
+    assert fetch_source(house, STRIPE).failures == []
+    # from which the tables are built, as in the next test
     assert rows(home) == before
     assert not [line for line in board_of(house) if line.state is State.FAILING]
-    assert content(home.published, "staging", "marts") == tables
 
 
 @pytest.mark.slow
