@@ -16,6 +16,7 @@ from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline_tests.invented_house import lay_project
 
 SPARKASSE = (
     "Buchungstag;Verwendungszweck;Betrag;Saldo\n"
@@ -30,6 +31,12 @@ def add(*arguments: str | Path, code: int = 0) -> Result:
         raise result.exception
     assert result.exit_code == code, result.output
     return result
+
+
+@pytest.fixture
+def parsed_home(parsed: Path, home: Home) -> Home:
+    """For what builds tables."""
+    return lay_project(parsed, home.root)
 
 
 @pytest.fixture
@@ -123,9 +130,10 @@ def statement(*days: str, account: str = "000012345678") -> str:
 
 
 def test_a_file_of_which_no_row_came_ends_with_1_and_says_where_the_reasons_are(
-    home: Home, tmp_path: Path
+    parsed_home: Home, tmp_path: Path
 ) -> None:
     """Of its only account the file does not say which one it is."""
+    home = parsed_home
     path = tmp_path / "a.ofx"
     text = statement("20240103").replace("<ACCTID>000012345678", "")
     path.write_text(text)
@@ -150,8 +158,9 @@ CHASE = (
 
 @pytest.mark.slow
 def test_statements_become_published_tables_and_the_same_ones_again_build_nothing(
-    home: Home, tmp_path: Path
+    parsed_home: Home, tmp_path: Path
 ) -> None:
+    home = parsed_home
     folder = tmp_path / "january"
     folder.mkdir()
     (folder / "a.ofx").write_text(statement("20240103", "20240104"))

@@ -41,14 +41,21 @@ def deleted(path: Path) -> None:
     path.unlink()
 
 
-@pytest.fixture
-def used(home: Home) -> Home:
-    """A home whose Dagster knows of a materialization."""
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose Dagster knows of a materialization: to be copied."""
+    home = Home(tmp_path_factory.mktemp("known") / "home").ensure()
     with instance_of(home) as instance:
         for number in range(300):
             event = dg.AssetMaterialization(KEY, metadata={"n": "x" * 500, "number": number})
             instance.report_runless_asset_event(event)
     (home.dagster / "told.json").write_text("{}")
+    return home
+
+
+@pytest.fixture
+def used(known: Home, home: Home) -> Home:
+    shutil.copytree(known.root, home.root, dirs_exist_ok=True)
     return home
 
 

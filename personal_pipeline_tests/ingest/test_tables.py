@@ -119,14 +119,14 @@ def test_rows_that_exchange_their_values_are_a_change(tmp_path: Path) -> None:
     """A digest that only adds up what stands in the columns would not see it."""
     path = tmp_path / "points.parquet"
     digests = set()
-    for values in itertools.permutations(["null", "0", "1", "2.5", "-1"]):
+    for values in itertools.permutations(["null", "0", "1", "2.5"]):
         rows = ", ".join(
             f"(timestamp '2026-11-0{day} 06:00', {value}::double, 'a')"
             for day, value in enumerate(values, start=1)
         )
         duckdb.execute(f"copy (from (values {rows}) as t(seen_at, value, address)) to '{path}'")
         digests.add(digest_of_parquet(path, POINTS, ("address",))[0])
-    assert len(digests) == 120
+    assert len(digests) == 24
 
 
 def test_the_same_export_again_is_not_read(home: Home) -> None:
@@ -172,11 +172,10 @@ def test_the_newest_word_counts_whatever_came_before_it_and_in_whatever_order(
     may break off."""
     source = source_of(Coverage.FULL)
     says = {1: "2026-10-01,1,0x1", 2: "2026-10-01,2,0x2", 3: "2026-10-01,1,0x3"}
-    for number, (order, cut) in enumerate(
-        itertools.product(
-            itertools.permutations(says), itertools.product(["", "cut"], repeat=len(says))
-        )
-    ):
+    orders = itertools.permutations(says)
+    cuts = itertools.product(["", "cut"], repeat=len(says))
+    # a third of them, in which each order and each choice of broken ones is there
+    for number, (order, cut) in enumerate([*itertools.product(orders, cuts)][::3]):
         home = Home(tmp_path / str(number)).ensure()
         for hour in order:
             lines = [says[hour], *filter(None, [cut[hour - 1]])]
