@@ -158,8 +158,11 @@ def attempt(
         if request.url.startswith(at):
             asked.append(request.failure or "failed")
 
+    def connected(socket: Any) -> None:
+        sockets.append(socket.url)
+
     sockets: list[str] = []
-    page.on("websocket", lambda each: sockets.append(each.url))
+    page.on("websocket", connected)
     context.on("response", answered)
     context.on("requestfailed", failed)
     # a fetch whose answer the page may not read fails
@@ -174,6 +177,7 @@ def attempt(
         page.wait_for_timeout(100)
     context.remove_listener("response", answered)
     context.remove_listener("requestfailed", failed)
+    page.remove_listener("websocket", connected)
     assert answers or asked or sockets, "the house was asked"
     for other in context.pages:
         if other is not page:

@@ -58,7 +58,7 @@ from personal_pipeline_tests.invented_house import (
     run,
     start,
 )
-from personal_pipeline_tests.loopback import Answer, Request, as_json, loopback
+from personal_pipeline_tests.loopback import Answer, Request, as_json, loopback, until
 from personal_pipeline_tests.sources.localstripe_process import KEY, LocalStripe
 from personal_pipeline_tests.sources.test_stripe import fill
 
@@ -104,9 +104,10 @@ def test_forgotten_tables_come_back_equal_when_two_processes_refresh_at_once(
         for name in ("staging/stg_stripe__charges", "marts/revenue_daily"):
             store.forget(opened, tables[name], None)
     shutil.rmtree(copied.published.parent)
-    environment = services.environment(copied)
-    both = [start(environment, "refresh", "--json") for _ in range(2)]
-    ended = [end(process, 200) for process in both]
+    environment, begun = services.environment(copied), len(services.asked)
+    other = start(environment, "refresh", "--json")
+    until(lambda: len(services.asked) > begun, "the other process fetches")
+    ended = [run(environment, "refresh", "--json"), end(other, 200)]
     assert [each.code for each in ended] == [0, 0], ended
     built = [json.loads(each.out)["built"] for each in ended]
     assert sorted(bool(each) for each in built) == [False, True], "one of them finds all done"

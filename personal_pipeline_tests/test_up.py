@@ -246,6 +246,14 @@ def context(running: Up) -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture(scope="class", params=["127.0.0.1", "the name itself"])
+def hostile(request: pytest.FixtureRequest, context: Any, running: Up) -> Iterator[tuple[str, Any]]:
+    """The host under which the hostile page is opened, and the tab in which it is."""
+    page = context.new_page()
+    yield running.door.name if request.param == "the name itself" else request.param, page
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def thesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("documents") / "thesis.txt"
@@ -254,17 +262,21 @@ def thesis(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestInTheBrowserOfThePerson:
-    @pytest.mark.parametrize("origin", ["127.0.0.1", "the name itself"])
     @pytest.mark.parametrize("name", ATTEMPTS)
     def test_a_hostile_page_on_another_port_attains_nothing(
-        self, name: str, origin: str, context: Any, running: Up, elsewhere: Elsewhere, thesis: Path
+        self,
+        name: str,
+        hostile: tuple[str, Any],
+        context: Any,
+        running: Up,
+        elsewhere: Elsewhere,
+        thesis: Path,
     ) -> None:
-        host = running.door.name if origin == "the name itself" else origin
+        host, page = hostile
         elsewhere.told.clear()
-        page = context.new_page()
         page.goto(f"http://{host}:{elsewhere.port}/")
         assert elsewhere.told
-        if origin != "the name itself":
+        if host != running.door.name:
             # the cookie is of a name that nobody can guess
             assert not [each["cookie"] for each in elsewhere.told if "cookie" in each]
         say = launch(thesis, "../../dir")
@@ -276,7 +288,6 @@ class TestInTheBrowserOfThePerson:
             answers, read = attempt(context, page, ATTEMPTS[name], at, say, RUNS)
             assert not read, f"{name} read {read}"
             assert set(answers) <= {refused}, f"{name} got {answers}"
-        page.close()
 
     def test_a_rebound_name_attains_nothing(self, context: Any, running: Up, thesis: Path) -> None:
         """A name that led to the page's own server, then to ours: one origin for the browser."""
