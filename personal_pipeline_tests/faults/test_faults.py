@@ -33,14 +33,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def chosen(made: World) -> Iterator[Case]:
-    """What is tried in each run of the tests: each case costs seven seconds of a core."""
+    """What is tried in each run of the tests, one of each kind: each case costs seven seconds of a
+    core. ``test_damage.py`` has damage of every kind of file, ``bad_day`` answers that are cut."""
     yield from list(cases.kills(made, Random(SEED), 28))[:6:3]
     yield from cases.disks(made, Random(SEED), 1)
     yield from cases.damages(made, ["lake of a service"], ["garbage"])
-    yield from cases.damages(made, ["sidecar", "receipt", "lake of a list"], ["deleted"])
-    yield from cases.damages(made, ["original"], ["deleted", "bytes flipped"])
+    yield from cases.damages(made, ["sidecar"], ["deleted"])
+    yield from cases.damages(made, ["original"], ["bytes flipped"])
     yield from list(cases.clocks(["60 days ahead"]))[:1]
-    yield from cases.faults(["JSON cut", "lists emptied", "times in milliseconds"])
+    yield from cases.faults(["lists emptied"])
     yield from cases.hostile(["half written"])
 
 
@@ -52,7 +53,9 @@ def test_nothing_is_lost_and_nothing_silently_wrong(made: World, tmp_path: Path)
         if each.verdict in (Verdict.LOST, Verdict.SILENT)
     ]
     assert not bad, "\n".join(bad)
-    assert sum(each.tried for each in outcomes) >= 16
+    assert sum(each.tried for each in outcomes) >= 9, [
+        each.name for each in outcomes if not each.tried
+    ]
 
 
 # ------------------------------------------------------------------------------ the judge can see
