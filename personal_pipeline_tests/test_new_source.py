@@ -251,7 +251,7 @@ from personal_pipeline.cli import main
 from personal_pipeline_tests.sql import test_project
 
 manifest_path, *files = sys.argv[1:]
-for words in (["add", *files], ["refresh"], ["status"]):
+for words in (["add", *files], ["refresh"], ["status", "water"]):
     print(f"{words[0]}:")
     try:
         main(words)
