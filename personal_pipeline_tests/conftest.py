@@ -22,6 +22,7 @@ from personal_pipeline_tests.invented_house import (
     once,
     run,
 )
+from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, write_sql
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
@@ -151,4 +152,41 @@ def bare_home(in_common: Path, parsed: Path) -> Home:
 def copied(built_home: Home, tmp_path: Path) -> Home:
     """A copy of that home, for a test that changes it."""
     shutil.copytree(built_home.root, tmp_path / "home", dirs_exist_ok=True)
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def open_for_all(in_common: Path) -> Iterator[Kiosk]:
+    """The kiosk and its service; what takes it also needs its project, see ``kiosk``."""
+    with open_kiosk(once(in_common, "kiosk-sql", write_sql)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def kiosk(open_for_all: Kiosk) -> Iterator[Kiosk]:
+    """The kiosk, whose project is that of dbt as long as the test lasts."""
+    with open_for_all.project():
+        yield open_for_all
+
+
+@pytest.fixture(scope="session")
+def built_kiosk(open_for_all: Kiosk, in_common: Path) -> Home:
+    """The home of the kiosk after its first refresh."""
+    from personal_pipeline.refresh import refresh
+
+    def build(folder: Path) -> Home:
+        home = Home(folder / "home").ensure()
+        drop_readings(home)
+        with open_for_all.project():
+            passed = refresh(open_for_all.house(home))
+        assert not passed.failures
+        return home
+
+    return once(in_common, "kiosk", build)
+
+
+@pytest.fixture
+def copied_kiosk(kiosk: Kiosk, built_kiosk: Home, tmp_path: Path) -> Home:
+    """A copy of that home, for a test that changes it."""
+    shutil.copytree(built_kiosk.root, tmp_path / "home", dirs_exist_ok=True)
     return Home(tmp_path / "home")
