@@ -157,16 +157,16 @@ def copied(built_home: Home, tmp_path: Path) -> Home:
 
 @pytest.fixture(scope="session")
 def open_for_all(in_common: Path) -> Iterator[Kiosk]:
-    """The kiosk and its service; what takes it also needs its project, see ``kiosk``."""
+    """The kiosk and its service, without its project."""
     with open_kiosk(once(in_common, "kiosk-sql", write_sql)) as opened:
         yield opened
 
 
 @pytest.fixture
-def kiosk(open_for_all: Kiosk) -> Iterator[Kiosk]:
-    """The kiosk, whose project is that of dbt as long as the test lasts."""
-    with open_for_all.project():
-        yield open_for_all
+def kiosk(open_for_all: Kiosk, monkeypatch: pytest.MonkeyPatch) -> Kiosk:
+    """The kiosk, whose project and sources take the place of the real ones during the test."""
+    open_for_all.lay_project(monkeypatch)
+    return open_for_all
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +177,8 @@ def built_kiosk(open_for_all: Kiosk, in_common: Path) -> Home:
     def build(folder: Path) -> Home:
         home = Home(folder / "home").ensure()
         drop_readings(home)
-        with open_for_all.project():
+        with pytest.MonkeyPatch.context() as patched:
+            open_for_all.lay_project(patched)
             passed = refresh(open_for_all.house(home))
         assert not passed.failures
         return home

@@ -25,6 +25,7 @@ from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
 from personal_pipeline.warehouse.store import connection, is_begun_anew
 from personal_pipeline_tests.invented_house import NOW, Services, content, run
+from personal_pipeline_tests.kiosk.house import Kiosk
 
 TODAY = NOW.date()
 
@@ -307,20 +308,22 @@ def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(house: House) 
 
 
 @pytest.mark.slow
-def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) -> None:
-    home = house.home
+def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(
+    kiosk: Kiosk, copied_kiosk: Home
+) -> None:
+    home, house = copied_kiosk, kiosk.house(copied_kiosk)
     verify(home, house.sources, TODAY)
     tables = content(home.published, "staging", "marts")
     before = rows(home)
     damaged = [
-        partitions(home, "stripe/charges/*/part.jsonl.gz")[0],
-        partitions(home, "stripe/balance_transactions/*/part.jsonl.gz")[0],
+        partitions(home, "till/sales/*/part.jsonl.gz")[0],
+        partitions(home, "till/deliveries/*/part.jsonl.gz")[0],
     ]
     for path in damaged:
         rot(path)
     (empty, *_) = (
         path
-        for path in reversed(partitions(home, "stripe/*/*/part.jsonl.gz"))
+        for path in reversed(partitions(home, "till/*/*/part.jsonl.gz"))
         if path.stat().st_size < 30
     )
     rot(empty, empty.stat().st_size // 2)
@@ -328,11 +331,11 @@ def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) 
     for path in damaged:
         finding = findings[relative(home, path)]
         assert finding.verdict == "problem"
-        assert "refresh --source stripe" in finding.found
+        assert "refresh --source till" in finding.found
         assert not path.exists()
     assert findings[relative(home, empty)].verdict == "ok"
     missing = [line for line in board_of(house) if line.state is State.FAILING]
-    assert {line.stream for line in missing} == {"charges", "balance_transactions"}
+    assert {line.stream for line in missing} == {"sales", "deliveries"}
     # what is published still has the rows
     assert content(home.published, "staging", "marts") == tables
     passed = refresh(house)
@@ -344,25 +347,25 @@ def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) 
 
 @pytest.mark.slow
 def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
-    services: Services, copied: Home
+    kiosk: Kiosk, copied_kiosk: Home
 ) -> None:
-    before = content(copied.published, "staging", "marts")
+    before = content(copied_kiosk.published, "staging", "marts")
     rng = random.Random(16)
-    for database in (copied.warehouse, copied.published):
+    for database in (copied_kiosk.warehouse, copied_kiosk.published):
         with database.open("r+b") as stream:
             for _ in range(4):
                 stream.seek(rng.randrange(12_288, database.stat().st_size))
                 stream.write(rng.randbytes(16))
-    (copied.dagster / "history/runs.db").write_bytes(b"nonsense")
-    for path in copied.root.rglob("*"):
+    (copied_kiosk.dagster / "history/runs.db").write_bytes(b"nonsense")
+    for path in copied_kiosk.root.rglob("*"):
         if path.is_file() and path.parent.name != "originals":
             path.chmod(0o644)
-    environment = services.environment(copied)
+    environment = kiosk.environment(copied_kiosk)
     seen = run(environment, "status")
     assert seen.code == 1
     assert "published tables cannot be read" in seen.err
     assert "personal-pipeline refresh" in seen.err
-    old = set(copied.root.rglob("*"))
+    old = set(copied_kiosk.root.rglob("*"))
     mask = os.umask(0)
     try:
         done = run(environment, "refresh")
@@ -372,12 +375,12 @@ def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
     assert "The warehouse was damaged" in done.out
     assert "Dagster's storage was damaged (history/runs.db" in done.out
     assert "Traceback" not in done.out + done.err
-    assert content(copied.published, "staging", "marts") == before
-    new = set(copied.root.rglob("*")) - old
+    assert content(copied_kiosk.published, "staging", "marts") == before
+    new = set(copied_kiosk.root.rglob("*")) - old
     assert len(new) > 20
     # but for what was moved as it was
-    made = {path for path in new if ".damaged-" not in str(path.relative_to(copied.root))}
+    made = {path for path in new if ".damaged-" not in str(path.relative_to(copied_kiosk.root))}
     assert [path for path in made if path.lstat().st_mode & OTHERS] == []
     assert run(environment, "status").code == 0
-    assert doctor.narrow(copied) > 0
-    assert [p for p in copied.root.rglob("*") if p.lstat().st_mode & OTHERS] == []
+    assert doctor.narrow(copied_kiosk) > 0
+    assert [p for p in copied_kiosk.root.rglob("*") if p.lstat().st_mode & OTHERS] == []

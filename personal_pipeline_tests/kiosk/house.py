@@ -143,7 +143,9 @@ SOURCES = (TILL, METER)
 
 # ------------------------------------------------------------------------------ what they deliver
 
-DAYS = tuple(Window(START, UNTIL + timedelta(days=1)).days())
+DAYS = tuple(day for day in Window(START, UNTIL + timedelta(days=1)).days() if day.isoweekday() < 7)
+"""On Sundays the kiosk is closed."""
+
 PRODUCTS = ("coffee", "newspaper", "tea")
 
 
@@ -208,24 +210,27 @@ class Kiosk:
     sql: Path
     server: Loopback
 
-    def house(self, home: Home, *, now: datetime = NOW, **more: Any) -> House:
-        """A house of this person, at a moment that does not pass."""
-        settings = Settings(
-            PERSONAL_PIPELINE_HOME=str(home.root),
-            PERSONAL_PIPELINE_START=START.isoformat(),
-            TILL_KEY="key",
-            TILL_BASE=self.server.base,
-            **more,
-        )
-        return House(settings, home, SOURCES, clock=lambda: now)
+    def environment(self, home: Home, **more: object) -> dict[str, str]:
+        """Settings of the person whose kiosk this is, as environment variables."""
+        return {
+            "PERSONAL_PIPELINE_HOME": str(home.root),
+            "PERSONAL_PIPELINE_START": START.isoformat(),
+            "TILL_KEY": "key",
+            "TILL_BASE": self.server.base,
+        } | {name: str(value) for name, value in more.items()}
 
-    @contextmanager
-    def project(self) -> Iterator[None]:
-        """Inside the block dbt has this project, and not the real one."""
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(dbt_project, "FOLDER", self.sql)
-            patched.setattr(dbt_project, "SOURCES", SOURCES)
-            yield
+    def house(
+        self, home: Home, *, now: datetime = NOW, sources: tuple[Source, ...] = SOURCES, **more: Any
+    ) -> House:
+        """A house of this person, at a moment that does not pass."""
+        settings = Settings(**self.environment(home, **more))
+        return House(settings, home, sources, clock=lambda: now)
+
+    def lay_project(self, patched: pytest.MonkeyPatch) -> None:
+        """Give dbt and the commands of this process this project instead of the real one."""
+        patched.setattr(dbt_project, "FOLDER", self.sql)
+        patched.setattr(dbt_project, "SOURCES", SOURCES)
+        patched.setattr("personal_pipeline.sources.SOURCES", SOURCES)
 
 
 @contextmanager
