@@ -31,7 +31,13 @@ TODAY = NOW.date()
 
 
 @pytest.fixture
-def house(services: Services, copied: Home) -> House:
+def house(kiosk: Kiosk, copied_kiosk: Home) -> House:
+    return kiosk.house(copied_kiosk)
+
+
+@pytest.fixture
+def full_house(services: Services, copied: Home) -> House:
+    """One with every kind of drop."""
     return services.house(copied)
 
 
@@ -64,8 +70,10 @@ def rows(home: Home) -> dict[str, bytes]:
     return {relative(home, path): path.read_bytes() for path in home.lake.rglob("part.*")}
 
 
-def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: House) -> None:
-    home = house.home
+def test_every_damaged_file_is_found_though_size_and_time_are_the_same(
+    full_house: House,
+) -> None:
+    house, home = full_house, full_house.home
     assert found(house) == {}
     rng = random.Random(5)
     damaged = {}
@@ -91,7 +99,7 @@ def test_each_night_reads_a_slice_and_a_month_reads_everything(house: House) -> 
     everything = verify(home, house.sources, TODAY)
     # the refresh of the day has read its slice
     assert verify_some(home, house.sources, TODAY) is None
-    path = partitions(home, "stripe/charges/*/part.jsonl.gz")[0]
+    path = partitions(home, "till/sales/*/part.jsonl.gz")[0]
     rot(path)
     nights = 0
     files = 0
@@ -105,8 +113,8 @@ def test_each_night_reads_a_slice_and_a_month_reads_everything(house: House) -> 
     assert [each.path for each in known_damage(home)] == [relative(home, path)]
 
 
-def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) -> None:
-    home = house.home
+def test_damaged_partitions_of_drops_are_read_again_by_themselves(full_house: House) -> None:
+    house, home = full_house, full_house.home
     verify(home, house.sources, TODAY)
     before = rows(home)
     kinds = {
@@ -131,12 +139,12 @@ def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) 
     assert found(house) == {}
 
 
-def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(house: House) -> None:
-    (path, *_) = partitions(house.home, "*/*/month=*/part.parquet")
-    source, stream = path.relative_to(house.home.lake).parts[:2]
-    owner = next(each for each in house.sources if each.name == source)
+def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(full_house: House) -> None:
+    (path, *_) = partitions(full_house.home, "*/*/month=*/part.parquet")
+    source, stream = path.relative_to(full_house.home.lake).parts[:2]
+    owner = next(each for each in full_house.sources if each.name == source)
     fed = next(each for each in owner.streams if each.name == stream)
-    lake = lake_of(house.home, source, fed)
+    lake = lake_of(full_house.home, source, fed)
     good = lake.versions()
     whole = path.read_bytes()
     rng = random.Random(3)
@@ -250,8 +258,8 @@ def test_a_receipt_that_is_gone_comes_back_before_tables_are_published(house: Ho
 
 def test_an_earlier_content_that_is_gone_is_named_once(house: House) -> None:
     home = house.home
-    source = next(each for each in house.sources if each.name == "stripe")
-    lake = lake_of(home, "stripe", next(each for each in source.api if each.name == "charges"))
+    source = next(each for each in house.sources if each.name == "till")
+    lake = lake_of(home, "till", next(each for each in source.api if each.name == "sales"))
     partition = next(each for each in lake.partitions() if lake.has_rows(each))
     lake.write(partition, [])
     ((_, kept),) = lake.replaced(partition)
@@ -276,8 +284,8 @@ def test_no_rot_of_a_sidecar_is_believed(house: House) -> None:
     path.write_bytes(whole)
 
 
-def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(house: House) -> None:
-    home = house.home
+def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(full_house: House) -> None:
+    house, home = full_house, full_house.home
     verify(home, house.sources, TODAY)
     before = rows(home)
     original, other = list(originals(home))[:2]

@@ -193,8 +193,8 @@ def _answer(request: Request) -> Answer:
 
 
 def drop_readings(home: Home) -> None:
-    """Lay the two newest complete months into the inbox."""
-    for month in (date(2025, 9, 1), date(2025, 10, 1)):
+    """Lay the newest months into the inbox."""
+    for month in (date(2025, 8, 1), date(2025, 9, 1), date(2025, 10, 1)):
         days = [month + timedelta(days=number) for number in range(30)]
         lines = [HEADER, *(f"{day},{2 + day.day % 3}.5" for day in days)]
         (home.inbox / f"meter-{month:%Y-%m}.csv").write_text("\n".join(lines))

@@ -13,9 +13,7 @@ import pytest
 
 from personal_pipeline.board import StreamState, board_of
 from personal_pipeline.checks import checked
-from personal_pipeline.freshness import (
-    State,
-)
+from personal_pipeline.freshness import State
 from personal_pipeline.graph.building import JOB
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.instance import instance_of
@@ -25,6 +23,7 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.arrivals import FORMAT_CHANGED
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import PART, lake_of
+from personal_pipeline.passes import build_tables
 from personal_pipeline.warehouse import dbt_project, store
 from personal_pipeline.warehouse.build import MOVED, WAITED, BuiltTable, build, reconcile, windows
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -454,8 +453,7 @@ def test_neighbours_share_a_window() -> None:
 @pytest.mark.slow
 def test_rows_that_a_staging_table_leaves_out_are_said(house: House, sql: Path) -> None:
     def told() -> StreamState:
-        with instance_of(house.home) as instance, quiet_dagster():
-            definitions_of(house).resolve_job_def(JOB).execute_in_process(instance=instance)
+        build_tables(house)
         return next(line for line in board_of(house) if line.stream == "sales")
 
     well = told()
