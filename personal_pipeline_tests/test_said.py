@@ -32,7 +32,7 @@ from personal_pipeline.settings import Settings
 from personal_pipeline.shown import MAX_LINES, shown, shown_lines
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.alerts.sinks import mail_server
-from personal_pipeline_tests.invented_house import run
+from personal_pipeline_tests.invented_house import lay_project, run
 from personal_pipeline_tests.loopback import Answer, loopback
 from personal_pipeline_tests.outputs.invented_marts import (
     TABLES,
@@ -259,7 +259,8 @@ def test_the_board_in_the_ui_holds_no_link_no_html_and_no_column_of_others(home:
 # ------------------------------------------------------------------------------------------- mail
 
 
-def test_no_word_of_others_makes_a_header_of_a_mail(home: Home) -> None:
+def test_no_word_of_others_makes_a_header_of_a_mail(parsed: Path, tmp_path: Path) -> None:
+    home = lay_project(parsed, tmp_path / "home")
     what = f"x\r\nBcc: thief@example.com\r\n\r\n<b>{STEERS}"
     record(
         home,
