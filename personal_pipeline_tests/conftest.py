@@ -156,21 +156,21 @@ def copied(built_home: Home, tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def open_for_all(in_common: Path) -> Iterator[Kiosk]:
+def opened_kiosk(in_common: Path) -> Iterator[Kiosk]:
     """The kiosk and its service, without its project."""
     with open_kiosk(once(in_common, "kiosk-sql", write_sql)) as opened:
         yield opened
 
 
 @pytest.fixture
-def kiosk(open_for_all: Kiosk, monkeypatch: pytest.MonkeyPatch) -> Kiosk:
+def kiosk(opened_kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> Kiosk:
     """The kiosk, whose project and sources take the place of the real ones during the test."""
-    open_for_all.lay_project(monkeypatch)
-    return open_for_all
+    opened_kiosk.lay_project(monkeypatch)
+    return opened_kiosk
 
 
 @pytest.fixture(scope="session")
-def built_kiosk(open_for_all: Kiosk, in_common: Path) -> Home:
+def built_kiosk(opened_kiosk: Kiosk, in_common: Path) -> Home:
     """The home of the kiosk after its first refresh."""
     from personal_pipeline.refresh import refresh
 
@@ -178,8 +178,8 @@ def built_kiosk(open_for_all: Kiosk, in_common: Path) -> Home:
         home = Home(folder / "home").ensure()
         drop_readings(home)
         with pytest.MonkeyPatch.context() as patched:
-            open_for_all.lay_project(patched)
-            passed = refresh(open_for_all.house(home))
+            opened_kiosk.lay_project(patched)
+            passed = refresh(opened_kiosk.house(home))
         assert not passed.failures
         return home
 
