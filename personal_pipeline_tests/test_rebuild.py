@@ -19,7 +19,7 @@ from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
 from personal_pipeline_tests.invented_house import Services, run
-from personal_pipeline_tests.kiosk.house import METER, TILL, Kiosk
+from personal_pipeline_tests.kiosk.house import METER, TILL, WHOLESALE, Kiosk
 from personal_pipeline_tests.old_homes import make_version_1
 
 
@@ -136,7 +136,7 @@ def newer(source: Source) -> Source:
 def test_a_reader_that_changed_costs_only_what_comes_out_differently(
     kiosk: Kiosk, copied_kiosk: Home
 ) -> None:
-    sources = (TILL, newer(METER))
+    sources = (TILL, WHOLESALE, newer(METER))
     lake = files_of(copied_kiosk)
     passed = refresh(kiosk.house(copied_kiosk, sources=sources))
     assert {(each.source, each.why) for each in passed.restored.read} == {

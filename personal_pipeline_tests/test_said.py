@@ -259,8 +259,8 @@ def test_the_board_in_the_ui_holds_no_link_no_html_and_no_column_of_others(home:
 # ------------------------------------------------------------------------------------------- mail
 
 
-def test_no_word_of_others_makes_a_header_of_a_mail(parsed: Path, tmp_path: Path) -> None:
-    home = lay_project(parsed, tmp_path / "home")
+def test_no_word_of_others_makes_a_header_of_a_mail(parsed: Path, home: Home) -> None:
+    lay_project(parsed, home.root)
     what = f"x\r\nBcc: thief@example.com\r\n\r\n<b>{STEERS}"
     record(
         home,

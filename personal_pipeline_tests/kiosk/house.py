@@ -1,8 +1,9 @@
 """A kiosk: a project that stays small, for tests that judge the machine and not the sources.
 
-Two sources, nine tables, six weeks of days: a till (sales by day, deliveries by month, the price
-list as a state) whose service stands on loopback, and readings of the electricity meter, a file a
-month. Macros, generic tests and settings of dbt are those of the real project.
+Three sources, nine tables, six weeks of days: a till (sales by day, deliveries by month) and a
+wholesaler (the price list as a state), whose services stand on loopback, and readings of the
+electricity meter, a file a month. Macros, generic tests and settings of dbt are those of the real
+project.
 """
 
 from __future__ import annotations
@@ -46,9 +47,12 @@ MACROS = ("generate_schema_name", "lake", "partition_window", "replace_window", 
 
 KEY = Setting(name="TILL_KEY", description="Put the key of the till into TILL_KEY.", secret=True)
 BASE = Setting(name="TILL_BASE", description="Where the till's service is.", default="http://till")
+WHOLESALE_BASE = Setting(
+    name="WHOLESALE_BASE", description="Where the wholesaler's is.", default="http://wholesale"
+)
 
 
-def client(settings: Settings) -> Client:
+def _till_client(settings: Settings) -> Client:
     return Client(
         "till",
         settings.text(BASE),
@@ -78,7 +82,7 @@ TILL = Source(
     title="Till",
     description="What is sold at the kiosk, and what is delivered to it.",
     settings=(KEY, BASE),
-    client=client,
+    client=_till_client,
     api=(
         ApiStream(
             name="sales",
@@ -96,6 +100,22 @@ TILL = Source(
             days=_day,
             fetch=lambda client, window: _within(client, "/deliveries", window),
         ),
+    ),
+)
+
+
+def _wholesale_client(settings: Settings) -> Client:
+    base = settings.text(WHOLESALE_BASE)
+    return Client("wholesale", base, per_second=1000, refused="The wholesaler is closed.")
+
+
+WHOLESALE = Source(
+    name="wholesale",
+    title="Wholesale",
+    description="What the wholesaler asks for each product.",
+    settings=(WHOLESALE_BASE,),
+    client=_wholesale_client,
+    api=(
         ApiStream(
             name="prices",
             description="One row per product on the price list.",
@@ -139,7 +159,7 @@ METER = Source(
     ),
 )
 
-SOURCES = (TILL, METER)
+SOURCES = (TILL, WHOLESALE, METER)
 
 # ------------------------------------------------------------------------------ what they deliver
 
@@ -217,6 +237,7 @@ class Kiosk:
             "PERSONAL_PIPELINE_START": START.isoformat(),
             "TILL_KEY": "key",
             "TILL_BASE": self.server.base,
+            "WHOLESALE_BASE": self.server.base,
         } | {name: str(value) for name, value in more.items()}
 
     def house(

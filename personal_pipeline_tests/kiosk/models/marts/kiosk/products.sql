@@ -10,7 +10,7 @@ prices as (
     select
         record_key as product,
         arg_max(price, day) as price
-    from {{ ref('stg_till__prices') }}
+    from {{ ref('stg_wholesale__prices') }}
     group by record_key
 )
 

@@ -4,5 +4,5 @@ select
     key as record_key,
     lake_file,
     cast(try_cast(record ->> 'cents' as bigint) * 0.01 as decimal(18, 2)) as price
-from {{ lake_days('till', 'prices') }}
+from {{ lake_days('wholesale', 'prices') }}
 where {{ partition_window('month') }}
