@@ -41,9 +41,9 @@ hypothesis_settings.load_profile("ci")
 
 
 LONGEST = (
-    # the fourth makes the built home, which the first three do not need
-    *("test_live.py", "test_canary.py", "test_up.py", "test_end_to_end.py"),
-    *("test_build.py", "test_no_network.py", "test_new_source.py", "test_browser.py"),
+    # the fifth makes the built home, which those before it do not need
+    *("test_live.py", "test_canary.py", "test_up.py", "test_build.py"),
+    *("test_end_to_end.py", "test_no_network.py", "test_new_source.py", "test_browser.py"),
     *("test_bank_merges.py", "test_rebuild.py", "test_windows.py", "test_damage.py"),
     *("test_sport_marts.py", "test_definitions.py", "test_dbt_host.py", "test_storage.py"),
     *("test_cli.py", "test_said.py", "test_apple_health.py", "test_again.py", "test_refresh.py"),
