@@ -22,6 +22,7 @@ from personal_pipeline_tests.invented_house import (
     once,
     run,
 )
+from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, write_sql
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
@@ -40,7 +41,7 @@ hypothesis_settings.load_profile("ci")
 
 
 LONGEST = (
-    # the fourth makes the built home, which the first three do not need
+    # the fifth makes the built home, which those before it do not need
     *("test_live.py", "test_canary.py", "test_up.py", "test_build.py"),
     *("test_end_to_end.py", "test_no_network.py", "test_new_source.py", "test_faults.py"),
     *("test_bank_merges.py", "test_rebuild.py", "test_windows.py", "test_damage.py"),
@@ -151,4 +152,42 @@ def bare_home(in_common: Path, parsed: Path) -> Home:
 def copied(built_home: Home, tmp_path: Path) -> Home:
     """A copy of that home, for a test that changes it."""
     shutil.copytree(built_home.root, tmp_path / "home", dirs_exist_ok=True)
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def opened_kiosk(in_common: Path) -> Iterator[Kiosk]:
+    """The kiosk and its service, without its project."""
+    with open_kiosk(once(in_common, "kiosk-sql", write_sql)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def kiosk(opened_kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch) -> Kiosk:
+    """The kiosk, whose project and sources take the place of the real ones during the test."""
+    opened_kiosk.lay_project(monkeypatch)
+    return opened_kiosk
+
+
+@pytest.fixture(scope="session")
+def built_kiosk(opened_kiosk: Kiosk, in_common: Path) -> Home:
+    """The home of the kiosk after its first refresh."""
+    from personal_pipeline.refresh import refresh
+
+    def build(folder: Path) -> Home:
+        home = Home(folder / "home").ensure()
+        drop_readings(home)
+        with pytest.MonkeyPatch.context() as patched:
+            opened_kiosk.lay_project(patched)
+            passed = refresh(opened_kiosk.house(home))
+        assert not passed.failures
+        return home
+
+    return once(in_common, "kiosk", build)
+
+
+@pytest.fixture
+def copied_kiosk(kiosk: Kiosk, built_kiosk: Home, tmp_path: Path) -> Home:
+    """A copy of that home, for a test that changes it."""
+    shutil.copytree(built_kiosk.root, tmp_path / "home", dirs_exist_ok=True)
     return Home(tmp_path / "home")

@@ -20,18 +20,24 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.damage import Kind, known_damage, verify, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.ingest.originals import SIDECAR, ingests_of, originals, sidecar_path
-from personal_pipeline.passes import fetch_source
-from personal_pipeline.sources.stripe import STRIPE
+from personal_pipeline.refresh import refresh
 from personal_pipeline.warehouse.mending import mend, mend_dropped
 from personal_pipeline.warehouse.receipts import keep_receipts
 from personal_pipeline.warehouse.store import connection, is_begun_anew
 from personal_pipeline_tests.invented_house import NOW, Services, content, run
+from personal_pipeline_tests.kiosk.house import Kiosk
 
 TODAY = NOW.date()
 
 
 @pytest.fixture
-def house(services: Services, copied: Home) -> House:
+def house(kiosk: Kiosk, copied_kiosk: Home) -> House:
+    return kiosk.house(copied_kiosk)
+
+
+@pytest.fixture
+def full_house(services: Services, copied: Home) -> House:
+    """One with every kind of drop."""
     return services.house(copied)
 
 
@@ -64,8 +70,10 @@ def rows(home: Home) -> dict[str, bytes]:
     return {relative(home, path): path.read_bytes() for path in home.lake.rglob("part.*")}
 
 
-def test_every_damaged_file_is_found_though_size_and_time_are_the_same(house: House) -> None:
-    home = house.home
+def test_every_damaged_file_is_found_though_size_and_time_are_the_same(
+    full_house: House,
+) -> None:
+    house, home = full_house, full_house.home
     assert found(house) == {}
     rng = random.Random(5)
     damaged = {}
@@ -91,7 +99,7 @@ def test_each_night_reads_a_slice_and_a_month_reads_everything(house: House) -> 
     everything = verify(home, house.sources, TODAY)
     # the refresh of the day has read its slice
     assert verify_some(home, house.sources, TODAY) is None
-    path = partitions(home, "stripe/charges/*/part.jsonl.gz")[0]
+    path = partitions(home, "till/sales/*/part.jsonl.gz")[0]
     rot(path)
     nights = 0
     files = 0
@@ -105,8 +113,8 @@ def test_each_night_reads_a_slice_and_a_month_reads_everything(house: House) -> 
     assert [each.path for each in known_damage(home)] == [relative(home, path)]
 
 
-def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) -> None:
-    home = house.home
+def test_damaged_partitions_of_drops_are_read_again_by_themselves(full_house: House) -> None:
+    house, home = full_house, full_house.home
     verify(home, house.sources, TODAY)
     before = rows(home)
     kinds = {
@@ -131,12 +139,12 @@ def test_damaged_partitions_of_drops_are_read_again_by_themselves(house: House) 
     assert found(house) == {}
 
 
-def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(house: House) -> None:
-    (path, *_) = partitions(house.home, "*/*/month=*/part.parquet")
-    source, stream = path.relative_to(house.home.lake).parts[:2]
-    owner = next(each for each in house.sources if each.name == source)
+def test_a_table_of_parquet_that_rots_is_never_taken_for_a_new_content(full_house: House) -> None:
+    (path, *_) = partitions(full_house.home, "*/*/month=*/part.parquet")
+    source, stream = path.relative_to(full_house.home.lake).parts[:2]
+    owner = next(each for each in full_house.sources if each.name == source)
     fed = next(each for each in owner.streams if each.name == stream)
-    lake = lake_of(house.home, source, fed)
+    lake = lake_of(full_house.home, source, fed)
     good = lake.versions()
     whole = path.read_bytes()
     rng = random.Random(3)
@@ -250,8 +258,8 @@ def test_a_receipt_that_is_gone_comes_back_before_tables_are_published(house: Ho
 
 def test_an_earlier_content_that_is_gone_is_named_once(house: House) -> None:
     home = house.home
-    source = next(each for each in house.sources if each.name == "stripe")
-    lake = lake_of(home, "stripe", next(each for each in source.api if each.name == "charges"))
+    source = next(each for each in house.sources if each.name == "till")
+    lake = lake_of(home, "till", next(each for each in source.api if each.name == "sales"))
     partition = next(each for each in lake.partitions() if lake.has_rows(each))
     lake.write(partition, [])
     ((_, kept),) = lake.replaced(partition)
@@ -276,8 +284,8 @@ def test_no_rot_of_a_sidecar_is_believed(house: House) -> None:
     path.write_bytes(whole)
 
 
-def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(house: House) -> None:
-    home = house.home
+def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(full_house: House) -> None:
+    house, home = full_house, full_house.home
     verify(home, house.sources, TODAY)
     before = rows(home)
     original, other = list(originals(home))[:2]
@@ -308,20 +316,22 @@ def test_a_folder_in_the_place_of_a_file_is_damage_like_any_other(house: House) 
 
 
 @pytest.mark.slow
-def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) -> None:
-    home = house.home
+def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(
+    kiosk: Kiosk, copied_kiosk: Home
+) -> None:
+    home, house = copied_kiosk, kiosk.house(copied_kiosk)
     verify(home, house.sources, TODAY)
     tables = content(home.published, "staging", "marts")
     before = rows(home)
     damaged = [
-        partitions(home, "stripe/charges/*/part.jsonl.gz")[0],
-        partitions(home, "stripe/balance_transactions/*/part.jsonl.gz")[0],
+        partitions(home, "till/sales/*/part.jsonl.gz")[0],
+        partitions(home, "till/deliveries/*/part.jsonl.gz")[0],
     ]
     for path in damaged:
         rot(path)
     (empty, *_) = (
         path
-        for path in reversed(partitions(home, "stripe/*/*/part.jsonl.gz"))
+        for path in reversed(partitions(home, "till/*/*/part.jsonl.gz"))
         if path.stat().st_size < 30
     )
     rot(empty, empty.stat().st_size // 2)
@@ -329,40 +339,41 @@ def test_a_day_of_a_service_is_missing_until_it_was_fetched_again(house: House) 
     for path in damaged:
         finding = findings[relative(home, path)]
         assert finding.verdict == "problem"
-        assert "refresh --source stripe" in finding.found
+        assert "refresh --source till" in finding.found
         assert not path.exists()
     assert findings[relative(home, empty)].verdict == "ok"
     missing = [line for line in board_of(house) if line.state is State.FAILING]
-    assert {line.stream for line in missing} == {"charges", "balance_transactions"}
+    assert {line.stream for line in missing} == {"sales", "deliveries"}
     # what is published still has the rows
     assert content(home.published, "staging", "marts") == tables
-    assert fetch_source(house, STRIPE).failures == []
-    # from which the tables are built, as in the next test
+    passed = refresh(house)
+    assert not passed.failures
     assert rows(home) == before
     assert not [line for line in board_of(house) if line.state is State.FAILING]
+    assert content(home.published, "staging", "marts") == tables
 
 
 @pytest.mark.slow
 def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
-    services: Services, copied: Home
+    kiosk: Kiosk, copied_kiosk: Home
 ) -> None:
-    before = content(copied.published, "staging", "marts")
+    before = content(copied_kiosk.published, "staging", "marts")
     rng = random.Random(16)
-    for database in (copied.warehouse, copied.published):
+    for database in (copied_kiosk.warehouse, copied_kiosk.published):
         with database.open("r+b") as stream:
             for _ in range(4):
                 stream.seek(rng.randrange(12_288, database.stat().st_size))
                 stream.write(rng.randbytes(16))
-    (copied.dagster / "history/runs.db").write_bytes(b"nonsense")
-    for path in copied.root.rglob("*"):
+    (copied_kiosk.dagster / "history/runs.db").write_bytes(b"nonsense")
+    for path in copied_kiosk.root.rglob("*"):
         if path.is_file() and path.parent.name != "originals":
             path.chmod(0o644)
-    environment = services.environment(copied)
+    environment = kiosk.environment(copied_kiosk)
     seen = run(environment, "status")
     assert seen.code == 1
     assert "published tables cannot be read" in seen.err
     assert "personal-pipeline refresh" in seen.err
-    old = set(copied.root.rglob("*"))
+    old = set(copied_kiosk.root.rglob("*"))
     mask = os.umask(0)
     try:
         done = run(environment, "refresh")
@@ -372,12 +383,12 @@ def test_a_damaged_home_is_whole_after_one_refresh_and_open_to_nobody(
     assert "The warehouse was damaged" in done.out
     assert "Dagster's storage was damaged (history/runs.db" in done.out
     assert "Traceback" not in done.out + done.err
-    assert content(copied.published, "staging", "marts") == before
-    new = set(copied.root.rglob("*")) - old
+    assert content(copied_kiosk.published, "staging", "marts") == before
+    new = set(copied_kiosk.root.rglob("*")) - old
     assert len(new) > 20
     # but for what was moved as it was
-    made = {path for path in new if ".damaged-" not in str(path.relative_to(copied.root))}
+    made = {path for path in new if ".damaged-" not in str(path.relative_to(copied_kiosk.root))}
     assert [path for path in made if path.lstat().st_mode & OTHERS] == []
     assert run(environment, "status").code == 0
-    assert doctor.narrow(copied) > 0
-    assert [p for p in copied.root.rglob("*") if p.lstat().st_mode & OTHERS] == []
+    assert doctor.narrow(copied_kiosk) > 0
+    assert [p for p in copied_kiosk.root.rglob("*") if p.lstat().st_mode & OTHERS] == []

@@ -19,6 +19,7 @@ from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
 from personal_pipeline_tests.invented_house import Services, run
+from personal_pipeline_tests.kiosk.house import METER, TILL, WHOLESALE, Kiosk
 from personal_pipeline_tests.old_homes import make_version_1
 
 
@@ -85,22 +86,22 @@ def test_an_older_home_comes_back_when_all_that_may_be_is_deleted(
 
 @pytest.mark.slow
 def test_a_rebuild_of_one_source_builds_what_follows_from_it(
-    services: Services, copied: Home, tmp_path: Path
+    kiosk: Kiosk, copied_kiosk: Home, tmp_path: Path
 ) -> None:
-    before, lake = kept_copy(copied, tmp_path), files_of(copied)
-    ended = run(services.environment(copied), "rebuild", "--source", "bank", "--json")
+    before, lake = kept_copy(copied_kiosk, tmp_path), files_of(copied_kiosk)
+    ended = run(kiosk.environment(copied_kiosk), "rebuild", "--source", "meter", "--json")
     assert (ended.code, ended.err) == (0, "")
     done = json.loads(ended.out)
-    assert ("bank", "statement") in {(each["source"], each["drop"]) for each in done["reread"]}
+    assert ("meter", "readings") in {(each["source"], each["drop"]) for each in done["reread"]}
     assert {tuple(each["changed"]) for each in done["reread"]} == {()}
     assert done["differs"] == {}
     # the report that was there says the same
     assert done["report"] is None
-    assert files_of(copied) == lake
-    assert differing_tables(before, copied.published) == []
+    assert files_of(copied_kiosk) == lake
+    assert differing_tables(before, copied_kiosk.published) == []
     built = {each["table"] for each in done["built"]}
-    assert {"staging/stg_bank__transactions", "marts/transactions"} <= built
-    assert "staging/stg_stripe__charges" not in built
+    assert {"staging/stg_meter__readings", "marts/costs_daily"} <= built
+    assert "staging/stg_till__sales" not in built
 
 
 def test_a_damaged_partition_does_not_stand_in_the_way_of_a_new_file(home: Home) -> None:
@@ -133,24 +134,23 @@ def newer(source: Source) -> Source:
 
 @pytest.mark.slow
 def test_a_reader_that_changed_costs_only_what_comes_out_differently(
-    services: Services, copied: Home
+    kiosk: Kiosk, copied_kiosk: Home
 ) -> None:
-    sources = tuple(newer(each) if each.name == "bank" else each for each in SOURCES)
-    lake = files_of(copied)
-    passed = refresh(services.house(copied, sources=sources))
+    sources = (TILL, WHOLESALE, newer(METER))
+    lake = files_of(copied_kiosk)
+    passed = refresh(kiosk.house(copied_kiosk, sources=sources))
     assert {(each.source, each.why) for each in passed.restored.read} == {
-        ("bank", "the parser changed")
+        ("meter", "the parser changed")
     }
-    assert files_of(copied) == lake
+    assert files_of(copied_kiosk) == lake
     assert passed.work.built == []
 
     # one month is altered by hand, where no file system tells
-    stream = next(each for each in SOURCES if each.name == "bank").drops[0].streams[3]
-    transactions = lake_of(copied, "bank", stream)
-    month = transactions.partitions()[-1]
-    transactions.write(month, list(transactions.read(month).values())[1:])
-    passed = refresh(services.house(copied, sources=sources))
+    readings = lake_of(copied_kiosk, "meter", METER.drops[0].streams[0])
+    month = readings.partitions()[-1]
+    readings.write(month, list(readings.read(month).values())[1:])
+    passed = refresh(kiosk.house(copied_kiosk, sources=sources))
     [read] = passed.restored.read
-    assert read.changed == {"transactions": [month]}
-    assert files_of(copied) == lake
+    assert read.changed == {"readings": [month]}
+    assert files_of(copied_kiosk) == lake
     assert passed.work.built == []

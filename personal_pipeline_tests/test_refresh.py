@@ -16,9 +16,8 @@ from personal_pipeline.ingest.http import Client
 from personal_pipeline.ingest.lake import PART
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.refresh import refresh
-from personal_pipeline.sources import SOURCES
-from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline_tests.invented_house import Services, end, start
+from personal_pipeline_tests.kiosk.house import METER, TILL, WHOLESALE, Kiosk
 from personal_pipeline_tests.loopback import Answer, Request
 
 PRIVATE = "jane@example.org"
@@ -43,43 +42,39 @@ def broken(source: Source) -> Source:
     )
 
 
-@pytest.mark.slow
-def test_a_defect_in_one_source_costs_that_source_only(services: Services, copied: Home) -> None:
-    sources = tuple(broken(each) if each.name == "kit" else each for each in SOURCES)
-    for path in copied.reports.iterdir():
+def test_a_defect_in_one_source_costs_that_source_only(kiosk: Kiosk, copied_kiosk: Home) -> None:
+    for path in copied_kiosk.reports.iterdir():
         path.unlink()
-    passed = refresh(services.house(copied, sources=sources))
+    passed = refresh(kiosk.house(copied_kiosk, sources=(broken(TILL), WHOLESALE, METER)))
     assert passed.failures
     for failure in passed.failures:
-        assert failure.startswith("Kit: RuntimeError in ")
+        assert failure.startswith("Till: RuntimeError in ")
         assert "test_refresh.py, line " in failure
         assert PRIVATE not in failure
     results = {each.source.name: each.results for each in passed.fetched}
-    assert [str(result.failure and result.failure.failure) for result in results["kit"]] == [
+    assert [str(result.failure and result.failure.failure) for result in results["till"]] == [
         "defect"
-    ] * 4
+    ] * len(TILL.api)
     # on the board as well, and told from there
-    kept = recall(copied, "kit", "subscribers")
+    kept = recall(copied_kiosk, "till", "sales")
     assert kept.failure == "defect"
     assert kept.failure_message
     assert kept.failure_message in passed.failures
-    assert [each.failure for each in results["stripe"]] == [None] * len(STRIPE.api)
+    assert [each.failure for each in results["wholesale"]] == [None]
     assert passed.report is not None
 
 
-@pytest.mark.slow
-def test_a_damaged_file_costs_its_stream_only(services: Services, copied: Home) -> None:
-    file = max((copied.lake / "kit" / "broadcasts").glob(f"*/{PART}"))
+def test_a_damaged_file_costs_its_stream_only(kiosk: Kiosk, copied_kiosk: Home) -> None:
+    file = max((copied_kiosk.lake / "till" / "deliveries").glob(f"*/{PART}"))
     file.chmod(0o600)
     file.write_bytes(b"no gzip")
-    (copied.lake / "kit" / "broadcasts" / ".versions.json").unlink()
-    (kit,) = (source for source in SOURCES if source.name == "kit")
-    passed = refresh(services.house(copied), only=[kit])
+    (copied_kiosk.lake / "till" / "deliveries" / ".versions.json").unlink()
+    passed = refresh(kiosk.house(copied_kiosk), only=[TILL])
     failed = {
         result.stream: str(result.failure) for result in passed.fetched[0].results if result.failure
     }
-    assert failed.keys() == {"broadcasts"}
-    assert str(file) in failed["broadcasts"]
+    assert failed.keys() == {"deliveries"}
+    assert str(file) in failed["deliveries"]
     assert all("is damaged" in failure for failure in passed.failures)
     assert passed.report is not None
 

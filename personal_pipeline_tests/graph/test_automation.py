@@ -17,12 +17,12 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.passes import build_tables
-from personal_pipeline.sources.stripe import STRIPE
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import signature_of
-from personal_pipeline_tests.invented_house import NOW, UNTIL, Services
+from personal_pipeline_tests.invented_house import NOW, UNTIL
+from personal_pipeline_tests.kiosk.house import TILL, Kiosk
 
-FETCH = "fetch_stripe_job"
+FETCH = "fetch_till_job"
 
 
 class Watch:
@@ -61,18 +61,18 @@ class Watch:
 
 
 @pytest.fixture
-def watch(services: Services, copied: Home) -> Iterator[Watch]:
+def watch(kiosk: Kiosk, copied_kiosk: Home) -> Iterator[Watch]:
     with dg.DagsterInstance.ephemeral() as instance:
-        watch = Watch(services.house(copied), instance)
+        watch = Watch(kiosk.house(copied_kiosk), instance)
         assert watch.tick() is None
         assert watch.said == building.ALL_IS_BUILT
         yield watch
 
 
-def lose_a_charge(house: House) -> None:
+def lose_a_sale(house: House) -> None:
     """From the lake, of the newest day that has more than one, without anybody being told."""
-    stream = next(each for each in STRIPE.api if each.name == "charges")
-    lake = lake_of(house.home, "stripe", stream)
+    stream = next(each for each in TILL.api if each.name == "sales")
+    lake = lake_of(house.home, "till", stream)
     day = max(day for day in lake.partitions() if len(lake.read(day)) > 1)
     lake.write(day, list(lake.read(day).values())[1:])
     lake.versions()
@@ -82,8 +82,8 @@ def lose_a_charge(house: House) -> None:
 def test_what_is_stale_is_asked_for_once_and_only_where_a_change_reaches(watch: Watch) -> None:
     assert watch.tick() is None
     assert watch.said == "Up to date: nothing has changed since the last build."
-    lose_a_charge(watch.house)
-    assert watch.tick() == "staging/stg_stripe__charges"
+    lose_a_sale(watch.house)
+    assert watch.tick() == "staging/stg_till__sales"
     assert watch.tick() is None, "its run may be about to start"
     build_tables(watch.house)
     assert watch.tick() is None
@@ -92,40 +92,38 @@ def test_what_is_stale_is_asked_for_once_and_only_where_a_change_reaches(watch: 
 
 @pytest.mark.slow
 def test_it_waits_while_data_comes_in_or_tables_are_built(watch: Watch) -> None:
-    lose_a_charge(watch.house)
+    lose_a_sale(watch.house)
     for job in (FETCH, JOB):
         for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED):
             run = watch.run(job, status)
             assert watch.tick() is None
             assert watch.said == f"Waiting for {job} to finish."
             watch.end(run)
-    assert watch.tick() == "staging/stg_stripe__charges"
+    assert watch.tick() == "staging/stg_till__sales"
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_is_asked_for_again_and_not_at_once(watch: Watch) -> None:
-    lose_a_charge(watch.house)
+    lose_a_sale(watch.house)
     assert watch.tick()
     watch.end(watch.run(JOB, dg.DagsterRunStatus.STARTED))
     assert watch.tick() is None
     watch.later(building.ASK_AGAIN_AFTER)
-    assert watch.tick() == "staging/stg_stripe__charges"
+    assert watch.tick() == "staging/stg_till__sales"
     watch.later(building.ASK_AGAIN_AFTER)
     assert watch.tick() is None, "what cannot be built must not be tried for ever"
     # what changes meanwhile is asked for at once
-    lose_a_charge(watch.house)
+    lose_a_sale(watch.house)
     with store.writing(watch.house.home), store.connection(watch.house) as opened:
         opened.execute(
-            "delete from pipeline.ledger where asset = 'marts/revenue_daily' and partition = ?",
+            "delete from pipeline.ledger where asset = 'marts/takings_daily' and partition = ?",
             [UNTIL.isoformat()],
         )
-    assert watch.tick() == "staging/stg_stripe__charges"
+    assert watch.tick() == "staging/stg_till__sales"
     with store.writing(watch.house.home):
         store.publish(watch.house)
     asked = str(watch.tick()).split(", ")
-    assert {"marts/revenue_daily", "marts/revenue_monthly", "staging/stg_stripe__charges"} <= {
-        *asked
-    }
+    assert {"marts/takings_daily", "marts/results_monthly", "staging/stg_till__sales"} <= {*asked}
 
 
 @pytest.mark.slow
@@ -136,7 +134,7 @@ def test_another_day_and_another_lake_file_are_looked_at(watch: Watch) -> None:
     watch.later(-timedelta(days=1))
     assert signature_of(watch.house) == seen
     # a folder that is gone
-    shutil.rmtree(watch.house.home.lake / "stripe" / "charges")
+    shutil.rmtree(watch.house.home.lake / "till" / "sales")
     assert signature_of(watch.house) != seen
 
 

@@ -30,6 +30,7 @@ from personal_pipeline.warehouse.build import all_tables
 from personal_pipeline.warehouse.dbt_project import FOLDER, load_manifest, manifest_path
 from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables, read_partitions
 from personal_pipeline_tests.invented_house import files, lay_project
+from personal_pipeline_tests.kiosk.house import Kiosk
 
 NOW = datetime(2024, 5, 6, 6, 0, tzinfo=UTC)
 START = date(2023, 11, 1)
@@ -465,20 +466,22 @@ def test_importing_the_definitions_touches_nothing(house: House, tables: Tables)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["manifest.json", "manifest.stamp", "project/models/marts"])
-def test_what_was_made_of_the_sql_is_made_again_when_it_is_damaged(house: House, name: str) -> None:
-    before = json.loads(manifest_path(house.home).read_bytes())["nodes"].keys()
-    path = house.home.dbt_target / name
+def test_what_was_made_of_the_sql_is_made_again_when_it_is_damaged(
+    kiosk: Kiosk, copied_kiosk: Home, name: str
+) -> None:
+    before = json.loads(manifest_path(copied_kiosk).read_bytes())["nodes"].keys()
+    path = copied_kiosk.dbt_target / name
     if path.is_dir():
         path = max(path.rglob("*.sql"))
         whole = path.read_text()
         path.write_text("select 1 as day")
-        manifest_path(house.home)
+        manifest_path(copied_kiosk)
         assert path.read_text() == whole
         path.unlink()
         path.mkdir()
     else:
         path.write_bytes(b"\xff{}" + bytes(40))
-    assert json.loads(manifest_path(house.home).read_bytes())["nodes"].keys() == before
+    assert json.loads(manifest_path(copied_kiosk).read_bytes())["nodes"].keys() == before
     assert path.is_file()
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, Drop, DropStream, Grain, Source
-from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.descriptions import inherit_columns
+from personal_pipeline_tests.invented_house import lay_project
+from personal_pipeline_tests.kiosk.house import SOURCES, Kiosk
 
 VISITS = ApiStream(
     name="visits", description="A visit: {not jinja}.", grain=Grain.DAY, key=lambda record: ""
@@ -103,7 +105,7 @@ def test_inputs_that_do_not_agree_describe_nothing() -> None:
 
 
 def test_dbt_has_the_streams_of_the_sources_and_sees_them_change(
-    home: Home, monkeypatch: pytest.MonkeyPatch
+    kiosk: Kiosk, copied_kiosk: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def sources() -> dict[str, tuple[str, str]]:
         return {
@@ -111,7 +113,7 @@ def test_dbt_has_the_streams_of_the_sources_and_sees_them_change(
                 each["description"],
                 each["config"]["meta"]["grain"],
             )
-            for each in dbt_project.load_manifest(home)["sources"].values()
+            for each in dbt_project.load_manifest(copied_kiosk)["sources"].values()
         }
 
     before = {
@@ -125,11 +127,12 @@ def test_dbt_has_the_streams_of_the_sources_and_sees_them_change(
         "shop/visits": ("A visit: {not jinja}.", "day"),
         "shop/orders": ("An order.", "month"),
     }
-    monkeypatch.undo()
+    monkeypatch.setattr(dbt_project, "SOURCES", SOURCES)
     assert sources() == before
 
 
-def test_the_manifest_says_what_every_column_is(home: Home) -> None:
+def test_the_manifest_says_what_every_column_is(parsed: Path, tmp_path: Path) -> None:
+    home = lay_project(parsed, tmp_path / "home")
     lacking = [
         f"{node['name']}.{column['name']}"
         for node in dbt_project.load_manifest(home)["nodes"].values()
