@@ -143,7 +143,7 @@ from {{ ref('stg_kit__broadcasts') }}
 
 
 def test_a_source_joins_a_contract_by_one_file(
-    built: Warehouse, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Warehouse, described: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql = shutil.copytree(dbt_project.FOLDER, tmp_path / "sql")
     (sql / "models/intermediate/revenue/int_revenue__kit.sql").write_text(JOINS)
@@ -157,7 +157,7 @@ def test_a_source_joins_a_contract_by_one_file(
 
     assert broadcasts > 0
     assert warehouse.query(total) == [(before + 7 * Decimal(broadcasts),)]
-    old = model_tables(manifest, "usd")
+    old = model_tables(described, "usd")
     new = model_tables(dbt_project.load_manifest(Home(warehouse.root)), "usd")
     changed = {name for name, table in new.items() if table != old[name]}
     assert changed == {"marts/revenue_daily"}, "nothing else is built anew"
