@@ -52,7 +52,7 @@ from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.settings import Settings
 from personal_pipeline.warehouse import build as building
-from personal_pipeline.warehouse.dbt_project import NodeResult
+from personal_pipeline.warehouse.dbt_project import DbtFailed, NodeResult
 from personal_pipeline.warehouse.lake import Lake
 from personal_pipeline.warehouse.reconcile import EMPTY, in_order
 from personal_pipeline.warehouse.tables import Table, partitions_between
@@ -177,7 +177,7 @@ class Life:
 
     @contextmanager
     def _stand_ins(self) -> Iterator[None]:
-        dbt = SimpleNamespace(load_manifest=self._manifest, run=self._dbt)
+        dbt = SimpleNamespace(load_manifest=self._manifest, run=self._dbt, DbtFailed=DbtFailed)
         with (
             patch.multiple(
                 building,
