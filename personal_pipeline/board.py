@@ -176,9 +176,10 @@ def _kept(house: House, source: Source, stream: ApiStream | DropStream, lake: La
 
 def _api_lines(house: House, source: Source, lake: Lake, now: datetime) -> Iterator[StreamState]:
     memories = {stream.name: recall(house.home, source.name, stream.name) for stream in source.api}
+    connected = house.connected(source)
     for stream in source.api:
         memory = with_failure_of_all(memories, stream.name)
-        verdict = judge_api(memory, now, connected=house.connected(source), connect=source.connect)
+        verdict = judge_api(memory, now, connected=connected, connect=source.connect)
         yield _line(
             source,
             stream,

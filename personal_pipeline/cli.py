@@ -327,7 +327,7 @@ def _fetched_lines(passed: PassResult) -> Iterator[str]:
         if records or unreadable:
             lost = f" ([yellow]{unreadable:,} unreadable[/])" if unreadable else ""
             brought.append(f"{fetched.source.title} {_many(records, 'record')}{lost}")
-        elif not any(result.failure for result in fetched.results) and not fetched.broken:
+        elif not (fetched.failures or fetched.needs_a_person):
             quiet.append(fetched.source.title)
     if brought:
         yield f"Fetched: {', '.join(brought)}."
@@ -718,10 +718,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
     from personal_pipeline.ingest.restoring import restore as bring
 
     house = _house(load_settings())
-    chosen = next((each for each in house.sources if each.name == source), None)
-    if chosen is None:
-        names = ", ".join(each.name for each in house.sources)
-        raise click.UsageError(f"no source is called {source}; choose one of {names}")
+    chosen = _source_named(house, source)
     moment = day.replace(tzinfo=UTC)
     found = (held_before if dry_run else bring)(house.home.ensure(), chosen, moment)
     if as_json:
@@ -757,19 +754,20 @@ def report(day: datetime | None, show: bool) -> None:
     from personal_pipeline.warehouse.lake import read_lake
 
     house = _house(load_settings())
-    if day is not None:
-        if day.date() > house.today:
-            raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
-        first = min((min(each) for each in read_lake(house).versions.values() if each), default="")
-        if not first or f"{day.date()}" < first:
-            begins = f"The data begins on {first}" if first else "There is no data yet"
-            ERRORS.print(f"[red]{begins}, and so no report of {day.date()}.[/]")
-            sys.exit(1)
+    if day is not None and day.date() > house.today:
+        raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
     _open(house)
     if troubles := troubles_of(house.home):
         ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
         sys.exit(1)
-    written = write_morning_report(house, board_of(house), day.date() if day else None)
+    lake = read_lake(house)
+    if day is not None:
+        first = min((min(each) for each in lake.versions.values() if each), default="")
+        if not first or f"{day.date()}" < first:
+            begins = f"The data begins on {first}" if first else "There is no data yet"
+            ERRORS.print(f"[red]{begins}, and so no report of {day.date()}.[/]")
+            sys.exit(1)
+    written = write_morning_report(house, board_of(house, lake), day.date() if day else None)
     click.echo(written.path)
     if show:
         click.launch(written.path.as_uri())

@@ -72,6 +72,9 @@ class State(StrEnum):
 
 SEVERITY: tuple[State, ...] = tuple(State)
 
+TROUBLED = (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE)
+"""What a person can do something about, the worst first."""
+
 
 def worst(states: Iterable[State]) -> State:
     """The state that most needs a person; ``NOT_CONNECTED`` if there are none."""

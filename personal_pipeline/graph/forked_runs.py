@@ -33,7 +33,7 @@ def fork_runs() -> None:
         [
             name
             for name in sys.modules
-            if name.partition(".")[0] in ("dagster", "dagster_dbt", __package__.partition(".")[0])
+            if name.partition(".")[0] in ("dagster", "personal_pipeline")
             and name != "personal_pipeline.definitions"
         ]
     )

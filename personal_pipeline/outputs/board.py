@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from personal_pipeline.board import StreamState, has_part, in_use
-from personal_pipeline.freshness import SEVERITY, State, worst
+from personal_pipeline.freshness import SEVERITY, TROUBLED, State, worst
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
@@ -111,7 +111,7 @@ def board_table(board: Sequence[StreamState]) -> Table:
 def board_in_short(board: Sequence[StreamState]) -> Group:
     """What to do, or that there is nothing to do; below it one line per source in use."""
     used = [line for line in board if in_use(line)]
-    to_do = [_to_do(lines) for lines in _troubles(used) if lines[0].state in _NEEDS_SOMETHING]
+    to_do = [_to_do(lines) for lines in _troubles(used) if lines[0].state in TROUBLED]
     if not used:
         headline = Text("No source is in use. `personal-pipeline sources` lists them.")
     elif not to_do:
@@ -137,9 +137,6 @@ def board_in_short(board: Sequence[StreamState]) -> Group:
     if resting:
         parts.append(f"At rest: {', '.join(resting)}.")
     return Group(*parts)
-
-
-_NEEDS_SOMETHING = (State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED)
 
 
 def _to_do(lines: Sequence[StreamState]) -> Padding:
@@ -225,7 +222,7 @@ def _troubles(board: Sequence[StreamState]) -> Iterator[list[StreamState]]:
     """Lines that need something or have a detail, grouped if it is the same; the worst first."""
     alike: dict[tuple[str, State, str], list[StreamState]] = {}
     for line in board:
-        if line.detail or line.state in _NEEDS_SOMETHING:
+        if line.detail or line.state in TROUBLED:
             alike.setdefault((line.source, line.state, line.detail), []).append(line)
     yield from sorted(alike.values(), key=lambda lines: -SEVERITY.index(lines[0].state))
 

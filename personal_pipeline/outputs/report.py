@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from personal_pipeline.board import StreamState, has_part, in_use
 from personal_pipeline.duck import Database
-from personal_pipeline.freshness import State
+from personal_pipeline.freshness import TROUBLED, State
 from personal_pipeline.home import LATEST_REPORT, write_atomically
 from personal_pipeline.outputs.board import newest_words
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
@@ -143,11 +143,7 @@ def _coded(text: str) -> Markup:
 def _attention(board: Sequence[StreamState]) -> str:
     """One sentence on the state of the sources."""
     counted = Counter(line.state for line in board if in_use(line))
-    troubles = [
-        f"{count(counted[state])} {state}"
-        for state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE)
-        if counted[state]
-    ]
+    troubles = [f"{count(counted[state])} {state}" for state in TROUBLED if counted[state]]
     if troubles:
         return f"Streams that need you: {', '.join(troubles)}."
     if counted[State.WAITING]:
@@ -177,7 +173,7 @@ def _standing(
     states = {line.state for line in lines if has_part(line)}
     if not states:
         return "never used"
-    if states & {State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED}:
+    if not states.isdisjoint(TROUBLED):
         return "troubled"
     if State.RESTING in states:
         return "at rest"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 from personal_pipeline.house import House
@@ -189,12 +190,7 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
     A failed table keeps its content and is returned with its failure; nothing is raised for it.
     Raises as ``reconcile`` does.
     """
-
-    def work() -> BuildResult:
-        with store.session(house) as session:
-            return _build(house, wanted, session)
-
-    return _published(house, work, builds_all=False)
+    return _published(house, partial(_build, house, wanted), builds_all=False)
 
 
 def _build(
@@ -245,12 +241,7 @@ def reconcile(house: House, *, retry: bool = False) -> BuildResult:
     with its failure every time. A damaged warehouse is deleted and rebuilt from the lake. Raises
     ``DamagedWarehouse`` if it is damaged again after that.
     """
-
-    def work() -> BuildResult:
-        with store.session(house) as session:
-            return _reconcile(house, session, retry=retry)
-
-    return _published(house, work, builds_all=True)
+    return _published(house, partial(_reconcile, house, retry=retry), builds_all=True)
 
 
 def _reconcile(house: House, session: store.Session, *, retry: bool = False) -> BuildResult:
@@ -311,7 +302,9 @@ def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | Non
     return next((m for each, m in damaged.items() if name in downstream_of(tables, [each])), None)
 
 
-def _published(house: House, work: Callable[[], BuildResult], *, builds_all: bool) -> BuildResult:
+def _published(
+    house: House, work: Callable[[store.Session], BuildResult], *, builds_all: bool
+) -> BuildResult:
     """Do the work and publish once at the end, even if it fails, so that readers never see half of
     it. If the warehouse is damaged, repeat the work on an empty one, and publish only when that is
     complete."""
@@ -322,7 +315,8 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
             store.make_ready(home)
             if not store.is_begun_anew(home):
                 try:
-                    done = work()
+                    with store.session(house) as session:
+                        done = work(session)
                 finally:
                     store.publish(house)
                 return done
@@ -333,10 +327,10 @@ def _published(house: House, work: Callable[[], BuildResult], *, builds_all: boo
                 "meanwhile readers kept the last published copy."
             )
         try:
-            if not builds_all:
-                with store.session(house) as session:
+            with store.session(house) as session:
+                if not builds_all:
                     before.add(_reconcile(house, session))
-            before.add(work())
+                before.add(work(session))
             store.publish(house)
         except store.DamagedWarehouse as damage:
             raise store.DamagedWarehouse(

@@ -8,20 +8,19 @@
    literal dates, so DuckDB opens only the lake files of the window. A full refresh throws away
    every row, so it brings back every row, whatever the windows say. #}
 {% macro partition_window(column) -%}
-    {%- set window = {} -%}
+    {%- set window = none -%}
     {%- if execute and not should_full_refresh() -%}
         {%- set file = env_var('PIPELINE_WINDOWS', '') | replace("'", "''") -%}
         {%- if file -%}
             {# one line of text: dbt spends half a millisecond on each row of a result #}
-            {%- set found = run_query(
+            {%- set window = run_query(
                 "select count(*), string_agg(format('({0} >= date ''{1}'' and {0} < date ''{2}'')',"
                 ~ " '" ~ (column | replace("'", "''")) ~ "', begins, ends), ' or ' order by begins)"
                 ~ " from read_csv('" ~ file ~ "', header = true, columns ="
                 ~ " {'model': 'varchar', 'begins': 'varchar', 'ends': 'varchar'})"
                 ~ " where model = '" ~ model.name ~ "'"
             ).rows[0] -%}
-            {%- do window.update(named=found[0], spans=found[1]) -%}
         {%- endif -%}
     {%- endif -%}
-    {%- if window.named %}({{ window.spans or 'false' }}){% else %}true{% endif -%}
+    {%- if window and window[0] %}({{ window[1] or 'false' }}){% else %}true{% endif -%}
 {%- endmacro %}
