@@ -23,7 +23,7 @@ LOCK = Path(__file__).parents[1] / "requirements.lock"
 ACCEPTED = frozenset(
     {
         "0BSD", "Apache-2.0", "Artistic License", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0",
-        "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Zlib",
+        "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Public Domain", "Zlib",
     }
 )  # fmt: skip
 """Licences under which anybody may use, change and redistribute the whole."""
@@ -34,6 +34,7 @@ pipeline."""
 
 _SPELT = {
     "3-Clause BSD License": "BSD-3-Clause",
+    "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD",
     "ISC License (ISCL)": "ISC",
@@ -130,7 +131,7 @@ def packages() -> Iterator[Package]:
 def _needed() -> set[str]:
     """The transitive dependencies of the pipeline on this system."""
     needed: set[str] = set()
-    left = [Requirement("personal-pipeline")]
+    left = [Requirement("personal-pipeline[site]")]
     while left:
         asked = left.pop()
         try:
