@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date
 from threading import Thread
 
 from personal_pipeline import told
@@ -336,10 +336,6 @@ def finish_pass(
 
 # ------------------------------------------------------------------------------ telling Dagster
 
-TELL_FETCH_AFTER = timedelta(hours=6)
-"""A fetch that found nothing is reported to Dagster if the previously reported one is older than
-this: often enough for source freshness in the UI, which is counted in days."""
-
 
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
@@ -349,6 +345,9 @@ def is_news(house: House, passed: PassResult) -> bool:
     if passed.failures_to_mend:
         return True
     if known.failed or known.published != integrity.stamp_of(house.home.published):
+        return True
+    now = house.clock()
+    if passed.work.current and told.is_old(known.current, now, told.TELL_CURRENT_AFTER):
         return True
     lake = passed.lake or Lake({}, {})
     return (
@@ -360,12 +359,8 @@ def is_news(house: House, passed: PassResult) -> bool:
         or any(known.checks.get(check.stream) != check.digest for check in passed.checks)
         or (passed.files is not None and known.checks.get(FILES) != passed.files.digest)
         or any(
-            _is_old(known.looks.get(name), house)
+            told.is_old(known.looks.get(name), now, told.TELL_FETCH_AFTER)
             for each in passed.fetched
             for name in each.succeeded
         )
     )
-
-
-def _is_old(instant: str | None, house: House) -> bool:
-    return instant is None or house.clock() - datetime.fromisoformat(instant) >= TELL_FETCH_AFTER

@@ -10,11 +10,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from personal_pipeline.home import Home, write_atomically
 
 FILE = "told.json"
+
+TELL_FETCH_AFTER = timedelta(hours=6)
+"""A fetch that found nothing is reported to Dagster if the previously reported one is older than
+this: often enough for source freshness in the UI, which is counted in days."""
+
+TELL_CURRENT_AFTER = timedelta(hours=20)
+"""The same for tables that were found current: once a day, each morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Reported:
     """Of each check."""
     looks: dict[str, str] = field(default_factory=dict)
     """Per fetched stream, the instant of the reported fetch, ISO 8601 UTC."""
+    current: str = ""
+    """The instant at which derived tables were reported as found current, ISO 8601 UTC."""
     published: list[int] | None = None
     """Identifies the reported copy of the tables."""
     failed: bool = False
@@ -58,6 +68,11 @@ def _path(home: Home) -> Path:
 def digest_of_partitions(partitions: Mapping[str, str]) -> str:
     """One digest for the content digests of all partitions of a table."""
     return hashlib.sha256(json.dumps(partitions, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_old(instant: str | None, now: datetime, after: timedelta) -> bool:
+    """Whether an instant (ISO 8601) is ``after`` or longer ago, or there is none."""
+    return not instant or now - datetime.fromisoformat(instant) >= after
 
 
 NOTHING = digest_of_partitions({})

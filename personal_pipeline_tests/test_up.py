@@ -350,7 +350,7 @@ class TestInTheBrowserOfThePerson:
 
         # the lineage
         page.goto(f"{base}/asset-groups")
-        page.get_by_text("staging_stripe").first.wait_for()
+        page.get_by_text("3_typed_rows").first.wait_for()
         # a button starts a run
         page.goto(f"{base}/assets/outputs/source_board")
         before = runs(running)

@@ -58,6 +58,8 @@ def log_contents(
                         continue
                     # few entries: they take up most of an event's space on disk
                     content = f"{(before or 'nothing')[:16]} → {digest[:16]}"
+                    if before == digest:
+                        content = f"{digest[:16]}, as before"
                     metadata = {
                         **describe(name, partition),
                         "content": dg.MetadataValue.text(content),

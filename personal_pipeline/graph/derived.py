@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.graph.partitions import Partitions, asked_partitions, mapping
+from personal_pipeline.graph.raw import DAILY
 from personal_pipeline.graph.telling import raise_failures, tell_work
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
@@ -69,6 +70,7 @@ def table_spec(
         code_version=table.code_version,
         partitions_def=partitions.of(table.grain),
         skippable=True,
+        freshness_policy=DAILY,
         metadata={
             "dagster/table_name": said["table_name"],
             "dagster/column_schema": dg.TableSchema(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from personal_pipeline.board import board_of
-from personal_pipeline.graph.raw import OWNER
+from personal_pipeline.graph.raw import DAILY, OWNER
 from personal_pipeline.graph.telling import BOARD, REPORT, tell_board, tell_report
 from personal_pipeline.house import House
 from personal_pipeline.outputs.morning import write_morning_report
@@ -26,10 +26,11 @@ def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
                     "One self-contained HTML file a day under reports/: what happened until "
                     "yesterday (UTC), and the state of every source."
                 ),
-                group_name="outputs",
+                group_name="5_outputs",
                 kinds={"html", "altair"},
                 owners=[OWNER],
                 skippable=True,
+                freshness_policy=DAILY,
             )
         ],
     )
@@ -55,10 +56,11 @@ def board_asset() -> dg.AssetsDefinition:
                     "How fresh each stream is, what is wrong and what to do, as in "
                     "`personal-pipeline status`. The table is in the metadata of the latest event."
                 ),
-                group_name="outputs",
+                group_name="5_outputs",
                 kinds={"python", "markdown"},
                 owners=[OWNER],
                 skippable=True,
+                freshness_policy=DAILY,
             )
         ],
     )

@@ -10,11 +10,12 @@ with the digest of its content as data version. A range run then triggers only w
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
-from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER
+from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER, GRACE
 from personal_pipeline.graph.building import bring_up_to_date, build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.telling import (
@@ -31,6 +32,13 @@ from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.tables import span
 
 OWNER = "team:owner"
+
+FETCHED, DROPPED = "1_fetched", "2_dropped_by_hand"
+"""Groups, numbered as the data flows: the UI sorts them by name. ``translation`` has those of the
+tables."""
+
+DAILY = dg.FreshnessPolicy.time_window(fail_window=FETCH_LATE_AFTER, warn_window=FETCH_DUE_AFTER)
+"""Of everything that is looked at each morning: fetched streams, tables, the report."""
 
 ENVELOPE = dg.TableSchema(
     columns=[
@@ -59,10 +67,11 @@ def _spec(
     return dg.AssetSpec(
         asset_key(source, stream),
         description=stream.description,
-        group_name=source.name,
+        group_name=FETCHED if fetched else DROPPED,
         kinds={"python", "json"},
         owners=[OWNER],
         tags={
+            "source": source.name,
             "route": "api" if fetched else "drop",
             "connected": _connected(house, source, stream),
         },
@@ -75,13 +84,27 @@ def _spec(
             "dagster/uri": f"lake/{source.name}/{stream.name}",
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
-        freshness_policy=(
-            dg.FreshnessPolicy.time_window(
-                fail_window=FETCH_LATE_AFTER, warn_window=FETCH_DUE_AFTER
-            )
-            if fetched and house.connected(source)
-            else None
-        ),
+        freshness_policy=_freshness(house, source, stream),
+    )
+
+
+def _freshness(
+    house: House, source: Source, stream: ApiStream | DropStream
+) -> dg.FreshnessPolicy | None:
+    """What Dagster itself expects of a stream; None where nothing is expected, or only by the
+    rhythm of its files, which ``personal_pipeline.freshness`` judges."""
+    if isinstance(stream, ApiStream):
+        return DAILY if house.connected(source) else None
+    drop = next(each for each in source.drops if stream in each.streams)
+    if drop.monthly_on_day is None or source.name in house.home.resting():
+        return None
+    # an export satisfies once the month before is over, here or in UTC
+    days = drop.monthly_on_day + GRACE.days
+    offset = house.clock().astimezone(ZoneInfo(house.settings.timezone)).utcoffset() or timedelta()
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"0 0 {days + 1} * *",
+        lower_bound_delta=timedelta(days=days) + max(-offset, timedelta()),
+        timezone=house.settings.timezone,
     )
 
 

@@ -86,8 +86,19 @@ def tell_ingested(context: Context, house: House, lake: Lake, ingested: InboxRes
     _log_lines(context, map(str, ingested.left))
     for note in ingested.notes:
         page(context).warning(note)
+    fed = {(each.source, each.drop) for each in ingested.receipts if not each.problem}
+    looked_at = {
+        name: {max(lake.versions[name])}
+        for source in house.sources
+        for drop in source.drops
+        if (source.name, drop.name) in fed
+        for stream in drop.streams
+        # also of a stream of which the file had no rows: it was looked at
+        if lake.versions.get(name := f"{source.name}/{stream.name}")
+        and not ingested.written.get(name)
+    }
     tell_streams(
-        context, house, lake, dropped_streams(house), ingested.written, {}, ingested.receipts
+        context, house, lake, dropped_streams(house), ingested.written, looked_at, ingested.receipts
     )
 
 
@@ -217,36 +228,57 @@ def tell_work(
     asked: Mapping[str, Collection[str]] | None = None,
 ) -> None:
     """Report the content of every derived partition for readers, and the test results; for a table
-    that failed, what was reported before."""
+    that failed, what was reported before.
+
+    Once a day, also the newest partition of each table that was found current, with the content
+    that it had: a table that is no longer looked after turns stale in Dagster.
+    """
     for note in work.notes:
         page(context).warning(note)
     stamp = integrity.stamp_of(house.home.published)
     with store.reading(house) as opened:
         kept = store.read_ledger_rows(opened)
+    now = house.clock()
+    changed = {each.name for each in work.built if each.changed}
+    last = told.recall(house.home).current
+    due = bool(work.current) and told.is_old(last, now, told.TELL_CURRENT_AFTER)
+    current = {
+        name: max(parts)
+        for name, parts in kept.items()
+        if due and parts and name in work.current and name not in changed
+    }
 
     def describe(table: str, partition: str) -> Metadata:
         built = kept[table][partition]
         count = dg.MetadataValue.int(built.rows)
+        why = _FOUND_CURRENT if current.get(table) == partition else _inputs_table(built)
         return {
             "dagster/row_count" if partition == WHOLE else "dagster/partition_row_count": count,
-            "inputs": dg.MetadataValue.md(_inputs_table(built)),
+            "inputs": dg.MetadataValue.md(why),
         }
 
     # the content that readers have of a failed table is no answer to a request to rebuild it
     failed = {each.name for each in work.built if each.failure}
+    also = {name: {*parts} for name, parts in (asked or {}).items() if name not in failed}
+    for name, partition in current.items():
+        also.setdefault(name, set()).add(partition)
     log_contents(
         context,
         house,
         {name: {p: each.digest for p, each in parts.items()} for name, parts in kept.items()},
         describe,
-        {name: parts for name, parts in (asked or {}).items() if name not in failed},
+        also,
     )
-    told.remember(house.home, replace(told.recall(house.home), published=stamp))
+    known = replace(told.recall(house.home), published=stamp)
+    told.remember(house.home, replace(known, current=now.isoformat()) if due else known)
     for built in work.built:
         page(context).info(_said(built))
     for each in work.tested:
         # accepted at run time, though missing from the annotation
         context.log_event(_test(each))  # type: ignore[arg-type]
+
+
+_FOUND_CURRENT = "Found current: no input changed since it was built, so nothing was rebuilt."
 
 
 def _inputs_table(built: store.LedgerRow) -> str:

@@ -15,13 +15,26 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 
 class Translator(DagsterDbtTranslator):
-    """Assets are grouped by area, and those of staging by source; owners are in the meta."""
+    """Assets are grouped by area, except those of one source; owners are in the meta."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """The group of a model."""
-        fqn, schema = dbt_resource_props["fqn"], str(dbt_resource_props["schema"])
-        area = fqn[2] if len(fqn) > 3 else schema
-        return f"staging_{area}" if schema == "staging" else area
+        """The group of a model, numbered as the data flows."""
+        match dbt_resource_props["fqn"]:
+            case [_, "staging", *_]:
+                return "3_typed_rows"
+            case [_, "marts", area, *_]:
+                return f"4_{area}"
+            case [_, stage, *_]:
+                return f"5_{stage}"
+        raise ValueError(f"{dbt_resource_props['unique_id']}: expected it in a folder of models/")
+
+    def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:
+        """The tags of a model; a staging model has that of its source, like the raw streams."""
+        tags = super().get_tags(dbt_resource_props)
+        match dbt_resource_props["fqn"]:
+            case [_, "staging", source, *_]:
+                return {**tags, "source": source}
+        return tags
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The owner of a model."""

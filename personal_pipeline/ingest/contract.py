@@ -323,7 +323,8 @@ class Drop:
     """What can be said about an unclaimed file that is nearly of this kind: for people, in lines,
     with column names but no values."""
     monthly_on_day: int | None = None
-    """The day of the month on which a new export is due; None when there is no schedule."""
+    """The day of the month on which a new export is due, 1 to 22, so that the days of grace end in
+    the same month; None when there is no schedule."""
     dialects: Callable[[Path | None], Mapping[str, str]] = _no_dialects
     """The declarations of how files of this kind are read, built in and from the home's
     ``dialects/``: texts by name. When one changes, all files of this kind are re-read."""
@@ -334,6 +335,8 @@ class Drop:
     def __post_init__(self) -> None:
         if (self.read is _reads_nothing) == (self.load is None):
             raise ValueError(f"drop {self.name}: exactly one of read and load is given")
+        if self.monthly_on_day is not None and not 1 <= self.monthly_on_day <= 22:
+            raise ValueError(f"drop {self.name}: monthly_on_day is a day from 1 to 22")
 
 
 class UnreadableFile(Exception):

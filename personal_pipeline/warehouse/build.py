@@ -89,6 +89,9 @@ class BuildResult:
     tested: list[TestResult] = field(default_factory=list)
     lake: Lake | None = None
     """The state of the lake at the end."""
+    current: frozenset[str] = frozenset()
+    """The derived tables that a reconcile left with nothing to build, in them or in what they
+    read."""
     dbt_calls: int = 0
     notes: list[str] = field(default_factory=list)
     """What a person should know, one sentence each: damage that was found and repaired
@@ -104,6 +107,7 @@ class BuildResult:
         self.built += more.built
         self.tested += more.tested
         self.lake = more.lake or self.lake
+        self.current = more.current
         self.dbt_calls += more.dbt_calls
         self.notes += more.notes
 
@@ -278,6 +282,8 @@ def _reconcile(house: House, session: store.Session, *, retry: bool = False) -> 
     for name, message in damaged.items():
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset(), message, waits=True))
     work.lake = before.lake
+    held = downstream_of(tables, {*stale, *damaged})
+    work.current = frozenset(t.name for t in tables.values() if t.model and t.name not in held)
     return work
 
 

@@ -38,6 +38,8 @@ START = date(2023, 11, 1)
 
 FETCHED = [source for source in SOURCES if source.api]
 OUTPUTS = {REPORT.to_user_string(), BOARD.to_user_string()}
+OURS = "source"
+"""The tag that only we give."""
 CONNECTED = "stripe"
 """The one source that this person has connected."""
 
@@ -96,18 +98,33 @@ def test_every_asset_says_what_it_is_and_whose(specs: dict[str, dg.AssetSpec]) -
         assert len((spec.description or "").split()) > 5, f"{name}: {spec.description}"
 
 
-def test_groups_are_the_sources_the_stages_and_the_areas(specs: dict[str, dg.AssetSpec]) -> None:
-    sources = {source.name for source in SOURCES}
+def test_groups_are_numbered_as_the_data_flows_and_do_not_grow_with_the_sources(
+    specs: dict[str, dg.AssetSpec], graph: Any
+) -> None:
     groups: dict[str, set[str]] = {}
     for name, spec in specs.items():
-        groups.setdefault(name.partition("/")[0], set()).add(spec.group_name or "")
-    assert {name: groups.pop(name) for name in sources} == {name: {name} for name in sources}
+        stage = name.partition("/")[0]
+        groups.setdefault(spec.tags.get("route", stage), set()).add(spec.group_name or "")
     assert groups == {
-        "staging": {f"staging_{name}" for name in sources},
-        "marts": {path.name for path in (FOLDER / "models" / "marts").iterdir()},
-        "pipeline": {"pipeline"},
-        "outputs": {"outputs"},
+        "api": {"1_fetched"},
+        "drop": {"2_dropped_by_hand"},
+        "staging": {"3_typed_rows"},
+        "marts": {f"4_{path.name}" for path in (FOLDER / "models" / "marts").iterdir()},
+        "pipeline": {"5_pipeline"},
+        "outputs": {"5_outputs"},
     }
+    for name, spec in specs.items():
+        for parent in graph.get(spec.key).parent_keys:
+            assert str(specs[parent.to_user_string()].group_name)[0] <= str(spec.group_name)[0], (
+                name
+            )
+
+
+def test_all_that_a_source_brings_is_found_by_its_tag(specs: dict[str, dg.AssetSpec]) -> None:
+    for source in SOURCES:
+        tagged = {name for name, spec in specs.items() if spec.tags.get("source") == source.name}
+        staged = {name for name in specs if name.startswith(f"staging/stg_{source.name}__")}
+        assert tagged == {f"{source.name}/{stream.name}" for stream in source.streams} | staged
 
 
 def test_every_table_has_a_column_schema(specs: dict[str, dg.AssetSpec]) -> None:
@@ -164,7 +181,7 @@ def test_assets_say_what_dagster_dbt_would_make_them_say(
         return {
             spec.key.to_user_string(): (
                 {each.asset_key for each in spec.deps},
-                {name for name in spec.tags if "/" not in name},
+                {name for name in spec.tags if "/" not in name} - {OURS},
                 spec.metadata["dagster/table_name"],
                 spec.metadata["dagster/column_schema"],
                 str(spec.description).split("\n\n####")[0],
