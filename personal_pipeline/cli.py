@@ -43,7 +43,7 @@ from personal_pipeline.doors.door import Door, opening_page
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import escape
-from personal_pipeline.settings import OpenToOthers, Settings, load_settings
+from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
@@ -127,6 +127,15 @@ def _house(settings: Settings) -> House:
     return House(settings, home, SOURCES)
 
 
+def _wake_invented() -> None:
+    """Have the services of an invented home answer until the command ends."""
+    home = Home.of(load_settings().home)
+    if (home.root / INVENTED_HOME).exists():
+        from personal_pipeline.demo.run import alive
+
+        click.get_current_context().with_resource(alive(home))
+
+
 def _open(house: House) -> None:
     """Upgrade a home of an earlier version."""
     from personal_pipeline.ingest.opening import opened
@@ -167,6 +176,7 @@ def refresh(
     from personal_pipeline import refresh as passes
     from personal_pipeline.ingest.doubtful import bring_back
 
+    _wake_invented()
     house = _house(load_settings())
     chosen = None
     if accept is not None:
@@ -786,6 +796,7 @@ def up(port: int | None, show: bool) -> None:
     """
     from personal_pipeline import serve
 
+    _wake_invented()
     settings = load_settings()
     house = _house(settings)
     _open(house)
@@ -871,28 +882,57 @@ def _open_in_browser(home: Home, door: Door) -> None:
     show_default=True,
     help="The home folder of the demo; your own data is never touched.",
 )
-def demo(years: int, seed: int, folder: Path) -> None:
-    """Generate years of a writer's data, and run the whole graph over them as over real data."""
+@click.option(
+    "--late",
+    is_flag=True,
+    help="Leave out two exports, and let one service stop answering, to see what is said of it.",
+)
+def demo(years: int, seed: int, folder: Path, late: bool) -> None:
+    """Generate years of a writer's data, and run the whole graph over them as over real data.
+
+    The life goes on: `refresh` and `up` over the demo's folder bring what happened until yesterday.
+    """
     from personal_pipeline import refresh as passes
-    from personal_pipeline.demo.run import NotADemo, clear, invented_house
+    from personal_pipeline.demo import run
 
     try:
-        clear(folder)
-    except NotADemo as refusal:
+        run.clear(folder)
+    except run.NotADemo as refusal:
         raise click.UsageError(str(refusal)) from None
     started = time.monotonic()
     CONSOLE.print(
         f"Generating {years} years of a writer's data (seed {seed}) in {escape(str(folder))}/ …"
     )
-    with invented_house(years, seed, folder) as house, _progress(shown=True) as progress:
+    with (
+        run.invented_house(years, seed, folder, late=late) as house,
+        _progress(shown=True) as progress,
+    ):
         passed = passes.refresh(house, progress=progress)
     _print_passed(passed, in_short=True)
+    if late:
+        _show_late(house, folder)
     CONSOLE.print(
         f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
         f"[bold]PERSONAL_PIPELINE_HOME={escape(str(folder))} {escape(_own_name())} up[/]",
         soft_wrap=True,
     )
     sys.exit(1 if passed.failures else 0)
+
+
+def _show_late(house: House, folder: Path) -> None:
+    from personal_pipeline import refresh as passes
+    from personal_pipeline.demo import run
+
+    run.stop_service(house.home)
+    with run.alive(house.home):
+        passes.refresh(house, only=[_source_named(house, run.DOWN)])
+    down = _source_named(house, run.DOWN).title
+    missing = escape(str(folder / run.NOT_DROPPED))
+    CONSOLE.print(
+        f"\n{down} does not answer from now on, and the exports in {missing} are late: "
+        "`personal-pipeline status` says so, and `add` takes them.",
+        soft_wrap=True,
+    )
 
 
 def _own_name() -> str:

@@ -10,6 +10,7 @@ as ``SecretStr``, which prints as asterisks.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -218,10 +219,17 @@ class OpenToOthers(Exception):
     """Others can read the file with the credentials. The message says what to do."""
 
 
+INVENTED_HOME = ".invented"
+"""The file in a home that shows an invented life: JSON, with the ``settings`` of its services."""
+
+
 def load_settings() -> Settings:
-    """Read the settings now. Raises ``pydantic.ValidationError`` if one is malformed, and
-    ``OpenToOthers`` if others on this machine may read or change ``.env``, whatever its content: it
-    is meant for credentials."""
+    """Read the settings now. A home that shows an invented life has its own settings for sources:
+    those of the person are left out, so that it can never reach a real account.
+
+    Raises ``pydantic.ValidationError`` if one is malformed, and ``OpenToOthers`` if others on this
+    machine may read or change ``.env``, whatever its content: it is meant for credentials.
+    """
     file = Path(".env").absolute()
     # on other systems the mode does not say who may read
     if os.name == "posix" and file.is_file():
@@ -231,7 +239,13 @@ def load_settings() -> Settings:
                 f"{file} has mode {mode:04o}: other users can read the credentials in it, so it "
                 f"was not used. Run: chmod {PRIVATE_FILE:o} {shlex.quote(str(file))}"
             )
-    return Settings(**{**_upper(dotenv_values(file)), **_upper(os.environ)})
+    settings = Settings(**{**_upper(dotenv_values(file)), **_upper(os.environ)})
+    try:
+        invented = json.loads((settings.home.expanduser() / INVENTED_HOME).read_bytes() or b"{}")
+    except FileNotFoundError:
+        return settings
+    services = {name: SecretStr(text) for name, text in invented.get("settings", {}).items()}
+    return settings.model_copy(update={"of_sources": services})
 
 
 def _upper(variables: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ match it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,13 +18,23 @@ from personal_pipeline.demo.parts import INVENTED
 
 
 def write_drops(life: Life, folder: Path, invented: Sequence[Invented] = INVENTED) -> list[Path]:
-    """Write every file that was exported by hand into a folder, and return them in order of
-    arrival. Creates the folder if missing; replaces files of the same name."""
+    """Write every file that was exported by hand into a folder, with one that got there by mistake,
+    and return them in order of arrival."""
+    return write_files([*exports(life, invented), _junk(life)], folder)
+
+
+def exports(life: Life, invented: Iterable[Invented] = INVENTED) -> Iterator[File]:
+    """Every file that was exported by hand."""
+    for part in invented:
+        yield from part.files(life)
+
+
+def write_files(files: Iterable[File], folder: Path) -> list[Path]:
+    """Write files into a folder, and return them in order of arrival. Creates the folder if
+    missing; replaces files of the same name."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = [*(file for part in invented for file in part.files(life)), _junk(life)]
-    files.sort(key=lambda file: (file.made_at, file.name))
     paths = []
-    for file in files:
+    for file in sorted(files, key=lambda file: (file.made_at, file.name)):
         path = folder / file.name
         path.write_bytes(file.content)
         made_at = file.made_at.timestamp()

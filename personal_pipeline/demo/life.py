@@ -1,7 +1,8 @@
 """An invented life: a writer with stories, a newsletter, paying readers, a bank, a body.
 
 It is generated from a seed by pure functions that read no clock. The same arguments give the same
-life on every machine, and within a month a later last day gives the same life, some days longer.
+life on every machine, and with the same start a later last day gives the same life, some days
+longer.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ class Life:
         return at(self.until + timedelta(days=1))
 
 
-def invent(years: int, seed: int, until: date) -> Life:
-    """Generate a life from the month ``years`` years before ``until`` to the end of that day.
+def invent(years: int, seed: int, until: date, start: date | None = None) -> Life:
+    """Generate a life from ``start``, or else from the month ``years`` years before ``until``, to
+    the end of that day. A life that goes on keeps its start and its years.
 
     ``until`` is covered to its last second, and the last files are exported in the night after it:
     for a life that reaches the present, it is yesterday.
@@ -105,7 +107,7 @@ def invent(years: int, seed: int, until: date) -> Life:
         raise ValueError(f"a life takes at least one year, not {years}")
     if until.year - years < 2000:
         raise ValueError(f"{years} years before {until} lie before the services existed")
-    start = add_months(month_of(until), -12 * years)
+    start = start or add_months(month_of(until), -12 * years)
     stories = invent_stories(seed, start, until, years)
     published_on = {story.published_at.date() for story in stories}
     account_days = invent_account_days(seed, stories, start, until)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 from personal_pipeline.demo.invented import NOT_FOUND, Invented, Refused, Request, Service
 from personal_pipeline.demo.life import Life
 from personal_pipeline.demo.parts import INVENTED
+
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,40 @@ class Served:
 
 @contextmanager
 def serve(life: Life, invented: Sequence[Invented] = INVENTED) -> Iterator[Served]:
-    """Run the services of a life on a free port of 127.0.0.1 until the block is left."""
-    services = {prefix: one for part in invented for prefix, one in part.services(life).items()}
-    server = _Server(("127.0.0.1", 0), _handler(services))
-    base = f"http://127.0.0.1:{server.server_port}"
-    settings = {
-        name: value for part in invented for name, value in part.settings(life, base).items()
-    }
+    """Run the services of a life on a free port until the block is left."""
+    services = services_of(life, invented)
+    with listening(lambda: services) as port:
+        yield Served(base_at(port), settings_of(life, port, invented))
+
+
+def services_of(life: Life, invented: Iterable[Invented] = INVENTED) -> dict[str, Service]:
+    """The services of a life, by path prefix."""
+    return {prefix: one for part in invented for prefix, one in part.services(life).items()}
+
+
+def settings_of(life: Life, port: int, invented: Iterable[Invented] = INVENTED) -> dict[str, str]:
+    """The person's settings for services at a port, as environment variables."""
+    base = base_at(port)
+    return {name: value for part in invented for name, value in part.settings(life, base).items()}
+
+
+def base_at(port: int) -> str:
+    """The address of the services at a port."""
+    return f"http://{LOOPBACK}:{port}"
+
+
+@contextmanager
+def listening(services: Callable[[], Mapping[str, Service]], port: int = 0) -> Iterator[int]:
+    """Answer at a port of this machine, or at a free one, until the block is left; yields the port.
+    ``services``, by path prefix, are asked for on each request.
+
+    Raises ``OSError`` if the port is taken.
+    """
+    server = _Server((LOOPBACK, port), _handler(services))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield Served(base, settings)
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()
@@ -55,7 +80,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def _handler(services: Mapping[str, Service]) -> type[BaseHTTPRequestHandler]:
+def _handler(services: Callable[[], Mapping[str, Service]]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         # Head and body are sent in one piece; in two, each response would wait for an
@@ -71,7 +96,7 @@ def _handler(services: Mapping[str, Service]) -> type[BaseHTTPRequestHandler]:
                 headers={name.lower(): value for name, value in self.headers.items()},
             )
             service = next(
-                (each for prefix, each in services.items() if address.path.startswith(prefix)),
+                (each for prefix, each in services().items() if address.path.startswith(prefix)),
                 lambda _: NOT_FOUND,
             )
             try:

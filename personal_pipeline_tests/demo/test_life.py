@@ -39,7 +39,8 @@ def test_another_seed_is_another_life() -> None:
 
 
 def test_a_later_last_day_only_makes_the_life_longer() -> None:
-    shorter, longer = invent(1, 5, date(2026, 11, 9)), invent(1, 5, LAST_DAY)
+    shorter = invent(1, 5, date(2026, 10, 9))
+    longer = invent(1, 5, LAST_DAY, shorter.start)
 
     for story, grown in zip(shorter.stories, longer.stories, strict=False):
         assert story.story_id == grown.story_id
