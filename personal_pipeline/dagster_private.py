@@ -5,10 +5,16 @@ modules that use them fail when they change.
 
 - ``SqliteEventLogStorage`` and ``ConfigurableClassData``: the event log writes materializations in
   batches (docs/decisions/0006). Dagster loads a storage by its class, and has no public base class.
+- ``InMemoryJob``, ``execute_run`` and the origins: a pass that ran outside Dagster is recorded as a
+  run of the code location's job ``refresh``. Runs without an origin are in no timeline, and
+  ``execute_in_process`` makes none.
 - ``WorkspaceProcessContext`` and ``WorkspaceFileTarget``: the web server is started behind a guard
   (docs/decisions/0019). Its own command puts nothing in front of it.
 """
 
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -16,7 +22,11 @@ from dagster._serdes import ConfigurableClassData
 
 __all__ = [
     "ConfigurableClassData",
+    "InMemoryJob",
+    "RegisteredCodeLocationOrigin",
+    "RemoteRepositoryOrigin",
     "SqliteEventLogStorage",
     "WorkspaceFileTarget",
     "WorkspaceProcessContext",
+    "execute_run",
 ]

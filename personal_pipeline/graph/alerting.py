@@ -17,6 +17,7 @@ from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK, CHECK_FAILED, Standing, Subject, Trouble
 from personal_pipeline.board import board_of
 from personal_pipeline.doors.door import address_of
+from personal_pipeline.graph import recording
 from personal_pipeline.graph.telling import CHECK as STREAM_CHECK
 from personal_pipeline.house import House
 from personal_pipeline.troubles import UNEXPECTED, told_without_values
@@ -141,7 +142,10 @@ def failed_run_sensor(house: House) -> dg.SensorDefinition:
     )
     @told_without_values
     def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
-        noted = note_failures(house, context.dagster_run, context.get_step_failure_events())
+        run, failed = context.dagster_run, context.get_step_failure_events()
+        if run.job_name == recording.JOB and (failed or recording.RECORDED in run.tags):
+            return dg.SkipReason("A pass records its failures itself.")
+        noted = note_failures(house, run, failed)
         return dg.SkipReason(f"Recorded failures: {noted}.")
 
     return failed_runs

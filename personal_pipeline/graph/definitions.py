@@ -17,6 +17,7 @@ from personal_pipeline.graph.outputs import board_asset, report_asset
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.pruning import prune_job, prune_schedule
 from personal_pipeline.graph.raw import api_assets, fetch_job, inbox_assets, inbox_job
+from personal_pipeline.graph.recording import refresh_job
 from personal_pipeline.house import House
 from personal_pipeline.warehouse.build import all_tables
 
@@ -54,7 +55,7 @@ def definitions_of(house: House) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[*jobs.values(), ingesting, checking, build_job, prune_job],
+        jobs=[*jobs.values(), ingesting, checking, build_job, refresh_job, prune_job],
         schedules=[
             *(automation.fetch_schedule(source, jobs[source.name], house) for source in connected),
             *(

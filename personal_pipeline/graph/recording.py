@@ -1,31 +1,43 @@
-"""A pass that ran outside Dagster, recorded there as a run of the job ``refresh``.
+"""The job ``refresh``, and passes that ran outside Dagster, recorded as runs of it.
 
-The run only reports what was done. If Dagster's storage turns out to be damaged, it is recreated
+Such a run only reports what was done. If Dagster's storage turns out to be damaged, it is recreated
 and everything is reported again.
 """
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
-from personal_pipeline import told
 from personal_pipeline.alerts import events
 from personal_pipeline.alerts.events import RunFailure
 from personal_pipeline.alerts.messages import without_values
+from personal_pipeline.dagster_private import (
+    InMemoryJob,
+    RegisteredCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+    execute_run,
+)
 from personal_pipeline.doors.door import address_of
 from personal_pipeline.graph import storage, telling
 from personal_pipeline.graph.instance import LOCK_WAIT_SECONDS, instance_of
 from personal_pipeline.graph.lost_runs import end_lost_runs
 from personal_pipeline.graph.pruning import KEPT, prune
 from personal_pipeline.house import House
-from personal_pipeline.passes import PassResult, finish_pass
-from personal_pipeline.warehouse.lake import read_lake
+from personal_pipeline.passes import PassResult, finish_pass, run_pass
+from personal_pipeline.troubles import told_without_values
 
 JOB = "refresh"
+
+RECORDED = "personal_pipeline/recorded"
+"""The tag of a run that only reports what was done outside Dagster."""
+
+_ORIGIN = RemoteRepositoryOrigin(
+    RegisteredCodeLocationOrigin("personal_pipeline.definitions"), "__repository__"
+).get_job_origin(JOB)
+"""Where `up` loads the job, so that its runs are in the timeline."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -77,28 +89,18 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
     @dg.op(name=JOB, out=dg.Out(dg.Nothing))
     def tell(context: dg.OpExecutionContext) -> None:
         nonlocal complete
-        lake = passed.lake or read_lake(house)
-        for fetched in passed.fetched:
-            telling.tell_fetched(context, house, lake, fetched)
-        telling.tell_ingested(context, house, lake, passed.ingested)
-        telling.tell_restored(context, house, lake, passed.restored)
-        if house.home.published.exists():
-            telling.tell_work(context, house, passed.work)
-        if passed.report:
-            telling.tell_report(context, passed.report)
-        telling.tell_checks(context, house, passed.checks)
-        if passed.files:
-            telling.tell_files(context, house, passed.files)
-        if passed.board:
-            telling.tell_board(context, passed.board)
+        telling.tell_pass(context, house, passed)
         complete = True
         telling.raise_failures(passed.failures_to_mend)
 
-    @dg.job(name=JOB)
+    @dg.job(name=JOB, executor_def=dg.in_process_executor)
     def refresh() -> None:
         tell()
 
-    result = refresh.execute_in_process(run_config=_QUIET, instance=instance, raise_on_error=False)
+    run = instance.create_run_for_job(
+        refresh, run_config=_QUIET, tags={RECORDED: "true"}, remote_job_origin=_ORIGIN
+    )
+    result = execute_run(InMemoryJob(refresh), run, instance)
     if not complete:
         failed: Any = next(e for e in result.all_events if e.event_type_value == "STEP_FAILURE")
         error = failed.event_specific_data.error
@@ -106,19 +108,51 @@ def _record(house: House, passed: PassResult, instance: dg.DagsterInstance) -> N
         raise NotReported(
             f"The results could not be reported to Dagster ({(error.cause or error).cls_name})"
         )
-    known = told.recall(house.home)
-    told.remember(house.home, replace(known, failed=bool(passed.failures_to_mend)))
+    _note_failures(house, passed, result.run_id)
+
+
+@dg.op(
+    name="do_all",
+    description=(
+        "Fetches what is due, ingests the inbox, builds what is stale, writes the report and "
+        "checks every stream."
+    ),
+    out=dg.Out(dg.Nothing),
+)
+@told_without_values
+def do_all(context: dg.OpExecutionContext, house: dg.ResourceParam[House]) -> None:
+    """The body of the job."""
+    passed = run_pass(house)
+    telling.tell_pass(context, house, passed)
+    _note_failures(house, passed, context.run_id)
+    telling.raise_failures(passed.failures_to_mend)
+
+
+@dg.job(
+    name=JOB,
+    description=(
+        "Everything that there is to do, now. The runs of `personal-pipeline refresh` and of the "
+        "demo are recorded here too."
+    ),
+)
+def refresh_job() -> None:
+    """Started by a person, in the UI."""
+    do_all()
+
+
+def _note_failures(house: House, passed: PassResult, run_id: str) -> None:
+    """Record what failed in a pass for the next round of alerts."""
     for what, cause in _failures(passed):
         events.record(
             house.home,
             RunFailure(
-                run_id=result.run_id,
+                run_id=run_id,
                 job=JOB,
                 at=house.clock(),
                 what=what,
                 partition="",
                 cause=without_values(cause),
-                address=address_of(house.home, house.settings, f"/runs/{result.run_id}"),
+                address=address_of(house.home, house.settings, f"/runs/{run_id}"),
             ),
         )
 

@@ -22,11 +22,11 @@ from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.lake import Written
 from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
-from personal_pipeline.passes import InboxResult, RestoreResult, SourceResult
+from personal_pipeline.passes import InboxResult, PassResult, RestoreResult, SourceResult
 from personal_pipeline.shown import shown
 from personal_pipeline.warehouse import integrity, store
 from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
-from personal_pipeline.warehouse.lake import Lake
+from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.tables import WHOLE
 
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
@@ -48,6 +48,26 @@ def page(context: Context | dg.AssetCheckExecutionContext) -> logging.Logger:
     ``dagster.yaml`` has that silenced."""
     context.log.setLevel(logging.INFO)
     return context.log
+
+
+def tell_pass(context: Context, house: House, passed: PassResult) -> None:
+    """Report all steps of a pass."""
+    lake = passed.lake or read_lake(house)
+    for fetched in passed.fetched:
+        tell_fetched(context, house, lake, fetched)
+    tell_ingested(context, house, lake, passed.ingested)
+    tell_restored(context, house, lake, passed.restored)
+    if house.home.published.exists():
+        tell_work(context, house, passed.work)
+    if passed.report:
+        tell_report(context, passed.report)
+    tell_checks(context, house, passed.checks)
+    if passed.files:
+        tell_files(context, house, passed.files)
+    if passed.board:
+        tell_board(context, passed.board)
+    failed = bool(passed.failures_to_mend)
+    told.remember(house.home, replace(told.recall(house.home), failed=failed))
 
 
 # ------------------------------------------------------------------------------------ raw streams

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from personal_pipeline.graph.alerting import cause_of
-from personal_pipeline.graph.recording import JOB as RECORDED
+from personal_pipeline.graph.recording import RECORDED
 
 
 class Terminal(logging.StreamHandler):  # type: ignore[type-arg]
@@ -22,7 +22,7 @@ class Terminal(logging.StreamHandler):  # type: ignore[type-arg]
         super().__init__()
         self.setLevel(logging.WARNING)
         # a command prints what it did itself
-        self.addFilter(lambda record: _of(record)["job_name"] != RECORDED)
+        self.addFilter(lambda record: RECORDED not in _of(record)["job_tags"])
         # a run fails because of a step, which was printed
         self.addFilter(lambda record: not _is(record, dg.DagsterEventType.RUN_FAILURE))
 
