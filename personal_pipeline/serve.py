@@ -185,6 +185,8 @@ class _Children:
             stdin=subprocess.PIPE,
             # everything they print goes to stderr: our own stdout is the address alone
             stdout=2,
+            # Ctrl-C in a terminal goes to the whole group; they are stopped in order instead
+            process_group=0 if os.name == "posix" else None,
         )
         numbers = [os.getpid(), *(each.pid for each in self._started.values())]
         written = {
