@@ -14,14 +14,17 @@ from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.outputs.terminal import escape_line as escape
 from personal_pipeline.shown import shown, shown_lines
 
-MAX_FILES_SHOWN = 20
-
 
 def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
-    """One line per file; for many files, one line per kind, and one for each file with trouble.
-    Below it one sentence for everything unusual."""
+    """One line per kind of file. Below it one sentence for everything unusual about a file, and for
+    each that was set aside."""
+    taken: dict[str, list[Receipt]] = {}
+    for receipt in receipts:
+        if not receipt.problem:
+            taken.setdefault(f"{receipt.source} {receipt.drop}", []).append(receipt)
+    files = sum(map(len, taken.values()))
     grid = Grid(
-        title="Ingested from the inbox",
+        title=f"Ingested {escape(receipts[0].file) if len(receipts) == 1 else f'{files:,} files'}",
         box=SIMPLE_HEAD,
         pad_edge=False,
         padding=(0, 1, 0, 0),
@@ -29,32 +32,23 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
         title_style="bold",
         header_style="dim",
     )
-    for name in ("file", "as"):
-        grid.add_column(name, overflow="fold")
-    for name in ("new", "changed", "removed", "same", "unreadable"):
+    grid.add_column("as")
+    for name in ("files", "new", "changed", "removed", "same"):
         grid.add_column(name, justify="right")
     grid.add_column("months")
-    groups: dict[tuple[str, str], list[Receipt]] = {}
-    for receipt in receipts:
-        kind = f"{receipt.source} {receipt.drop}" if receipt.drop else "unknown"
-        trouble = receipt.problem or receipt.unreadable
-        alone = trouble or len(receipts) <= MAX_FILES_SHOWN
-        groups.setdefault((kind, receipt.file if alone else ""), []).append(receipt)
-    for (kind, _), group in groups.items():
+    for kind, group in taken.items():
         streams = [stream for receipt in group for stream in receipt.streams]
-        unreadable = sum(receipt.unreadable for receipt in group)
         grid.add_row(
-            escape(group[0].file) if len(group) == 1 else f"{len(group)} files",
-            "[red]set aside[/]" if group[0].problem else kind,
+            kind,
+            f"{len(group):,}",
             _count(sum(each.new for each in streams)),
             _count(sum(each.altered for each in streams)),
             _count(sum(each.vanished for each in streams)),
             _count(sum(each.unchanged for each in streams)),
-            f"[yellow]{unreadable:,}[/]" if unreadable else "[dim]0[/]",
-            _span([receipt for receipt in group if not receipt.problem]),
+            _span(group),
         )
     odd = list(dict.fromkeys(line for receipt in receipts for line in _odd(receipt)))
-    return Group(grid, *(Text.from_markup(line) for line in odd))
+    return Group(*([grid] if taken else []), *(Text.from_markup(line) for line in odd))
 
 
 def _odd(receipt: Receipt) -> Iterator[str]:
