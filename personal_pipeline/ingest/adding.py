@@ -65,8 +65,8 @@ def brought(
     removed afterwards if empty. Yields the files that were skipped because they are still being
     written.
 
-    A folder that is one unpacked export becomes a zip. From any other folder every file is copied,
-    with its subfolders, which may name an account.
+    A folder that is one unpacked export becomes a zip, also inside another folder. Every other file
+    is copied, with its subfolders, which may name an account.
     """
     before = {path for path in home.inbox.rglob("*") if path.is_dir()}
     try:
@@ -80,9 +80,10 @@ def _bring(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> Iter
     unfinished = being_written(file for files in given.values() for file in files)
     for path, files in given.items():
         late = unfinished.intersection(files)
-        if path.is_dir() and not late and _packed(home, sources, path):
-            continue
+        exports = _pack(home, sources, path) if path.is_dir() and not late else {}
         for file in files:
+            if any(file.is_relative_to(export) for export in exports):
+                continue
             below = (
                 Path(path.resolve().name) / file.relative_to(path) if path.is_dir() else file.name
             )
@@ -130,7 +131,7 @@ def _set_aside_odd(home: Home, path: Path, what: str, now: datetime) -> Ingested
 
 def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> list[Path]:
     """The files in these inbox entries. A folder that is one unpacked export is replaced with a zip
-    of it."""
+    of it, also inside another folder."""
     files: list[Path] = []
     for entry in entries:
         if entry.is_file():
@@ -140,25 +141,60 @@ def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> li
         with home.lock("inbox", wait_seconds=LOCK_WAIT_SECONDS):
             inside = complete_files(entry)
             stamps = {path: stamp_of(path) for path in inside}
-            whole = _packed(home, sources, entry) if inside == files_below(entry) else None
-            if whole and {path: stamp_of(path) for path in complete_files(entry)} != stamps:
+            exports = _pack(home, sources, entry) if inside == files_below(entry) else {}
+            if exports and {path: stamp_of(path) for path in complete_files(entry)} != stamps:
                 # it grew in the meantime
-                whole.unlink()
+                for each in exports.values():
+                    each.unlink()
                 continue
-            if whole:
-                for path in inside:
+            if exports:
+                within = [
+                    path for path in inside if any(path.is_relative_to(each) for each in exports)
+                ]
+                for path in within:
                     path.unlink()
+                    inside.remove(path)
                 _remove_empty([entry, *entry.rglob("*")])
-        files += [whole] if whole else inside
+        files += [*exports.values(), *inside]
     return files
 
 
-def _packed(home: Home, sources: Sequence[Source], folder: Path) -> Path | None:
-    """Zip the folder into the inbox if a source claims the result."""
+def _pack(home: Home, sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
+    """Zip into the inbox whatever in a folder is one unpacked export: the zips by folder."""
+    packed = {}
+    for export in _exports_in(home, sources, folder):
+        with _zipped(home, export) as whole:
+            if whole and (copied := _copy(whole, home.inbox / whole.name)):
+                packed[export] = copied
+    return packed
+
+
+def _exports_in(home: Home, sources: Sequence[Source], folder: Path) -> list[Path]:
+    """The folders that are one unpacked export each: this one if a source claims it as a whole,
+    unless the export is a folder in it and beside that lie files of other sources, as in a folder
+    of downloads."""
+    claim = _claim_of(home, sources, folder)
+    if claim is None:
+        return []
+    inner = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.is_symlink() and _claim_of(home, sources, path) == claim
+    ]
+    beside = (
+        path for path in files_below(folder) if not any(path.is_relative_to(each) for each in inner)
+    )
+    others = [source for source in sources if source.name != claim[0]]
+    if inner and any(claims_of(others, drop_file(home, path)) for path in beside):
+        return [each for path in inner for each in _exports_in(home, sources, path)]
+    return [folder]
+
+
+def _claim_of(home: Home, sources: Sequence[Source], folder: Path) -> tuple[str, str] | None:
+    """The source and drop that claim a folder as a whole, zipped."""
     with _zipped(home, folder) as whole:
-        if whole and claims_of(sources, drop_file(home, whole)):
-            return _copy(whole, home.inbox / whole.name)
-    return None
+        claims = claims_of(sources, drop_file(home, whole)) if whole else []
+    return (claims[0].source.name, claims[0].drop.name) if claims else None
 
 
 def count(paths: Sequence[Path]) -> int:
@@ -173,12 +209,15 @@ def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> I
         if path.is_file():
             yield from _explained(home, sources, path, path.name)
             continue
-        with _zipped(home, path) as whole:
-            if whole and claims_of(sources, drop_file(home, whole)):
-                yield from _explained(home, sources, whole, path.name)
-                continue
+        exports = _exports_in(home, sources, path)
+        for export in exports:
+            with _zipped(home, export) as whole:
+                if whole:
+                    name = str(Path(path.name) / export.relative_to(path))
+                    yield from _explained(home, sources, whole, name)
         for file in complete_files(path):
-            yield from _explained(home, sources, file, f"{path.name}/{file.relative_to(path)}")
+            if not any(file.is_relative_to(export) for export in exports):
+                yield from _explained(home, sources, file, f"{path.name}/{file.relative_to(path)}")
 
 
 def _explained(

@@ -14,6 +14,9 @@ from personal_pipeline.ingest.inbox import Receipt
 from personal_pipeline.outputs.terminal import escape_line as escape
 from personal_pipeline.shown import shown, shown_lines
 
+NAMES_SHOWN = 10
+"""Of files that were set aside for one reason."""
+
 
 def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
     """One line per kind of file. Below it one sentence for everything unusual about a file, and for
@@ -47,15 +50,26 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
             _count(sum(each.unchanged for each in streams)),
             _span(group),
         )
-    odd = list(dict.fromkeys(line for receipt in receipts for line in _odd(receipt)))
-    return Group(*([grid] if taken else []), *(Text.from_markup(line) for line in odd))
+    odd = [*_set_aside(receipts), *(line for receipt in receipts for line in _odd(receipt))]
+    return Group(
+        *([grid] if taken else []), *(Text.from_markup(line) for line in dict.fromkeys(odd))
+    )
+
+
+def _set_aside(receipts: Sequence[Receipt]) -> Iterator[str]:
+    """One sentence per reason: a folder may hold hundreds of files that nobody knows."""
+    names: dict[str, list[str]] = {}
+    for receipt in receipts:
+        if receipt.problem:
+            names.setdefault(receipt.problem, []).append(escape(receipt.file))
+    for problem, files in names.items():
+        more = f" and {len(files) - NAMES_SHOWN:,} more" if len(files) > NAMES_SHOWN else ""
+        yield f"[red]{', '.join(files[:NAMES_SHOWN])}{more}: set aside: {escape(problem)}[/]"
 
 
 def _odd(receipt: Receipt) -> Iterator[str]:
     file = escape(receipt.file)
-    if receipt.problem:
-        yield f"[red]{file}: set aside: {escape(receipt.problem)}[/]"
-    elif receipt.gave_nothing:
+    if receipt.gave_nothing and not receipt.problem:
         yield f"[red]{file}: none of its rows could be ingested{_and_why(receipt)}.[/]"
     if receipt.warning:
         yield f"[yellow]{file}: {escape(receipt.warning)}[/]"

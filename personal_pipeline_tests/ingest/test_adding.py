@@ -119,6 +119,44 @@ def test_an_unpacked_export_in_the_inbox_becomes_one_zip(home: Home, files: Path
     assert "album/album.txt" in in_inbox(home)
 
 
+def holds_an_album(file: DropFile) -> Claim | None:
+    if not file.name.endswith(".zip"):
+        return None
+    with zipfile.ZipFile(file.path) as archive:
+        found = any(name.endswith("/album.txt") for name in archive.namelist())
+    return Claim(0.8, "an album, at any depth") if found else None
+
+
+ALBUMS = Source(name="albums", title="", description="", drops=(drop("album", holds_an_album),))
+NOTES = Source(name="notes", title="", description="", drops=(drop("note", recognise),))
+
+
+def test_an_export_among_files_of_other_sources_is_only_its_own_folder(
+    home: Home, files: Path, tmp_path: Path
+) -> None:
+    downloads = tmp_path / "downloads"
+    shutil.copytree(files / "album", downloads / "phone" / "album")
+    shutil.copy(files / "other.txt", downloads / "phone" / "readme.txt")
+    # a wrapper, and what nobody knows, are part of the export
+    with brought(home, [ALBUMS, NOTES], [downloads / "phone"]):
+        assert in_inbox(home) == {"phone.zip"}
+        (home.inbox / "phone.zip").unlink()
+    shutil.copy(files / "notes" / "b.txt", downloads / "b.txt")
+    expected = {"phone.zip", "downloads/b.txt"}
+    with brought(home, [ALBUMS, NOTES], [downloads]):
+        assert in_inbox(home) == expected
+        for name in expected:
+            (home.inbox / name).unlink()
+    found = {
+        each.file: len(each.opinions) for each in explained(home, [ALBUMS, NOTES], [downloads])
+    }
+    assert found == {"downloads/phone": 1, "downloads/b.txt": 1}
+    shutil.copytree(downloads, home.inbox / "downloads")
+    taken = packed(home, [ALBUMS, NOTES], entries(home))
+    assert {path.relative_to(home.inbox).as_posix() for path in taken} == expected
+    assert in_inbox(home) == expected
+
+
 PACK = """
 import sys
 from pathlib import Path

@@ -618,7 +618,7 @@ def settings_file() -> bytes:
 def test_a_fit_file_without_an_activity_is_set_aside_with_a_sentence(home: Home) -> None:
     receipt = dropped(home, "Settings.fit", settings_file()).receipt
     assert receipt.problem is not None
-    assert "another kind of FIT file (settings)" in receipt.problem
+    assert "a file of another kind (settings)" in receipt.problem
 
 
 MANY = [

@@ -98,7 +98,7 @@ def load_recordings(file: DropFile, spool: Spool) -> Iterator[DropRow | Unreadab
         return
     found = read_file(file.path, file.name, spool)
     if not found.rows:
-        what = f"it is another kind of FIT file ({found.other})" if found.other else None
+        what = f"it is a file of another kind ({found.other})" if found.other else None
         raise UnreadableFile(
             f"No activity in it: {what or '; '.join(found.problems) or 'it is empty'}. Copy the "
             "activity file from the device again."
