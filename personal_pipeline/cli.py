@@ -213,10 +213,10 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Told]:
-    """Progress bars for fetching, on a terminal; yields the function that updates them."""
+    """Progress bars on a terminal; yields the function that updates them."""
     bars = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         Rate(),
         TimeElapsedColumn(),

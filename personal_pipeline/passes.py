@@ -221,11 +221,13 @@ def restore_lake(house: House, *, progress: Progress | None = None) -> RestoreRe
     return done
 
 
-def build_tables(house: House, *, retry: bool = False, again: bool = False) -> BuildResult:
+def build_tables(
+    house: House, *, retry: bool = False, again: bool = False, progress: Progress | None = None
+) -> BuildResult:
     """Build what is stale. ``retry`` also builds what failed twice and is on hold; ``again``
     immediately retries what fails, for a run that nobody follows up. Raises as ``reconcile``
     does."""
-    work = reconcile(house, retry=retry)
+    work = reconcile(house, retry=retry, progress=progress)
     if again and any(each.failure and not each.waits for each in work.built):
         second = reconcile(house)
         tried = {each.name for each in second.built}
@@ -321,7 +323,7 @@ def finish_pass(
     added to ``passed``; a failing step does not prevent the next."""
     passed.restored = restore_lake(house, progress=progress)
     try:
-        passed.work = build_tables(house, retry=retry)
+        passed.work = build_tables(house, retry=retry, progress=progress)
     except Exception as error:  # the report still shows the current state
         passed.broken = sentence_of(error, house.home.root)
     passed.lake = passed.work.lake or read_lake(house)

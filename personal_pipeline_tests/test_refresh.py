@@ -79,6 +79,21 @@ def test_a_damaged_file_costs_its_stream_only(kiosk: Kiosk, copied_kiosk: Home) 
     assert passed.report is not None
 
 
+def test_it_says_how_far_it_is_while_it_builds(kiosk: Kiosk, copied_kiosk: Home) -> None:
+    (copied_kiosk.inbox / "meter-2025-07.csv").write_text("Day,kWh\n2025-07-01,2.5\n")
+    said: list[tuple[str, int, int]] = []
+    passed = refresh(kiosk.house(copied_kiosk), progress=lambda *each: said.append(each))
+    of_tables = [(done, total) for what, done, total in said if what == "tables"]
+    tables = len({each.name for each in passed.work.built})
+    assert of_tables[0][0] == 0
+    assert of_tables[-1] == (tables, tables)
+    assert [done for done, _ in of_tables] == sorted(done for done, _ in of_tables)
+    # and nothing is said of tables when there is none to build
+    said.clear()
+    refresh(kiosk.house(copied_kiosk), progress=lambda *each: said.append(each))
+    assert "tables" not in {what for what, _, _ in said}
+
+
 @pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_a_service_that_stalls(services: Services, copied: Home) -> None:
     asked, over = threading.Event(), threading.Event()

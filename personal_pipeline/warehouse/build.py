@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from personal_pipeline.house import House
-from personal_pipeline.ingest.contract import Grain
+from personal_pipeline.ingest.contract import Grain, Progress
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -238,17 +238,26 @@ def _build(
     return work
 
 
-def reconcile(house: House, *, retry: bool = False) -> BuildResult:
+def reconcile(
+    house: House, *, retry: bool = False, progress: Progress | None = None
+) -> BuildResult:
     """Build what is stale until nothing is, or until everything that is left has failed.
 
     What failed twice from the same inputs is not retried unless ``retry`` is set; it is returned
     with its failure every time. A damaged warehouse is deleted and rebuilt from the lake. Raises
     ``DamagedWarehouse`` if it is damaged again after that.
     """
-    return _published(house, partial(_reconcile, house, retry=retry), builds_all=True)
+    work = partial(_reconcile, house, retry=retry, progress=progress)
+    return _published(house, work, builds_all=True)
 
 
-def _reconcile(house: House, session: store.Session, *, retry: bool = False) -> BuildResult:
+def _reconcile(
+    house: House,
+    session: store.Session,
+    *,
+    retry: bool = False,
+    progress: Progress | None = None,
+) -> BuildResult:
     tables = all_tables(house)
     work = BuildResult()
     builds: Counter[tuple[str, str]] = Counter()
@@ -261,6 +270,9 @@ def _reconcile(house: House, session: store.Session, *, retry: bool = False) -> 
         failures = {} if retry else before.failures
         waiting = given_up(tables, versions, before.ledger, failures, stale)
         batch = next_batch(tables, stale, failed | damaged.keys(), waiting, before.failures)
+        if progress and (batch or work.built):
+            built = {each.name for each in work.built} - stale.keys()
+            progress("tables", len(built), len(built | stale.keys()))
         if batch is None:
             break
         builds.update((name, each) for name, parts in batch.partitions.items() for each in parts)
