@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from personal_pipeline.board import StreamState
-from personal_pipeline.freshness import State
+from personal_pipeline.freshness import TROUBLED, State
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.columns import Columns, look_at, recall_columns, remember_columns
@@ -100,7 +100,7 @@ def checked(line: StreamState, unknown: Collection[str], gone: Collection[str]) 
     """The check of a stream, from its line of the board and the fields that appeared or
     disappeared."""
     sentences = []
-    if line.state in (State.ACTION_REQUIRED, State.FAILING, State.LATE, State.DUE):
+    if line.state in TROUBLED:
         sentences.append(f"{line.state.capitalize()}. {line.detail}")
     if line.unreadable:
         sentences.append(f"Unreadable records in the last fetch or file: {line.unreadable:,}.")

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.progress import (
@@ -35,14 +34,13 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table as Grid
 from rich.text import Text
 
 from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.doors.door import Door, opening_page
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
 from personal_pipeline.ingest.lake import DamagedPartition
-from personal_pipeline.outputs.terminal import escape
+from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
@@ -295,10 +293,10 @@ def _built_json(built: Iterable[BuiltTable]) -> list[dict[str, Any]]:
 def _print_reread(read: Sequence[ReadAgain]) -> None:
     if not read:
         return
-    grid = _grid("Re-read from the archive", "source", "kind", ">files", ">months changed", "why")
+    grid = grid_of("Re-read from the archive", "source", "kind", ">files", ">months changed", "why")
     for each in read:
         changed = sum(map(len, each.changed.values()))
-        grid.add_row(each.source, each.drop, f"{each.files:,}", _count(changed), each.why)
+        grid.add_row(each.source, each.drop, f"{each.files:,}", count_cell(changed), each.why)
     CONSOLE.print(grid)
 
 
@@ -364,11 +362,11 @@ def _print_built(built: Sequence[BuiltTable], *, in_short: bool) -> None:
             f"{changed:,} with new content."
         )
     else:
-        grid = _grid("Built", "table", ">partitions", ">changed", ">rows", "why")
+        grid = grid_of("Built", "table", ">partitions", ">changed", ">rows", "why")
         for each in good:
             why = ", ".join(sorted(each.reasons))
             grid.add_row(
-                each.name, f"{each.partitions:,}", _count(each.changed), f"{each.rows:,}", why
+                each.name, f"{each.partitions:,}", count_cell(each.changed), f"{each.rows:,}", why
             )
         CONSOLE.print(grid)
 
@@ -380,30 +378,6 @@ def _many(number: int, what: str) -> str:
 def _print_report(passed: PassResult) -> None:
     if passed.report:
         CONSOLE.print(f"Report: {escape(str(passed.report.path))}", soft_wrap=True)
-
-
-def _grid(title: str, *columns: str) -> Grid:
-    grid = Grid(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        show_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for column in columns:
-        grid.add_column(
-            column.removeprefix(">"),
-            justify="right" if column.startswith(">") else "left",
-            overflow="fold",
-        )
-    return grid
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number else "[dim]0[/]"
 
 
 # ------------------------------------------------------------------------------------ rebuild
@@ -450,7 +424,7 @@ def _print_rebuilt(rebuilt: Rebuilt) -> None:
     if rebuilt.differs is None:
         CONSOLE.print("There were no earlier tables to compare with.")
     elif rebuilt.differs:
-        grid = _grid("Different from before", "table", ">partitions")
+        grid = grid_of("Different from before", "table", ">partitions")
         for table, count in rebuilt.differs.items():
             grid.add_row(table, f"{count:,}")
         CONSOLE.print(grid)
@@ -622,7 +596,7 @@ def sources(words: tuple[str, ...], as_json: bool) -> None:
             CONSOLE.print(Padding(f"[dim]{', '.join(streams)}[/]\n{escape(how)}\n", (0, 0, 0, 2)))
         CONSOLE.print(f"Details: docs/sources/{name}.md")
         return
-    grid = _grid("", "source", "how it comes", "state")
+    grid = grid_of("", "source", "how it comes", "state")
     for used in (True, False):
         some = [row for row in rows if row[4] is used]
         if some and not used and len(some) < len(rows):
@@ -735,7 +709,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
         listed = [{"stream": e.stream, "partition": e.partition, "until": e.until} for e in found]
         click.echo(json.dumps(listed, default=_iso, indent=1))
         return
-    grid = _grid(
+    grid = grid_of(
         "Would be restored" if dry_run else "Restored", "stream", "partition", ("replaced at")
     )
     for each in found:

@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from personal_pipeline.board import StreamState
-from personal_pipeline.freshness import State
+from personal_pipeline.freshness import TROUBLED, State
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.http import Failure
 
@@ -125,7 +125,7 @@ def _service(source: str, title: str, lines: Sequence[StreamState]) -> Subject:
                 once=line.state is State.ACTION_REQUIRED,
             )
             for line in lines
-            if line.state in (State.DUE, State.LATE, State.FAILING, State.ACTION_REQUIRED)
+            if line.state in TROUBLED
         ),
     )
 

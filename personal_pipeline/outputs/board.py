@@ -24,6 +24,7 @@ from personal_pipeline.outputs.formats import (
     short_day,
     short_month,
 )
+from personal_pipeline.outputs.terminal import grid_of
 
 HEADINGS = (
     "Source",
@@ -118,9 +119,9 @@ def board_in_short(board: Sequence[StreamState]) -> Group:
         headline = Text("Everything is fresh.", style="green")
     else:
         headline = Text(f"To do ({len(to_do)}):", style="bold")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    for heading in ("Source", "State", "Last fetched, UTC", "Newest data", "Next"):
-        table.add_column(heading, no_wrap=heading != "State", overflow="fold")
+    table = grid_of("", "Source", "State", "Last fetched, UTC", "Newest data", "Next")
+    for column in table.columns:
+        column.no_wrap = column.header != "State"
     for title, lines in groupby(used, lambda line: line.source_title):
         table.add_row(*_source_row(title, list(lines)))
     resting, gone = (

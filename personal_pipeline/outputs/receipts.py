@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.table import Table as Grid
 from rich.text import Text
 
 from personal_pipeline.ingest.adding import Explained
 from personal_pipeline.ingest.inbox import Receipt
+from personal_pipeline.outputs.terminal import count_cell, grid_of
 from personal_pipeline.outputs.terminal import escape_line as escape
 from personal_pipeline.shown import shown, shown_lines
 
@@ -26,28 +25,19 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
         if not receipt.problem:
             taken.setdefault(f"{receipt.source} {receipt.drop}", []).append(receipt)
     files = sum(map(len, taken.values()))
-    grid = Grid(
-        title=f"Ingested {escape(receipts[0].file) if len(receipts) == 1 else f'{files:,} files'}",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
+    named = escape(receipts[0].file) if len(receipts) == 1 else f"{files:,} files"
+    grid = grid_of(
+        f"Ingested {named}", "as", ">files", ">new", ">changed", ">removed", ">same", "months"
     )
-    grid.add_column("as")
-    for name in ("files", "new", "changed", "removed", "same"):
-        grid.add_column(name, justify="right")
-    grid.add_column("months")
     for kind, group in taken.items():
         streams = [stream for receipt in group for stream in receipt.streams]
         grid.add_row(
             kind,
             f"{len(group):,}",
-            _count(sum(each.new for each in streams)),
-            _count(sum(each.altered for each in streams)),
-            _count(sum(each.vanished for each in streams)),
-            _count(sum(each.unchanged for each in streams)),
+            count_cell(sum(each.new for each in streams)),
+            count_cell(sum(each.altered for each in streams)),
+            count_cell(sum(each.vanished for each in streams)),
+            count_cell(sum(each.unchanged for each in streams)),
             _span(group),
         )
     odd = [*_set_aside(receipts), *(line for receipt in receipts for line in _odd(receipt))]
@@ -117,20 +107,13 @@ def _span(receipts: Sequence[Receipt]) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _count(number: int) -> str:
-    return f"{number:,}" if number else "[dim]0[/]"
-
-
 def explanation(explained: Explained) -> RenderableType:
     """The sources that claim a file, the one that ingests it first; or what the file looks like."""
     name = Text(f"{shown(explained.file)}\n", style="bold")
     if explained.unknown is not None:
         # not wrapped to the terminal's width: part of it may be a file to copy
         return name.append(f"{shown_lines(explained.unknown)}\n", style="not bold")
-    grid = Grid(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    grid.add_column("claimed by", overflow="fold")
-    grid.add_column("confidence", justify="right")
-    grid.add_column("because", overflow="fold")
+    grid = grid_of("", "claimed by", ">confidence", "because")
     for place, opinion in enumerate(explained.opinions):
         who = f"{opinion.source} {opinion.drop}"
         grid.add_row(
