@@ -20,7 +20,7 @@ from personal_pipeline.ingest.columns import Columns, look_at, recall_columns, r
 from personal_pipeline.ingest.damage import known_damage, sentence, verify_some
 from personal_pipeline.ingest.lake import DamagedPartition, lake_of
 from personal_pipeline.outputs.board import newest_words, share_unreadable
-from personal_pipeline.shown import shown
+from personal_pipeline.shown import counted, shown
 from personal_pipeline.warehouse import integrity
 from personal_pipeline.warehouse.store import damage_of_published
 
@@ -140,7 +140,7 @@ def check_files(house: House) -> FilesCheck:
     if result is not None:
         integrity.forget(house.home, house.home.published)
         read = (
-            f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB verified in "
+            f"{counted(result.files, 'file')}, {result.bytes / 1e6:,.0f} MB verified in "
             f"{result.seconds:.1f} s; {len(result.damages)} damaged."
         )
     return FilesCheck(troubles_of(house.home), read)

@@ -42,6 +42,7 @@ from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_at
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
+from personal_pipeline.shown import counted
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
@@ -309,8 +310,10 @@ def _print_passed(passed: PassResult, *, in_short: bool = False) -> None:
     if receipts and in_short:
         aside = sum(each.problem is not None for each in receipts)
         kinds = len({(each.source, each.drop) for each in receipts if each.drop})
-        apart = f", {_many(aside, 'file')} set aside" if aside else ""
-        CONSOLE.print(f"Ingested {_many(len(receipts), 'file')} of {_many(kinds, 'kind')}{apart}.")
+        apart = f", {counted(aside, 'file')} set aside" if aside else ""
+        CONSOLE.print(
+            f"Ingested {counted(len(receipts), 'file')} of {counted(kinds, 'kind')}{apart}."
+        )
     elif receipts:
         from personal_pipeline.outputs.receipts import receipts_table
 
@@ -334,7 +337,7 @@ def _fetched_lines(passed: PassResult) -> Iterator[str]:
         unreadable = sum(result.unreadable for result in fetched.results)
         if records or unreadable:
             lost = f" ([yellow]{unreadable:,} unreadable[/])" if unreadable else ""
-            brought.append(f"{fetched.source.title} {_many(records, 'record')}{lost}")
+            brought.append(f"{fetched.source.title} {counted(records, 'record')}{lost}")
         elif not (fetched.failures or fetched.needs_a_person):
             quiet.append(fetched.source.title)
     if brought:
@@ -358,7 +361,7 @@ def _print_built(built: Sequence[BuiltTable], *, in_short: bool) -> None:
         partitions = sum(each.partitions for each in good)
         changed = sum(each.changed for each in good)
         CONSOLE.print(
-            f"Built {_many(len(good), 'table')}, {_many(partitions, 'partition')}: "
+            f"Built {counted(len(good), 'table')}, {counted(partitions, 'partition')}: "
             f"{changed:,} with new content."
         )
     else:
@@ -369,10 +372,6 @@ def _print_built(built: Sequence[BuiltTable], *, in_short: bool) -> None:
                 each.name, f"{each.partitions:,}", count_cell(each.changed), f"{each.rows:,}", why
             )
         CONSOLE.print(grid)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _print_report(passed: PassResult) -> None:
@@ -420,7 +419,9 @@ def _print_rebuilt(rebuilt: Rebuilt) -> None:
     passed = rebuilt.passed
     _print_reread(passed.restored.read)
     partitions = sum(each.partitions for each in passed.work.built)
-    CONSOLE.print(f"Built: {len(passed.work.built):,} tables, {partitions:,} partitions.")
+    CONSOLE.print(
+        f"Built: {counted(len(passed.work.built), 'table')}, {counted(partitions, 'partition')}."
+    )
     if rebuilt.differs is None:
         CONSOLE.print("There were no earlier tables to compare with.")
     elif rebuilt.differs:

@@ -19,6 +19,7 @@ from personal_pipeline.home import OTHERS, PRIVATE, Busy, Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Progress
 from personal_pipeline.settings import BadSetting, Origin, Setting
+from personal_pipeline.shown import counted
 
 FREE_SPACE_WANTED = 2 * 1024**3
 MENDED_BY = "personal-pipeline doctor --repair"
@@ -59,7 +60,7 @@ def verify(house: House, progress: Progress | None = None) -> list[Finding]:
         return list(_folders(house))
     result = damage.verify(house.home, house.sources, house.today, progress)
     rate = result.bytes / 1e9 / max(result.seconds, 1e-9)
-    read = f"{result.files:,} files, {result.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
+    read = f"{counted(result.files, 'file')}, {result.bytes / 1e6:,.0f} MB, {rate:.2f} GB/s"
     findings = [Finding("archive and lake", "ok", read)] if not result.damages else []
     known = {each.path: each for each in [*result.damages, *damage.known_damage(house.home)]}
     findings += [
@@ -209,7 +210,7 @@ def _folders(house: House) -> Iterator[Finding]:
         yield Finding(
             "quarantine",
             "note",
-            f"{aside} files",
+            counted(aside, "file"),
             f"See {house.home.quarantine}: each file has its reason beside it.",
         )
 

@@ -46,3 +46,8 @@ def _visible(char: str) -> str:
     if unicodedata.category(char) in _WRITTEN_OUT and char not in _JOINERS:
         return char.encode("unicode_escape").decode()
     return char
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``1,234 files``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

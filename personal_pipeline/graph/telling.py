@@ -23,7 +23,7 @@ from personal_pipeline.ingest.lake import Written
 from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
 from personal_pipeline.passes import InboxResult, PassResult, RestoreResult, SourceResult
-from personal_pipeline.shown import shown
+from personal_pipeline.shown import counted, shown
 from personal_pipeline.warehouse import integrity, store
 from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -90,8 +90,8 @@ def tell_fetched(
     told.remember(house.home, replace(known, looks={**known.looks, **looks}))
     for result in fetched.results:
         page(context).info(
-            f"{source.name}.{result.stream}: {result.records} records, "
-            f"{len(result.changed)} partitions changed, {result.unreadable} unreadable"
+            f"{source.name}.{result.stream}: {counted(result.records, 'record')}, "
+            f"{counted(len(result.changed), 'partition')} changed, {result.unreadable} unreadable"
         )
         for said in result.notes:
             page(context).warning(f"{source.name}.{result.stream}: {said}")
@@ -129,8 +129,8 @@ def tell_restored(context: Context, house: House, lake: Lake, restored: RestoreR
     for each in restored.read:
         changed = sum(map(len, each.changed.values()))
         page(context).info(
-            f"{each.source} {each.drop}: re-read {each.files} files from the archive, because "
-            f"{each.why}; {changed} partitions changed"
+            f"{each.source} {each.drop}: re-read {counted(each.files, 'file')} from the archive, "
+            f"because {each.why}; {counted(changed, 'partition')} changed"
         )
     tell_streams(context, house, lake, dropped_streams(house), {}, {})
 
@@ -338,9 +338,8 @@ def _said(built: BuiltTable) -> str:
     why = ", ".join(sorted(built.reasons))
     same = built.partitions - built.changed
     stops = f"; {same} unchanged, so tables that read only those are not rebuilt" if same else ""
-    return (
-        f"{built.name}: {built.partitions} partitions built ({why}), {built.changed} changed{stops}"
-    )
+    partitions = counted(built.partitions, "partition")
+    return f"{built.name}: {partitions} built ({why}), {built.changed} changed{stops}"
 
 
 def _test(tested: TestResult) -> dg.AssetCheckEvaluation:

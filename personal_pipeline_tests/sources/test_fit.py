@@ -375,7 +375,7 @@ def test_a_clock_that_was_never_set_loses_its_records_and_says_so() -> None:
         fit.write(0, at, 120)
     found = recordings_of("cold.fit", fit.bytes())
     assert [len(each.samples) for each in found.recordings] == [1]
-    assert found.problems == ("3 records in it have no time",)
+    assert found.problems == ("3 records in it without a time",)
 
 
 def test_positions_off_the_earth_are_none() -> None:
@@ -541,7 +541,7 @@ def test_samples_of_another_year_are_counted_and_left_out() -> None:
         fit.write(0, at, 120)
     found = recordings_of("glitch.fit", fit.bytes())
     assert found.recordings[0].record["start_at"] == "2024-01-15T07:30:00Z"
-    assert found.problems == ("1 records in it have no time",)
+    assert found.problems == ("1 record in it without a time",)
 
 
 @pytest.mark.parametrize("year", ["1901", "1970", "9999"])

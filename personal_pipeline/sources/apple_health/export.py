@@ -19,6 +19,7 @@ from personal_pipeline.ingest.contract import (
 )
 from personal_pipeline.ingest.lake import canonical
 from personal_pipeline.ingest.spool import Spool
+from personal_pipeline.shown import counted
 from personal_pipeline.sources.apple_health.elements import Element, End, parts
 from personal_pipeline.sources.apple_health.members import Export, head_of_main, opened
 from personal_pipeline.sources.apple_health.records import (
@@ -162,7 +163,9 @@ def _workout(element: Element, export: Export, spool: Spool) -> Iterator[DropRow
     if locations and isinstance(row, DropRow):
         lost = spool_points(spool, f"workout/{row.key}", points_of_locations(locations))
         if lost:
-            yield Unreadable(f"Workout: {lost} points of its route have no time or place", None)
+            yield Unreadable(
+                f"Workout: {counted(lost, 'point')} of its route without time or place", None
+            )
 
 
 def _timed(stream: str, element: Element) -> DropRow | Unreadable:
@@ -265,7 +268,9 @@ def _files_beside(export: Export, captured: date, spool: Spool) -> Iterator[Drop
             route = "/" + "/".join(name.split("/")[-2:])
             lost = spool_points(spool, route, points)
             if lost:
-                yield Unreadable(f"a route: {lost} points have no time or place", {"file": name})
+                yield Unreadable(
+                    f"a route: {counted(lost, 'point')} without time or place", {"file": name}
+                )
         elif lower.endswith(".csv"):
             content = export.content(name)
             if content is None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personal_pipeline.ingest.contract import EARLIEST, Record
+from personal_pipeline.shown import counted
 from personal_pipeline.sources.fit.messages import (
     ACTIVITY,
     DEVICE,
@@ -146,7 +147,7 @@ def recordings_of_fit(name: str, content: bytes) -> Contents:
         read, lost = _recordings(name, content, part, file_id, len(found))
         found += read
         if lost:
-            problems.append(f"{lost:,} records in it have no time")
+            problems.append(f"{counted(lost, 'record')} in it without a time")
     other = None if found else ", ".join(sorted(set(others))) or None
     return Contents(tuple(found), tuple(problems), other)
 

@@ -12,6 +12,7 @@ import lxml.etree
 import numpy as np
 
 from personal_pipeline.ingest.contract import Record
+from personal_pipeline.shown import counted
 from personal_pipeline.sources.fit.formats import track_format
 from personal_pipeline.sources.fit.messages import Number
 from personal_pipeline.sources.fit.recording import (
@@ -96,7 +97,7 @@ def recordings_of_track(name: str, content: bytes) -> Contents:
         if made:
             found.append(made)
     if timeless and (found or impossible):
-        problems.append(f"{timeless:,} points in it have no time")
+        problems.append(f"{counted(timeless, 'point')} in it without a time")
     if impossible:
         problems.append(
             f"{impossible:,} points in it have an impossible time, as when the clock of a device "
