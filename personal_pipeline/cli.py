@@ -43,6 +43,7 @@ from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.shown import counted
+from personal_pipeline.sql_command import sql
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
@@ -952,6 +953,9 @@ def new_source(name: str, sample: Path, api: bool) -> None:
         f"{escape(_own_name())} {then} and refresh.",
         soft_wrap=True,
     )
+
+
+main.add_command(sql)
 
 
 # ------------------------------------------------------------------------------------- doctor

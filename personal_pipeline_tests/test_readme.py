@@ -162,6 +162,9 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline connect stripe": is_understood,
     "personal-pipeline doctor": does_it_with_nothing_connected,
     "personal-pipeline refresh --source stripe": is_understood,
+    'personal-pipeline sql "select day, views from creator_daily order by day desc"': (
+        is_understood
+    ),
     "personal-pipeline rebuild": is_understood,
     "personal-pipeline rebuild --source bank": is_understood,
     "personal-pipeline up": is_understood,
@@ -201,7 +204,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_python_of_the_readme_runs_on_the_published_tables(tmp_path: Path) -> None:
-    published = tmp_path / "data" / "published"
+    published = tmp_path / "home" / "published"
     published.mkdir(parents=True)
     with duckdb.connect(str(published / "warehouse.duckdb")) as connection:
         connection.execute("create schema marts")
