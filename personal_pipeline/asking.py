@@ -107,7 +107,9 @@ def _opened(database: Path, *, writes: Path | None = None) -> Iterator[DuckDBPyC
     if not database.exists():
         raise FileNotFoundError(f"{database}: no tables yet; run `personal-pipeline refresh` first")
     with duckdb.connect(str(database), config=_CLOSED) as tables:
-        tables.execute(f"set search_path = '{','.join(SCHEMAS)}'")
+        found = tables.execute("select distinct schema_name from duckdb_schemas()").fetchall()
+        present = [name for name in SCHEMAS if (name,) in found]
+        tables.execute(f"set search_path = '{','.join(present)}'")
         if writes:
             tables.execute(f"set allowed_paths = ['{_quoted(writes)}']")
         tables.execute("set enable_external_access = false")
