@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from personal_pipeline import duck
 from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
@@ -26,6 +28,19 @@ from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
+
+# What is imported stays: looking for garbage among it is two fifths of the time that collection
+# takes, and would be repeated all through the tests.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+# Workers share the cores already: with threads of its own each would need more CPU time, and wait.
+duck.CONFIG["threads"] = duck.READ_ONLY["threads"] = 1
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 FAULTS = SAMPLES.with_name("faults")
