@@ -33,13 +33,16 @@ LOCATION = "personal_pipeline_tests.quick_definitions"
 """What Dagster calls the graph."""
 
 QUICK = f"""
+from personal_pipeline_tests.kiosk.sources import stand_in
+stand_in()
 from personal_pipeline import serve
 serve.MODULE = {LOCATION!r}
+serve.READY = "personal_pipeline_tests.quick_ready"
 serve.LOOK_SECONDS = 2.0
 from personal_pipeline.cli import main
 main(prog_name="personal-pipeline")
 """
-"""``personal-pipeline`` that looks more often."""
+"""``personal-pipeline`` that looks more often, in the kiosk where the environment says so."""
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries {
   loadStatus locationOrLoadError { ... on PythonError { message } }
