@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ from personal_pipeline_tests.invented_house import (
     invented_services,
     lay_project,
     once,
-    run,
 )
 from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, write_sql
 
@@ -146,21 +144,6 @@ def built_home(services: Services, in_common: Path, parsed: Path) -> Home:
         return home
 
     return once(in_common, "built", build)
-
-
-@pytest.fixture(scope="session")
-def bare_home(in_common: Path, parsed: Path) -> Home:
-    """A home with nothing connected after a refresh of today: in a copy of it ``up`` finds nothing
-    to build."""
-
-    def build(folder: Path) -> Home:
-        home = lay_project(parsed, folder / "home")
-        nothing = {each.name: "" for each in all_settings(SOURCES)}
-        environment = nothing | {"PERSONAL_PIPELINE_HOME": str(home.root)}
-        assert run(environment, "refresh", now=datetime.now(UTC)).code == 0
-        return home
-
-    return once(in_common, "bare", build)
 
 
 @pytest.fixture
