@@ -54,12 +54,14 @@ hypothesis_settings.load_profile("ci")
 
 
 LONGEST = (
-    # the fifth makes the built home, which those before it do not need
-    *("test_live.py", "test_canary.py", "test_up.py", "test_build.py"),
-    *("test_end_to_end.py", "test_no_network.py", "test_new_source.py", "test_faults.py"),
-    *("test_bank_merges.py", "test_rebuild.py", "test_windows.py", "test_damage.py"),
-    *("test_sport_marts.py", "test_definitions.py", "test_dbt_host.py", "test_storage.py"),
-    *("test_cli.py", "test_said.py", "test_apple_health.py", "test_again.py", "test_refresh.py"),
+    # they wait as long as they work, so they go beside each other
+    *("test_live.py", "test_faults.py", "test_canary.py", "test_up.py"),
+    # a worker gets two files to begin with, and these four the second
+    *("test_refresh.py", "test_definitions.py", "test_storage.py", "test_said.py"),
+    *("test_end_to_end.py", "test_build.py", "test_bank_merges.py", "test_windows.py"),
+    *("test_new_source.py", "test_dbt_host.py", "test_sport_marts.py", "test_no_network.py"),
+    *("test_pruning.py", "test_apple_health.py", "test_rebuild.py", "test_damage.py"),
+    *("test_cli.py", "test_again.py"),
 )
 """The files that take longest, longest first. A worker takes a file at a time (``--dist
 loadfile``), so that what a file shares is made once; begun last, a long one would run alone."""

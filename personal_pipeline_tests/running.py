@@ -60,7 +60,9 @@ def numbers_of(home: Home) -> list[tuple[int, str]]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
         except OSError:
             continue
         if f"PERSONAL_PIPELINE_HOME={home.root}".encode() in environment:

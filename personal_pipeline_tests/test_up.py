@@ -37,7 +37,7 @@ from personal_pipeline_tests.hostile_page import (
     somebody_elses_server,
 )
 from personal_pipeline_tests.invented_house import run
-from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, readings
+from personal_pipeline_tests.kiosk.house import Kiosk, open_kiosk, readings
 from personal_pipeline_tests.kiosk.sources import SOURCES
 from personal_pipeline_tests.loopback import free_port, until
 from personal_pipeline_tests.running import LOCATION, Up, listening, of_this_house, up
@@ -83,7 +83,7 @@ SENSORS = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
   sensors { name sensorState { status } }
 } } } }"""
 FORGED = """
-{ assetOrError(assetKey: {path: ["till", "sales"]}) {
+{ assetOrError(assetKey: {path: ["wholesale", "prices"]}) {
   ... on Asset { assetMaterializations { runId } }
 } }
 """
@@ -96,7 +96,8 @@ PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["meter", "readings"]}) {
 def environment(
     opened_kiosk: Kiosk, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, str]]:
-    """A home after a refresh of today: ``up`` finds nothing to build."""
+    """A home after a refresh of today, in which ``up`` finds nothing to build. Only the wholesaler
+    was never asked."""
     folder = tmp_path_factory.mktemp("up")
     # no socket can lie in it: its path is too long
     temporary = folder / ("long" * 20)
@@ -106,15 +107,20 @@ def environment(
     yesterday = now.date() - timedelta(days=1)
     with open_kiosk(opened_kiosk.sql, yesterday) as kiosk, pytest.MonkeyPatch.context() as patched:
         kiosk.lay_project(patched)
-        drop_readings(home, yesterday)
         start = yesterday - timedelta(days=10)
         environment = kiosk.environment(home, PERSONAL_PIPELINE_START=start, TMPDIR=temporary)
-        assert run(environment, "refresh", now=now).code == 0
+        assert run(environment, "refresh", "--source", "till", now=now).code == 0
         yield environment
 
 
 @pytest.fixture(scope="module")
-def running(environment: dict[str, str]) -> Iterator[Up]:
+def before(environment: dict[str, str]) -> frozenset[str]:
+    """What runs over the home before: dbt waits for the next call of this process."""
+    return frozenset(of_this_house(Home(Path(environment["PERSONAL_PIPELINE_HOME"]))))
+
+
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str], before: frozenset[str]) -> Iterator[Up]:
     with up(environment, Home(Path(environment["PERSONAL_PIPELINE_HOME"]))) as started:
         yield started
 
@@ -203,7 +209,7 @@ def test_nobody_else_gets_in(running: Up, environment: dict[str, str]) -> None:
         answer = plain.get(f"{at}/graphql?query={{version}}", headers=headers, timeout=30)
         assert answer.status_code == status
         assert "`personal-pipeline open`" in answer.text
-    forged = f"{at}/report_asset_materialization/till/sales"
+    forged = f"{at}/report_asset_materialization/wholesale/prices"
     assert plain.post(forged, headers=door.headers(), timeout=30).status_code == 405
     assert plain.get(f"{at}/graphql", headers=door.headers(), timeout=30).status_code == 405
     plain.close()
@@ -434,10 +440,16 @@ def test_a_damaged_storage_is_begun_anew(running: Up) -> None:
     assert list(home.root.glob("dagster.damaged-*"))
 
 
-def test_it_ends_when_it_is_told_to(running: Up, environment: dict[str, str]) -> None:
+def test_it_ends_when_it_is_told_to(
+    running: Up, environment: dict[str, str], before: frozenset[str]
+) -> None:
     running.process.send_signal(signal.SIGTERM)
     ended = running.ended()
-    until(lambda: not of_this_house(running.home), "no process is left behind", seconds=60)
+    until(
+        lambda: before.issuperset(of_this_house(running.home)),
+        "no process is left behind",
+        seconds=60,
+    )
     assert ended.code == 0, ended.err
     # nothing but what the alerts tell, who have no other channel here, and errors
     assert "Warning" not in ended.err
