@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-import personal_pipeline.sources as real
+from personal_pipeline import sources
 from personal_pipeline.ingest.contract import (
     ApiStream,
     Claim,
@@ -153,5 +153,9 @@ def stand_in() -> None:
     """Take the place of the real sources and their project, if the environment says so. To be
     called before anything else is imported."""
     if folder := os.environ.get(PROJECT):
-        real.SOURCES = dbt_project.SOURCES = SOURCES
-        dbt_project.FOLDER = Path(folder)
+        for module, name, value in (
+            (sources, "SOURCES", SOURCES),
+            (dbt_project, "SOURCES", SOURCES),
+            (dbt_project, "FOLDER", Path(folder)),
+        ):
+            setattr(module, name, value)
