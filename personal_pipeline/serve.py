@@ -48,6 +48,7 @@ _MAX_FOLDER_LENGTH = 60
 
 CODE_SERVER = "code server"
 MODULE = "personal_pipeline.definitions"
+READY = "personal_pipeline.graph.ready"
 LOOKS_WITHOUT = 3
 """Consecutive polls without the process that holds the graph before it counts as gone for good."""
 
@@ -341,7 +342,7 @@ def _made_ready(home: Home) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore:Handling yaml-defined logging",
     }
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "personal_pipeline.graph.ready"],
+        [sys.executable, "-P", "-m", READY],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

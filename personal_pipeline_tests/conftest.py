@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from personal_pipeline import duck
 from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
@@ -20,12 +21,24 @@ from personal_pipeline_tests.invented_house import (
     invented_services,
     lay_project,
     once,
-    run,
 )
 from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, write_sql
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
+
+# What is imported stays: looking for garbage among it is two fifths of the time that collection
+# takes, and would be repeated all through the tests.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+# Workers share the cores already: with threads of its own each would need more CPU time, and wait.
+duck.CONFIG["threads"] = duck.READ_ONLY["threads"] = 1
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 FAULTS = SAMPLES.with_name("faults")
@@ -41,12 +54,14 @@ hypothesis_settings.load_profile("ci")
 
 
 LONGEST = (
-    # the fifth makes the built home, which those before it do not need
-    *("test_live.py", "test_canary.py", "test_up.py", "test_build.py"),
-    *("test_end_to_end.py", "test_no_network.py", "test_new_source.py", "test_faults.py"),
-    *("test_bank_merges.py", "test_rebuild.py", "test_windows.py", "test_damage.py"),
-    *("test_sport_marts.py", "test_definitions.py", "test_dbt_host.py", "test_storage.py"),
-    *("test_cli.py", "test_said.py", "test_apple_health.py", "test_again.py", "test_refresh.py"),
+    # they wait as long as they work, so they go beside each other
+    *("test_live.py", "test_faults.py", "test_canary.py", "test_up.py"),
+    # a worker gets two files to begin with, and these four the second
+    *("test_refresh.py", "test_definitions.py", "test_storage.py", "test_said.py"),
+    *("test_end_to_end.py", "test_build.py", "test_bank_merges.py", "test_windows.py"),
+    *("test_new_source.py", "test_dbt_host.py", "test_sport_marts.py", "test_no_network.py"),
+    *("test_pruning.py", "test_apple_health.py", "test_rebuild.py", "test_damage.py"),
+    *("test_cli.py", "test_again.py"),
 )
 """The files that take longest, longest first. A worker takes a file at a time (``--dist
 loadfile``), so that what a file shares is made once; begun last, a long one would run alone."""
@@ -131,21 +146,6 @@ def built_home(services: Services, in_common: Path, parsed: Path) -> Home:
         return home
 
     return once(in_common, "built", build)
-
-
-@pytest.fixture(scope="session")
-def bare_home(in_common: Path, parsed: Path) -> Home:
-    """A home with nothing connected after a refresh of today: in a copy of it ``up`` finds nothing
-    to build."""
-
-    def build(folder: Path) -> Home:
-        home = lay_project(parsed, folder / "home")
-        nothing = {each.name: "" for each in all_settings(SOURCES)}
-        environment = nothing | {"PERSONAL_PIPELINE_HOME": str(home.root)}
-        assert run(environment, "refresh", now=datetime.now(UTC)).code == 0
-        return home
-
-    return once(in_common, "bare", build)
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ ATTEMPTS = {
     "form of several parts": """
         form('post', `${at}/graphql`, 'multipart/form-data', 'query', say); return null;""",
     "form that forges an event": """
-        form('post', `${at}/report_asset_materialization/stripe/charges?data_version=forged`,
+        form('post', `${at}/report_asset_materialization/wholesale/prices?data_version=forged`,
              'text/plain', 'a', 'b'); return null;""",
     "fetch": """
         const answer = await fetch(`${at}/graphql?query=${encodeURIComponent(read)}`);
@@ -61,7 +61,7 @@ ATTEMPTS = {
             body: JSON.stringify({query: say})});
         return await answer.text() || null;""",
     "fetch that forges an event": """
-        await fetch(`${at}/report_asset_materialization/stripe/charges?data_version=forged`,
+        await fetch(`${at}/report_asset_materialization/wholesale/prices?data_version=forged`,
             {method: 'POST', mode: 'no-cors', credentials: 'include'});
         return null;""",
     "fetch of a page": """

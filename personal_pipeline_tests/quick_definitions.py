@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 
-from personal_pipeline.graph import alerting, automation, building
+from personal_pipeline_tests.kiosk.sources import stand_in
+
+stand_in()
+
+from personal_pipeline.graph import alerting, automation, building  # noqa: E402
 
 LOOK_SECONDS = int(os.environ["LOOK_SECONDS"])
 

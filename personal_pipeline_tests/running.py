@@ -33,13 +33,16 @@ LOCATION = "personal_pipeline_tests.quick_definitions"
 """What Dagster calls the graph."""
 
 QUICK = f"""
+from personal_pipeline_tests.kiosk.sources import stand_in
+stand_in()
 from personal_pipeline import serve
 serve.MODULE = {LOCATION!r}
+serve.READY = "personal_pipeline_tests.quick_ready"
 serve.LOOK_SECONDS = 2.0
 from personal_pipeline.cli import main
 main(prog_name="personal-pipeline")
 """
-"""``personal-pipeline`` that looks more often."""
+"""``personal-pipeline`` that looks more often, in the kiosk where the environment says so."""
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries {
   loadStatus locationOrLoadError { ... on PythonError { message } }
@@ -57,7 +60,9 @@ def numbers_of(home: Home) -> list[tuple[int, str]]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             environment = (process / "environ").read_bytes().split(b"\0")
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
         except OSError:
             continue
         if f"PERSONAL_PIPELINE_HOME={home.root}".encode() in environment:

@@ -1,20 +1,19 @@
 """A day with the real daemon and the real server: what is rebuilt, what is not, and who is told.
 
-One story, because starting the daemon costs more than any of its chapters. The clock is the real
-one; the invented life ends yesterday. Sensors look every five seconds (``quick_definitions``).
+One story, because starting the daemon costs more than any of its chapters. It is the kiosk's day:
+the machine is judged, and not the sources. The clock is the real one; the services know of all
+until yesterday. Sensors look every five seconds (``quick_definitions``).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any
 
@@ -27,21 +26,14 @@ from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import load_settings
-from personal_pipeline.sources import SOURCES
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import all_tables, build
 from personal_pipeline.warehouse.lake import read_lake
 from personal_pipeline.warehouse.reconcile import find_stale
-from personal_pipeline.warehouse.tables import downstream_of
 from personal_pipeline_tests.alerts.sinks import mail_server, web_hook
-from personal_pipeline_tests.invented_house import (
-    Usual,
-    changed_json,
-    drop_exports,
-    invented_services,
-    lay_project,
-    query,
-)
+from personal_pipeline_tests.invented_house import Usual, changed_json, content
+from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk, readings
+from personal_pipeline_tests.kiosk.sources import SOURCES
 from personal_pipeline_tests.loopback import Answer, Request, until
 from personal_pipeline_tests.running import (
     LOCATION,
@@ -53,11 +45,11 @@ from personal_pipeline_tests.running import (
 
 TODAY = datetime.now(UTC).date()
 YESTERDAY = TODAY - timedelta(days=1)
+KEY = "a-private-key"
 BEGIN = TODAY - timedelta(days=40)
 
 REPORT = ("outputs/daily_report", None)
-STRIPES = re.compile("stripe/|staging/stg_stripe__")
-"""Assets before the marts."""
+BOARD = ("outputs/source_board", None)
 
 LAUNCH = """
 mutation ($location: String!, $job: String!) {
@@ -142,21 +134,10 @@ def stale(house: House) -> dict[str, list[str]]:
     return {name: sorted(partitions) for name, partitions in found.items()}
 
 
-def days_of(capture: Any) -> list[tuple[date, Any]]:
-    """The figures of each story and day in a capture, oldest first."""
-    found = [
-        (datetime.fromtimestamp(figures["periodStartedAt"] / 1000, UTC).date(), figures)
-        for story in capture
-        for figures in story["data"]["post"]["dailyStats"]
-    ]
-    return sorted(found, key=lambda each: each[0])
-
-
-def drop(home: Home, name: str, capture: Any) -> None:
-    """Put a capture into the inbox as a copying program does, under a name without a date: it was
-    made now, and is newer than what is there."""
+def drop(home: Home, name: str, text: str) -> None:
+    """Put a file into the inbox as a copying program does."""
     partial = home.inbox / f".{name}.part"
-    partial.write_text(json.dumps(capture))
+    partial.write_text(text)
     partial.rename(home.inbox / name)
 
 
@@ -164,20 +145,21 @@ def drop(home: Home, name: str, capture: Any) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_a_day_with_the_daemon(
-    parsed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened_kiosk: Kiosk, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = lay_project(parsed, tmp_path / "home")
-    with invented_services(YESTERDAY) as services, mail_server() as mail, web_hook() as hook:
-        drop_exports(services.life, home)
-        newest = max(home.inbox.glob("medium-story-days-*"))
-        capture = json.loads(newest.read_bytes())
-        old, recent = days_of(capture)[0], days_of(capture)[-1]
-        other, month = (day.replace(day=1) for day, _ in (old, recent))
-        environment = services.environment(
+    with (
+        open_kiosk(opened_kiosk.sql, YESTERDAY) as kiosk,
+        mail_server() as mail,
+        web_hook() as hook,
+    ):
+        kiosk.lay_project(monkeypatch)
+        recent, _, old = drop_readings(home, YESTERDAY)
+        environment = kiosk.environment(
             home,
             PERSONAL_PIPELINE_START=BEGIN,
             PERSONAL_PIPELINE_ALERTS=f"{mail.address} {hook.address}",
             PERSONAL_PIPELINE_QUIET_HOURS="none",
+            TILL_KEY=KEY,
         )
         for name, text in environment.items():
             monkeypatch.setenv(name, text)
@@ -193,35 +175,36 @@ def test_a_day_with_the_daemon(
                 first = recorded.versions()
 
                 # --- while a file comes by a slow download, which corrects one day of an old
-                # month, one service revises yesterday, and another refuses the key
-                recent[1]["views"] += 1000
-                text = json.dumps(capture)
+                # month, one service revises yesterday, and another refuses who asks
+                text = readings(recent, more=1000)
                 receipts = len(list((home.archive / "receipts").iterdir()))
                 assert hook.titles == []
                 assert mail.letters == []
 
                 def revised(request: Request, usual: Usual) -> Answer:
-                    if request.path.startswith("/v4/"):
+                    if request.path == "/prices":
                         return Answer(b"{}", 401)
                     answer = usual()
-                    if request.path != "/v1/balance_transactions":
+                    if request.path != "/sales":
                         return answer
 
                     def more(page: Any) -> None:
-                        for each in page["data"]:
-                            if datetime.fromtimestamp(each["created"], UTC).date() == YESTERDAY:
-                                each["fee"] += 7
+                        for each in page["rows"]:
+                            if each["day"] == f"{YESTERDAY}":
+                                each["cents"] += 7
 
                     return changed_json(answer, more)
 
-                with (home.inbox / "corrected-story-days.json").open("w") as download:
+                with (home.inbox / "corrected.csv").open("w") as download:
                     download.write(text[: len(text) // 2])
                     download.flush()
                     # longer than the sensor waits for a file that nobody has open
                     paused = time.monotonic() + 3 * LOOK_SECONDS
-                    with services.but(revised):
-                        # a key that is refused waits for the person: no run is red for it
-                        runs = [launch(running, f"fetch_{name}_job") for name in ("stripe", "kit")]
+                    with kiosk.but(revised):
+                        # what is refused waits for the person: no run is red for it
+                        runs = [
+                            launch(running, f"fetch_{name}_job") for name in ("till", "wholesale")
+                        ]
                         until(
                             lambda: all(
                                 recorded.status(each) is dg.DagsterRunStatus.SUCCESS
@@ -232,43 +215,37 @@ def test_a_day_with_the_daemon(
                     until(lambda: time.monotonic() > paused, "the download goes on")
                     assert len(list((home.archive / "receipts").iterdir())) == receipts
                     download.write(text[len(text) // 2 :])
-                revenue = ("marts/revenue_monthly", f"{YESTERDAY:%Y-%m-01}")
-                views = ("marts/engagement_monthly", f"{month}")
+                takings = ("marts/takings_daily", f"{YESTERDAY}")
+                costs = ("marts/costs_daily", f"{recent:%Y-%m}-05")
                 until(
                     lambda: all(
-                        recorded.version(*each) != first[each] for each in (views, revenue, REPORT)
+                        recorded.version(*each) != first[each] for each in (takings, costs, REPORT)
                     ),
-                    "the months and the report follow",
+                    "the days and the report follow",
                 )
                 until(lambda: recorded.idle() and not stale(house), "all is built")
                 third = recorded.versions()
                 changed = {each for each in third if third[each] != first.get(each)}
                 assert not list(home.inbox.iterdir())
-                # a thousand views on one day: of the tables of days only that day, of those of
-                # months only its month, and nothing that shows no views; a fee: its day and month
-                of_the_fee = {
-                    ("marts/revenue_daily", f"{YESTERDAY}"),
-                    ("marts/creator_daily", f"{YESTERDAY}"),
-                    revenue,
-                }
-                of_the_views = {
-                    ("medium/story_stats_daily", f"{month}"),
-                    ("staging/stg_medium__story_stats_daily", f"{month}"),
-                    ("marts/story_stats_daily", f"{month}"),
-                    ("marts/engagement_daily", f"{month}"),
-                    views,
-                    ("marts/creator_daily", f"{recent[0]}"),
+                # of the tables of days only the two days, of those of months only their months, but
+                # for the one that adds up: there, all since the older one
+                month = f"{YESTERDAY:%Y-%m-01}"
+                assert changed - {BOARD} == {
+                    ("till/sales", f"{YESTERDAY}"),
+                    ("staging/stg_till__sales", month),
+                    takings,
+                    ("meter/readings", f"{recent}"),
+                    ("staging/stg_meter__readings", f"{recent}"),
+                    costs,
+                    ("marts/results_monthly", f"{recent}"),
+                    ("marts/results_monthly", month),
                     REPORT,
                 }
-                built = {each for each in changed if not STRIPES.match(each[0])}
-                board = {("outputs/source_board", None)}
-                assert built | of_the_fee | board == of_the_views | of_the_fee | board
-                assert of_the_views | {("marts/revenue_daily", f"{YESTERDAY}"), revenue} <= changed
 
                 # --- of the refusal everybody hears once
                 until(lambda: hook.messages and mail.letters, "both are told")
                 (told,) = hook.messages
-                assert "Kit" in told["title"] + told["message"]
+                assert "Wholesale" in told["title"] + told["message"]
                 assert "credential refused" in told["title"] + told["message"]
 
                 # --- `up` and a run in its midst are killed; what else runs is left behind
@@ -279,25 +256,22 @@ def test_a_day_with_the_daemon(
                     over.wait(60)
                     return usual()
 
-                with services.but(stall):
-                    killed = launch(running, "fetch_kit_job")
+                with kiosk.but(stall):
+                    killed = launch(running, "fetch_wholesale_job")
                     until(asked.is_set, "the service is asked")
                     for number in (recorded.process(killed), running.process.pid):
                         os.kill(number, signal.SIGKILL)
                     running.process.wait(60)
                     over.set()
 
-                old[1]["views"] += 1000
-                drop(home, "again-story-days.json", capture)
+                drop(home, "again.csv", readings(old, more=1000))
                 with up(environment, home) as again:
                     assert again.door.token == running.door.token, "a bookmark lasts"
                     assert again.door.name == running.door.name
-                    run = launch(again, "fetch_kit_job")
+                    run = launch(again, "fetch_wholesale_job")
+                    costs = ("marts/costs_daily", f"{old:%Y-%m}-05")
                     until(
-                        lambda: (
-                            recorded.version("marts/engagement_monthly", f"{other}")
-                            != third.get(("marts/engagement_monthly", f"{other}"))
-                        ),
+                        lambda: recorded.version(*costs) != third[costs],
                         "a file that came while nothing ran is taken",
                     )
                     until(
@@ -306,16 +280,16 @@ def test_a_day_with_the_daemon(
                     )
                     until(
                         lambda: recorded.status(run) is dg.DagsterRunStatus.SUCCESS,
-                        "nothing is locked, and the key is good again",
+                        "nothing is locked, and nothing is refused any more",
                     )
                     # once of each
                     until(
                         lambda: len(hook.messages) == 3 == len(mail.letters),
-                        "both are told of the run and of the key",
+                        "both are told of the run and of what is well again",
                     )
                     told_of = [each["title"] + each["message"] for each in hook.messages[1:]]
                     assert sum(killed in each for each in told_of) == 1
-                    assert sum(killed not in each and "Kit" in each for each in told_of) == 1
+                    assert sum(killed not in each and "Wholesale" in each for each in told_of) == 1
                     until(lambda: recorded.idle() and not stale(house), "all is built")
 
                     # --- a part that ends by itself takes the rest with it
@@ -328,19 +302,12 @@ def test_a_day_with_the_daemon(
             assert len(mail.letters) == 3
 
     # what is there is what a build from nothing makes of it
-    kept = query(home.published, "select * from marts.creator_daily order by all")
+    kept = content(home.published, "staging", "marts")
+    assert len(kept) == 9
     home.warehouse.unlink()
     home.published.unlink()
-    tables = all_tables(house)
-    needed = [
-        table
-        for table in tables.values()
-        if "marts/creator_daily" in downstream_of(tables, [table.name])
-    ]
-    wanted = {name: each for name, each in stale(house).items() if name in {t.name for t in needed}}
-    assert [each.failure for each in build(house, wanted).built if each.failure] == []
-    assert query(home.published, "select * from marts.creator_daily order by all") == kept
+    assert [each.failure for each in build(house, stale(house)).built if each.failure] == []
+    assert content(home.published, "staging", "marts") == kept
 
-    private = [environment["STRIPE_API_KEY"], environment["KIT_API_KEY"]]
     said = json.dumps(hook.messages) + "".join(letter.as_string() for letter in mail.letters)
-    assert not [secret for secret in private if secret in said]
+    assert KEY not in said

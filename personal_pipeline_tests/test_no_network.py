@@ -46,21 +46,28 @@ def test_what_is_watched_is_denied_and_written_down(watched: Watched) -> None:
 
 DEMO = f"""
 import importlib, pkgutil, shutil, sys
+from datetime import UTC, datetime, timedelta
 import personal_pipeline
+from personal_pipeline import passes
 from personal_pipeline.cli import main
 from personal_pipeline.demo import run
 from personal_pipeline.home import Home
 
-all_exports = run.write_drops
+all_exports, all_settings = run.write_drops, run.settings_for
 
 def some_exports(life, inbox):
     for path in all_exports(life, inbox)[:-{DROPS}]:
         path.unlink()
 
+def few_days(services, folder):
+    start = datetime.now(UTC).date() - timedelta(days=10)
+    return all_settings({{**services, "PERSONAL_PIPELINE_START": start.isoformat()}}, folder)
+
 def parsed(folder):
     shutil.copytree(sys.argv[1], Home(folder).dbt_target)
 
-run.write_drops, run.clear = some_exports, parsed
+run.write_drops, run.settings_for, run.clear = some_exports, few_days, parsed
+passes.finish_pass = lambda house, passed, **_: None
 try:
     main(["demo", "--years", "1"])
 finally:
@@ -69,7 +76,9 @@ finally:
     import apprise, keyring, altair, vl_convert, tzdata
     print("imported")
 """
-"""The demo, and then all that it did not import, in one process: each would import most of it."""
+"""The demo, of which a few days are fetched and some files taken, and then all that it did not
+import, in one process. What it builds of them is what every refresh builds: ``test_canary.py``
+watches one, dbt and the report with it."""
 
 
 @pytest.mark.slow
@@ -79,5 +88,4 @@ def test_the_demo_and_importing_everything_ask_nothing(watched: Watched, parsed:
     assert "Done in" in said
     assert said.splitlines()[-1] == "imported", said
     assert watched.denied() == ""
-    # dbt had the layer too
-    assert watched.processes() > 1
+    assert watched.processes() > 0

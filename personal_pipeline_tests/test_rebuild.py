@@ -18,8 +18,10 @@ from personal_pipeline.refresh import ingest_inbox, refresh
 from personal_pipeline.settings import load_settings
 from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.ingest.test_again import CSV, NOW, banking, files_of
-from personal_pipeline_tests.invented_house import Services, run
-from personal_pipeline_tests.kiosk.house import METER, TILL, WHOLESALE, Kiosk
+from personal_pipeline_tests.invented_house import run
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import METER, TILL, WHOLESALE
+from personal_pipeline_tests.kiosk.sources import SOURCES as KIOSK_SOURCES
 from personal_pipeline_tests.old_homes import make_version_1
 
 
@@ -28,7 +30,7 @@ def delete_all_that_may_be_deleted(home: Home) -> None:
         shutil.rmtree(folder)
     shutil.rmtree(home.reports)
     home.warehouse.unlink()
-    for source in SOURCES:
+    for source in KIOSK_SOURCES:
         fetched = {stream.name for stream in source.api}
         folder = home.lake / source.name
         for entry in folder.iterdir() if folder.is_dir() else ():
@@ -72,16 +74,19 @@ def kept_copy(home: Home, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_an_older_home_comes_back_when_all_that_may_be_is_deleted(
-    services: Services, copied: Home, tmp_path: Path
+    kiosk: Kiosk, copied_kiosk: Home, tmp_path: Path
 ) -> None:
-    before, lake = kept_copy(copied, tmp_path), files_of(copied)
-    make_version_1(copied, SOURCES)
-    delete_all_that_may_be_deleted(copied)
-    passed = refresh(services.house(copied))
+    """Of the real sources ``ingest/test_again.py`` says that all is read again as it was, and
+    ``ingest/test_opening.py`` that an older home's is."""
+    home = copied_kiosk
+    before, lake = kept_copy(home, tmp_path), files_of(home)
+    make_version_1(home, KIOSK_SOURCES)
+    delete_all_that_may_be_deleted(home)
+    passed = refresh(kiosk.house(home))
     assert passed.failures == []
-    assert (copied.reports / "latest.html").exists()
-    assert files_of(copied) == lake
-    assert differing_tables(before, copied.published) == []
+    assert (home.reports / "latest.html").exists()
+    assert files_of(home) == lake
+    assert differing_tables(before, home.published) == []
 
 
 @pytest.mark.slow

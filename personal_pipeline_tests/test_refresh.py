@@ -17,7 +17,8 @@ from personal_pipeline.ingest.lake import PART
 from personal_pipeline.ingest.memory import recall
 from personal_pipeline.refresh import refresh
 from personal_pipeline_tests.invented_house import Services, end, start
-from personal_pipeline_tests.kiosk.house import METER, TILL, WHOLESALE, Kiosk
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import METER, TILL, WHOLESALE
 from personal_pipeline_tests.loopback import Answer, Request
 
 PRIVATE = "jane@example.org"

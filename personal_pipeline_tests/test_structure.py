@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "personal_pipeline"
@@ -32,10 +33,13 @@ def imported(path: Path) -> Iterator[str]:
             yield from (each.name for each in node.names)
 
 
-IMPORTS = {
-    name: {each for each in imported(path) if each in MODULES and each != name}
-    for name, path in MODULES.items()
-}
+@cache
+def imports() -> dict[str, set[str]]:
+    """What each module of the package imports of it."""
+    return {
+        name: {each for each in imported(path) if each in MODULES and each != name}
+        for name, path in MODULES.items()
+    }
 
 
 def constants_of(path: Path) -> Iterator[str]:
@@ -78,12 +82,12 @@ def test_a_circle_would_be_seen() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert circles(IMPORTS) == []
+    assert circles(imports()) == []
 
 
 def test_no_parts_of_the_package_import_each_other() -> None:
     parts: dict[str, set[str]] = {}
-    for name, others in IMPORTS.items():
+    for name, others in imports().items():
         parts.setdefault(part_of(name), set()).update(
             part_of(each) for each in others if part_of(each) != part_of(name)
         )

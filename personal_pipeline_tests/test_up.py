@@ -1,7 +1,8 @@
 """``personal-pipeline up``: all of it runs, nobody else gets in, it mends itself.
 
-One running ``up`` for all, because each start costs as much as ten of these questions. The tests
-run in the order in which they stand here: the first ones look, the last ones change it and end it.
+One running ``up`` of the kiosk for all, because each start costs as much as ten of these
+questions. The tests run in the order in which they stand here: the first ones look, the last ones
+change it and end it.
 
 A real Chromium says what a hostile page in the person's own browser attains (nothing), and that the
 UI is whole. It is killed in ``test_live.py``.
@@ -11,12 +12,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,7 +29,6 @@ from personal_pipeline import serve
 from personal_pipeline.doors.door import opening_page
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
-from personal_pipeline.sources import SOURCES
 from personal_pipeline_tests.hostile_page import (
     ATTEMPTS,
     HOSTILE,
@@ -36,7 +36,9 @@ from personal_pipeline_tests.hostile_page import (
     attempt,
     somebody_elses_server,
 )
-from personal_pipeline_tests.invented_house import Services, run
+from personal_pipeline_tests.invented_house import run
+from personal_pipeline_tests.kiosk.house import Kiosk, open_kiosk, readings
+from personal_pipeline_tests.kiosk.sources import SOURCES
 from personal_pipeline_tests.loopback import free_port, until
 from personal_pipeline_tests.running import LOCATION, Up, listening, of_this_house, up
 
@@ -45,8 +47,6 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc"),
 ]
-
-STATEMENT = Path(__file__).parent / "sources" / "bank_samples" / "chase_checking.csv"
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
@@ -83,30 +83,44 @@ SENSORS = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
   sensors { name sensorState { status } }
 } } } }"""
 FORGED = """
-{ assetOrError(assetKey: {path: ["stripe", "charges"]}) {
+{ assetOrError(assetKey: {path: ["wholesale", "prices"]}) {
   ... on Asset { assetMaterializations { runId } }
 } }
 """
-PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["bank", "transactions"]}) {
+PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["meter", "readings"]}) {
   ... on AssetNode { partitionKeys }
 } }"""
 
 
 @pytest.fixture(scope="module")
 def environment(
-    services: Services, bare_home: Home, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    """A home whose services are connected, and never were asked."""
+    opened_kiosk: Kiosk, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """A home after a refresh of today, in which ``up`` finds nothing to build. Only the wholesaler
+    was never asked."""
     folder = tmp_path_factory.mktemp("up")
     # no socket can lie in it: its path is too long
     temporary = folder / ("long" * 20)
     temporary.mkdir()
-    home = Home(Path(shutil.copytree(bare_home.root, folder / "home")))
-    return services.environment(home, TMPDIR=temporary)
+    home = Home(folder / "home").ensure()
+    now = datetime.now(UTC)
+    yesterday = now.date() - timedelta(days=1)
+    with open_kiosk(opened_kiosk.sql, yesterday) as kiosk, pytest.MonkeyPatch.context() as patched:
+        kiosk.lay_project(patched)
+        start = yesterday - timedelta(days=10)
+        environment = kiosk.environment(home, PERSONAL_PIPELINE_START=start, TMPDIR=temporary)
+        assert run(environment, "refresh", "--source", "till", now=now).code == 0
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def running(environment: dict[str, str]) -> Iterator[Up]:
+def before(environment: dict[str, str]) -> frozenset[str]:
+    """What runs over the home before: dbt waits for the next call of this process."""
+    return frozenset(of_this_house(Home(Path(environment["PERSONAL_PIPELINE_HOME"]))))
+
+
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str], before: frozenset[str]) -> Iterator[Up]:
     with up(environment, Home(Path(environment["PERSONAL_PIPELINE_HOME"]))) as started:
         yield started
 
@@ -148,7 +162,7 @@ def test_everything_runs(running: Up) -> None:
     assert set(schedules.values()) == {"RUNNING"}
     keys = {"/".join(each["assetKey"]["path"]) for each in graph["assetNodes"]}
     streams = {f"{source.name}/{stream.name}" for source in SOURCES for stream in source.streams}
-    assert streams | {"marts/creator_daily", "outputs/daily_report"} <= keys
+    assert streams | {"marts/results_monthly", "outputs/daily_report"} <= keys
 
 
 def sensors(running: Up) -> dict[str, str]:
@@ -195,7 +209,7 @@ def test_nobody_else_gets_in(running: Up, environment: dict[str, str]) -> None:
         answer = plain.get(f"{at}/graphql?query={{version}}", headers=headers, timeout=30)
         assert answer.status_code == status
         assert "`personal-pipeline open`" in answer.text
-    forged = f"{at}/report_asset_materialization/stripe/charges"
+    forged = f"{at}/report_asset_materialization/wholesale/prices"
     assert plain.post(forged, headers=door.headers(), timeout=30).status_code == 405
     assert plain.get(f"{at}/graphql", headers=door.headers(), timeout=30).status_code == 405
     plain.close()
@@ -409,9 +423,9 @@ def test_the_graph_reaches_back_to_older_data(
     running: Up, environment: dict[str, str], tmp_path: Path
 ) -> None:
     assert min(partitions_of(running)) > "2019-03-01"
-    statement = tmp_path / "Chase1234_Activity.csv"
-    statement.write_text(re.sub(r"0[12]/(\d\d)/2024", r"03/\1/2019", STATEMENT.read_text()))
-    added = run(environment, "add", str(statement))
+    old = tmp_path / "old.csv"
+    old.write_text(readings(date(2019, 3, 1)))
+    added = run(environment, "add", str(old))
     assert added.code == 0, added.out
     until(lambda: "2019-03-01" in partitions_of(running), "the graph reaches back", seconds=100)
 
@@ -426,10 +440,16 @@ def test_a_damaged_storage_is_begun_anew(running: Up) -> None:
     assert list(home.root.glob("dagster.damaged-*"))
 
 
-def test_it_ends_when_it_is_told_to(running: Up, environment: dict[str, str]) -> None:
+def test_it_ends_when_it_is_told_to(
+    running: Up, environment: dict[str, str], before: frozenset[str]
+) -> None:
     running.process.send_signal(signal.SIGTERM)
     ended = running.ended()
-    until(lambda: not of_this_house(running.home), "no process is left behind", seconds=60)
+    until(
+        lambda: before.issuperset(of_this_house(running.home)),
+        "no process is left behind",
+        seconds=60,
+    )
     assert ended.code == 0, ended.err
     # nothing but what the alerts tell, who have no other channel here, and errors
     assert "Warning" not in ended.err

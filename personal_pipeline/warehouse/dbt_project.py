@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from personal_pipeline import duck
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.ingest.lake import digest_of
 from personal_pipeline.shown import shown_lines
@@ -253,6 +254,7 @@ def _call(
                     **os.environ,
                     "PIPELINE_LAKE": f"../../{home.lake.name}",
                     "PIPELINE_WAREHOUSE": f"../../{home.warehouse.name}",
+                    "PIPELINE_DUCKDB": repr(duck.CONFIG),
                     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
                     **more,
                 },

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personal_pipeline.doors.dagster_ui import guarded
 from personal_pipeline.doors.door import Door
-from personal_pipeline.doors.guard import Message, Receive, Send
+from personal_pipeline.doors.guard import App, Guard, Message, Receive, Send
 from personal_pipeline.doors.server import PortTaken, other_loopback_taken, server_of
 from personal_pipeline_tests.loopback import free_port, until
 
@@ -30,6 +29,13 @@ JSON = {**BROWSER, "origin": OURS, "content-type": "application/json"}
 CLICK = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 Headers = dict[str, str] | list[tuple[str, str]]
+
+
+def guarded(app: App, door: Door) -> Guard:
+    """As the web server of Dagster is, the import of which costs half a second."""
+    from personal_pipeline.doors import dagster_ui
+
+    return dagster_ui.guarded(app, door)
 
 
 def asked(

@@ -7,6 +7,7 @@ import gzip
 import shutil
 from collections.abc import Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -27,15 +28,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("faults"), built=False) as found:
+def made(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("faults"), built=False, parsed=parsed) as found:
         yield found
 
 
 def chosen(made: World) -> Iterator[Case]:
     """What is tried in each run of the tests, one of each kind: each case costs seven seconds of a
     core. ``test_damage.py`` has damage of every kind of file, ``bad_day`` answers that are cut."""
-    yield from list(cases.kills(made, Random(SEED), 28))[:6:3]
+    # each kind of kill has a dry run first, so no more are asked for
+    yield from islice(cases.kills(made, Random(SEED), 28), 0, 6, 3)
     yield from cases.disks(made, Random(SEED), 1)
     yield from cases.damages(made, ["lake of a service"], ["garbage"])
     yield from cases.damages(made, ["sidecar"], ["deleted"])

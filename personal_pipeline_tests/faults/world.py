@@ -75,9 +75,10 @@ def options(command: Option) -> list[str]:
 
 
 @contextmanager
-def world(folder: Path, *, built: bool = True) -> Iterator[World]:
+def world(folder: Path, *, built: bool = True, parsed: Path | None = None) -> Iterator[World]:
     """The homes, made in ``folder`` without any fault; without ``built``, nothing is built in them
-    and every case is of what comes in."""
+    and every case is of what comes in. ``parsed`` is dbt's folder of another home: its project need
+    not be parsed again."""
     with services() as served:
         old, new = exports(folder / "exports")
         made = World(served, folder, new)
@@ -95,6 +96,8 @@ def world(folder: Path, *, built: bool = True) -> Iterator[World]:
             made.truth[name] = held(made.home(name))
 
         eve = made.home(EVE_HOME).ensure()
+        if parsed:
+            copy(parsed, eve.dbt_target)
         for path in old:
             shutil.copy2(path, eve.inbox)
         step(EVE_HOME, "refresh", now=EVE, builds=built)

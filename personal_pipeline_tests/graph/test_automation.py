@@ -20,7 +20,8 @@ from personal_pipeline.passes import build_tables
 from personal_pipeline.warehouse import store
 from personal_pipeline.warehouse.build import signature_of
 from personal_pipeline_tests.invented_house import NOW, UNTIL
-from personal_pipeline_tests.kiosk.house import TILL, Kiosk
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import TILL
 
 FETCH = "fetch_till_job"
 

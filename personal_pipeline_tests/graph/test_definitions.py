@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import dagster_dbt
 import duckdb
 import pytest
 
@@ -173,6 +172,8 @@ def test_dagster_dbt_is_asked_again_when_the_translation_is_another(
 def test_assets_say_what_dagster_dbt_would_make_them_say(
     house: House, definitions: dg.Definitions
 ) -> None:
+    import dagster_dbt  # which imports dbt
+
     @dagster_dbt.dbt_assets(manifest=manifest_path(house.home))
     def stock():  # type: ignore[no-untyped-def]
         yield
@@ -444,11 +445,20 @@ if "--try" in sys.argv:
     sys.exit()
 from personal_pipeline.definitions import defs
 print(len(defs.resolve_asset_graph().get_all_asset_keys()), *seen)
+if workspace := sys.argv[1:]:
+    from importlib.metadata import entry_points
+    (command,) = entry_points(group="console_scripts", name="dagster")
+    sys.argv = ["dagster", "definitions", "validate", "--workspace", *workspace]
+    command.load()()
 """
+"""With a workspace: then `make validate`, to which everything is imported already."""
+
+WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 
 
 def imported(home: Home, *arguments: str) -> str:
-    """What a second process saw while it imported the definitions of that home."""
+    """What a second process saw while it imported the definitions of that home, in the first line;
+    then what Dagster said."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", IMPORT, *arguments],
         env={**os.environ, "PERSONAL_PIPELINE_HOME": str(home.root)},
@@ -463,7 +473,9 @@ def imported(home: Home, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_importing_the_definitions_touches_nothing(house: House, tables: Tables) -> None:
+def test_importing_the_definitions_touches_nothing_and_dagster_can_load_them(
+    house: House, tables: Tables
+) -> None:
     home = house.home
     said_by_dbt(house)  # and the manifest: both are made once after each change of the SQL
     before = files(home.root)
@@ -471,13 +483,14 @@ def test_importing_the_definitions_touches_nothing(house: House, tables: Tables)
     # held by this process, they could not be opened by another, not even to be read
     held = [duckdb.connect(str(path)) for path in warehouses]
     try:
-        seen = imported(home)
+        seen, _, said = imported(home, str(WORKSPACE)).partition("\n")
     finally:
         for each in held:
             each.close()
         for path in warehouses:
             path.unlink()
     assert seen == str(len(tables) + len(OUTPUTS))
+    assert "All code locations passed validation" in said
     assert files(home.root) == before
 
 

@@ -8,9 +8,8 @@ project.
 
 from __future__ import annotations
 
-import csv
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,155 +20,28 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
-from personal_pipeline.ingest.contract import (
-    ApiStream,
-    Claim,
-    Coverage,
-    Drop,
-    DropFile,
-    DropRow,
-    DropStream,
-    Grain,
-    Record,
-    Source,
-    Window,
-)
-from personal_pipeline.ingest.http import Client, rows_of
-from personal_pipeline.settings import Setting, Settings
+from personal_pipeline.ingest.contract import Record, Source, Window
+from personal_pipeline.settings import Settings
 from personal_pipeline.warehouse import dbt_project
-from personal_pipeline_tests.invented_house import NOW, START, UNTIL
+from personal_pipeline_tests.invented_house import NOW, START, UNTIL, Instead
+from personal_pipeline_tests.kiosk.sources import HEADER, PROJECT, SOURCES
 from personal_pipeline_tests.loopback import Answer, Loopback, Request, as_json, loopback
 
 MACROS = ("generate_schema_name", "lake", "partition_window", "replace_window", "time")
 """Those of the real project that are the machine's; the others belong to sources."""
 
-# ----------------------------------------------------------------------------------- its sources
-
-KEY = Setting(name="TILL_KEY", description="Put the key of the till into TILL_KEY.", secret=True)
-BASE = Setting(name="TILL_BASE", description="Where the till's service is.", default="http://till")
-WHOLESALE_BASE = Setting(
-    name="WHOLESALE_BASE", description="Where the wholesaler's is.", default="http://wholesale"
-)
-
-
-def _till_client(settings: Settings) -> Client:
-    return Client(
-        "till",
-        settings.text(BASE),
-        headers={"X-Key": settings.text(KEY)},
-        per_second=1000,
-        refused=f"The till refuses the key. {KEY.description}",
-    )
-
-
-def _rows(client: Client, path: str, query: Mapping[str, str]) -> Iterator[Record]:
-    rows = rows_of(client.get_json(path, query), "rows")
-    if rows is None:
-        raise client.changed(path, "a list of rows")
-    yield from rows
-
-
-def _within(client: Client, path: str, window: Window) -> Iterator[Record]:
-    return _rows(client, path, {"from": f"{window.start}", "until": f"{window.end}"})
-
-
-def _day(record: Record) -> list[date]:
-    return [date.fromisoformat(record["day"])]
-
-
-TILL = Source(
-    name="till",
-    title="Till",
-    description="What is sold at the kiosk, and what is delivered to it.",
-    settings=(KEY, BASE),
-    client=_till_client,
-    api=(
-        ApiStream(
-            name="sales",
-            description="One row per sale.",
-            grain=Grain.DAY,
-            key=lambda record: str(record["id"]),
-            days=_day,
-            fetch=lambda client, window: _within(client, "/sales", window),
-        ),
-        ApiStream(
-            name="deliveries",
-            description="One row per delivery.",
-            grain=Grain.MONTH,
-            key=lambda record: str(record["id"]),
-            days=_day,
-            fetch=lambda client, window: _within(client, "/deliveries", window),
-        ),
-    ),
-)
-
-
-def _wholesale_client(settings: Settings) -> Client:
-    base = settings.text(WHOLESALE_BASE)
-    return Client("wholesale", base, per_second=1000, refused="The wholesaler is closed.")
-
-
-WHOLESALE = Source(
-    name="wholesale",
-    title="Wholesale",
-    description="What the wholesaler asks for each product.",
-    settings=(WHOLESALE_BASE,),
-    client=_wholesale_client,
-    api=(
-        ApiStream(
-            name="prices",
-            description="One row per product on the price list.",
-            grain=Grain.DAY,
-            key=lambda record: str(record["product"]),
-            coverage=Coverage.STATE,
-            fetch_all=lambda client: _rows(client, "/prices", {}),
-        ),
-    ),
-)
-
-HEADER = "Day,kWh"
-
-
-def _recognise(file: DropFile) -> Claim | None:
-    is_ours = file.head().decode(errors="replace").startswith(HEADER)
-    return Claim(0.9, "the header of the meter's CSV") if is_ours else None
-
-
-def _read(file: DropFile) -> Iterator[DropRow]:
-    with file.path.open(encoding="utf-8", newline="") as lines:
-        for row in csv.DictReader(lines):
-            yield DropRow(
-                "readings", date.fromisoformat(row["Day"]).replace(day=1), row["Day"], row
-            )
-
-
-METER = Source(
-    name="meter",
-    title="Meter",
-    description="What electricity the kiosk uses.",
-    drops=(
-        Drop(
-            name="readings",
-            description="readings of the electricity meter, as CSV",
-            how_to="Copy the file from the meter's card into this folder.",
-            recognise=_recognise,
-            read=_read,
-            streams=(DropStream(name="readings", description="One row per reading."),),
-        ),
-    ),
-)
-
-SOURCES = (TILL, WHOLESALE, METER)
-
 # ------------------------------------------------------------------------------ what they deliver
-
-DAYS = tuple(day for day in Window(START, UNTIL + timedelta(days=1)).days() if day.isoweekday() < 7)
-"""On Sundays the kiosk is closed."""
 
 PRODUCTS = ("coffee", "newspaper", "tea")
 
 
-def sales() -> list[Record]:
+def open_days(until: date) -> list[date]:
+    """Six weeks; on Sundays the kiosk is closed, but on the last day never."""
+    days = Window(until - (UNTIL - START), until + timedelta(days=1)).days()
+    return [day for day in days if day.isoweekday() < 7 or day == until]
+
+
+def sales(days: Sequence[date]) -> list[Record]:
     """Each product twice a day; every tenth day something is paid in a way that nobody expects."""
     return [
         {
@@ -180,13 +52,13 @@ def sales() -> list[Record]:
             "cents": 250 * (day.day % 5 + number),
             "payment": payment,
         }
-        for day in DAYS
+        for day in days
         for number, product in enumerate(PRODUCTS, 1)
         for payment in ("card", "cash" if day.day % 10 else "voucher")
     ]
 
 
-def deliveries() -> list[Record]:
+def deliveries(days: Sequence[date]) -> list[Record]:
     """One every other day; most of them are empty."""
     return [
         {
@@ -196,7 +68,7 @@ def deliveries() -> list[Record]:
             "cents": 1000 + 10 * number,
             "items": [] if number % 3 else [{"product": "coffee", "pieces": number}],
         }
-        for number, day in enumerate(DAYS[::2])
+        for number, day in enumerate(days[::2])
     ]
 
 
@@ -204,31 +76,50 @@ def prices() -> list[Record]:
     return [{"product": product, "cents": 250} for product in PRODUCTS]
 
 
-def _answer(request: Request) -> Answer:
+def _answer(request: Request, until: date) -> Answer:
     if request.path == "/prices":
         return as_json({"rows": prices()})
-    rows = {"/sales": sales, "/deliveries": deliveries}[request.path]()
+    rows = {"/sales": sales, "/deliveries": deliveries}[request.path](open_days(until))
     begin, end = request.query["from"], request.query["until"]
     return as_json({"rows": [row for row in rows if begin <= row["day"] < end]})
 
 
-def drop_readings(home: Home) -> None:
-    """Lay the newest months into the inbox."""
-    for month in (date(2025, 8, 1), date(2025, 9, 1), date(2025, 10, 1)):
-        days = [month + timedelta(days=number) for number in range(30)]
-        lines = [HEADER, *(f"{day},{2 + day.day % 3}.5" for day in days)]
-        (home.inbox / f"meter-{month:%Y-%m}.csv").write_text("\n".join(lines))
+def readings(month: date, *, more: int = 0) -> str:
+    """The file of a month; on its fifth day so many kilowatt-hours more."""
+    days = [month + timedelta(days=number) for number in range(28)]
+    used = (2 + day.day % 3 + more * (day.day == 5) for day in days)
+    return "\n".join([HEADER, *(f"{day},{each}.5" for day, each in zip(days, used, strict=True))])
+
+
+def drop_readings(home: Home, until: date = UNTIL) -> list[date]:
+    """Lay the three months before this one into the inbox; returns them, newest first."""
+    months = [until.replace(day=1)]
+    for _ in range(3):
+        months.append((months[-1] - timedelta(days=1)).replace(day=1))
+    for month in months[1:]:
+        (home.inbox / f"meter-{month:%Y-%m}.csv").write_text(readings(month))
+    return months[1:]
 
 
 # -------------------------------------------------------------------------------------- the house
 
 
-@dataclass(frozen=True)
+@dataclass
 class Kiosk:
     """The kiosk's project, and its service."""
 
     sql: Path
     server: Loopback
+    instead: Instead | None = None
+
+    @contextmanager
+    def but(self, instead: Instead) -> Iterator[None]:
+        """Inside the block ``instead`` answers; it may call the second argument for the usual."""
+        self.instead = instead
+        try:
+            yield
+        finally:
+            self.instead = None
 
     def environment(self, home: Home, **more: object) -> dict[str, str]:
         """Settings of the person whose kiosk this is, as environment variables."""
@@ -238,6 +129,7 @@ class Kiosk:
             "TILL_KEY": "key",
             "TILL_BASE": self.server.base,
             "WHOLESALE_BASE": self.server.base,
+            PROJECT: str(self.sql),
         } | {name: str(value) for name, value in more.items()}
 
     def house(
@@ -255,10 +147,19 @@ class Kiosk:
 
 
 @contextmanager
-def open_kiosk(sql: Path) -> Iterator[Kiosk]:
-    """The kiosk, with its dbt project in a folder, until the block is left."""
-    with loopback(_answer) as server:
-        yield Kiosk(sql, server)
+def open_kiosk(sql: Path, until: date = UNTIL) -> Iterator[Kiosk]:
+    """The kiosk, with its dbt project in a folder, until the block is left. ``until`` is the last
+    day of which its services know."""
+
+    def answering(request: Request) -> Answer:
+        instead = kiosk.instead
+        if instead is None:
+            return _answer(request, until)
+        return instead(request, lambda: _answer(request, until))
+
+    with loopback(answering) as server:
+        kiosk = Kiosk(sql, server)
+        yield kiosk
 
 
 def write_sql(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
@@ -28,6 +28,7 @@ from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.apple_health.elements import Element, parts
 from personal_pipeline.sources.apple_health.export import load_export, recognise_export
 from personal_pipeline.sources.apple_health.records import RECORDS, Records
+from personal_pipeline_tests.examples import examples
 from personal_pipeline_tests.sources.apple_health_exports import (
     PROLOG_OF_IOS_16,
     WATCH,
@@ -548,7 +549,7 @@ def loaded(
         return found, others, bulk
 
 
-@settings(max_examples=60, deadline=None)
+@examples(20)
 @given(st.lists(records(), max_size=10), st.integers(0, 1000))
 def test_bulk_and_parser_agree(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], seed: int
@@ -588,7 +589,7 @@ def of_steps(*values: str) -> list[str]:
     return [record("StepCount", at, at, value) for value in values]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(20)
 @given(st.lists(usual_records(), min_size=1, max_size=40))
 # values as long as a time stand where times do
 @example(of_steps("", "", "0" * 25))

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from personal_pipeline.home import Home
@@ -26,6 +26,7 @@ from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.conftest import FAULTS
+from personal_pipeline_tests.examples import examples
 from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sql.conftest import Warehouse
 
@@ -1034,7 +1035,7 @@ def told(files: Sequence[File], accounts: dict[str, list[Line]]) -> list[tuple[s
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@settings(max_examples=12, deadline=None)
+@examples(6)
 def test_every_transaction_counts_once_in_any_order_and_accounts_are_never_mixed(
     built: Money, life: tuple[dict[str, list[Line]], list[File]], chance: Any
 ) -> None:
@@ -1073,7 +1074,7 @@ def test_every_transaction_counts_once_in_any_order_and_accounts_are_never_mixed
     ),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=12, deadline=None)
+@examples(6)
 def test_whatever_ids_and_lists_there_are_order_does_not_matter(
     built: Money, lines: list[tuple[int, str, str, str]], chance: Any
 ) -> None:
@@ -1141,7 +1142,7 @@ def bursts(draw: st.DrawFn) -> tuple[list[Line], list[File]]:
 
 
 @given(bursts())
-@settings(max_examples=15, deadline=None)
+@examples(8)
 def test_bursts_of_equal_amounts_come_out_as_they_were(
     built: Money, life: tuple[list[Line], list[File]]
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import duckdb
 import pytest
 
+from personal_pipeline import duck
 from personal_pipeline.home import Home
 from personal_pipeline.warehouse import dbt_host
 from personal_pipeline.warehouse.dbt_project import (
@@ -67,6 +68,7 @@ class Warehouse:
             # as seen from the project
             "PIPELINE_LAKE": "../../lake",
             "PIPELINE_WAREHOUSE": f"../../{self.path.name}",
+            "PIPELINE_DUCKDB": repr(duck.CONFIG),
             "PIPELINE_CURRENCY": HOME_CURRENCY.upper(),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }

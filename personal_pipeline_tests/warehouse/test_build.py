@@ -31,7 +31,8 @@ from personal_pipeline.warehouse.left_out import left_out
 from personal_pipeline.warehouse.reconcile import Ledger
 from personal_pipeline.warehouse.tables import Table, owed_tests, partitions_between, span
 from personal_pipeline_tests.invented_house import UNTIL, bare_house, content, query
-from personal_pipeline_tests.kiosk.house import TILL, Kiosk
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import TILL
 
 DELIVERIES = "staging/stg_till__deliveries"
 MONTH = UNTIL.replace(day=1).isoformat()

@@ -12,7 +12,8 @@ from personal_pipeline.ingest.contract import ApiStream, Drop, DropStream, Grain
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.warehouse.descriptions import inherit_columns
 from personal_pipeline_tests.invented_house import lay_project
-from personal_pipeline_tests.kiosk.house import SOURCES, Kiosk
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import SOURCES
 
 VISITS = ApiStream(
     name="visits", description="A visit: {not jinja}.", grain=Grain.DAY, key=lambda record: ""

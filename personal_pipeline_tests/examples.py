@@ -1,0 +1,18 @@
+"""How many examples a property test tries where each costs more than a millisecond."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+LONG = 10
+"""So many times as many in ``make fuzz``."""
+
+
+def examples(count: int) -> settings:
+    """So many of them in each run of the tests. What a fixture made may be used by all."""
+    long = settings.get_current_profile_name() == "long"
+    return settings(
+        max_examples=count * LONG if long else count,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
