@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +20,7 @@ from personal_pipeline.home import Busy, Home
 from personal_pipeline.troubles import disk_trouble, sentence_of, told_without_values
 from personal_pipeline.warehouse.dbt_project import DbtFailed
 from personal_pipeline_tests.invented_house import Ended, run
+from personal_pipeline_tests.kiosk.house import Kiosk
 
 COMMANDS = [
     ["refresh"],
@@ -137,7 +137,7 @@ def test_dagster_keeps_the_sentence_of_an_error_and_nothing_of_its_text(generato
 
 
 @pytest.fixture(scope="module")
-def small_disk(bare_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def small_disk(built_kiosk: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with tables on a disk of its own."""
     place = tmp_path_factory.mktemp("disk")
     mounted = (
@@ -151,14 +151,13 @@ def small_disk(bare_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Ite
     if not mounted:
         pytest.skip("a disk can be mounted by root on Linux only")
     try:
-        yield Home(Path(shutil.copytree(bare_home.root, place / "home")))
+        yield Home(Path(shutil.copytree(built_kiosk.root, place / "home")))
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def command(home: Home, *arguments: str) -> Ended:
-    environment = {"PERSONAL_PIPELINE_HOME": str(home.root)}
-    return run(environment, *arguments, now=datetime.now(UTC))
+def command(kiosk: Kiosk, home: Home, *arguments: str) -> Ended:
+    return run(kiosk.environment(home), *arguments)
 
 
 def kept(home: Home) -> dict[str, bytes]:
@@ -171,16 +170,16 @@ def kept(home: Home) -> dict[str, bytes]:
     }
 
 
-def judged(home: Home, folder: Path, words: str) -> None:
+def judged(kiosk: Kiosk, home: Home, folder: Path, words: str) -> None:
     drop = folder / "drop.json"
     drop.write_text('{"data": {}}')
     before = kept(home)
     for arguments in LOOKS:
-        ended = command(home, *arguments)
+        ended = command(kiosk, home, *arguments)
         assert (ended.err, ended.out != "") == ("", True), arguments
         assert ended.code == (1 if arguments == ["doctor"] else 0), arguments
     for arguments in (*COMMANDS, ["add", str(drop)]):
-        ended = command(home, *arguments)
+        ended = command(kiosk, home, *arguments)
         said = ended.out + ended.err
         assert ended.code == 1, (arguments, said)
         assert "Traceback" not in said, arguments
@@ -192,30 +191,30 @@ def judged(home: Home, folder: Path, words: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_on_a_full_disk_every_command_says_so_and_status_works(
-    small_disk: Home, tmp_path: Path
+    kiosk: Kiosk, small_disk: Home, tmp_path: Path
 ) -> None:
     filler = small_disk.root / "filler"
     try:
         with suppress(OSError), filler.open("wb") as stream:
             while True:
                 stream.write(b"x" * 65_536)
-        judged(small_disk, tmp_path, "The disk is full")
+        judged(kiosk, small_disk, tmp_path, "The disk is full")
     finally:
         filler.unlink(missing_ok=True)
-    ended = command(small_disk, "refresh")
+    ended = command(kiosk, small_disk, "refresh")
     assert ended.code == 0, ended.out + ended.err
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_in_a_home_that_is_read_only_every_command_says_so_and_status_works(
-    small_disk: Home, tmp_path: Path
+    kiosk: Kiosk, small_disk: Home, tmp_path: Path
 ) -> None:
     place = str(small_disk.root.parent)
     subprocess.run(["mount", "-o", "remount,ro", place], check=True)
     try:
-        judged(small_disk, tmp_path, "it is read-only")
+        judged(kiosk, small_disk, tmp_path, "it is read-only")
     finally:
         subprocess.run(["mount", "-o", "remount,rw", place], check=True)
-    ended = command(small_disk, "refresh")
+    ended = command(kiosk, small_disk, "refresh")
     assert ended.code == 0, ended.out + ended.err
