@@ -44,6 +44,7 @@ _SYNCERS = 8
 
 _DERIVED = (
     *("home.json", "warehouse.duckdb", "warehouse.duckdb.wal", "published/warehouse.duckdb"),
+    "published/site*.sqlite",
     *("state/*.json", "state/alerts/*.json", "dagster/told.json", "dagster/dagster.yaml"),
     *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
 )
@@ -125,6 +126,25 @@ class Home:
         return self.root / "published" / "warehouse.duckdb"
 
     @property
+    def site(self) -> Path:
+        """The published marts in SQLite, for the owner's browser."""
+        return self.root / "published" / "site.sqlite"
+
+    def site_of(self, person: str) -> Path:
+        """The part of them that is shared with a person."""
+        return self.root / "published" / f"site-{person}.sqlite"
+
+    @property
+    def dashboards(self) -> Path:
+        """The person's own dashboards, in YAML."""
+        return self.root / "dashboards"
+
+    @property
+    def queries(self) -> Path:
+        """The person's own queries, each a page of the site."""
+        return self.root / "queries"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -164,6 +184,8 @@ class Home:
             self.dbt_target,
             self.state / "locks",
             self.dialects,
+            self.dashboards,
+            self.queries,
             self.credentials,
         ):
             make_folder(folder)

@@ -1,4 +1,5 @@
-"""A pass over the house: fetch, ingest the inbox, build what is stale, write the report, check.
+"""A pass over the house: fetch, ingest the inbox, build what is stale, write report and site,
+check.
 
 Each step is a plain function of a house that returns what it did. The command line runs all of them
 here; a Dagster run executes only those it needs. Nothing here depends on Dagster.
@@ -24,6 +25,7 @@ from personal_pipeline.ingest.lake import Written
 from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
 from personal_pipeline.outputs.morning import WrittenReport, is_current, write_morning_report
+from personal_pipeline.site.tables import WrittenSite, write_site
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline.warehouse import dbt_host, integrity, store
 from personal_pipeline.warehouse.build import BuildResult, reconcile
@@ -258,6 +260,7 @@ class PassResult:
     broken: str | None = None
     """The error that ended the building of tables."""
     report: WrittenReport | None = None
+    site: WrittenSite | None = None
     board: Sequence[StreamState] = ()
     checks: Sequence[StreamCheck] = ()
     files: FilesCheck | None = None
@@ -332,6 +335,10 @@ def finish_pass(
         passed.report = write_report(house, passed.board)
     except Exception as error:
         passed.broken = passed.broken or sentence_of(error, house.home.root)
+    try:
+        passed.site = write_site(house)
+    except Exception as error:
+        passed.broken = passed.broken or sentence_of(error, house.home.root)
     passed.files = check_files(house)
     passed.checks = check_streams(house, passed.board)
 
@@ -342,7 +349,7 @@ def finish_pass(
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
-    if passed.report or passed.ingested.receipts or passed.restored.read:
+    if passed.report or passed.site or passed.ingested.receipts or passed.restored.read:
         return True
     if passed.failures_to_mend:
         return True

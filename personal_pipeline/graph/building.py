@@ -19,11 +19,13 @@ from personal_pipeline.graph.telling import (
     raise_failures,
     tell_report,
     tell_restored,
+    tell_site,
     tell_work,
 )
 from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
 from personal_pipeline.passes import build_tables, restore_lake, write_report
+from personal_pipeline.site.tables import write_site
 from personal_pipeline.troubles import sentence_of, told_without_values
 from personal_pipeline.warehouse.build import signature_of, what_is_stale
 from personal_pipeline.warehouse.lake import read_lake
@@ -65,8 +67,8 @@ def bring_up_to_date(context: Context, house: House) -> None:
 
 def build_and_tell(context: Context, house: House, *, retry: bool = False) -> list[str]:
     """Bring the lake in line with the archive, build what is stale, write the report if it would
-    differ, and report all of it to Dagster. Returns the failures, one sentence each; a failed table
-    does not prevent the report."""
+    differ, bring the site up to date, and report all of it to Dagster. Returns the failures, one
+    sentence each; a failed table does not prevent the report."""
     restored = restore_lake(house)
     tell_restored(context, house, read_lake(house), restored)
     failures = restored.failures
@@ -80,6 +82,11 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
         failures.append(sentence_of(error, house.home.root))
     if written := write_report(house, board_of(house, lake)):
         tell_report(context, written)
+    try:
+        if site := write_site(house):
+            tell_site(context, house, site)
+    except Exception as error:
+        failures.append(sentence_of(error, house.home.root))
     return failures
 
 

@@ -18,6 +18,7 @@ from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.pruning import prune_job, prune_schedule
 from personal_pipeline.graph.raw import api_assets, fetch_job, inbox_assets, inbox_job
 from personal_pipeline.graph.recording import refresh_job
+from personal_pipeline.graph.site import site_asset
 from personal_pipeline.house import House
 from personal_pipeline.warehouse.build import all_tables
 
@@ -50,7 +51,7 @@ def definitions_of(house: House) -> dg.Definitions:
     jobs = {source.name: fetch_job(source) for source in fetched}
     ingesting = inbox_job(inbox)
     checking = checks_job(checks, board)
-    assets = [*fetches, inbox, *built, report_asset(tables), board]
+    assets = [*fetches, inbox, *built, report_asset(tables), site_asset(tables), board]
     connected = [source for source in fetched if house.connected(source)]
     return dg.Definitions(
         assets=assets,

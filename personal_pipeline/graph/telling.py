@@ -24,6 +24,7 @@ from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
 from personal_pipeline.passes import InboxResult, PassResult, RestoreResult, SourceResult
 from personal_pipeline.shown import counted, shown
+from personal_pipeline.site.tables import WrittenSite
 from personal_pipeline.warehouse import integrity, store
 from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -32,6 +33,7 @@ from personal_pipeline.warehouse.tables import WHOLE
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
+SITE = dg.AssetKey(["outputs", "site"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
 """The name of the check of each raw stream."""
@@ -61,6 +63,8 @@ def tell_pass(context: Context, house: House, passed: PassResult) -> None:
         tell_work(context, house, passed.work)
     if passed.report:
         tell_report(context, passed.report)
+    if passed.site:
+        tell_site(context, house, passed.site)
     tell_checks(context, house, passed.checks)
     if passed.files:
         tell_files(context, house, passed.files)
@@ -372,6 +376,25 @@ def tell_report(context: Context, written: WrittenReport) -> None:
                 "file": dg.MetadataValue.path(written.path),
                 "size": dg.MetadataValue.int(written.size),
                 "day": dg.MetadataValue.text(written.day.isoformat()),
+            },
+        )
+    )
+
+
+def tell_site(context: Context, house: House, written: WrittenSite) -> None:
+    """Report which tables of the site were replaced."""
+    rows = [f"| {name} | {count:,} |" for name, count in sorted(written.partitions.items())]
+    table = "\n".join(["| table | partitions replaced |", "| --- | ---: |", *rows])
+    stamp = repr(integrity.stamp_of(house.home.published))
+    context.log_event(
+        materialization(
+            SITE,
+            None,
+            hashlib.sha256(stamp.encode()).hexdigest(),
+            {
+                "file": dg.MetadataValue.path(written.path),
+                "size": dg.MetadataValue.int(written.path.stat().st_size),
+                "replaced": dg.MetadataValue.md(table),
             },
         )
     )

@@ -112,13 +112,13 @@ def board_table(board: Sequence[StreamState]) -> Table:
 def board_in_short(board: Sequence[StreamState]) -> Group:
     """What to do, or that there is nothing to do; below it one line per source in use."""
     used = [line for line in board if in_use(line)]
-    to_do = [_to_do(lines) for lines in _troubles(used) if lines[0].state in TROUBLED]
+    sentences = [_to_do(lines) for lines in to_do(board)]
     if not used:
         headline = Text("No source is in use. `personal-pipeline sources` lists them.")
-    elif not to_do:
+    elif not sentences:
         headline = Text("Everything is fresh.", style="green")
     else:
-        headline = Text(f"To do ({len(to_do)}):", style="bold")
+        headline = Text(f"To do ({len(sentences)}):", style="bold")
     table = grid_of("", "Source", "State", "Last fetched, UTC", "Newest data", "Next")
     for column in table.columns:
         column.no_wrap = column.header != "State"
@@ -128,7 +128,7 @@ def board_in_short(board: Sequence[StreamState]) -> Group:
         dict.fromkeys(line.source_title for line in board if line.state is state and has_part(line))
         for state in (State.RESTING, State.NOT_CONNECTED)
     )
-    parts: list[RenderableType] = [headline, *to_do]
+    parts: list[RenderableType] = [headline, *sentences]
     if used:
         parts += ["", table]
     if gone or resting:
@@ -138,6 +138,13 @@ def board_in_short(board: Sequence[StreamState]) -> Group:
     if resting:
         parts.append(f"At rest: {', '.join(resting)}.")
     return Group(*parts)
+
+
+def to_do(board: Sequence[StreamState]) -> list[list[StreamState]]:
+    """What needs something, the worst first: the streams of a source with the same trouble
+    together."""
+    used = [line for line in board if in_use(line)]
+    return [lines for lines in _troubles(used) if lines[0].state in TROUBLED]
 
 
 def _to_do(lines: Sequence[StreamState]) -> Padding:

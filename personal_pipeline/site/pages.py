@@ -1,0 +1,222 @@
+"""The pages of a site, as a plugin of Datasette: home, reports, dashboards, queries, descriptions.
+
+Datasette asks every plugin about every application; which site an application is, ``VIEWS`` knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from datasette.app import Datasette
+from datasette.utils.asgi import Base400, NotFound, Request, Response
+from datasette.views.base import DatasetteError
+from jinja2 import Environment
+from jinja2.ext import Extension
+from pluggy import HookimplMarker
+
+from personal_pipeline.board import StreamState
+from personal_pipeline.outputs.board import state_words, to_do
+from personal_pipeline.site.view import View, page_of
+from personal_pipeline.troubles import sentence_of
+
+DATABASE = "tables"
+"""The name of the database in addresses, whoever's site it is."""
+
+hookimpl = HookimplMarker("datasette")
+
+VIEWS: WeakKeyDictionary[Datasette, View] = WeakKeyDictionary()
+
+LOCALS_PRINTED = "datasette.handle_exception"
+"""Datasette's own answer to an error, which ours replaces."""
+
+Route = tuple[str, Callable[..., Any]]
+
+
+class Nonces(Extension):
+    """Marks every script of every template as ours. A script that got into a page by other means,
+    such as through a text of somebody else, is not marked, and the browser does not run it."""
+
+    def preprocess(
+        self,
+        source: str,
+        name: str | None,  # noqa: ARG002
+        filename: str | None = None,  # noqa: ARG002
+    ) -> str:
+        """The source of a template, marked."""
+        return source.replace("<script", '<script nonce="{{ nonce }}"')
+
+
+@hookimpl
+def prepare_jinja2_environment(env: Environment) -> None:
+    """Before the first page."""
+    env.add_extension(Nonces)
+
+
+@hookimpl
+def extra_template_vars(datasette: Datasette, request: Request | None) -> dict[str, Any]:
+    """What every template of ours may use."""
+    view = VIEWS[datasette]
+    return {
+        "nonce": request.scope.get("nonce", "") if request else "",
+        "dashboards": view.shown().dashboards,
+        "has_reports": bool(view.reports()),
+        "person": view.person.name if view.person else None,
+    }
+
+
+@hookimpl
+def register_routes() -> Sequence[Route]:
+    """Ours come before Datasette's own and those of other plugins."""
+    return (
+        (r"^/$", home_page),
+        (r"^/reports$", reports_page),
+        (r"^/reports/(?P<day>latest|[0-9-]{10})$", report_page),
+        (r"^/-/dashboards$", home_page),
+        (r"^/-/dashboards/(?P<name>[a-z0-9_-]+)$", dashboard_page),
+        (r"^/-/dashboards/.+$", nothing),
+    )
+
+
+@hookimpl
+def canned_queries(datasette: Datasette, database: str) -> dict[str, dict[str, Any]]:
+    """The charts' queries and the person's own: each is a page with its SQL and rows."""
+    if database != DATABASE:
+        return {}
+    shown = VIEWS[datasette].shown()
+    charts = {
+        f"{name}-{each}": {"sql": chart.query, "title": f"{dashboard.title}: {chart.title}"}
+        for name, dashboard in shown.dashboards.items()
+        for each, chart in dashboard.charts.items()
+    }
+    own = {
+        name: {"sql": query.sql, "title": query.title, "description": query.description}
+        for name, query in shown.queries.items()
+    }
+    return charts | own
+
+
+@hookimpl
+def get_metadata(datasette: Datasette) -> dict[str, Any]:
+    """Descriptions, from dbt's."""
+    view = VIEWS.get(datasette)
+    if view is None or not view.path.exists():
+        return {}
+    hidden = {name: {"hidden": True} for name in ("_tables", "_columns", "_partitions")}
+    return {"databases": {DATABASE: {"tables": view.described() | hidden}}}
+
+
+@hookimpl
+def handle_exception(datasette: Datasette, request: Request, exception: Exception) -> Any:
+    """Instead of Datasette's, which prints the values of all variables: somebody's data."""
+
+    async def answer() -> Response:
+        status, title, said = 500, "Something went wrong", "This is a bug in personal_pipeline."
+        if isinstance(exception, Base400):
+            status, title, said = exception.status, f"Error {exception.status}", f"{exception}"
+        elif isinstance(exception, DatasetteError):
+            status, said = exception.status, re.sub(r"<[^>]*>", " ", str(exception.message))
+            title = exception.title or f"Error {status}"
+        else:
+            sys.stderr.write(f"{sentence_of(exception)}\n")
+        told = {"ok": False, "status": status, "title": title, "error": html.unescape(said)}
+        if request.path.endswith(".json"):
+            return Response.json(told, status=status)
+        page = await datasette.render_template("error.html", told, request=request)
+        return Response.html(page, status=status)
+
+    return answer
+
+
+async def home_page(request: Request, datasette: Datasette) -> Response:
+    """What there is to look at, and what is stale."""
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    view = VIEWS[datasette]
+    troubles = await asyncio.to_thread(_troubles, view)
+    shown = view.shown()
+    content = {
+        "reports": view.reports()[:14],
+        "areas": view.areas(),
+        "queries": shown.queries,
+        "problems": shown.problems,
+        "troubles": troubles,
+        "looks": view.board is not None,
+    }
+    return await _page(datasette, request, "home.html", content)
+
+
+def _troubles(view: View) -> list[tuple[str, str, str]]:
+    """The state, the source and what to do, as ``personal-pipeline status`` has them."""
+    return [] if view.board is None else [_trouble(lines) for lines in to_do(view.board())]
+
+
+def _trouble(lines: Sequence[StreamState]) -> tuple[str, str, str]:
+    streams = ", ".join(line.stream.replace("_", " ") for line in lines)
+    return state_words(lines[0]), f"{lines[0].source_title} ({streams})", lines[0].detail
+
+
+async def reports_page(request: Request, datasette: Datasette) -> Response:
+    """All reports, by day."""
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    days = VIEWS[datasette].reports()
+    months: dict[str, list[str]] = {}
+    for day in days:
+        months.setdefault(day[:7], []).append(day)
+    return await _page(datasette, request, "reports.html", {"months": months})
+
+
+async def report_page(request: Request, datasette: Datasette) -> Response:
+    """A report as it was written. It has a policy of its own, which allows no script."""
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    view = VIEWS[datasette]
+    day = request.url_vars["day"]
+    if day == "latest":
+        day = next(iter(view.reports()), "")
+    content = view.report(day)
+    if content is None:
+        raise NotFound("There is no report of this day.")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+    return Response(
+        content,
+        content_type="text/html; charset=utf-8",
+        headers={"content-security-policy": policy},
+    )
+
+
+async def dashboard_page(request: Request, datasette: Datasette) -> Response:
+    """A dashboard; its script asks for the rows of each chart."""
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    name = request.url_vars["name"]
+    dashboard = VIEWS[datasette].shown().dashboards.get(name)
+    if dashboard is None:
+        raise NotFound("There is no such dashboard.")
+    chosen = {each: request.args.get(each) or "" for each in dashboard.filters}
+    choices = {}
+    for each, declared in dashboard.filters.items():
+        if declared.kind == "choice":
+            rows = await datasette.execute(DATABASE, declared.query, chosen)
+            choices[each] = [str(row[0]) for row in rows.rows if row[0] is not None]
+    content = {
+        "dashboard": dashboard,
+        "name": name,
+        "chosen": chosen,
+        "choices": choices,
+        "page": page_of(dashboard, name, chosen),
+    }
+    return await _page(datasette, request, "dashboard.html", content)
+
+
+async def nothing() -> Response:
+    """What another plugin would show under our addresses."""
+    raise NotFound("There is no such page.")
+
+
+async def _page(
+    datasette: Datasette, request: Request, template: str, content: dict[str, Any]
+) -> Response:
+    return Response.html(await datasette.render_template(template, content, request=request))
