@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain, Progress
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
+from personal_pipeline.warehouse.comments import comment
 from personal_pipeline.warehouse.lake import Lake, read_lake
 from personal_pipeline.warehouse.reconcile import (
     FROM_SCRATCH,
@@ -44,6 +45,9 @@ from personal_pipeline.warehouse.tables import (
     span,
     tested_tables,
 )
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 MAX_BUILDS = 10
 """How often one partition is built in a pass before the rest is left to the next. This only matters
@@ -328,6 +332,10 @@ def _published(
     complete."""
     home = house.home
     before = BuildResult()
+
+    def describe(opened: DuckDBPyConnection) -> None:
+        comment(opened, dbt_project.load_manifest(home))
+
     with store.writing(home):
         try:
             store.make_ready(home)
@@ -336,7 +344,7 @@ def _published(
                     with store.session(house) as session:
                         done = work(session)
                 finally:
-                    store.publish(house)
+                    store.publish(house, describe)
                 return done
         except store.DamagedWarehouse as damage:
             store.begin_anew(home)
@@ -349,7 +357,7 @@ def _published(
                 if not builds_all:
                     before.add(_reconcile(house, session))
                 before.add(work(session))
-            store.publish(house)
+            store.publish(house, describe)
         except store.DamagedWarehouse as damage:
             raise store.DamagedWarehouse(
                 f"The warehouse was rebuilt and is damaged again ({damage}): the disk may be "

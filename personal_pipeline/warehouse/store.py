@@ -19,12 +19,12 @@ import filecmp
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LOCK_WAIT_SECONDS = 1800
+
+Describe: TypeAlias = Callable[["DuckDBPyConnection"], None]
 
 LEDGER = """
 create schema if not exists pipeline;
@@ -441,23 +443,27 @@ def record(
     untouched(opened, table, versions.keys())
 
 
-def publish(house: House) -> None:
-    """Replace the readers' copy, unless it is identical. The caller holds ``writing``.
+def publish(house: House, describe: Describe = lambda _: None) -> None:
+    """Replace the readers' copy, unless it is identical. The caller holds ``writing``. ``describe``
+    comments the tables.
 
     The new copy is read completely first; raises ``DamagedWarehouse`` if that fails, and leaves the
     existing copy. For a table with unverified rows, readers keep all their current rows: those of
     its last good build.
     """
     home = house.home
+    is_built = not integrity.is_same(home, home.warehouse, home.published)
     with connection(house) as opened:
         keep_receipts(opened, home)
+        if is_built:
+            describe(opened)
         opened.execute("checkpoint")
     # files that changed differ in their first block; comparing all of both is for copied homes
     if not integrity.is_same(home, home.warehouse, home.published) and not (
         home.published.is_file() and filecmp.cmp(home.warehouse, home.published, shallow=False)
     ):
         with _copied(home, home.warehouse) as copy:
-            _keep_good(copy, home)
+            _keep_good(copy, home, describe)
             if damage := integrity.damage_of(copy):
                 raise DamagedWarehouse(damage)
             _replace_published(home, copy)
@@ -467,7 +473,7 @@ def publish(house: House) -> None:
     _anew(home).unlink(missing_ok=True)
 
 
-def _keep_good(copy: Path, home: Home) -> None:
+def _keep_good(copy: Path, home: Home, describe: Describe) -> None:
     """Replace unverified rows in the new copy by the rows that readers have, including their ledger
     entries. If readers have none, the table is emptied, which is better than unverified rows.
 
@@ -518,6 +524,7 @@ def _keep_good(copy: Path, home: Home) -> None:
                 "insert into pipeline.ledger by name from before.pipeline.ledger where asset = ?",
                 [asset],
             )
+        describe(opened)
         opened.execute("checkpoint")
 
 
