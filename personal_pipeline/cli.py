@@ -37,13 +37,14 @@ from rich.progress import (
 from rich.text import Text
 
 from personal_pipeline.credentials import NoKeyring
-from personal_pipeline.doors.door import Door, opening_page
-from personal_pipeline.home import Busy, Home, NewerHome, keep_private, write_atomically
+from personal_pipeline.doors.door import Door, beside, open_in_browser
+from personal_pipeline.home import Busy, Home, NewerHome, keep_private
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.shown import counted
 from personal_pipeline.sql_command import sql
+from personal_pipeline.site.commands import MISSING, is_installed, site
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:
@@ -115,6 +116,9 @@ def main() -> None:
     from the environment or from .env in the current folder.
     """
     keep_private()
+
+
+main.add_command(site)
 
 
 def _house(settings: Settings) -> House:
@@ -762,13 +766,14 @@ def report(day: datetime | None, show: bool) -> None:
 # ----------------------------------------------------------------------------------------- up
 
 
-@main.command(short_help="Start the lineage UI and the daemon.")
+@main.command(short_help="Start the lineage UI, the site and the daemon.")
 @click.option("--port", type=int, help="Port of the UI (default: PERSONAL_PIPELINE_PORT or 3000).")
 @click.option("--open", "show", is_flag=True, help="Open the UI in the browser.")
 def up(port: int | None, show: bool) -> None:
-    """Start the lineage UI and the daemon: schedules, sensors, automation. Ctrl-C stops them.
+    """Start the lineage UI, the site and the daemon: schedules, sensors, automation. Ctrl-C stops
+    them.
 
-    The printed address admits one browser; `open` prints it again.
+    The printed addresses admit one browser; `open` prints that of the UI again, `site` the other.
     """
     from personal_pipeline import serve
 
@@ -790,9 +795,10 @@ def up(port: int | None, show: bool) -> None:
     def tell(door: Door) -> None:
         click.echo("How to keep this running, also after a restart: docs/at-boot.md")
         click.echo(f"The report: {house.home.latest_report}")
+        click.echo(f"The site: {beside(door).opening()}" if is_installed() else MISSING)
         click.echo(f"The graph (Ctrl-C ends it): {door.opening()}")
         if show:
-            _open_in_browser(house.home, door)
+            open_in_browser(house.home, door)
 
     try:
         sys.exit(serve.serve(house, port or settings.port, tell))
@@ -820,16 +826,7 @@ def open_(as_json: bool) -> None:
         click.echo(json.dumps(shown, indent=1))
         return
     click.echo(door.opening())
-    _open_in_browser(home, door)
-
-
-def _open_in_browser(home: Home, door: Door) -> None:
-    """Go through a file: a browser's command-line arguments are visible to all users of the
-    machine."""
-    page = home.state / "open.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(page, opening_page(door).encode())
-    click.launch(page.as_uri())
+    open_in_browser(home, door)
 
 
 # --------------------------------------------------------------------------------------- demo

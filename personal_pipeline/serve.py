@@ -1,10 +1,11 @@
-"""Dagster's UI and daemon over one home, until they are stopped.
+"""Dagster's UI and daemon and the site over one home, until they are stopped.
 
-Three processes: the code server, which holds the graph; the web server behind its guard; the
-daemon. They live as long as this one: each exits when the pipe on its standard input is closed, by
-whatever means (``doors/kept.py``). If one of them exits by itself, all are stopped, with a message
-and exit code 1: a service manager then restarts the whole, and a half-working house is not mistaken
-for a working one.
+Four processes: the code server, which holds the graph; the web server behind its guard; the daemon;
+and the site behind a guard of its own, if what it needs is installed. They live as long as this
+one: each exits when the pipe on its standard input is closed, by whatever means
+(``doors/kept.py``). If one of them exits by itself, all are stopped, with a message and exit code
+1: a service manager then restarts the whole, and a half-working house is not mistaken for a working
+one.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ import requests
 import yaml
 
 from personal_pipeline.doors import kept
-from personal_pipeline.doors.door import LOOPBACK, Door, door_of
+from personal_pipeline.doors.door import LOOPBACK, Door, beside, door_of
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
+from personal_pipeline.site.commands import is_installed
 
 LOOK_SECONDS = 20.0
 """How often to check whether data arrived that is older than all partitions known to Dagster."""
@@ -60,8 +62,8 @@ class Ended(Exception):
 
 
 def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
-    """Run all three and return the exit code; ``tell`` is called once the UI can be opened. Ctrl-C
-    and SIGTERM stop them.
+    """Run all of them and return the exit code; ``tell`` is called once UI and site can be opened.
+    Ctrl-C and SIGTERM stop them.
 
     Raises ``Busy`` if they already run over this home: each daemon would start every schedule.
     Raises ``NewerHome``, and ``Ended`` if one of them exits by itself or the port is taken.
@@ -72,12 +74,13 @@ def serve(house: House, port: int, tell: Callable[[Door], None]) -> int:
     house.home.version()
     with house.home.lock("up", wait_seconds=0):
         end_left_over(house.home)
-        if _listens(port):
-            raise Ended(
-                f"Port {port} is in use by another program. Choose another with `up --port` or "
-                "PERSONAL_PIPELINE_PORT."
-            )
         door = door_of(house.home, port, plain=house.settings.plain_address)
+        for each in [door, beside(door)] if is_installed() else [door]:
+            if listens(each.port):
+                raise Ended(
+                    f"Port {each.port} is in use by another program. Choose another with "
+                    "`up --port` or PERSONAL_PIPELINE_PORT; the site takes the one after it."
+                )
         while _serve(house, door, tell):
             pass  # its storage was damaged, and the processes had the old files open
         return 0
@@ -169,7 +172,7 @@ def _lives(number: int, started: float) -> bool:
 
 
 class _Children:
-    """The three processes; leaving the block stops them."""
+    """The processes; leaving the block stops them."""
 
     def __init__(self, home: Home, door: Door, folder: Path, environment: dict[str, str]) -> None:
         self._home, self._door, self._folder = home, door, folder
@@ -242,13 +245,14 @@ class _Children:
 
 
 def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
-    """Run all three until stopped; returns whether they must start again because Dagster's storage
-    is damaged or was replaced."""
+    """Run all of them until stopped; returns whether they must start again because Dagster's
+    storage is damaged or was replaced."""
     environment = _made_ready(house.home)
     defined = house.first_day()
     known = storage.identity(house.home)
     looked = time.monotonic()
     missing = 0
+    ports = [door.port, *([beside(door).port] if is_installed() else [])]
 
     def look() -> bool:
         nonlocal defined, looked, missing
@@ -277,7 +281,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
             *(text for name, value in place.items() for text in (f"--{name}", str(value))),
             *("--module-name", MODULE, "--location-name", MODULE, "--log-level", "warning"),
         )
-        if not children.wait(lambda: _code_server_listens(place)):
+        if not children.wait(lambda: _code_serverlistens(place)):
             return False
         children.start(
             *("web server", "personal_pipeline.doors.dagster_ui", "--home", str(house.home.root)),
@@ -288,7 +292,12 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
             *("daemon", "dagster._daemon", "run", "--workspace", str(workspace)),
             *("--log-level", "warning"),
         )
-        if children.wait(lambda: _listens(door.port)):
+        if is_installed():
+            children.start(
+                *("site", "personal_pipeline.site.server", "--home", str(house.home.root)),
+                *("--port", str(beside(door).port), *(["--plain"] if door.plain else [])),
+            )
+        if children.wait(lambda: all(map(listens, ports))):
             tell(door)
             return children.wait(look)
     return False
@@ -365,14 +374,15 @@ def _place(folder: Path) -> dict[str, Any]:
         return {"host": LOOPBACK, "port": probe.getsockname()[1]}
 
 
-def _code_server_listens(place: dict[str, Any]) -> bool:
+def _code_serverlistens(place: dict[str, Any]) -> bool:
     if sys.platform == "win32":
-        return _listens(place["port"])
+        return listens(place["port"])
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(place["socket"]) == 0
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0

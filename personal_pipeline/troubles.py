@@ -40,7 +40,7 @@ _OF_A_DATABASE = frozenset({"sqlite3", "sqlalchemy", "duckdb", "_duckdb"})
 _OWN = frozenset(
     {
         *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
-        *("BadDeclaration", "BadSetting", "Locked", "NoKeyring", "NotReported", "OpenToOthers"),
+        *("BadDeclaration", "BadSetting", "NoKeyring", "NotReported", "OpenToOthers"),
         *("ServiceError", "UnreadableFile"),
     }
 )

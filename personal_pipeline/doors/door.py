@@ -13,9 +13,11 @@ import os
 import re
 import secrets
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlencode
+
+import click
 
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.settings import Settings
@@ -56,6 +58,10 @@ class Door:
         """The address that opens it in any browser: with the token."""
         return f"{self.address()}?{urlencode({'token': self.token})}"
 
+    def at(self, port: int) -> Door:
+        """The door of another server of the home."""
+        return replace(self, port=port)
+
     def headers(self) -> dict[str, str]:
         """The headers with which a program of the same person is admitted at 127.0.0.1."""
         return {"Host": self._host(self.name), "Cookie": f"{self.cookie}={self.token}"}
@@ -78,10 +84,25 @@ def door_of(home: Home, port: int, *, plain: bool = False) -> Door:
     return Door(name, token, port, plain)
 
 
+def beside(door: Door) -> Door:
+    """The door of the site: the port after that of the UI. Another port is another origin, so a
+    page of one can do nothing to the other."""
+    return door.at(door.port + 1)
+
+
 def address_of(home: Home, settings: Settings, path: str = "") -> str:
     """The address of the UI for a browser that has been admitted: for messages, so without the
     token."""
     return door_of(home, settings.port, plain=settings.plain_address).address(path)
+
+
+def open_in_browser(home: Home, door: Door) -> None:
+    """Go through a file: a browser's command-line arguments are visible to all users of the
+    machine."""
+    page = home.state / "open.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(page, opening_page(door).encode())
+    click.launch(page.as_uri())
 
 
 def opening_page(door: Door) -> str:

@@ -108,7 +108,7 @@ class Guard:
         elif refusal := self.refusal(asked):
             await _refuse(refusal, asked, receive, send)
         else:
-            await self.app(scope, receive, _with_headers(send))
+            await self.app(scope, receive, with_headers(send))
 
     def refusal(self, asked: Asked) -> Refusal | None:
         """Why a request is refused, or None. Path checks come last: a stranger does not learn which
@@ -213,7 +213,9 @@ def _tidy(path: str) -> str:
     return posixpath.normpath("/" + path.replace("\\", "/").lstrip("/")).lower()
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send) -> Send:
+    """Adds to every answer the headers that keep other pages out."""
+
     async def tell(message: Message) -> None:
         if message["type"] == "http.response.start":
             kept = [

@@ -18,12 +18,13 @@ class PortTaken(Exception):
     """Another program uses the port, perhaps one of another user."""
 
 
-def server_of(app: App, port: int) -> uvicorn.Server:
-    """A server on 127.0.0.1 without an access log: addresses of requests may contain the token."""
+def server_of(app: App, port: int, host: str = LOOPBACK) -> uvicorn.Server:
+    """A server, on 127.0.0.1 unless told otherwise. It has no access log: addresses of requests may
+    contain the token."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            host=LOOPBACK,
+            host=host,
             port=port,
             # the strict parser: it refuses two Host headers, or a request head of more than 64 KB
             http="h11",

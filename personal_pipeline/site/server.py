@@ -117,7 +117,7 @@ class Site:
                 await self._app(scope, receive, send)
             return
         if not self._is_open():
-            await _say(send, 503, NO_TABLES)
+            await say(send, 503, NO_TABLES)
             return
         nonce = secrets.token_urlsafe(16)
         policy = POLICY.format(nonce=nonce)
@@ -150,7 +150,8 @@ class Site:
         return True
 
 
-async def _say(send: Send, status: int, sentence: str) -> None:
+async def say(send: Send, status: int, sentence: str) -> None:
+    """Answer with a sentence."""
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": sentence.encode()})
@@ -161,6 +162,16 @@ def site_of(house: House, door: Door) -> Guard:
     return Guard(Site(View(house.home, board=lambda: board_of(house))), door, closed=CLOSED)
 
 
+def serve_owner(house: House, door: Door) -> None:
+    """Serve the owner's site until interrupted."""
+    try:
+        # the server shuts down cleanly, then raises the interrupt once more
+        with other_loopback_taken(door.port), suppress(KeyboardInterrupt):
+            server_of(site_of(house, door), door.port).run()
+    except PortTaken as error:
+        sys.exit(f"{error} Choose another with `--port` or PERSONAL_PIPELINE_PORT.")
+
+
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path), required=True)
 @click.option("--port", type=int, required=True)
@@ -169,13 +180,7 @@ def main(home: Path, port: int, plain: bool) -> None:
     """Serve the owner's site until interrupted. The token is read from the home, so that it appears
     neither in the process list nor in a log."""
     house = House(load_settings(), Home(home), SOURCES)
-    door = door_of(house.home, port, plain=plain)
-    try:
-        # the server shuts down cleanly, then raises the interrupt once more
-        with other_loopback_taken(port), suppress(KeyboardInterrupt):
-            server_of(site_of(house, door), port).run()
-    except PortTaken as error:
-        sys.exit(f"{error} Choose another with `--port` or PERSONAL_PIPELINE_PORT.")
+    serve_owner(house, door_of(house.home, port, plain=plain))
 
 
 if __name__ == "__main__":

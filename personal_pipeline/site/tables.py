@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from personal_pipeline.home import Home, sync_folder, write_atomically
+from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
@@ -67,10 +67,6 @@ _KINDS = {
 }
 
 
-class Locked(Exception):
-    """Another program keeps a file of the site locked. The message names it."""
-
-
 @dataclass(frozen=True, slots=True)
 class WrittenSite:
     """What a pass changed: the number of replaced partitions by table, in the owner's file."""
@@ -83,8 +79,8 @@ def write_site(house: House) -> WrittenSite | None:
     """Bring the files up to date with the published tables; None if they are, or if there are no
     tables yet, which costs a few file stats.
 
-    Raises ``Locked``, ``sqlite3.Error`` and ``OSError`` if the disk is full; the files then stay as
-    they were.
+    Raises ``Busy`` if another program keeps a file locked, ``sqlite3.Error`` and ``OSError`` if the
+    disk is full; the files then stay as they were.
     """
     home = house.home
     if not home.published.exists() or is_current(home):
@@ -144,12 +140,13 @@ def _path(home: Home) -> Path:
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Changes whenever the file does; readers change only what stands beside it."""
+    """Changes whenever the file does, and not when a home is copied; readers change only what
+    stands beside it."""
     try:
         stat = path.stat()
     except FileNotFoundError:
         return None
-    return [stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 # ------------------------------------------------------------------------------------ one file
@@ -201,7 +198,7 @@ def _write(
                 return changed
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise Locked(
+                raise Busy(
                     f"{path.name}: another program has kept it locked for {BUSY_SECONDS:.0f} s. "
                     "Close it; the next refresh brings the site up to date."
                 ) from None

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from personal_pipeline.cli import _open_in_browser
-from personal_pipeline.doors.door import Door, address_of, door_of
+from personal_pipeline.doors.door import Door, address_of, door_of, open_in_browser
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
 from personal_pipeline_tests.loopback import until
@@ -85,7 +84,7 @@ def test_the_browser_is_not_told_the_token_where_others_can_read_it(
     program.chmod(0o700)
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     door = door_of(home, 3000)
-    _open_in_browser(home, door)
+    open_in_browser(home, door)
     until(said.exists, "the browser is called", seconds=30)
     page = home.state / "open.html"
     assert said.read_text() == f"{page}\n"
