@@ -192,6 +192,8 @@ def _write(
     if stamp is not None and as_left.get(path.name) == stamp:
         try:
             with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as site:
+                # what is no longer shared must not stay in pages that are free
+                site.execute("pragma secure_delete = on")
                 changed = _transfer(published, source, site, marts)
                 # so that the next look at the file alone finds it as it is now
                 site.execute("pragma wal_checkpoint(truncate)")
