@@ -53,7 +53,8 @@ class Filter(_Declared):
 
 class Opens(_Declared):
     """The rows behind a mark or a line: a table, and per column of it (with an operator of
-    Datasette such as ``day__gte``) the column of the chart, or ``:filter``, that has its value."""
+    Datasette such as ``day__gte``) the column of the chart, or ``:filter``, that has its value.
+    Null opens the rows in which it is null."""
 
     table: str
     where: Mapping[str, str]

@@ -164,6 +164,8 @@ async def reports_page(request: Request, datasette: Datasette) -> Response:
     """All reports, by day."""
     await datasette.ensure_permissions(request.actor, ["view-instance"])
     days = VIEWS[datasette].reports()
+    if not days:
+        raise NotFound("There are no reports.")
     months: dict[str, list[str]] = {}
     for day in days:
         months.setdefault(day[:7], []).append(day)

@@ -170,7 +170,7 @@ def test_a_reader_that_has_it_open_sees_the_change_and_never_half_of_it(house: H
         connect = sqlite3.connect
 
         def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            opened = connect(*arguments, **options)
+            opened: sqlite3.Connection = connect(*arguments, **options)
             if not options.get("uri"):
                 opened.set_progress_handler(look, 20_000)
             return opened
@@ -201,7 +201,7 @@ def write_and_be_killed(house: House, statements: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        opened = connect(*arguments, **options)
+        opened: sqlite3.Connection = connect(*arguments, **options)
         opened.set_trace_callback(count_down)
         return opened
 

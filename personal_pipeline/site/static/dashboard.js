@@ -22,13 +22,13 @@ function element(name, text, ...children) {
   return made;
 }
 
-// The address of the rows behind one row of a chart; null if that row lacks a value.
+// The address of the rows behind one row of a chart.
 function rowsBehind(opens, row) {
   const query = new URLSearchParams();
   for (const [column, from] of Object.entries(opens.where)) {
     const value = from.startsWith(":") ? page.filters[from.slice(1)] : row[from];
-    if (value === null || value === undefined) return null;
-    if (value !== "") query.set(column, value);
+    if (value === null) query.set(`${column}__isnull`, 1);
+    else if (value !== "") query.set(column, value);
   }
   return `/tables/${opens.table}?${query}`;
 }
@@ -48,10 +48,9 @@ function drawTable(place, rows, opens) {
   const body = rows.map((row) => {
     const cells = columns.map((column, at) => {
       const cell = element("td", null);
-      const address = at === 0 && opens ? rowsBehind(opens, row) : null;
-      if (address) {
+      if (at === 0 && opens) {
         const link = element("a", number(row[column]));
-        link.href = address;
+        link.href = rowsBehind(opens, row);
         cell.append(link);
       } else {
         cell.textContent = number(row[column]);
