@@ -26,7 +26,7 @@ import pytest
 import requests
 
 from personal_pipeline import serve
-from personal_pipeline.doors.door import opening_page
+from personal_pipeline.doors.door import beside, opening_page
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
 from personal_pipeline_tests.hostile_page import (
@@ -212,6 +212,22 @@ def test_nobody_else_gets_in(running: Up, environment: dict[str, str]) -> None:
     forged = f"{at}/report_asset_materialization/wholesale/prices"
     assert plain.post(forged, headers=door.headers(), timeout=30).status_code == 405
     assert plain.get(f"{at}/graphql", headers=door.headers(), timeout=30).status_code == 405
+    plain.close()
+
+
+def test_the_site_is_served_beside_the_ui(running: Up) -> None:
+    door = beside(running.door)
+    assert listening(door.port) == {"0100007F"}
+    plain = requests.Session()
+    plain.trust_env = False
+    at = f"http://127.0.0.1:{door.port}/"
+    home = plain.get(at, headers=door.headers(), timeout=30)
+    assert home.status_code == 200
+    assert "creator_daily" in home.text
+    # the cookie of the UI alone opens nothing here
+    of_the_ui = {**running.door.headers(), "Host": door.headers()["Host"]}
+    assert plain.get(at, headers=of_the_ui, timeout=30).status_code == 401
+    assert plain.get(at, timeout=30).status_code == 421
     plain.close()
 
 
@@ -455,8 +471,9 @@ def test_it_ends_when_it_is_told_to(
     assert "Warning" not in ended.err
     assert "Dagster's storage was damaged (history/runs/index.db" in ended.err
     assert running.door.token not in ended.err
-    assert ended.out.splitlines()[-2:] == [
+    assert ended.out.splitlines()[-3:] == [
         f"The report: {running.home.latest_report}",
+        f"The site: {beside(running.door).opening()}",
         f"The graph (Ctrl-C ends it): {running.door.opening()}",
     ]
     again = run(environment, "open")
