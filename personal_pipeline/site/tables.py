@@ -226,51 +226,101 @@ def _write(
     return changed
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a file says that it holds: of each table the area, description and definition, the
+    description of each column, and the version of each partition."""
+
+    tables: Mapping[str, tuple[str, str, str]]
+    columns: Mapping[tuple[str, str], str]
+    partitions: Mapping[str, Mapping[str, Version]]
+
+    @classmethod
+    def wanted(cls, source: _Source, marts: Mapping[str, Mart]) -> _Content:
+        links = links_of(marts)
+        return cls(
+            {
+                name: (mart.area, mart.description, _definition(mart, source.columns[name], links))
+                for name, mart in marts.items()
+            },
+            {
+                (name, column): mart.columns.get(column, "")
+                for name, mart in marts.items()
+                for column in source.columns[name]
+            },
+            {name: source.partitions[name] for name in marts if source.partitions[name]},
+        )
+
+    @classmethod
+    def of(cls, site: sqlite3.Connection) -> _Content:
+        partitions: dict[str, dict[str, Version]] = {}
+        for table, partition, digest, rows in site.execute(
+            "select table_name, partition, digest, rows from _partitions"
+        ):
+            partitions.setdefault(table, {})[partition] = Version(digest, rows)
+        told = site.execute("select name, area, description, definition from _tables")
+        columns = site.execute("select table_name, name, description from _columns")
+        return cls(
+            {name: (area, description, definition) for name, area, description, definition in told},
+            {(table, column): description for table, column, description in columns},
+            partitions,
+        )
+
+
 def _transfer(
     published: DuckDBPyConnection,
     source: _Source,
     site: sqlite3.Connection,
     marts: Mapping[str, Mart],
 ) -> dict[str, int]:
-    """Make the tables in ``site`` these marts, in one transaction."""
-    links = links_of(marts)
+    """Make the tables in ``site`` these marts, in one transaction; none if they are."""
+    wanted, there = _Content.wanted(source, marts), _Content.of(site)
+    if wanted == there:
+        return {}
     changed: dict[str, int] = {}
     site.execute("begin immediate")
-    there = dict(site.execute("select name, definition from _tables").fetchall())
-    for gone in there.keys() - marts.keys():
-        _drop(site, gone)
+    for gone in there.tables.keys() - marts.keys():
+        site.execute(f"drop table {_quoted(gone)}")
     for name, mart in marts.items():
-        columns = source.columns[name]
-        definition = _definition(mart, columns, links)
-        if there.get(name) != definition:
-            _drop(site, name)
+        written = there.partitions.get(name, {})
+        definition = wanted.tables[name][2]
+        if there.tables.get(name, ("", "", ""))[2] != definition:
+            site.execute(f"drop table if exists {_quoted(name)}")
             for statement in definition.split(";\n"):
                 site.execute(statement)
-        site.execute(
-            "insert or replace into _tables values (?, ?, ?, ?)",
-            [name, mart.area, mart.description, definition],
-        )
-        site.execute("delete from _columns where table_name = ?", [name])
-        site.executemany(
-            "insert into _columns values (?, ?, ?)",
-            [(name, column, mart.columns.get(column, "")) for column in columns],
-        )
-        if count := _replace_partitions(published, source, site, mart):
+            written = {}
+        if count := _replace_partitions(published, source, site, mart, written):
             changed[name] = count
+    for own in OWN:
+        site.execute(f"delete from {own}")  # noqa: S608
+    site.executemany(
+        "insert into _tables values (?, ?, ?, ?)",
+        [(name, *told) for name, told in wanted.tables.items()],
+    )
+    site.executemany(
+        "insert into _columns values (?, ?, ?)",
+        [(*named, told) for named, told in wanted.columns.items()],
+    )
+    site.executemany(
+        "insert into _partitions values (?, ?, ?, ?)",
+        [
+            (name, each, version.digest, version.rows)
+            for name, partitions in wanted.partitions.items()
+            for each, version in partitions.items()
+        ],
+    )
     site.execute("commit")
     return changed
 
 
 def _replace_partitions(
-    published: DuckDBPyConnection, source: _Source, site: sqlite3.Connection, mart: Mart
+    published: DuckDBPyConnection,
+    source: _Source,
+    site: sqlite3.Connection,
+    mart: Mart,
+    written: Mapping[str, Version],
 ) -> int:
     wanted = source.partitions[mart.name]
-    written = {
-        partition: Version(*version)
-        for partition, *version in site.execute(
-            "select partition, digest, rows from _partitions where table_name = ?", [mart.name]
-        )
-    }
     differing = sorted({each for each, _ in wanted.items() ^ written.items()})
     if not differing:
         return 0
@@ -293,24 +343,12 @@ def _replace_partitions(
     marks = ", ".join("?" * len(columns))
     for some in _batches(rows):
         site.executemany(f"insert into {table} values ({marks})", some)  # noqa: S608
-    site.execute("delete from _partitions where table_name = ?", [mart.name])
-    site.executemany(
-        "insert into _partitions values (?, ?, ?, ?)",
-        [(mart.name, each, version.digest, version.rows) for each, version in wanted.items()],
-    )
     return len(differing)
 
 
 def _batches(rows: DuckDBPyConnection) -> Iterator[list[tuple[object, ...]]]:
     while some := rows.fetchmany(ROWS_AT_ONCE):
         yield some
-
-
-def _drop(site: sqlite3.Connection, table: str) -> None:
-    site.execute(f"drop table if exists {_quoted(table)}")
-    for own in ("_columns", "_partitions"):
-        site.execute(f"delete from {own} where table_name = ?", [table])  # noqa: S608
-    site.execute("delete from _tables where name = ?", [table])
 
 
 def _definition(mart: Mart, columns: Mapping[str, str], links: Mapping[str, Mart]) -> str:
