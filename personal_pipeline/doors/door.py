@@ -96,6 +96,11 @@ def address_of(home: Home, settings: Settings, path: str = "") -> str:
     return door_of(home, settings.port, plain=settings.plain_address).address(path)
 
 
+def site_address_of(home: Home, settings: Settings, path: str) -> str:
+    """The same for a page of the site."""
+    return beside(door_of(home, settings.port, plain=settings.plain_address)).address(path)
+
+
 def open_in_browser(home: Home, door: Door) -> None:
     """Go through a file: a browser's command-line arguments are visible to all users of the
     machine."""

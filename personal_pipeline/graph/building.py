@@ -81,7 +81,7 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
     if written := write_report(house, board_of(house, lake)):
-        tell_report(context, written)
+        tell_report(context, house, written)
     try:
         if site := write_site(house):
             tell_site(context, house, site)

@@ -36,7 +36,7 @@ def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
     )
     @told_without_values
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
-        tell_report(context, write_morning_report(house, board_of(house)))
+        tell_report(context, house, write_morning_report(house, board_of(house)))
         return
         yield
 

@@ -15,6 +15,7 @@ import dagster as dg
 from personal_pipeline import told
 from personal_pipeline.board import StreamState
 from personal_pipeline.checks import FILES, FilesCheck, StreamCheck
+from personal_pipeline.doors.door import site_address_of
 from personal_pipeline.freshness import State
 from personal_pipeline.graph.contents import Metadata, log_contents, materialization
 from personal_pipeline.house import House
@@ -62,7 +63,7 @@ def tell_pass(context: Context, house: House, passed: PassResult) -> None:
     if house.home.published.exists():
         tell_work(context, house, passed.work)
     if passed.report:
-        tell_report(context, passed.report)
+        tell_report(context, house, passed.report)
     if passed.site:
         tell_site(context, house, passed.site)
     tell_checks(context, house, passed.checks)
@@ -365,7 +366,7 @@ def raise_failures(failures: Sequence[str]) -> None:
 # ----------------------------------------------------------------------- outputs, board, checks
 
 
-def tell_report(context: Context, written: WrittenReport) -> None:
+def tell_report(context: Context, house: House, written: WrittenReport) -> None:
     """Report that the report of a day was written."""
     context.log_event(
         materialization(
@@ -373,6 +374,9 @@ def tell_report(context: Context, written: WrittenReport) -> None:
             None,
             written.digest,
             {
+                "open": dg.MetadataValue.url(
+                    site_address_of(house.home, house.settings, f"/reports/{written.day}")
+                ),
                 "file": dg.MetadataValue.path(written.path),
                 "size": dg.MetadataValue.int(written.size),
                 "day": dg.MetadataValue.text(written.day.isoformat()),

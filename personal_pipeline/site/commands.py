@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -127,7 +127,9 @@ def _serve_person(name: str, listen: str, hosts: tuple[str, ...]) -> None:
     named = hosts or (address, "localhost")
     click.echo(f"The site of {name} (Ctrl-C ends it): http://{named[0]}:{port}/")
     gate = shared_site(house.home, person, named)
-    server_of(gate, int(port), host=address).run()
+    # the server shuts down cleanly, then raises the interrupt once more
+    with suppress(KeyboardInterrupt):
+        server_of(gate, int(port), host=address).run()
 
 
 def _person(house: House, name: str) -> Person:

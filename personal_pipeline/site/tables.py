@@ -76,8 +76,8 @@ class WrittenSite:
 
 
 def write_site(house: House) -> WrittenSite | None:
-    """Bring the files up to date with the published tables; None if they are, or if there are no
-    tables yet, which costs a few file stats.
+    """Bring the files up to date with the published tables. None if no row of the owner's had to be
+    replaced; while nothing changed, that costs a few file stats.
 
     Raises ``Busy`` if another program keeps a file locked, ``sqlite3.Error`` and ``OSError`` if the
     disk is full; the files then stay as they were.
@@ -101,7 +101,7 @@ def write_site(house: House) -> WrittenSite | None:
         delete_orphans(home, people)
         files = {path.name: _stamp(path) for path in _files(home, people)}
         write_atomically(_path(home), json.dumps({**state, "files": files}).encode())
-    return WrittenSite(home.site, changed)
+    return WrittenSite(home.site, changed) if changed else None
 
 
 def is_current(home: Home) -> bool:

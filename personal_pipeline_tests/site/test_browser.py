@@ -31,6 +31,13 @@ from personal_pipeline_tests.site.serving import serving
 PASSWORD = "plum crumble on sundays"
 PHONE = {"width": 390, "height": 844}
 HOSTILE = """<img src=x onerror="document.title='run'"><script>document.title='run'</script>"""
+EMPTY = """
+[...document.querySelectorAll('figure')].filter(each => each.querySelector('svg')
+    && ![...each.querySelectorAll('.role-mark path')].map(path => path.getBBox())
+        .some(box => box.width > 0 && box.height > 0)).map(each => each.id)
+"""
+"""The charts in which no mark takes any room."""
+
 DRAWN = ".drawn:not([data-drawn])"
 
 pytestmark = pytest.mark.slow
@@ -151,6 +158,7 @@ def test_every_page_fits_on_a_phone_and_asks_nobody_else(
         page = tab.open(name)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
         assert "could not be drawn" not in page.inner_text("body"), name
+        assert page.evaluate(EMPTY) == [], name
         ground, ink = page.evaluate(
             "(style => [style.backgroundColor, style.color])(getComputedStyle(document.body))"
         )
