@@ -43,8 +43,9 @@ from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.shown import counted
+from personal_pipeline.site import MISSING, is_installed
+from personal_pipeline.site_commands import site
 from personal_pipeline.sql_command import sql
-from personal_pipeline.site.commands import MISSING, is_installed, site
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from personal_pipeline.doors.door import LOOPBACK, Door, beside, door_of
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
-from personal_pipeline.site.commands import is_installed
+from personal_pipeline.site import is_installed
 
 LOOK_SECONDS = 20.0
 """How often to check whether data arrived that is older than all partitions known to Dagster."""

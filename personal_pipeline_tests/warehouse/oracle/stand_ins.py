@@ -72,7 +72,7 @@ class Warehouse:
     def is_begun_anew(self, home: Home) -> bool:
         return False
 
-    def publish(self, home: Home) -> None:
+    def publish(self, home: Home, describe: object = None) -> None:
         """Readers see what there is."""
 
     def begin(self, opened: object, partitions: Mapping[str, Sequence[str]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import sqlite3
 import sys
@@ -12,21 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from personal_pipeline.site import MISSING, is_installed
+
 if TYPE_CHECKING:
     from personal_pipeline.house import House
     from personal_pipeline.site.people import Person
 
-MISSING = (
-    "The site needs packages that are not installed. In the checkout: "
-    "python -m pip install -e '.[site]'"
-)
 SHORTEST_PASSWORD = 12
-
-
-def is_installed() -> bool:
-    """Whether the packages that the site needs are there; imports none of them."""
-    wanted = ("datasette", "datasette_dashboards", "datasette_auth_passwords")
-    return all(importlib.util.find_spec(each) for each in wanted)
 
 
 @click.group("site", invoke_without_command=True, short_help="Serve the tables in the browser.")
