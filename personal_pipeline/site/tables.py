@@ -198,13 +198,15 @@ def _write(
                 # so that the next look at the file alone finds it as it is now
                 site.execute("pragma wal_checkpoint(truncate)")
                 return changed
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
                 raise Busy(
                     f"{path.name}: another program has kept it locked for {BUSY_SECONDS:.0f} s. "
                     "Close it; the next refresh brings the site up to date."
                 ) from None
-            raise
+            # by itself it means that the file is damaged: it is written anew
+            if type(error) is not sqlite3.DatabaseError:
+                raise
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
     temporary.unlink(missing_ok=True)

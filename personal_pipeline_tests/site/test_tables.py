@@ -155,6 +155,17 @@ def test_a_file_that_is_not_as_it_was_left_is_written_anew(house: House, damage:
     assert_same_rows(house.home, path, marts(house.home))
 
 
+def test_damage_that_the_file_does_not_show_is_found_by_the_next_change(house: House) -> None:
+    path = house.home.site
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.write(b"no database")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    double_the_takings(house.home)
+    assert write_site(house) is not None
+    assert_same_rows(house.home, path, marts(house.home))
+
+
 def test_a_reader_that_has_it_open_sees_the_change_and_never_half_of_it(house: House) -> None:
     home = house.home
     with closing(sqlite3.connect(f"{home.site.as_uri()}?mode=ro", uri=True)) as reader:
