@@ -44,7 +44,7 @@ from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
 from personal_pipeline.shown import counted
 from personal_pipeline.site import MISSING, is_installed
-from personal_pipeline.site_commands import site
+from personal_pipeline.site_command import site
 from personal_pipeline.sql_command import sql
 from personal_pipeline.troubles import disk_trouble, sentence_of
 
@@ -117,9 +117,6 @@ def main() -> None:
     from the environment or from .env in the current folder.
     """
     keep_private()
-
-
-main.add_command(site)
 
 
 def _house(settings: Settings) -> House:
@@ -954,6 +951,7 @@ def new_source(name: str, sample: Path, api: bool) -> None:
 
 
 main.add_command(sql)
+main.add_command(site)
 
 
 # ------------------------------------------------------------------------------------- doctor
