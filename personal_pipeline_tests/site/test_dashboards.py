@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -132,6 +133,20 @@ def test_the_tables_of_a_query_are_found_wherever_they_stand(site: sqlite3.Conne
         assert tables_read(site, sql, {}) >= {"days", "secrets"}, sql
     with pytest.raises(BadQuery, match="only one SELECT"):
         tables_read(site, "attach 'other' as other", {})
+
+
+def test_what_the_page_shows_as_an_example_works(home: Home, life: sqlite3.Connection) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "site.md").read_text(encoding="utf-8")
+    for language, path in (
+        ("yaml", home.dashboards / "coffee.yaml"),
+        ("sql", home.queries / "rent.sql"),
+    ):
+        (example,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        path.write_text(example)
+    shown = shown_of(files_of(home), life)
+    assert shown.problems == []
+    assert shown.dashboards["coffee"].title == "Coffee"
+    assert shown.queries["rent"].title == "What I pay for the flat"
 
 
 def test_a_file_that_is_no_text_is_a_problem_and_no_crash(
