@@ -49,6 +49,7 @@ KEY = "a-private-key"
 BEGIN = TODAY - timedelta(days=40)
 
 REPORT = ("outputs/daily_report", None)
+SITE = ("outputs/site", None)
 BOARD = ("outputs/source_board", None)
 
 LAUNCH = """
@@ -240,6 +241,7 @@ def test_a_day_with_the_daemon(
                     ("marts/results_monthly", f"{recent}"),
                     ("marts/results_monthly", month),
                     REPORT,
+                    SITE,
                 }
 
                 # --- of the refusal everybody hears once

@@ -223,7 +223,7 @@ def test_the_site_is_served_beside_the_ui(running: Up) -> None:
     at = f"http://127.0.0.1:{door.port}/"
     home = plain.get(at, headers=door.headers(), timeout=30)
     assert home.status_code == 200
-    assert "creator_daily" in home.text
+    assert "takings_daily" in home.text
     # the cookie of the UI alone opens nothing here
     of_the_ui = {**running.door.headers(), "Host": door.headers()["Host"]}
     assert plain.get(at, headers=of_the_ui, timeout=30).status_code == 401
