@@ -32,6 +32,7 @@ from personal_pipeline.warehouse.tables import WHOLE
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
+MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
 """The name of the check of each raw stream."""
@@ -60,7 +61,9 @@ def tell_pass(context: Context, house: House, passed: PassResult) -> None:
     if house.home.published.exists():
         tell_work(context, house, passed.work)
     if passed.report:
-        tell_report(context, passed.report)
+        tell_report(context, REPORT, passed.report)
+    if passed.monthly:
+        tell_report(context, MONTHLY, passed.monthly)
     tell_checks(context, house, passed.checks)
     if passed.files:
         tell_files(context, house, passed.files)
@@ -361,17 +364,17 @@ def raise_failures(failures: Sequence[str]) -> None:
 # ----------------------------------------------------------------------- outputs, board, checks
 
 
-def tell_report(context: Context, written: WrittenReport) -> None:
-    """Report that the report of a day was written."""
+def tell_report(context: Context, key: dg.AssetKey, written: WrittenReport) -> None:
+    """Report that the report of a day or a month was written."""
     context.log_event(
         materialization(
-            REPORT,
+            key,
             None,
             written.digest,
             {
                 "file": dg.MetadataValue.path(written.path),
                 "size": dg.MetadataValue.int(written.size),
-                "day": dg.MetadataValue.text(written.day.isoformat()),
+                "of": dg.MetadataValue.text(written.name),
             },
         )
     )
