@@ -281,7 +281,7 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
             *(text for name, value in place.items() for text in (f"--{name}", str(value))),
             *("--module-name", MODULE, "--location-name", MODULE, "--log-level", "warning"),
         )
-        if not children.wait(lambda: _code_serverlistens(place)):
+        if not children.wait(lambda: _code_server_listens(place)):
             return False
         children.start(
             *("web server", "personal_pipeline.doors.dagster_ui", "--home", str(house.home.root)),
@@ -374,7 +374,7 @@ def _place(folder: Path) -> dict[str, Any]:
         return {"host": LOOPBACK, "port": probe.getsockname()[1]}
 
 
-def _code_serverlistens(place: dict[str, Any]) -> bool:
+def _code_server_listens(place: dict[str, Any]) -> bool:
     if sys.platform == "win32":
         return listens(place["port"])
     with socket.socket(socket.AF_UNIX) as probe:

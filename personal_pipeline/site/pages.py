@@ -76,7 +76,8 @@ def register_routes() -> Sequence[Route]:
     return (
         (r"^/$", home_page),
         (r"^/reports$", reports_page),
-        (r"^/reports/(?P<day>latest|[0-9-]{10})$", report_page),
+        # with the ending, because reports link to each other as files do
+        (r"^/reports/(?P<name>latest|[0-9-]{4,10})(?:\.html)?$", report_page),
         (r"^/-/dashboards$", home_page),
         (r"^/-/dashboards/(?P<name>[a-z0-9_-]+)$", dashboard_page),
         (r"^/-/dashboards/.+$", nothing),
@@ -161,27 +162,29 @@ def _trouble(lines: Sequence[StreamState]) -> tuple[str, str, str]:
 
 
 async def reports_page(request: Request, datasette: Datasette) -> Response:
-    """All reports, by day."""
+    """All reports: months and years, then days."""
     await datasette.ensure_permissions(request.actor, ["view-instance"])
-    days = VIEWS[datasette].reports()
+    view = VIEWS[datasette]
+    days = view.reports()
     if not days:
         raise NotFound("There are no reports.")
     months: dict[str, list[str]] = {}
     for day in days:
         months.setdefault(day[:7], []).append(day)
-    return await _page(datasette, request, "reports.html", {"months": months})
+    content = {"months": months, "longer": view.long_reports()}
+    return await _page(datasette, request, "reports.html", content)
 
 
 async def report_page(request: Request, datasette: Datasette) -> Response:
     """A report as it was written. It has a policy of its own, which allows no script."""
     await datasette.ensure_permissions(request.actor, ["view-instance"])
     view = VIEWS[datasette]
-    day = request.url_vars["day"]
-    if day == "latest":
-        day = next(iter(view.reports()), "")
-    content = view.report(day)
+    name = request.url_vars["name"]
+    if name == "latest":
+        name = next(iter(view.reports()), "")
+    content = view.report(name)
     if content is None:
-        raise NotFound("There is no report of this day.")
+        raise NotFound("There is no such report.")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
     return Response(
         content,

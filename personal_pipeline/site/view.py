@@ -16,7 +16,10 @@ from personal_pipeline.home import Home
 from personal_pipeline.site.dashboards import Dashboard, Shown, files_of, shown_of
 from personal_pipeline.site.people import Person
 
-REPORT = re.compile(r"20\d\d-\d\d-\d\d")
+REPORT = re.compile(r"20\d\d(-\d\d(-\d\d)?)?")
+"""The name of a report: its day, month or year."""
+
+_LENGTH_OF_DAY = len("2026-11-27")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,23 @@ class View:
 
     def reports(self) -> list[str]:
         """The days of which there is a report, the most recent first; none for others."""
+        return [name for name in self._reports() if len(name) == _LENGTH_OF_DAY]
+
+    def long_reports(self) -> list[str]:
+        """The months and years of which there is a report, the most recent first; none for
+        others."""
+        return [name for name in self._reports() if len(name) < _LENGTH_OF_DAY]
+
+    def report(self, name: str) -> bytes | None:
+        """The report of a day, month or year; None if there is none."""
+        there = name in self._reports()
+        return (self.home.reports / f"{name}.html").read_bytes() if there else None
+
+    def _reports(self) -> list[str]:
         if self.person:
             return []
-        days = (path.stem for path in self.home.reports.glob("20*.html"))
-        return sorted((day for day in days if REPORT.fullmatch(day)), reverse=True)
-
-    def report(self, day: str) -> bytes | None:
-        """The report of a day; None if there is none."""
-        return (self.home.reports / f"{day}.html").read_bytes() if day in self.reports() else None
+        names = (path.stem for path in self.home.reports.glob("20*.html"))
+        return sorted((name for name in names if REPORT.fullmatch(name)), reverse=True)
 
     def _look(self) -> None:
         files = [] if self.person and not self.person.dashboards else files_of(self.home)
