@@ -354,11 +354,14 @@ def _made_ready(home: Home) -> dict[str, str]:
         [sys.executable, "-P", "-m", READY],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
+    told = done.stderr.decode(errors="replace").rstrip()
     if done.returncode:
-        raise Ended("The home could not be prepared for Dagster; the reason is above.")
+        raise Ended(f"The home could not be prepared for Dagster. {told}")
+    if told:
+        sys.stderr.write(f"{told}\n")
     # libraries may print while they are imported, so only the last line counts
     more: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return environment | more

@@ -17,8 +17,9 @@ from personal_pipeline.graph.recording import tell_anew
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.settings import load_settings
+from personal_pipeline.settings import Settings, load_settings
 from personal_pipeline.sources import SOURCES
+from personal_pipeline.troubles import disk_trouble
 from personal_pipeline.warehouse.dbt_project import DbtFailed, manifest_path
 
 
@@ -27,12 +28,21 @@ def main() -> None:
     are gone, and report everything to a storage that was recreated."""
     settings = load_settings()
     home = Home.of(settings.home)
-    notes = list(opened(home, SOURCES))
-    environment = prepare(home)
     try:
-        manifest_path(home)
+        environment = _make_ready(settings, home)
     except DbtFailed as error:
         sys.exit(str(error))
+    except Exception as error:
+        if trouble := disk_trouble(error, home.root):
+            sys.exit(trouble)
+        raise
+    click.echo(json.dumps(environment))
+
+
+def _make_ready(settings: Settings, home: Home) -> dict[str, str]:
+    notes = list(opened(home, SOURCES))
+    environment = prepare(home)
+    manifest_path(home)
     begun_anew: list[str] = []
     with instance_of(home, begun_anew.append) as instance:
         end_lost_runs(instance)
@@ -40,7 +50,7 @@ def main() -> None:
         tell_anew(House(settings, home, SOURCES))
     for note in (*notes, *begun_anew):
         click.echo(note, err=True)
-    click.echo(json.dumps(environment))
+    return environment
 
 
 if __name__ == "__main__":

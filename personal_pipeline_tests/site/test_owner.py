@@ -26,7 +26,15 @@ from personal_pipeline_tests.loopback import free_port
 from personal_pipeline_tests.site.serving import Visitor, serving
 
 PAGES = (
-    *("/", "/reports", "/reports/latest", "/reports/2025-11-21", "/tables", "/-/dashboards"),
+    *(
+        "/",
+        "/reports",
+        "/reports/latest",
+        "/reports/2025-11-21",
+        "/reports/2025-11-21.html",
+        "/tables",
+        "/-/dashboards",
+    ),
     *(
         "/-/dashboards/money",
         "/-/dashboards/body",
@@ -145,7 +153,14 @@ def test_a_file_of_the_person_is_a_page_without_a_restart(house: House, owner: V
 
 @pytest.mark.parametrize(
     "path",
-    ["/reports/2020-01-01", "/reports/..%2Fstate%2Fdoor", "/reports/%2e%2e", "/-/dashboards/no"],
+    [
+        "/reports/2020-01-01",
+        "/reports/2020",
+        "/reports/2020-01.html",
+        "/reports/..%2Fstate%2Fdoor",
+        "/reports/%2e%2e",
+        "/-/dashboards/no",
+    ],
 )
 def test_what_is_not_there_is_404(owner: Visitor, path: str) -> None:
     answer = owner.get(path)
