@@ -27,7 +27,7 @@ def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
                     "yesterday (UTC), and the state of every source."
                 ),
                 group_name="5_outputs",
-                kinds={"html", "altair"},
+                kinds={"html"},
                 owners=[OWNER],
                 skippable=True,
                 freshness_policy=DAILY,

@@ -1,108 +1,55 @@
-"""The daily line: day and month compared with the previous ones and with a year before.
+"""Figures by day: a day and a month compared with earlier ones.
 
 An unfinished month is compared with the same days of the other month, never with the whole of it. A
 sum is compared only if every day in it is known, because half a month compared with a whole one is
-a false alarm.
+a false alarm; a mean if half of the days are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
 
-from personal_pipeline.outputs.figures import Figures, query
-from personal_pipeline.outputs.formats import Number
-from personal_pipeline.outputs.standing import complete_until
-
-DAYS = query(__package__, "days")
-MEDIUM_CURRENCY = query(__package__, "medium_currency")
+from personal_pipeline.outputs.figures import Query
+from personal_pipeline.outputs.formats import COUNT, Number, Unit
 
 Known: TypeAlias = Mapping[date, Number]
 """The days on which a figure is known, with its value."""
 
 
-class Unit(StrEnum):
-    """The unit of a figure."""
-
-    COUNT = "count"
-    MEDIUM_MONEY = "what Medium pays"
-    STRIPE_MONEY = "the main currency"
+def _nothing_told(_: date) -> str:
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:
-    """A figure of the daily line. ``column`` is its column in ``days.sql``."""
+    """A figure of a section by UTC day, for page one and for the month."""
 
-    column: str
     title: str
-    source: str
-    unit: Unit = Unit.COUNT
-    stock: bool = False
-    """A level, such as active subscribers: a month's value is that of its last day, not the sum."""
+    known: Known
+    query: Query
+    """Where it comes from."""
+    unit: Unit = COUNT
+    over_days: Literal["sum", "mean", "level"] = "sum"
+    """What it is over several days: the sum, the mean, or, of a level such as active subscribers,
+    the value on the last of them."""
     balance: bool = False
     """It can be negative, so changes are shown as differences."""
-    events: str = ""
-    """The stream whose events it counts, or empty. Such a figure is zero on a day without events,
-    so the table cannot distinguish a quiet day from one that was never fetched: the board can."""
     more_is_better: bool | None = True
     """None: more is neither good nor bad."""
-    tile: bool = False
-    """It is shown large at the top of the report."""
-
-
-MEASURES = (
-    Measure(column="views", title="Views", source="medium", tile=True),
-    Measure(
-        column="medium_earnings",
-        title="Medium earnings",
-        source="medium",
-        unit=Unit.MEDIUM_MONEY,
-        tile=True,
-    ),
-    Measure(
-        column="stories_published",
-        title="Stories published",
-        source="medium",
-        events="feed",
-        more_is_better=None,
-    ),
-    Measure(
-        column="subscribers_active",
-        title="Active subscribers",
-        source="kit",
-        stock=True,
-        tile=True,
-    ),
-    Measure(column="subscribers_new", title="New subscribers", source="kit", tile=True),
-    Measure(
-        column="subscribers_cancelled",
-        title="Cancelled subscribers",
-        source="kit",
-        more_is_better=False,
-    ),
-    Measure(column="subscribers_net", title="Net subscribers", source="kit", balance=True),
-    Measure(column="broadcasts_sent", title="Broadcasts sent", source="kit", more_is_better=None),
-    Measure(
-        column="revenue_gross",
-        title="Stripe gross",
-        source="stripe",
-        events="balance_transactions",
-        unit=Unit.STRIPE_MONEY,
-        tile=True,
-    ),
-    Measure(
-        column="revenue_net",
-        title="Stripe net",
-        source="stripe",
-        events="balance_transactions",
-        unit=Unit.STRIPE_MONEY,
-        balance=True,
-        tile=True,
-    ),
-)
+    card: bool = False
+    """It is shown large on page one."""
+    words: tuple[str, str] | None = None
+    """What follows the number in the headline, after one and after any other number; None leaves it
+    out."""
+    if_any: bool = False
+    """The headline leaves it out where it is zero."""
+    judged: bool = True
+    """Whether it is said when it is unusual. What a person decides (to publish, to send) is not."""
+    why: Callable[[date], str] = _nothing_told
+    """What the data says of a day that may explain the figure, in a sentence; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +71,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A figure over a span. ``value`` covers the known days; None if there are none."""
+    """A figure over a span. ``value`` covers the known days; None if there are none. If they are
+    enough to stand for the span, ``known_days`` is its length."""
 
     span: Span
     value: Number | None
@@ -132,7 +80,7 @@ class Total:
 
     @property
     def whole(self) -> Number | None:
-        """The value if every day of the span is known, and thus comparable; else None."""
+        """The value if it stands for the whole span, and thus can be compared; else None."""
         return self.value if self.known_days == self.span.days else None
 
 
@@ -152,50 +100,13 @@ class Comparison:
     """The 28 days up to ``as_of``, oldest first."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """The daily line over all services: its rows, oldest first, and the days on which the figure of
-    each measure is known, by column. Currencies: the one that Medium pays in, and the main one of
-    Stripe."""
+def counted(values: Known, complete_until: date | None) -> Known:
+    """The days on which a count of events is known: from the first event to ``complete_until``, the
+    last day for which their stream was fetched (None: to the last event).
 
-    days: Sequence[Any]
-    known: Mapping[str, Known]
-    medium_currency: str
-    stripe_currency: str
-
-    def newest(self, column: str) -> date | None:
-        """The most recent day on which a figure is known."""
-        return max(self.known[column], default=None)
-
-
-def line_a_day(figures: Figures) -> Line:
-    """The daily line for the report of a day."""
-    days = figures.rows(DAYS)
-    yesterday = figures.day - timedelta(days=1)
-    known = {
-        each.column: known_days(
-            days, each, complete_until(figures.board, each.source, each.events, yesterday)
-        )
-        for each in MEASURES
-    }
-    # Medium pays in US dollars; its statistics give the currency only with earnings
-    medium = next((row.currency for row in figures.rows(MEDIUM_CURRENCY)), "usd")
-    stripe = next((row.currency for row in reversed(days) if row.currency), "usd")
-    return Line(days=days, known=known, medium_currency=medium, stripe_currency=stripe)
-
-
-def known_days(days: Sequence[Any], measure: Measure, complete_until: date | None) -> Known:
-    """The days on which a measure is known, from rows with a ``day`` and the measure's column.
-
-    Counted events are known from the first of them to ``complete_until``, the last day for which
-    their stream was fetched (None: to the last event). Other figures are known where the table has
-    a value.
+    Such a figure is zero on a day without events, so the table cannot distinguish a quiet day from
+    one that was never fetched.
     """
-    values: dict[date, Number] = {
-        row.day: value for row in days if (value := getattr(row, measure.column)) is not None
-    }
-    if not measure.events:
-        return values
     happened = [day for day, value in values.items() if value]
     if not happened:
         return {}
@@ -203,18 +114,19 @@ def known_days(days: Sequence[Any], measure: Measure, complete_until: date | Non
     return {day: values.get(day, 0) for day in Span(first, last).each()}
 
 
-def compare(measure: Measure, values: Known) -> Comparison | None:
+def compare(measure: Measure) -> Comparison | None:
     """Compare a measure; None if it is not known on any day."""
+    values = measure.known
     if not values:
         return None
     as_of = max(values)
     month = Span(as_of.replace(day=1), as_of)
 
     def total(span: Span) -> Total:
-        return _stock(values, span) if measure.stock else _flow(values, span)
+        return over(measure, span)
 
     def on(day: date) -> Total:
-        return _flow(values, Span(day, day))
+        return _sum(values, Span(day, day))
 
     return Comparison(
         measure=measure,
@@ -236,15 +148,22 @@ def mean_of_days(values: Known, last: date, *, days: int, least: int) -> float |
     return float(sum(known)) / len(known) if len(known) >= least else None
 
 
-def _flow(values: Known, span: Span) -> Total:
-    inside = [value for day, value in values.items() if span.first <= day <= span.last]
+def over(measure: Measure, span: Span) -> Total:
+    """A measure over a span of days."""
+    if measure.over_days == "level":
+        # a level only needs its last day
+        value = measure.known.get(span.last)
+        return Total(span, value, 0 if value is None else span.days)
+    total = _sum(measure.known, span)
+    if measure.over_days == "sum" or total.value is None:
+        return total
+    enough = span.days if total.known_days * 2 >= span.days else total.known_days
+    return Total(span, float(total.value) / total.known_days, enough)
+
+
+def _sum(values: Known, span: Span) -> Total:
+    inside = [values[day] for day in span.each() if day in values]
     return Total(span, sum(inside) if inside else None, len(inside))
-
-
-def _stock(values: Known, span: Span) -> Total:
-    # a level only needs its last day
-    value = values.get(span.last)
-    return Total(span, value, 0 if value is None else span.days)
 
 
 def year_before(day: date) -> date:

@@ -5,6 +5,7 @@ The system's locale is not used, and no date is ambiguous: months have names.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -128,8 +129,7 @@ def money(value: Number | None, currency: str, *, signed: bool = False) -> str:
     code = currency.lower()
     decimals = 0 if code in _NO_DECIMALS else 3 if code in _THREE_DECIMALS else 2
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
-    symbol = _SYMBOLS.get(code, f"{code.upper()}\u00a0")
-    return _signed(f"{symbol}{abs(exact):,}", exact, signed)
+    return _signed(f"{symbol(code)}{abs(exact):,}", exact, signed)
 
 
 def percentage(percent: Number | None, decimals: int = 1) -> str:
@@ -145,6 +145,56 @@ def duration(minutes: Number | None) -> str:
     return f"{count(hours)} h {rest} min" if hours else f"{rest} min"
 
 
+def short(value: float) -> str:
+    """A number in as little room as an axis has: ``950``, ``1.2k``, ``15k``, ``3M``."""
+    size = abs(value)
+    for least, divisor, letter in ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if size >= least:
+            return _signed(f"{size / divisor:.3g}{letter}", value, signed=False)
+    return _signed(f"{size:,.6g}", value, signed=False)
+
+
+def symbol(currency: str) -> str:
+    """What stands before an amount: ``$``, ``CHF`` and a space."""
+    return _SYMBOLS.get(currency.lower(), f"{currency.upper()}\u00a0")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How the values of a figure are written: in full, and in short at an axis."""
+
+    full: Callable[[Number | None], str]
+    short: Callable[[float], str] = short
+    whole: bool = False
+    """Its values are whole numbers: there is no half subscriber."""
+    of: int = 1
+    """An axis has round multiples of this: 60 for minutes that are shown as hours."""
+
+
+COUNT = Unit(count, whole=True)
+PERCENT = Unit(percentage, lambda percent: f"{short(percent)}%")
+MINUTES = Unit(duration, lambda minutes: f"{short(round(minutes / 60, 2))} h", of=60)
+"""Minutes, at an axis in hours."""
+
+
+def money_unit(currency: str) -> Unit:
+    """Amounts in a currency, in major units."""
+
+    def short_amount(value: float) -> str:
+        return f"{MINUS if value < 0 else ''}{symbol(currency)}{short(abs(value))}"
+
+    return Unit(lambda value: money(value, currency), short_amount)
+
+
+def measured(unit: str, decimals: int = 0) -> Unit:
+    """Values with a unit behind them: ``54.2 bpm``."""
+
+    def full(value: Number | None) -> str:
+        return UNKNOWN if value is None else f"{number(value, decimals)} {unit}".rstrip()
+
+    return Unit(full, lambda value: f"{short(value)} {unit}".rstrip())
+
+
 def _signed(unsigned: str, value: Number, signed: bool) -> str:
     if value < 0:
         return f"{MINUS}{unsigned}"
@@ -157,6 +207,8 @@ class Change:
 
     direction: Literal["up", "down", "same", "unknown"]
     text: str
+    share: float | None = None
+    """By how much of the earlier value, as a ratio; None if that cannot be said."""
 
 
 def relative_change(now: Number | None, before: Number | None) -> Change:
@@ -171,9 +223,10 @@ def relative_change(now: Number | None, before: Number | None) -> Change:
     if before < 0:
         return Change(direction, "from below zero")
     ratio = float(now) / float(before)
-    percent = abs(ratio - 1) * 100
+    share = abs(ratio - 1)
+    percent = share * 100
     if percent < 0.1:
-        return Change(direction, "less than 0.1%")
+        return Change(direction, "less than 0.1%", share)
     if ratio >= 10:
-        return Change(direction, f"{TIMES}{ratio:,.0f}")
-    return Change(direction, f"{percent:.1f}%" if percent < 9.95 else f"{percent:,.0f}%")
+        return Change(direction, f"{TIMES}{ratio:,.0f}", share)
+    return Change(direction, f"{percent:.1f}%" if percent < 9.95 else f"{percent:,.0f}%", share)

@@ -12,7 +12,7 @@ from pathlib import Path
 from personal_pipeline.board import StreamState
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
-from personal_pipeline.outputs import drawings
+from personal_pipeline.outputs import folder
 from personal_pipeline.warehouse import store
 
 
@@ -52,15 +52,14 @@ def write_morning_report(
     house: House, board: Sequence[StreamState], day: date | None = None
 ) -> WrittenReport:
     """Write the report of a day (default: today); it covers the days before it."""
-    # imports altair, which takes half a second and is rarely needed
-    from personal_pipeline.outputs.report import build_report, write_report
+    # its templates take a tenth of a second to import, and most passes write no report
+    from personal_pipeline.outputs.report import build_report
 
     day = day or house.today
     digest = inputs_digest(house, day, board)
     published = house.published if house.home.published.exists() else None
-    with drawings.kept_in(house.home.reports / ".drawings.json"):
-        html = build_report(published, day, board, built_at=house.clock())
-    path = write_report(html, house.home.reports, day)
+    html = build_report(published, day, board, built_at=house.clock())
+    path = folder.keep(html, house.home.reports, folder.day_file(day))
     write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
     return WrittenReport(path, day, len(html.encode()), digest)
 

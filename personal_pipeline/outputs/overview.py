@@ -1,37 +1,55 @@
-"""The top of the report: the headline, and the day and the month compared with earlier ones."""
+"""Page one: what yesterday brought in every area, what of it is unusual, and the large figures.
+
+It knows no area: each section declares its measures. A figure is compared with what is usual for
+that weekday, and only what is unusual carries a colour. Where an area's data comes late, such as
+bank statements, it is said until when it is known, and its last month is shown instead of a day.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from personal_pipeline.outputs.charts import trend
 from personal_pipeline.outputs.comparison import (
-    DAYS,
-    MEASURES,
     Comparison,
-    Line,
     Measure,
     Span,
     Total,
-    Unit,
     compare,
-    line_a_day,
+    last_day,
+    over,
+    same_days,
 )
 from personal_pipeline.outputs.figures import Figures
 from personal_pipeline.outputs.formats import (
+    WEEKDAYS,
     Change,
     Number,
-    count,
     long_day,
-    long_month,
-    money,
+    plain_day,
     relative_change,
     short_day,
+    short_month,
     span,
 )
-from personal_pipeline.outputs.page import Cell, Move, Table, table, tone_of
+from personal_pipeline.outputs.page import Cell, Column, Move, Section, Table, Tone, tone_of
+from personal_pipeline.outputs.usual import Verdict, judged, verdict
+
+LATE_AFTER_DAYS = 7
+"""What is known only until longer ago is shown by its last month."""
+UNUSUAL_SHOWN = 3
+CARDS_SHOWN = 12
+MONTHS_JUDGED = 12
+LEAST_MONTHS = 6
+SMALL = (
+    "The small lines show the last 28 days. What is usual is the median of the same weekday in the "
+    "last half year. An incomplete month is compared with the same days of the other. Only what is "
+    "unusual has a colour."
+)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,125 +62,298 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What one day brought: one group of numbers per source. ``when`` names the day."""
+    """What one day or month brought: one group of numbers per area. ``when`` names it."""
 
     when: str
     groups: tuple[tuple[Sentence, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tile:
-    """One large figure with its change; below it the month, unless it is a level."""
+class Unusual:
+    """A figure that is far from what is usual: the sentence about it, and why, if the data says."""
 
+    anchor: str
+    title: str
+    said: str
+    why: str
+    up: bool
+    tone: Tone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Card:
+    """One large figure. ``when`` names its day or month, unless it is yesterday; ``usual`` compares
+    it with what is usual, if that is known; below it the month, unless the figure is that of a
+    month itself."""
+
+    area: str
     title: str
     when: str
     value: str
     trend: str
+    usual: Move | None
+    month: str
+    month_value: str
     moves: tuple[Move, ...]
-    month: str = ""
-    month_value: str = ""
-    month_moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overview:
-    """The headline of the day, its large figures, and the tables of both."""
+    """The headlines, what is unusual, the large figures, and the tables behind them.
+
+    ``judged`` says how many figures were compared with what is usual.
+    """
 
     headlines: tuple[Headline, ...]
-    tiles: tuple[Tile, ...]
+    unusual: tuple[Unusual, ...]
+    judged: int
+    cards: tuple[Card, ...]
     tables: tuple[Table, ...]
+    small: str
+    """What the small lines and the comparisons are."""
+    newest: Mapping[str, date]
+    """By anchor: the most recent day of which an area knows anything."""
 
 
-def overview(figures: Figures) -> Overview:
-    """The overview of the connected sources."""
-    line = line_a_day(figures)
-    comparisons = [
-        comparison
-        for measure in MEASURES
-        if figures.has(measure.source)
-        and (comparison := compare(measure, line.known[measure.column])) is not None
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """A section in use, with those of its measures that are known on any day."""
+
+    section: Section
+    compared: tuple[Comparison, ...]
+
+    @property
+    def newest(self) -> date:
+        return max(each.as_of for each in self.compared)
+
+
+def overview(figures: Figures, sections: Sequence[Section]) -> Overview:
+    """The overview of the areas in use."""
+    yesterday = figures.day - _DAY
+    areas = [
+        _Area(section, compared)
+        for section in sections
+        if figures.has(*section.sources)
+        and (compared := tuple(filter(None, map(compare, section.measures(figures)))))
     ]
+    verdicts = {
+        (area.section.anchor, each.measure.title): found
+        for area in areas
+        for each in area.compared
+        if each.measure.judged
+        and not _is_late(each.as_of, yesterday)
+        and (found := verdict(each.measure.known, each.as_of)) is not None
+    }
     return Overview(
-        headlines=_headlines(figures, line),
-        tiles=tuple(_tile(each, line) for each in comparisons if each.measure.tile),
-        tables=_tables(comparisons, line) if comparisons else (),
+        headlines=_headlines(areas, yesterday),
+        unusual=_unusual(areas, verdicts),
+        judged=len(verdicts),
+        cards=tuple(
+            _card(
+                area.section,
+                each,
+                verdicts.get((area.section.anchor, each.measure.title)),
+                yesterday,
+            )
+            for area, each in _carded(areas)
+        ),
+        tables=_tables([each for area in areas for each in area.compared]) if areas else (),
+        small=SMALL,
+        newest={area.section.anchor: area.newest for area in areas},
     )
 
 
-def _headlines(figures: Figures, line: Line) -> tuple[Headline, ...]:
-    """Yesterday first; then each source whose most recent day is earlier, with that day."""
-    yesterday = figures.day - timedelta(days=1)
+def _is_late(as_of: date, yesterday: date) -> bool:
+    return (yesterday - as_of).days > LATE_AFTER_DAYS
+
+
+# --- the headline ---------------------------------------------------------------------------------
+
+
+def _headlines(areas: Sequence[_Area], yesterday: date) -> tuple[Headline, ...]:
+    """Yesterday first; then each area whose most recent day is earlier, with that day, or, if it
+    is long ago, with the last month."""
     fresh: list[tuple[Sentence, ...]] = []
     older: list[tuple[date, Headline]] = []
-    for source, title, column in (
-        ("medium", "Medium", "views"),
-        ("kit", "Kit", "subscribers_active"),
-        ("stripe", "Stripe", "revenue_gross"),
-    ):
-        newest = line.newest(column)
-        if newest is None or not figures.has(source):
+    for area in areas:
+        day = area.newest
+        if _is_late(day, yesterday):
+            month = Span(day.replace(day=1), day)
+            said = _said(area, lambda each, month=month: over(each, month).value)  # type: ignore[misc]
+            when = f"{area.section.title}, known until {long_day(day)}; in {span(*_ends(month))}"
+        else:
+            said = _said(area, lambda each, day=day: each.known.get(day))  # type: ignore[misc]
+            when = f"{area.section.title}, known until {long_day(day)}"
+        if not said:
             continue
-        said = _said(source, line, newest)
-        if newest == yesterday:
+        if day == yesterday:
             fresh.append(said)
         else:
-            older.append((newest, Headline(f"{title}, known until {long_day(newest)}", (said,))))
+            older.append((day, Headline(when, (said,))))
     headlines = [Headline(f"Yesterday, {long_day(yesterday)}", tuple(fresh))] if fresh else []
-    headlines += [headline for _, headline in sorted(older, key=lambda pair: pair[0], reverse=True)]
-    return tuple(headlines)
+    older.sort(key=lambda pair: pair[0], reverse=True)
+    return (*headlines, *(headline for _, headline in older))
 
 
-def _said(source: str, line: Line, day: date) -> tuple[Sentence, ...]:
-    values = {column: known.get(day) for column, known in line.known.items()}
-    said: list[Sentence] = []
-    if source == "medium":
-        said.append(_counted(values["views"], "view", "views"))
-        if (earned := values["medium_earnings"]) is not None:
-            said.append(Sentence(money(earned, line.medium_currency), "earned on Medium"))
-        if published := values["stories_published"]:
-            said.append(_counted(published, "story published", "stories published"))
-    elif source == "kit":
-        if (new := values["subscribers_new"]) is not None:
-            said.append(_counted(new, "new subscriber", "new subscribers"))
-        if cancelled := values["subscribers_cancelled"]:
-            said.append(Sentence(count(cancelled), "cancelled"))
-        said.append(Sentence(count(values["subscribers_active"]), "active"))
-        if sent := values["broadcasts_sent"]:
-            said.append(_counted(sent, "broadcast sent", "broadcasts sent"))
-    else:
-        said.append(
-            Sentence(money(values["revenue_gross"], line.stripe_currency), "gross on Stripe")
-        )
-        if (net := values["revenue_net"]) is not None:
-            said.append(Sentence(money(net, line.stripe_currency), "net"))
-        others = next((row.revenue_other_currencies for row in line.days if row.day == day), 0)
-        if others:
-            said.append(_counted(others, "further currency", "further currencies"))
+def _ends(within: Span) -> tuple[date, date]:
+    return within.first, within.last
+
+
+def _said(area: _Area, value_of: Callable[[Measure], Number | None]) -> tuple[Sentence, ...]:
+    said = []
+    for each in area.compared:
+        measure, value = each.measure, value_of(each.measure)
+        if measure.words is None or value is None or (measure.if_any and not value):
+            continue
+        one, many = measure.words
+        said.append(Sentence(measure.unit.full(value), one if value == 1 else many))
     return tuple(said)
 
 
-def _counted(value: Number | None, one: str, many: str) -> Sentence:
-    return Sentence(count(value), one if value == 1 else many)
+# --- what is unusual ------------------------------------------------------------------------------
 
 
-def _written(measure: Measure, value: Number | None, line: Line) -> str:
-    if measure.unit is Unit.MEDIUM_MONEY:
-        return money(value, line.medium_currency)
-    if measure.unit is Unit.STRIPE_MONEY:
-        return money(value, line.stripe_currency)
-    return count(value, signed=measure.balance)
+def _unusual(
+    areas: Sequence[_Area], verdicts: dict[tuple[str, str], Verdict]
+) -> tuple[Unusual, ...]:
+    """The most unusual figure of each area, the most unusual of all first."""
+    found: list[tuple[float, Unusual]] = []
+    for area in areas:
+        of_area = [
+            (abs(judged.score), each, judged)
+            for each in area.compared
+            if (judged := verdicts.get((area.section.anchor, each.measure.title)))
+            and judged.unusual
+        ]
+        if of_area:
+            score, each, judged = max(of_area, key=lambda one: one[0])
+            found.append((score, described(area.section, each.measure, each.as_of, judged)))
+    found.sort(key=lambda pair: -pair[0])
+    return tuple(each for _, each in found[:UNUSUAL_SHOWN])
 
 
-def _move(
-    measure: Measure, now: Number | None, before: Total, line: Line, *, against: bool
-) -> Move:
+def described(section: Section, measure: Measure, day: date, found: Verdict) -> Unusual:
+    """An unusual figure in words."""
+    return Unusual(
+        anchor=section.anchor,
+        title=measure.title,
+        said=(
+            f"{measure.unit.full(measure.known[day])} on {WEEKDAYS[day.weekday()]} "
+            f"{plain_day(day)}, {_apart(found)} the usual "
+            f"{measure.unit.full(found.usual)}."
+        ),
+        why=measure.why(day),
+        up=found.score > 0,
+        tone=_tone(measure, found),
+    )
+
+
+def _apart(found: Verdict) -> str:
+    """By how much a value is above or below what is usual: ``45% above``, ``3.2 times``."""
+    if found.usual <= 0:
+        return "above" if found.score > 0 else "below"
+    ratio = found.value / found.usual
+    if ratio >= 2:
+        return f"{ratio:,.1f} times" if ratio < 10 else f"{ratio:,.0f} times"
+    return f"{abs(ratio - 1) * 100:.0f}% {'above' if ratio > 1 else 'below'}"
+
+
+def _tone(measure: Measure, found: Verdict) -> Tone:
+    if measure.more_is_better is None or not found.unusual:
+        return "neutral"
+    return "good" if (found.score > 0) == measure.more_is_better else "bad"
+
+
+# --- the large figures ----------------------------------------------------------------------------
+
+
+def _carded(areas: Sequence[_Area]) -> list[tuple[_Area, Comparison]]:
+    """The figures that become cards: the first of each area, then the second of each, as many as
+    page one holds, in the order of the areas."""
+    ranked = [
+        (place, number, area, each)
+        for number, area in enumerate(areas)
+        for place, each in enumerate(each for each in area.compared if each.measure.card)
+    ]
+    ranked.sort(key=lambda one: one[:2])
+    kept = sorted(ranked[:CARDS_SHOWN], key=lambda one: (one[1], one[0]))
+    return [(area, each) for _, _, area, each in kept]
+
+
+def _card(section: Section, comparison: Comparison, found: Verdict | None, yesterday: date) -> Card:
+    measure, month = comparison.measure, comparison.month
+    late = _is_late(comparison.as_of, yesterday)
+    if late:
+        value, when = month.value, span(*_ends(month.span))
+    else:
+        # the headline has said which day it was
+        value = comparison.day
+        when = "" if comparison.as_of == yesterday else short_day(comparison.as_of)
+    level = measure.over_days == "level"
+    return Card(
+        area=section.title,
+        title=measure.title,
+        when=when,
+        value=measure.unit.full(value),
+        trend=trend(comparison.recent),
+        usual=None if late else _usual(comparison, found),
+        month="" if late or level else _month_title(measure, month),
+        month_value="" if late or level else measure.unit.full(month.value),
+        moves=(
+            _month_move(comparison, month, comparison.month_before),
+            _month_move(comparison, month, comparison.month_year_before),
+        ),
+    )
+
+
+def _usual(comparison: Comparison, found: Verdict | None) -> Move | None:
+    """The day against what is usual; a level against the day before."""
+    measure = comparison.measure
+    if measure.over_days == "level":
+        move = _move(measure, comparison.day, comparison.day_before, against=True)
+        return Move(move.change, "neutral", move.against)
+    if found is None:
+        return None
+    if found.score == 0:
+        return Move(Change("same", "exactly"), "neutral", "as usual")
+    return Move(
+        Change("up" if found.score > 0 else "down", _apart(found)),
+        _tone(measure, found),
+        f"the usual {measure.unit.full(found.usual)}",
+    )
+
+
+def _month_move(comparison: Comparison, month: Total, before: Total) -> Move:
+    """The month against another one; coloured if it is unusual among the months before it."""
+    measure = comparison.measure
+    move = _move(measure, month.whole, before, against=True)
+    return move if _is_unusual_month(comparison) else Move(move.change, "neutral", move.against)
+
+
+def _is_unusual_month(comparison: Comparison) -> bool:
+    measure, month = comparison.measure, comparison.month
+    totals = [month.whole]
+    first = month.span.first
+    for _ in range(MONTHS_JUDGED):
+        first = (first - _DAY).replace(day=1)
+        totals.append(over(measure, same_days(comparison.as_of, last_day(first))).whole)
+    values = [None if each is None else float(each) for each in totals]
+    if measure.over_days == "level":
+        # of a level, it is the step that may be unusual
+        pairs = pairwise(values)
+        values = [None if a is None or b is None else a - b for a, b in pairs]
+    now, *earlier = values
+    known = [each for each in earlier if each is not None]
+    return now is not None and len(known) >= LEAST_MONTHS and judged(now, known).unusual
+
+
+def _move(measure: Measure, now: Number | None, before: Total, *, against: bool) -> Move:
     change = relative_change(now, before.whole)
     if measure.balance and now is not None and before.whole is not None and now != before.whole:
         # a percentage of a possibly negative value is meaningless
         difference = float(now) - float(before.whole)
         change = Change(
-            "up" if difference > 0 else "down",
-            _written(measure, abs(difference), line).removeprefix("+"),
+            "up" if difference > 0 else "down", measure.unit.full(abs(difference)).removeprefix("+")
         )
     when = f"vs {_when(measure, before)}" if against else ""
     return Move(change, tone_of(change, measure.more_is_better), when)
@@ -170,112 +361,73 @@ def _move(
 
 def _when(measure: Measure, total: Total) -> str:
     # a level is that of one day, even if it stands for a month
-    return span(total.span.last if measure.stock else total.span.first, total.span.last)
+    first = total.span.last if measure.over_days == "level" else total.span.first
+    return span(first, total.span.last)
 
 
-def _tile(comparison: Comparison, line: Line) -> Tile:
-    measure = comparison.measure
-
-    def move(now: Number | None, before: Total) -> Move:
-        return _move(measure, now, before, line, against=True)
-
-    day = comparison.day
-    moves = [move(day, comparison.day_before), move(day, comparison.day_year_before)]
-    if measure.stock:
-        moves.insert(1, move(day, comparison.month_before))
-        return Tile(
-            title=measure.title,
-            when=short_day(comparison.as_of),
-            value=_written(measure, day, line),
-            trend=trend(comparison.recent),
-            moves=tuple(moves),
-        )
-    month = comparison.month
-    return Tile(
-        title=measure.title,
-        when=short_day(comparison.as_of),
-        value=_written(measure, day, line),
-        trend=trend(comparison.recent),
-        moves=tuple(moves),
-        month=_month_title(month),
-        month_value=_written(measure, month.value, line),
-        month_moves=(
-            move(month.whole, comparison.month_before),
-            move(month.whole, comparison.month_year_before),
-        ),
-    )
-
-
-def _month_title(month: Total) -> str:
-    finished = (month.span.last + timedelta(days=1)).day == 1
-    title = long_month(month.span.first) + ("" if finished else " so far")
+def _month_title(measure: Measure, month: Total) -> str:
+    finished = (month.span.last + _DAY).day == 1
+    title = short_month(month.span.first) + ("" if finished else " so far")
+    if measure.over_days == "mean":
+        return f"{title}, daily"
     if month.whole is None:
         return f"{title} ({month.known_days} of {month.span.days} days known)"
     return title
 
 
-def _tables(comparisons: Sequence[Comparison], line: Line) -> tuple[Table, ...]:
-    def written(total: Callable[[Comparison], Number | None]) -> Callable[[Comparison], str]:
-        return lambda each: _written(each.measure, total(each), line)
+# --- the tables behind them -----------------------------------------------------------------------
 
-    def moved(
-        now: Callable[[Comparison], Number | None], before: Callable[[Comparison], Total]
-    ) -> Callable[[Comparison], Cell]:
-        return lambda each: Cell(
-            move=_move(each.measure, now(each), before(each), line, against=False)
-        )
+
+def _tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
+    def value(each: Comparison, number: Number | None) -> Cell:
+        return Cell(text=each.measure.unit.full(number))
+
+    def moved(each: Comparison, now: Number | None, before: Total) -> Cell:
+        return Cell(move=_move(each.measure, now, before, against=False))
 
     return (
-        table(
+        _table(
+            comparisons,
             "The day against the day before and the same day a year before",
-            DAYS,
-            comparisons,
-            ("Figure", lambda each: each.measure.title),
-            ("Day", lambda each: short_day(each.as_of)),
-            ("Value", written(lambda each: each.day)),
-            ("Day before", written(lambda each: each.day_before.value)),
-            ("Change in a day", moved(lambda each: each.day, lambda each: each.day_before)),
-            ("Year before", written(lambda each: each.day_year_before.value)),
-            ("Change in a year", moved(lambda each: each.day, lambda each: each.day_year_before)),
-            words=2,
-            cards=True,
+            ("Figure", "Day", "Value", "Day before", "Change", "Year before", "Change"),
+            lambda each: (
+                Cell(text=each.measure.title),
+                Cell(text=short_day(each.as_of)),
+                value(each, each.day),
+                value(each, each.day_before.value),
+                moved(each, each.day, each.day_before),
+                value(each, each.day_year_before.value),
+                moved(each, each.day, each.day_year_before),
+            ),
         ),
-        table(
+        _table(
+            comparisons,
             "The month against the same days of the month before and of a year before",
-            DAYS,
-            comparisons,
-            ("Figure", lambda each: each.measure.title),
-            ("Days", lambda each: _when(each.measure, each.month)),
-            ("Value", written(lambda each: each.month.value)),
-            ("Month before", written(lambda each: each.month_before.value)),
-            (
-                "Change in a month",
-                moved(lambda each: each.month.whole, lambda each: each.month_before),
+            ("Figure", "Days", "Value", "Month before", "Change", "Year before", "Change"),
+            lambda each: (
+                Cell(text=each.measure.title),
+                Cell(text=_when(each.measure, each.month)),
+                value(each, each.month.value),
+                value(each, each.month_before.value),
+                moved(each, each.month.whole, each.month_before),
+                value(each, each.month_year_before.value),
+                moved(each, each.month.whole, each.month_year_before),
             ),
-            ("Year before", written(lambda each: each.month_year_before.value)),
-            (
-                "Change in a year",
-                moved(lambda each: each.month.whole, lambda each: each.month_year_before),
-            ),
-            words=2,
-            cards=True,
         ),
-        _recent_days(comparisons, line),
     )
 
 
-def _recent_days(comparisons: Sequence[Comparison], line: Line) -> Table:
-    shown = [each for each in comparisons if each.measure.tile] or list(comparisons)
-    oldest = min(each.as_of for each in shown) - timedelta(days=27)
-    newest = max(each.as_of for each in shown)
-
-    def on_day(measure: Measure) -> Callable[[date], str]:
-        return lambda day: _written(measure, line.known[measure.column].get(day), line)
-
-    return table(
-        f"Day by day, {span(oldest, newest)}",
-        DAYS,
-        reversed(list(Span(oldest, newest).each())),
-        ("Day", short_day),
-        *((each.measure.title, on_day(each.measure)) for each in shown),
+def _table(
+    comparisons: Sequence[Comparison],
+    caption: str,
+    headings: tuple[str, ...],
+    row: Callable[[Comparison], tuple[Cell, ...]],
+) -> Table:
+    marts = dict.fromkeys(mart for each in comparisons for mart in each.measure.query.marts)
+    return Table(
+        caption=caption,
+        columns=tuple(Column(heading, place > 1) for place, heading in enumerate(headings)),
+        rows=tuple(map(row, comparisons)),
+        marts=tuple(marts),
+        cards=True,
     )

@@ -5,7 +5,7 @@ These are texts and cells, ready to be shown; the template styles and escapes th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -21,9 +21,14 @@ from personal_pipeline.outputs.formats import (
 
 if TYPE_CHECKING:
     from personal_pipeline.outputs.charts import Picture
+    from personal_pipeline.outputs.comparison import Measure
     from personal_pipeline.outputs.figures import Figures, Query
 
 Tone: TypeAlias = Literal["good", "bad", "neutral"]
+
+MONTHS_IN_TABLE = 13
+NOISE = 0.05
+"""A smaller change carries no colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Section:
     """It is shown if one of them is connected."""
     part: Callable[[Figures], Part | None]
     """Its content; None if it has nothing to show at all."""
+    measures: Callable[[Figures], Sequence[Measure]]
+    """Its figures by day, the most important first: from them page one says what is new."""
     also_of: tuple[str, ...] = ()
     """Sources whose troubles it also reports, besides its own."""
 
@@ -138,6 +145,12 @@ def table(
     )
 
 
+def latest(months: Sequence[Any]) -> Sequence[Any]:
+    """The rows of a folded table of months, given oldest first: the last ones, the most recent
+    first, back to the same month of the year before."""
+    return months[: -MONTHS_IN_TABLE - 1 : -1]
+
+
 def change_cell(now: Number | None, before: Number | None, more_is_better: bool | None) -> Cell:
     """The change of a figure in percent."""
     change = relative_change(now, before)
@@ -156,8 +169,10 @@ def as_of(day: date | None) -> str:
 
 
 def tone_of(change: Change, more_is_better: bool | None) -> Tone:
-    """Whether a change is good, if that can be said."""
+    """Whether a change is good, if that can be said. What may be noise is neither good nor bad."""
     if more_is_better is None or change.direction not in ("up", "down"):
+        return "neutral"
+    if change.share is not None and change.share < NOISE:
         return "neutral"
     return "good" if (change.direction == "up") == more_is_better else "bad"
 

@@ -1,8 +1,8 @@
 """The morning report: one self-contained HTML file per day.
 
-It works without network and without JavaScript, follows light and dark, and is readable on a phone
-and in print. The report of a day covers the days before it; yesterday is the most recent complete
-day.
+It works without network and without JavaScript, follows light and dark, is readable on a phone, and
+is at most eight pages in print. The report of a day covers the days before it; yesterday is the
+most recent complete day.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from importlib.resources import files
-from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,12 +20,31 @@ from markupsafe import Markup, escape
 from personal_pipeline.board import StreamState, has_part, in_use
 from personal_pipeline.duck import Database
 from personal_pipeline.freshness import TROUBLED, State
-from personal_pipeline.home import LATEST_REPORT, write_atomically
 from personal_pipeline.outputs.board import newest_words
+from personal_pipeline.outputs.figures import Figures, published_figures
 from personal_pipeline.outputs.formats import count, instant, long_day, short_day
+from personal_pipeline.outputs.overview import Overview, overview
 from personal_pipeline.outputs.page import Block, Note
+from personal_pipeline.outputs.sections import SECTIONS
 from personal_pipeline.outputs.standing import notes_about, words
 from personal_pipeline.shown import shown_lines
+
+PAGES_OF_AREAS = 5
+"""With page one, one page for the quiet areas and one for the sources, a report has at most eight
+printed pages, whatever is connected."""
+QUIET_AFTER_DAYS = 45
+"""An area without data for longer than this shares a page."""
+
+# what things take of a printed A4 page, in millimetres, rather more than less
+PAGE_MM = 262
+HEAD_MM = 14
+NOTE_MM = 18
+TITLE_MM = 9
+TEXT_MM = 9
+LEGEND_MM = 6
+CHART_MM = 46
+ROW_MM = 5.6
+TREND_ROW_MM = 8.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,45 +73,146 @@ class _SourceState:
     """What to do, once for all streams with the same advice."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Printed:
+    """A block, and whether it is in print."""
+
+    block: Block
+    printed: bool
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Shown:
-    """A section in the form that the template shows."""
+class ShownSection:
+    """A section in the form that the template shows. In print it has a page of its own, or shares
+    one with other ``quiet`` sections."""
 
     anchor: str
     title: str
     as_of: str
     notes: Sequence[Note]
-    blocks: Sequence[Block]
+    blocks: Sequence[_Printed]
+    quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to another report in the same folder."""
+
+    file: str
+    words: str
 
 
 def build_report(
-    published: Database | None, day: date, board: Sequence[StreamState], *, built_at: datetime
+    published: Database | None,
+    day: date,
+    board: Sequence[StreamState],
+    *,
+    built_at: datetime,
+    links: Sequence[Link] = (),
 ) -> str:
     """The report of ``day`` as HTML text.
 
     ``published`` are the published tables; None before the first build. Any mart may be missing.
     ``board`` says which sources there are: figures of a source that is not connected are left out.
-    ``built_at`` needs a time zone.
+    ``built_at`` needs a time zone. ``links`` lead to other reports in the folder.
     """
-    # Altair and its renderer take a second to import: only writing a report should pay for that
-    from personal_pipeline.outputs.figures import published_figures
-    from personal_pipeline.outputs.overview import overview
-    from personal_pipeline.outputs.sections import SECTIONS
-
     with published_figures(published, day, board) as figures:
-        top = overview(figures)
-        sections = [
-            _Shown(
+        top = overview(figures, SECTIONS)
+        sections = sections_of(figures, top)
+    return rendered(
+        "Morning report", long_day(day), top, sections, board, built_at=built_at, links=links
+    )
+
+
+def sections_of(figures: Figures, top: Overview) -> list[ShownSection]:
+    """The sections of the areas in use; in print those with news have a page each, and the others
+    share one."""
+    parts = [
+        (section, part.as_of, [block for block in part.blocks if block is not None])
+        for section in SECTIONS
+        if figures.has(*section.sources) and (part := section.part(figures)) is not None
+    ]
+    oldest = figures.day - timedelta(days=QUIET_AFTER_DAYS)
+    busy = [
+        section.anchor
+        for section, _, _ in parts
+        if top.newest.get(section.anchor, date.min) >= oldest
+    ][:PAGES_OF_AREAS]
+    shared = len(parts) - len(busy)
+    shown = []
+    for section, told, blocks in parts:
+        notes = notes_about(figures.board, *section.sources, *section.also_of)
+        quiet = section.anchor not in busy
+        room = PAGE_MM / shared if quiet else PAGE_MM
+        shown.append(
+            ShownSection(
                 anchor=section.anchor,
                 title=section.title,
-                as_of=part.as_of,
-                notes=notes_about(board, *section.sources, *section.also_of),
-                blocks=[block for block in part.blocks if block is not None],
+                as_of=told,
+                notes=notes,
+                blocks=_printed(blocks, room - HEAD_MM - NOTE_MM * len(notes)),
+                quiet=quiet,
             )
-            for section in SECTIONS
-            if figures.has(*section.sources) and (part := section.part(figures)) is not None
-        ]
-    environment = Environment(
+        )
+    # those that share a page follow on each other
+    return sorted(shown, key=lambda each: each.quiet)
+
+
+def _printed(blocks: Sequence[Block], room: float) -> list[_Printed]:
+    """Which blocks fit on the paper, two in a row, or one if it has a table: the first ones, as far
+    as there is room."""
+    printed = []
+    beside = 0.0
+    for block in blocks:
+        tables = [each for each in block.tables if not each.folded]
+        tall: float = TITLE_MM + (TEXT_MM if block.text else 0)
+        for each in tables:
+            drawn = any(cell.trend for row in each.rows for cell in row)
+            tall += (TREND_ROW_MM if drawn else ROW_MM) * (len(each.rows) + 2)
+        if block.chart:
+            tall += CHART_MM * block.chart.height / 200 + (LEGEND_MM if block.chart.legend else 0)
+        takes = tall if tables else max(0.0, tall - beside)
+        fits = bool(tables or block.chart) and takes <= room
+        printed.append(_Printed(block, fits))
+        if fits:
+            room -= takes
+            beside = 0.0 if tables or beside else tall
+    return printed
+
+
+def rendered(
+    kicker: str,
+    heading: str,
+    top: Overview,
+    sections: Sequence[ShownSection],
+    board: Sequence[StreamState],
+    *,
+    built_at: datetime,
+    links: Sequence[Link] = (),
+) -> str:
+    """A report as HTML text: page one, the sections, and the state of every source."""
+    style = (files("personal_pipeline.outputs") / "templates" / "report.css").read_text("utf-8")
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            style=style,
+            kicker=kicker,
+            heading=heading,
+            built_at=instant(built_at),
+            anything=any(in_use(line) for line in board),
+            attention=attention(board),
+            overview=top,
+            sections=sections,
+            states=_states(board),
+            links=links,
+        )
+    )
+
+
+def environment() -> Environment:
+    """The templates; what comes from outside is escaped, and shown without control characters."""
+    found = Environment(
         loader=PackageLoader("personal_pipeline.outputs"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -104,32 +223,9 @@ def build_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["coded"] = _coded
-    style = (files("personal_pipeline.outputs") / "templates" / "report.css").read_text("utf-8")
-    return environment.get_template("report.html.j2").render(
-        style=style,
-        day=long_day(day),
-        built_at=instant(built_at),
-        anything=any(in_use(line) for line in board),
-        attention=_attention(board),
-        overview=top,
-        sections=sections,
-        states=_states(board),
-    )
-
-
-def write_report(html: str, folder: Path, day: date) -> Path:
-    """Write ``<day>.html`` and a copy as ``latest.html``, each replaced atomically.
-
-    A report of an earlier day does not become the latest if there is one of a later day. Returns
-    the path of the day's file. Raises ``OSError`` if the folder cannot be written.
-    """
-    path = folder / f"{day.isoformat()}.html"
-    content = html.encode()
-    write_atomically(path, content)
-    if path.name == max(each.name for each in folder.glob("[0-9]*-[0-9]*-[0-9]*.html")):
-        write_atomically(folder / LATEST_REPORT, content)
-    return path
+    found.filters["coded"] = _coded
+    found.filters["css"] = _css
+    return found
 
 
 def _coded(text: str) -> Markup:
@@ -140,7 +236,17 @@ def _coded(text: str) -> Markup:
     )
 
 
-def _attention(board: Sequence[StreamState]) -> str:
+def _css(text: str) -> Markup:
+    """A text as a string of CSS, within an attribute."""
+    # its own quotes, and what would end the string, as code points
+    told = "".join(
+        char if char.isalnum() or char in " .,-" else f"\\{ord(char):x} "
+        for char in shown_lines(text)
+    )
+    return Markup("'{}'").format(told)
+
+
+def attention(board: Sequence[StreamState]) -> str:
     """One sentence on the state of the sources."""
     counted = Counter(line.state for line in board if in_use(line))
     troubles = [f"{count(counted[state])} {state}" for state in TROUBLED if counted[state]]

@@ -63,21 +63,20 @@ def table(page: HtmlElement, caption: str) -> list[list[str]]:
 
 
 def charts_above_tables(element: HtmlElement) -> list[HtmlElement]:
-    """The charts, each of which has its table below it, a picture for either width, and colours of
-    the page."""
+    """The charts, each of which has its table below it, and colours of the page."""
     charts: list[HtmlElement] = element.xpath(".//figure")
     for chart in charts:
         assert chart.xpath("./following-sibling::*//table")
-        assert len(chart.xpath(".//*[name()='svg']")) == 2
+        assert len(chart.xpath(".//*[name()='svg']")) == 1
         assert chart.xpath(".//@stroke[. = 'var(--first)'] | .//@fill[. = 'var(--first)']")
     return charts
 
 
-def tile(page: HtmlElement, title: str) -> str:
+def card(page: HtmlElement, title: str) -> str:
     return words(
         next(
             each
-            for each in page.xpath("//ul[@class='tiles']/li")
+            for each in page.xpath("//ul[@class='cards']/li")
             if words(each.find(".//h2")) == title
         )
     )

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from personal_pipeline.outputs.comparison import Measure, Span, compare, known_days, mean_of_days
+from personal_pipeline.outputs.comparison import (
+    Comparison,
+    Known,
+    Measure,
+    Span,
+    compare,
+    counted,
+    mean_of_days,
+)
+from personal_pipeline.outputs.figures import Query
 from personal_pipeline.outputs.formats import Number
 
-VIEWS = Measure(column="views", title="Views", source="medium")
-ACTIVE = Measure(column="subscribers_active", title="Active", source="kit", stock=True)
-SENT = Measure(column="broadcasts_sent", title="Sent", source="kit", events="broadcasts")
+NOWHERE = Query("", ())
+
+
+def views(values: Known) -> Comparison | None:
+    return compare(Measure(title="Views", known=values, query=NOWHERE))
+
+
+def active(values: Known) -> Comparison | None:
+    return compare(Measure(title="Active", known=values, query=NOWHERE, over_days="level"))
+
+
+def steps(values: Known) -> Comparison | None:
+    return compare(Measure(title="Steps", known=values, query=NOWHERE, over_days="mean"))
 
 
 def each_day(first: date, last: date, value: int = 1) -> dict[date, Number]:
@@ -40,7 +58,7 @@ def each_day(first: date, last: date, value: int = 1) -> dict[date, Number]:
 def test_months_are_held_against_the_same_days(
     as_of: date, month_before: tuple[str, str], year_before: tuple[str, str]
 ) -> None:
-    found = compare(VIEWS, each_day(as_of - timedelta(days=800), as_of))
+    found = views(each_day(as_of - timedelta(days=800), as_of))
     assert found is not None
     assert found.month.span == Span(as_of.replace(day=1), as_of)
     assert found.month_before.span == Span(*map(date.fromisoformat, month_before))
@@ -49,7 +67,7 @@ def test_months_are_held_against_the_same_days(
 
 
 def test_the_day_before_a_leap_day_in_a_common_year() -> None:
-    found = compare(VIEWS, each_day(date(2027, 1, 1), date(2028, 2, 29)))
+    found = views(each_day(date(2027, 1, 1), date(2028, 2, 29)))
     assert found is not None
     assert found.day_year_before.span == Span(date(2027, 2, 28), date(2027, 2, 28))
 
@@ -57,7 +75,7 @@ def test_the_day_before_a_leap_day_in_a_common_year() -> None:
 def test_a_sum_with_a_hole_is_shown_and_not_compared() -> None:
     values = each_day(date(2026, 10, 1), date(2026, 11, 20))
     del values[date(2026, 10, 7)]
-    found = compare(VIEWS, values)
+    found = views(values)
     assert found is not None
     assert (found.month_before.value, found.month_before.known_days) == (19, 19)
     assert found.month_before.whole is None
@@ -65,38 +83,42 @@ def test_a_sum_with_a_hole_is_shown_and_not_compared() -> None:
 
 
 def test_a_level_of_a_month_is_that_of_its_last_day() -> None:
-    found = compare(ACTIVE, {date(2026, 10, 20): 90, date(2026, 11, 20): 100})
+    found = active({date(2026, 10, 20): 90, date(2026, 11, 20): 100})
     assert found is not None
     assert (found.month.whole, found.month_before.whole) == (100, 90)
 
 
 def test_nothing_known_is_nothing_compared() -> None:
-    assert compare(VIEWS, {}) is None
+    assert views({}) is None
 
 
-def day(when: date, *, sent: int, views: int | None = None) -> SimpleNamespace:
-    return SimpleNamespace(day=when, views=views, broadcasts_sent=sent)
+def test_a_mean_of_a_month_needs_half_of_its_days() -> None:
+    days = {date(2026, 11, n): 100 * n for n in range(1, 11)}
+    october = {date(2026, 10, n): 50 for n in range(1, 5)}
+    found = steps({**days, **october})
+    assert found is not None
+    assert found.month.whole == 550
+    assert (found.month_before.value, found.month_before.whole) == (50, None)
+    # the fifth of ten days is half of them
+    found = steps({**days, **october, date(2026, 10, 5): 100})
+    assert found is not None
+    assert found.month_before.whole == 60
 
 
 def test_events_are_known_from_the_first_to_the_last_look() -> None:
-    days = [day(date(2026, 11, n), sent=int(n == 3)) for n in (1, 3, 6, 9)]
-    assert known_days(days, SENT, date(2026, 11, 5)) == {
+    sent: Known = {date(2026, 11, n): int(n == 3) for n in (1, 3, 6, 9)}
+    assert counted(sent, date(2026, 11, 5)) == {
         date(2026, 11, 3): 1,
         date(2026, 11, 4): 0,
         date(2026, 11, 5): 0,
     }
-    assert known_days(days, SENT, None) == {date(2026, 11, 3): 1}
-    assert known_days(days[:1], SENT, date(2026, 11, 5)) == {}
-
-
-def test_other_figures_are_known_where_they_have_a_value() -> None:
-    days = [day(date(2026, 11, 1), sent=0, views=0), day(date(2026, 11, 2), sent=0)]
-    assert known_days(days, VIEWS, None) == {date(2026, 11, 1): 0}
+    assert counted(sent, None) == {date(2026, 11, 3): 1}
+    assert counted({date(2026, 11, 1): 0}, date(2026, 11, 5)) == {}
 
 
 @given(st.dates(date(1990, 1, 1), date(2090, 1, 1)))
 def test_any_day_can_be_compared(as_of: date) -> None:
-    found = compare(VIEWS, {as_of: 1})
+    found = views({as_of: 1})
     assert found is not None
     before, year_before = found.month_before.span, found.month_year_before.span
     assert before.last < found.month.span.first

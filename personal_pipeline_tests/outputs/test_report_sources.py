@@ -21,9 +21,9 @@ from personal_pipeline_tests.outputs.report_page import (
     SECTIONS,
     anchors,
     build,
+    card,
     page_of,
     section,
-    tile,
     words,
 )
 
@@ -46,7 +46,7 @@ def test_a_section_without_its_source_is_left_out(small_life: Path, source: str,
     page = page_of(build(small_life, board))
     assert anchors(page) == [each for each in SECTIONS if each != gone]
     assert f"#{gone}" not in page.xpath("//a/@href")
-    titles = {words(each) for each in page.xpath("//ul[@class='tiles']/li//h2")}
+    titles = {words(each) for each in page.xpath("//ul[@class='cards']/li//h2")}
     assert not titles & ({"Views"} if source == "medium" else {"Active subscribers"})
 
 
@@ -159,9 +159,11 @@ def test_a_late_source_says_so_and_keeps_its_last_figures(tmp_path: Path) -> Non
     )
     assert "As of 30 September 2026" in words(stories)
     assert "Most viewed, 3–30 Sep 2026" in words(stories)
-    assert tile(page, "Views").startswith("Views 30 Sep 2026")
-    assert "September 2026 300 ▲up 94% vs Aug 2026" in tile(page, "Views")
-    assert "Medium, known until Wednesday 30 September 2026" in words(section(page, "overview"))
+    # a day of two months ago is compared with nothing: its month is shown
+    assert card(page, "Views") == "Views 300 Sep 2026 ▲94% vs Aug 2026 not known vs Sep 2025"
+    assert ("Stories, known until Wednesday 30 September 2026; in Sep 2026 300 views.") in words(
+        section(page, "overview")
+    )
     assert "Streams that need you: 4 late." in words(section(page, "overview"))
 
 
@@ -174,7 +176,7 @@ def test_days_after_a_failure_are_not_shown_as_days_without_revenue(small_life: 
         if line.source == "stripe"
     ]
     page = page_of(build(small_life, board))
-    assert tile(page, "Stripe gross").startswith("Stripe gross 17 Nov 2026")
+    assert card(page, "Stripe gross").startswith("Stripe gross €0.00 17 Nov 2026")
     revenue = words(section(page, "revenue"))
     assert "As of 17 November 2026" in revenue
     assert "Failing: Stripe" in revenue
@@ -185,7 +187,7 @@ def test_the_day_of_the_last_look_is_not_over(small_life: Path) -> None:
     looked = datetime(2026, 11, 20, 23, 0, tzinfo=UTC)
     board = [replace(line, last_fetched=looked) for line in fresh_board()]
     page = page_of(build(small_life, board))
-    assert tile(page, "Stripe gross").startswith("Stripe gross 19 Nov 2026")
+    assert card(page, "Stripe gross").startswith("Stripe gross €0.00 19 Nov 2026")
 
 
 def test_a_source_that_has_just_been_connected(tmp_path: Path) -> None:

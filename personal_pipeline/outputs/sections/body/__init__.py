@@ -16,13 +16,16 @@ from personal_pipeline.outputs.charts import (
     sleep_by_stage,
     trend,
 )
-from personal_pipeline.outputs.comparison import Known, Span, mean_of_days
+from personal_pipeline.outputs.comparison import Known, Measure, Span, counted, mean_of_days
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
-    UNKNOWN,
+    COUNT,
+    MINUTES,
     Number,
+    Unit,
     count,
     duration,
+    measured,
     number,
     plain_day,
     short_day,
@@ -40,85 +43,140 @@ from personal_pipeline.outputs.page import (
 )
 
 DAYS = query(__package__, "days")
+DONE = query(__package__, "done")
+ACTIVITIES = query(__package__, "activities")
 WORKOUTS = query(__package__, "workouts")
 WEEKS = query(__package__, "weeks")
 MEASURED_TWICE = query(__package__, "measured_twice")
 NIGHTS_DRAWN = 28
 DAYS_SHOWN = 91
-WEIGHT_DAYS_SHOWN = 731
+DAYS_IN_TABLE = 14
+WEIGHT_DAYS_SHOWN = 366
 WEEKS_SHOWN = 26
-WORKOUTS_SHOWN = 20
+WEEKS_IN_TABLE = 8
+WORKOUTS_SHOWN = 10
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 _FOUR_WEEKS = timedelta(days=28)
 
 _Row: TypeAlias = tuple[date, Number | None, float | None]
 """A day, what was measured on it, and the moving average up to it."""
-_KnownOf: TypeAlias = Mapping["_Measure", Known]
+_KnownOf: TypeAlias = Mapping["_Figure", Known]
 """The days on which each figure is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Measure:
-    """A figure of the body. ``column`` is its column in ``days.sql``; minutes are shown as
-    hours."""
+class _Figure:
+    """A figure of the body. ``column`` is its column in ``days.sql``."""
 
     column: str
     title: str
-    unit: str = ""
-    decimals: int = 0
+    unit: Unit
     more_is_better: bool | None = True
     now_and_then: bool = False
     """It is not measured every day: its mean is over the days on which it was."""
 
     def written(self, value: Number | None) -> str:
         """The figure with its unit."""
-        if value is None:
-            return UNKNOWN
-        if self.unit == "min":
-            return duration(value)
-        return f"{number(value, self.decimals)} {self.unit}".rstrip()
+        return self.unit.full(value)
 
 
-STEPS = _Measure("steps", "Steps")
-DISTANCE = _Measure("distance_km", "On foot", "km", 1)
-ENERGY = _Measure("active_energy_kcal", "Active energy", "kcal")
-EXERCISE = _Measure("exercise_minutes", "Exercise", "min")
-ASLEEP = _Measure("asleep_minutes", "Asleep", "min")
+_PULSE = measured("bpm")
+
+STEPS = _Figure("steps", "Steps", COUNT)
+DISTANCE = _Figure("distance_km", "On foot", measured("km", 1))
+ENERGY = _Figure("active_energy_kcal", "Active energy", measured("kcal"))
+EXERCISE = _Figure("exercise_minutes", "Exercise", MINUTES)
+ASLEEP = _Figure("asleep_minutes", "Asleep", MINUTES)
 STAGES = (
-    _Measure("deep_minutes", "Deep", "min"),
-    _Measure("core_minutes", "Core", "min"),
-    _Measure("rem_minutes", "REM", "min"),
-    _Measure("unspecified_minutes", "Stage unknown", "min"),
+    _Figure("deep_minutes", "Deep", MINUTES),
+    _Figure("core_minutes", "Core", MINUTES),
+    _Figure("rem_minutes", "REM", MINUTES),
+    _Figure("unspecified_minutes", "Stage unknown", MINUTES),
 )
-AWAKE = _Measure("awake_minutes", "Awake", "min", more_is_better=False)
-IN_BED = _Measure("in_bed_minutes", "In bed", "min")
-RESTING = _Measure("resting_heart_rate", "Resting heart rate", "bpm", 1, more_is_better=False)
-LOWEST = _Measure("heart_rate_lowest", "Lowest", "bpm", more_is_better=None)
-HIGHEST = _Measure("heart_rate_highest", "Highest", "bpm", more_is_better=None)
-VARIABILITY = _Measure("heart_rate_variability_ms", "Heart rate variability", "ms", 1)
-WEIGHT = _Measure("weight_kg", "Weight", "kg", 1, more_is_better=None, now_and_then=True)
+AWAKE = _Figure("awake_minutes", "Awake", MINUTES, more_is_better=False)
+IN_BED = _Figure("in_bed_minutes", "In bed", MINUTES)
+RESTING = _Figure(
+    "resting_heart_rate", "Resting heart rate", measured("bpm", 1), more_is_better=False
+)
+LOWEST = _Figure("heart_rate_lowest", "Lowest", _PULSE, more_is_better=None)
+HIGHEST = _Figure("heart_rate_highest", "Highest", _PULSE, more_is_better=None)
+VARIABILITY = _Figure("heart_rate_variability_ms", "Heart rate variability", measured("ms", 1))
+WEIGHT = _Figure("weight_kg", "Weight", measured("kg", 1), more_is_better=None, now_and_then=True)
 
 OF_THE_WEEK = (STEPS, DISTANCE, ENERGY, EXERCISE, ASLEEP, RESTING, VARIABILITY, WEIGHT)
-MEASURES = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
+ALL = (*OF_THE_WEEK, *STAGES, AWAKE, IN_BED, LOWEST, HIGHEST)
+
+
+_ON_PAGE_ONE: Mapping[_Figure, tuple[str, bool]] = {
+    STEPS: ("steps", True),
+    ASLEEP: ("asleep", True),
+    EXERCISE: ("of exercise", False),
+    RESTING: ("at rest", True),
+    VARIABILITY: ("", False),
+    WEIGHT: ("", False),
+}
+"""What follows the number of a figure in the headline, if anything, and whether it is a card."""
+
+
+def measures(figures: Figures) -> list[Measure]:
+    """The body by day: of several days, the mean."""
+    known = _known(figures.rows(DAYS))
+
+    def why(day: date) -> str:
+        for done in figures.rows(DONE, on=day):
+            far = f", {DISTANCE.written(done.distance_km)}" if done.distance_km else ""
+            return f"{done.activity}, {duration(done.minutes)}{far}."
+        return ""
+
+    done = {row.day: row.activities for row in figures.rows(ACTIVITIES)}
+    return [
+        *(
+            Measure(
+                title=figure.title,
+                known=known[figure],
+                query=DAYS,
+                unit=figure.unit,
+                over_days="mean",
+                more_is_better=figure.more_is_better,
+                words=(words, words) if words else None,
+                card=card,
+                judged=not figure.now_and_then,
+                why=why if figure in (STEPS, EXERCISE) else lambda _: "",
+            )
+            for figure, (words, card) in _ON_PAGE_ONE.items()
+        ),
+        Measure(
+            title="Workouts",
+            known=counted(done, max(map(max, filter(None, [done, *known.values()])), default=None)),
+            query=ACTIVITIES,
+            words=("workout", "workouts"),
+            if_any=True,
+            judged=False,
+        ),
+    ]
+
+
+def _known(days: Sequence[Any]) -> dict[_Figure, Known]:
+    return {
+        figure: {
+            each.day: value for each in days if (value := getattr(each, figure.column)) is not None
+        }
+        for figure in ALL
+    }
 
 
 def part(figures: Figures) -> Part:
     """Everything from phone, watch and scale: a week, then each figure day by day."""
     days, workouts = figures.rows(DAYS), figures.rows(WORKOUTS)
-    known = {
-        measure: {
-            each.day: value for each in days if (value := getattr(each, measure.column)) is not None
-        }
-        for measure in MEASURES
-    }
-    measured = max((day for values in known.values() for day in values), default=None)
-    told = [day for day in (measured, *(each.day for each in workouts)) if day]
+    known = _known(days)
+    newest = max((day for values in known.values() for day in values), default=None)
+    told = [day for day in (newest, *(each.day for each in workouts)) if day]
     until = max(told, default=None)
     return Part(
         as_of(until),
         [
-            _week(known, measured),
+            _week(known, newest),
             _sleep(known),
             _by_day(known, RESTING, readings_by_day, beside=(LOWEST, HIGHEST)),
             _by_day(known, VARIABILITY, readings_by_day),
@@ -132,13 +190,13 @@ def part(figures: Figures) -> Part:
     )
 
 
-def _said(measure: _Measure, value: Number) -> str:
+def _said(measure: _Figure, value: Number) -> str:
     """A figure within a sentence: ``steps 8,412``."""
     title = measure.title if measure.title.isupper() else measure.title.lower()
     return f"{title} {measure.written(value)}"
 
 
-def _mean(values: Known, measure: _Measure, last: date, days: int) -> float | None:
+def _mean(values: Known, measure: _Figure, last: date, days: int) -> float | None:
     """The mean of this many days; None if fewer than half of them are known."""
     least = 1 if measure.now_and_then else (days + 1) // 2
     return mean_of_days(values, last, days=days, least=least)
@@ -152,20 +210,20 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
     told = [measure for measure in OF_THE_WEEK if known[measure]]
     said = [_said(measure, known[measure][until]) for measure in told if until in known[measure]]
 
-    def newest(measure: _Measure) -> str:
+    def newest(measure: _Figure) -> str:
         day = max(known[measure])
         value = measure.written(known[measure][day])
         return value if day == until else f"{value} ({short_day(day)})"
 
-    def recent(measure: _Measure) -> Cell:
+    def recent(measure: _Figure) -> Cell:
         day = max(known[measure])
         days = Span(day - _FOUR_WEEKS + _DAY, day).each()
         return Cell(trend=trend([known[measure].get(each) for each in days]))
 
-    def week(measure: _Measure) -> float | None:
+    def week(measure: _Figure) -> float | None:
         return _mean(known[measure], measure, max(known[measure]), 7)
 
-    def before(measure: _Measure) -> float | None:
+    def before(measure: _Figure) -> float | None:
         return _mean(known[measure], measure, max(known[measure]) - _WEEK, 28)
 
     return Block(
@@ -190,7 +248,7 @@ def _week(known: _KnownOf, until: date | None) -> Block | None:
     )
 
 
-def _on_day(known: _KnownOf, measure: _Measure) -> Callable[[date], str]:
+def _on_day(known: _KnownOf, measure: _Figure) -> Callable[[date], str]:
     return lambda day: measure.written(known[measure].get(day))
 
 
@@ -218,7 +276,11 @@ def _sleep(known: _KnownOf) -> Block | None:
             table(
                 "Nights, by the day of waking",
                 DAYS,
-                [day for day in sorted(asleep, reverse=True) if (newest - day).days < DAYS_SHOWN],
+                [
+                    day
+                    for day in sorted(asleep, reverse=True)
+                    if (newest - day).days < DAYS_IN_TABLE
+                ],
                 ("Day", short_day),
                 *((measure.title, _on_day(known, measure)) for measure in parts),
             ),
@@ -228,10 +290,10 @@ def _sleep(known: _KnownOf) -> Block | None:
 
 def _by_day(
     known: _KnownOf,
-    measure: _Measure,
-    draw: Callable[[Sequence[_Row], str, int], Picture],
+    measure: _Figure,
+    draw: Callable[[Sequence[_Row], str, int, Unit], Picture],
     *,
-    beside: Sequence[_Measure] = (),
+    beside: Sequence[_Figure] = (),
     shown: int = DAYS_SHOWN,
     mean_of: int = 7,
 ) -> Block | None:
@@ -243,19 +305,20 @@ def _by_day(
     newest = max(values)
     within = Span(max(newest - timedelta(days=shown - 1), min(values)), newest)
     rows = [(day, values.get(day), _mean(values, measure, day, mean_of)) for day in within.each()]
-    title = f"{measure.title}, {measure.unit}" if measure.unit else measure.title
 
-    def beside_it(each: _Measure) -> Callable[[tuple[date, float | None]], str]:
+    def beside_it(each: _Figure) -> Callable[[tuple[date, float | None]], str]:
         return lambda row: each.written(known[each].get(row[0]))
 
     return Block(
-        title=f"{title}, {span(within.first, within.last)}",
-        chart=draw(rows, measure.title, mean_of),
+        title=f"{measure.title}, {span(within.first, within.last)}",
+        chart=draw(rows, measure.title, mean_of, measure.unit),
         tables=(
             table(
                 f"{measure.title} by day",
                 DAYS,
-                [(day, mean) for day, value, mean in reversed(rows) if value is not None],
+                [(day, mean) for day, value, mean in reversed(rows) if value is not None][
+                    :DAYS_IN_TABLE
+                ],
                 ("Day", lambda row: short_day(row[0])),
                 (measure.title, lambda row: measure.written(values[row[0]])),
                 (f"Mean of {mean_of} days", lambda row: measure.written(row[1])),
@@ -287,15 +350,16 @@ def _workouts(workouts: Sequence[Any], until: date | None) -> Block | None:
             + (" A pale last week is incomplete." if running else "")
         ),
         chart=amounts_by_week(
-            [(monday, _minutes(each) / 60) for monday, each in weeks.items()],
-            "hours of workouts",
+            [(monday, _minutes(each)) for monday, each in weeks.items()],
+            "workouts",
             running,
+            MINUTES,
         ),
         tables=(
             table(
                 "Workouts by week",
                 WORKOUTS,
-                reversed(weeks.items()),
+                list(reversed(weeks.items()))[:WEEKS_IN_TABLE],
                 ("Week from", lambda week: short_day(week[0])),
                 ("Workouts", lambda week: count(len(week[1]))),
                 ("Time", lambda week: duration(_minutes(week[1]))),
@@ -320,13 +384,16 @@ def _training(found: Sequence[Any]) -> Block | None:
             "summed."
         ),
         chart=amounts_by_week(
-            [(day, weeks[day].load if day in weeks else 0) for day in every], "training load", None
+            [(day, weeks[day].load if day in weeks else 0) for day in every],
+            "training load",
+            None,
+            COUNT,
         ),
         tables=(
             table(
                 "Training by week",
                 WEEKS,
-                reversed(found),
+                found[: -WEEKS_IN_TABLE - 1 : -1],
                 ("Week from", lambda each: short_day(each.week)),
                 ("Load", lambda each: number(each.load, 0)),
                 ("Zone 1", lambda each: duration(each.zone_1_minutes)),
@@ -420,4 +487,10 @@ def _left_out(each: Any) -> str:
     return _AMOUNTS.get(each.unit, count)(each.left_out)
 
 
-BODY = Section(anchor="body", title="Body", sources=("apple_health", "strava", "fit"), part=part)
+BODY = Section(
+    anchor="body",
+    title="Body",
+    sources=("apple_health", "strava", "fit"),
+    part=part,
+    measures=measures,
+)

@@ -11,12 +11,20 @@ from itertools import groupby
 from typing import Any
 
 from personal_pipeline.outputs.charts import LINES, balances, side_by_side, spent_against
-from personal_pipeline.outputs.comparison import Span, last_day, same_days, year_before
+from personal_pipeline.outputs.comparison import (
+    Known,
+    Measure,
+    Span,
+    last_day,
+    same_days,
+    year_before,
+)
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
     money,
+    money_unit,
     plain_day,
     short_day,
     short_month,
@@ -29,11 +37,14 @@ from personal_pipeline.outputs.page import (
     Table,
     as_of,
     change_cell,
+    latest,
     month_name,
     table,
     unfinished_month,
 )
 
+DAILY = query(__package__, "daily")
+PAID = query(__package__, "paid")
 ACCOUNTS = query(__package__, "accounts")
 MONTHS = query(__package__, "months")
 SPENDING = query(__package__, "spending")
@@ -81,6 +92,95 @@ class _Gap:
     stated: Any
     difference: Decimal
     uncovered: tuple[date, ...]
+
+
+def measures(figures: Figures) -> list[Measure]:
+    """What was spent and came in by day, and all balances, in the currency with the most movement;
+    known on the days that the statements of every open account cover."""
+    accounts = _accounts(figures.rows(ACCOUNTS))
+    currency = next(iter(_currencies(figures.rows(MONTHS), accounts)), None)
+    own = [each for each in accounts if each.currency == currency and _is_open(each, accounts)]
+    if currency is None or not own:
+        return []
+    covered = [
+        {each.day for each in account.days if each.is_covered} | _bridged(account)
+        for account in own
+    ]
+    begun = max(min(days, default=date.max) for days in covered)
+    told = {
+        day for day in set.union(*covered) if all(day in days for days in covered) and day >= begun
+    } - {day for account in own for day in _untold(account)}
+    rows = {row.day: row for row in figures.rows(DAILY) if row.currency == currency}
+    unit = money_unit(currency)
+
+    def known(column: str) -> Known:
+        return {
+            day: getattr(rows[day], column) if day in rows else Decimal() for day in sorted(told)
+        }
+
+    def why(day: date) -> str:
+        for paid in figures.rows(PAID, on=day, currency=currency):
+            return f"{money(paid.spent, currency)} of it went to {paid.payee}."
+        return ""
+
+    held: dict[date, list[Decimal]] = defaultdict(list)
+    for account in own:
+        for each in account.days:
+            if each.balance is not None:
+                held[each.day].append(each.balance)
+    counted = max((len(each) for each in held.values()), default=0)
+    return [
+        Measure(
+            title="Spent",
+            known=known("spent"),
+            query=DAILY,
+            unit=unit,
+            words=("spent", "spent"),
+            more_is_better=False,
+            card=True,
+            why=why,
+        ),
+        Measure(
+            title="Came in",
+            known=known("income"),
+            query=DAILY,
+            unit=unit,
+            words=("came in", "came in"),
+            if_any=True,
+        ),
+        Measure(
+            title="Balance",
+            known={day: sum(each) for day, each in held.items() if len(each) == counted},
+            query=ACCOUNTS,
+            unit=unit,
+            over_days="level",
+            balance=True,
+            words=("on the accounts", "on the accounts"),
+            card=True,
+            judged=False,
+        ),
+    ]
+
+
+def _is_open(account: _Account, accounts: Sequence[_Account]) -> bool:
+    """Whether data of an account is still to be expected."""
+    newest = max((each.covered_until for each in accounts if each.covered_until), default=None)
+    until = account.covered_until
+    return newest is not None and until is not None and (newest - until).days < CLOSED_AFTER_DAYS
+
+
+def _bridged(account: _Account) -> set[date]:
+    """Days in holes that are too short for a transaction to be missing."""
+    bridged: set[date] = set()
+    hole: list[date] = []
+    for each in account.days:
+        if not each.is_covered:
+            hole.append(each.day)
+            continue
+        if len(hole) < LONG_HOLE_DAYS:
+            bridged.update(hole)
+        hole = []
+    return bridged
 
 
 def part(figures: Figures) -> Part:
@@ -198,7 +298,8 @@ def _balances(accounts: Sequence[_Account], currency: str) -> Block | None:
         title=f"Balances, {currency.upper()}",
         text=text,
         chart=balances(
-            [(each.name, [(row.day, row.balance) for row in each.days]) for each in drawn]
+            [(each.name, [(row.day, row.balance) for row in each.days]) for each in drawn],
+            money_unit(currency),
         )
         if any(sum(row.balance is not None for row in each.days) > 1 for each in drawn)
         else None,
@@ -244,7 +345,7 @@ def _by_month(accounts: Sequence[_Account], currency: str) -> Table:
     return table(
         f"Balance at the end of each month, {currency.upper()}",
         ACCOUNTS,
-        sorted(ends, reverse=True),
+        latest(sorted(ends)),
         ("Month", lambda month: month_name(month, running)),
         *((each.name, held(place)) for place, each in enumerate(accounts)),
     )
@@ -461,12 +562,13 @@ def _income_and_spending(
             [(each.month, each.income, each.spent) for each in months],
             ("Income", "Spending"),
             running,
+            money_unit(currency),
         ),
         tables=(
             table(
                 f"Income and spending by month, {currency.upper()}",
                 MONTHS,
-                reversed(months),
+                latest(months),
                 ("Month", lambda each: name(each.month)),
                 ("Income", lambda each: money(each.income, currency)),
                 ("Spending", lambda each: money(each.spent, currency)),
@@ -477,4 +579,4 @@ def _income_and_spending(
     )
 
 
-MONEY = Section(anchor="money", title="Money", sources=("bank",), part=part)
+MONEY = Section(anchor="money", title="Money", sources=("bank",), part=part, measures=measures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,11 +13,12 @@ from personal_pipeline.outputs.charts import (
     recurring_revenue,
     side_by_side,
 )
-from personal_pipeline.outputs.comparison import line_a_day
+from personal_pipeline.outputs.comparison import Measure, counted
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
     count,
     money,
+    money_unit,
     plain_day,
     relative_change,
     short_day,
@@ -28,26 +29,85 @@ from personal_pipeline.outputs.page import (
     Part,
     Section,
     as_of,
+    latest,
     month_name,
     table,
     unfinished_month,
 )
+from personal_pipeline.outputs.standing import complete_until
 
+DAILY = query(__package__, "daily")
+HAPPENED = query(__package__, "happened")
 MONTHS = query(__package__, "months")
 PAYOUTS = query(__package__, "payouts")
 
 
+def measures(figures: Figures) -> list[Measure]:
+    """What Stripe brought by day, in the main currency."""
+    if not figures.has("stripe"):
+        return []
+    rows = figures.rows(DAILY)
+    currency = _main_currency(rows)
+    unit = money_unit(currency)
+    yesterday = figures.day - timedelta(days=1)
+    until = complete_until(figures.board, "stripe", "balance_transactions", yesterday)
+
+    def why(day: date) -> str:
+        for found in figures.rows(HAPPENED, on=day, currency=currency):
+            told = [
+                _subscriptions(found.started, "began"),
+                _subscriptions(found.ended, "ended"),
+                f"{money(found.refunds, currency)} was refunded" if found.refunds else "",
+            ]
+            if said := ", ".join(filter(None, told)):
+                return f"{said}."
+        return ""
+
+    return [
+        Measure(
+            title="Stripe gross",
+            known=counted({row.day: row.gross for row in rows if row.gross is not None}, until),
+            query=DAILY,
+            unit=unit,
+            words=("gross on Stripe", "gross on Stripe"),
+            card=True,
+            why=why,
+        ),
+        Measure(
+            title="Stripe net",
+            known=counted({row.day: row.net for row in rows if row.net is not None}, until),
+            query=DAILY,
+            unit=unit,
+            balance=True,
+            words=("net", "net"),
+            judged=False,
+        ),
+    ]
+
+
+def _subscriptions(number: int, what: str) -> str:
+    return f"{count(number)} subscription{'' if number == 1 else 's'} {what}" if number else ""
+
+
+def _main_currency(rows: Sequence[Any]) -> str:
+    return next((row.currency for row in reversed(rows) if row.currency), "usd")
+
+
 def part(figures: Figures) -> Part | None:
     """Revenue of the connected services, the main currency first."""
-    line = line_a_day(figures)
+    rows = figures.rows(DAILY)
+    gross = next((each.known for each in measures(figures)), {})
     with_stripe, with_medium = figures.has("stripe"), figures.has("medium")
-    stripe_until = line.newest("revenue_gross") if with_stripe else None
-    medium_until = line.newest("medium_earnings") if with_medium else None
+    stripe_until = max(gross, default=None)
+    medium_until = None
+    if with_medium:
+        earned = (row.day for row in rows if row.medium_earnings is not None)
+        medium_until = max(earned, default=None)
     running = unfinished_month(max((d for d in (stripe_until, medium_until) if d), default=None))
     months = figures.rows(MONTHS, stripe_until=stripe_until, medium_until=medium_until)
     if not with_stripe and not any(each.medium_earnings for each in months):
         return None
-    main = line.stripe_currency
+    main = _main_currency(rows)
     blocks: list[Block] = []
     for currency in _currencies(months, main):
         own = [each for each in months if each.currency == currency]
@@ -92,12 +152,13 @@ def _stripe_blocks(
                 [(each.month, each.net, each.medium_earnings) for each in months],
                 ("Stripe net", "Medium earnings"),
                 running,
+                money_unit(currency),
             ),
             tables=(
                 table(
                     f"Stripe and Medium by month, {code}",
                     MONTHS,
-                    reversed(months),
+                    latest(months),
                     ("Month", lambda each: month_name(each.month, running)),
                     ("Stripe net", lambda each: money(each.net, currency)),
                     ("Medium earnings", lambda each: money(each.medium_earnings, currency)),
@@ -111,12 +172,13 @@ def _stripe_blocks(
             chart=gross_to_net(
                 [(each.month, each.gross, each.fees, each.taken_back, each.net) for each in months],
                 running,
+                money_unit(currency),
             ),
             tables=(
                 table(
                     f"Stripe by month, {code}",
                     MONTHS,
-                    reversed(months),
+                    latest(months),
                     ("Month", lambda each: month_name(each.month, running)),
                     ("Gross", lambda each: money(each.gross, currency)),
                     ("Fees", lambda each: money(each.fees, currency)),
@@ -149,12 +211,12 @@ def _recurring(
     return Block(
         title=f"Monthly recurring revenue, {code}",
         text=f"{text}.",
-        chart=recurring_revenue(recurring) if len(recurring) > 1 else None,
+        chart=recurring_revenue(recurring, money_unit(currency)) if len(recurring) > 1 else None,
         tables=(
             table(
                 f"Recurring revenue and subscriptions by month, {code}",
                 MONTHS,
-                reversed(months),
+                latest(months),
                 ("Month", lambda each: month_name(each.month, running)),
                 ("Recurring", lambda each: money(each.mrr, currency)),
                 ("Subscriptions", lambda each: count(each.subscriptions_active)),
@@ -173,13 +235,16 @@ def _medium_blocks(months: Sequence[Any], currency: str, running: date | None) -
     yield Block(
         title=f"Medium earnings, {code}",
         chart=amounts_by_month(
-            [(each.month, each.medium_earnings) for each in earned], "Medium earnings", running
+            [(each.month, each.medium_earnings) for each in earned],
+            "Medium earnings",
+            running,
+            money_unit(currency),
         ),
         tables=(
             table(
                 f"Medium earnings by month, {code}",
                 MONTHS,
-                reversed(earned),
+                latest(earned),
                 ("Month", lambda each: month_name(each.month, running)),
                 ("Earnings", lambda each: money(each.medium_earnings, currency)),
             ),
@@ -209,15 +274,23 @@ def _payouts(
     by_month = table(
         f"Payouts by month, {main.upper()}",
         MONTHS,
-        reversed(paid),
+        latest(paid),
         ("Month", lambda each: month_name(each.month, running)),
         ("Paid out", lambda each: money(each.payouts, main)),
     )
     yield Block(
         title=f"Payouts, {main.upper()}",
-        chart=amounts_by_month([(each.month, each.payouts) for each in paid], "payouts", running),
+        chart=amounts_by_month(
+            [(each.month, each.payouts) for each in paid], "payouts", running, money_unit(main)
+        ),
         tables=(by_month, newest),
     )
 
 
-REVENUE = Section(anchor="revenue", title="Revenue", sources=("stripe", "medium"), part=part)
+REVENUE = Section(
+    anchor="revenue",
+    title="Revenue",
+    sources=("stripe", "medium"),
+    part=part,
+    measures=measures,
+)

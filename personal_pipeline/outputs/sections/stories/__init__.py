@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from personal_pipeline.outputs import comparison
 from personal_pipeline.outputs.charts import (
     Key,
     amounts_by_day,
@@ -15,12 +14,13 @@ from personal_pipeline.outputs.charts import (
     trend,
     views_by_month,
 )
-from personal_pipeline.outputs.comparison import Known, Span, line_a_day, mean_of_days
+from personal_pipeline.outputs.comparison import Known, Measure, Span, counted, mean_of_days
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
     UNKNOWN,
     count,
     money,
+    money_unit,
     percentage,
     plain_day,
     short_day,
@@ -33,12 +33,17 @@ from personal_pipeline.outputs.page import (
     Section,
     as_of,
     change_cell,
+    latest,
     month_name,
     table,
     title_cell,
     unfinished_month,
 )
+from personal_pipeline.outputs.standing import complete_until
 
+DAILY = query(__package__, "daily")
+CURRENCY = query(__package__, "currency")
+ROSE = query(__package__, "rose")
 MONTHS = query(__package__, "months")
 STORIES_EVER = query(__package__, "stories")
 TOP = query(__package__, "top")
@@ -46,23 +51,72 @@ RISING = query(__package__, "rising")
 BOOSTED = query(__package__, "boosted")
 UNTIL = query(__package__, "until")
 DAYS_SHOWN = 91
-STORIES_SHOWN = 200
+DAYS_IN_TABLE = 14
+STORIES_SHOWN = 12
+STORIES_DRAWN = 200
+
+
+def measures(figures: Figures) -> list[Measure]:
+    """The stories by day."""
+    rows = figures.rows(DAILY)
+    yesterday = figures.day - timedelta(days=1)
+    published = {row.day: row.published for row in rows if row.published is not None}
+
+    def why(day: date) -> str:
+        for rose in figures.rows(ROSE, on=day):
+            since = f", published on {short_day(rose.published_on)}," if rose.published_on else ""
+            return f"\u201c{rose.title}\u201d{since} had {count(rose.views)} views."
+        return ""
+
+    return [
+        Measure(
+            title="Views",
+            known={row.day: row.views for row in rows if row.views is not None},
+            query=DAILY,
+            words=("view", "views"),
+            card=True,
+            why=why,
+        ),
+        Measure(
+            title="Medium earnings",
+            known={row.day: row.earnings for row in rows if row.earnings is not None},
+            query=DAILY,
+            unit=money_unit(_currency(figures)),
+            words=("earned on Medium", "earned on Medium"),
+            card=True,
+            why=why,
+        ),
+        Measure(
+            title="Stories published",
+            known=counted(published, complete_until(figures.board, "medium", "feed", yesterday)),
+            query=DAILY,
+            words=("story published", "stories published"),
+            if_any=True,
+            more_is_better=None,
+            judged=False,
+        ),
+    ]
+
+
+def _currency(figures: Figures) -> str:
+    # Medium pays in US dollars; its statistics give the currency only with earnings
+    return next((row.currency for row in figures.rows(CURRENCY)), "usd")
 
 
 def part(figures: Figures) -> Part:
     """Everything about the stories."""
-    line = line_a_day(figures)
+    views = {row.day: row.views for row in figures.rows(DAILY) if row.views is not None}
     stories = figures.rows(STORIES_EVER)
     told = next((row.day for row in figures.rows(UNTIL)), None)
     # the most recent day with known views, per story or overall
-    until = max((day for day in (told, line.newest("views")) if day), default=None)
+    until = max((day for day in (told, max(views, default=None)) if day), default=None)
     flagged = figures.has("google_sheets")
-    currency = line.medium_currency
+    currency = _currency(figures)
     return Part(
         _as_of(stories, until),
         [
             _views_by_month(figures.rows(MONTHS), until, currency),
-            _views_by_day(line.known["views"]),
+            _views_by_day(views),
             _top(figures.rows(TOP), told, flagged),
             _rising(figures.rows(RISING), told, flagged),
             _boosted(figures.rows(BOOSTED), stories, currency) if flagged else None,
@@ -98,7 +152,7 @@ def _views_by_month(months: Sequence[Any], until: date | None, currency: str) ->
             table(
                 "Engagement by month over all stories",
                 MONTHS,
-                reversed(months),
+                latest(months),
                 ("Month", lambda each: month_name(each.month, running)),
                 ("Views", lambda each: count(each.views)),
                 ("Reads", lambda each: count(each.reads)),
@@ -129,8 +183,8 @@ def _views_by_day(views: Known) -> Block | None:
         tables=(
             table(
                 "Views by day over all stories",
-                comparison.DAYS,
-                reversed(rows),
+                DAILY,
+                rows[: -DAYS_IN_TABLE - 1 : -1],
                 ("Day", lambda row: short_day(row[0])),
                 ("Views", lambda row: count(row[1])),
                 ("Mean of 7 days", lambda row: count(row[2])),
@@ -210,7 +264,7 @@ def _boosted(groups: Sequence[Any], stories: Sequence[Any], currency: str) -> Bl
     return Block(
         title="Boosted and not boosted",
         text=text,
-        chart=boosted_stories(viewed[:STORIES_SHOWN], [(False, others or 0), (True, boosted or 0)])
+        chart=boosted_stories(viewed[:STORIES_DRAWN], [(False, others or 0), (True, boosted or 0)])
         if viewed
         else None,
         tables=(
@@ -265,4 +319,5 @@ STORIES = Section(
     sources=("medium",),
     also_of=("google_sheets",),
     part=part,
+    measures=measures,
 )

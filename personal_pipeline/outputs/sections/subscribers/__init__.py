@@ -12,8 +12,10 @@ from personal_pipeline.outputs.charts import (
     joined_and_left,
     ranked,
 )
+from personal_pipeline.outputs.comparison import Known, Measure
 from personal_pipeline.outputs.figures import Figures, query
 from personal_pipeline.outputs.formats import (
+    Unit,
     count,
     long_month,
     percentage,
@@ -29,19 +31,83 @@ from personal_pipeline.outputs.page import (
     Table,
     as_of,
     change_cell,
+    latest,
     month_name,
     table,
     unfinished_month,
 )
 
+DAILY = query(__package__, "daily")
+SENT = query(__package__, "sent")
 DAYS = query(__package__, "days")
 MONTHS = query(__package__, "months")
 SEGMENTS = query(__package__, "segments")
 BROADCASTS = query(__package__, "broadcasts")
-RECENT_DAYS = 28
+RECENT_DAYS = 14
+BROADCASTS_IN_TABLE = 10
 SEGMENTS_SHOWN = 12
 SETTLED_AFTER_DAYS = 7
 """Until then, a broadcast is still being opened, and its rates would look like a fall."""
+
+
+def measures(figures: Figures) -> list[Measure]:
+    """The subscribers by day."""
+    rows = figures.rows(DAILY)
+
+    def known(column: str) -> Known:
+        return {row.day: value for row in rows if (value := getattr(row, column)) is not None}
+
+    def why(day: date) -> str:
+        for sent in figures.rows(SENT, on=day):
+            when = "on that day" if sent.sent_on == day else "on the day before"
+            return f"\u201c{sent.subject}\u201d was sent {when}."
+        return ""
+
+    return [
+        Measure(
+            title="New subscribers",
+            known=known("new"),
+            query=DAILY,
+            words=("new subscriber", "new subscribers"),
+            card=True,
+            why=why,
+        ),
+        Measure(
+            title="Cancelled subscribers",
+            known=known("cancelled"),
+            query=DAILY,
+            words=("cancelled", "cancelled"),
+            if_any=True,
+            more_is_better=False,
+            why=why,
+        ),
+        Measure(
+            title="Net subscribers",
+            known=known("net"),
+            query=DAILY,
+            unit=Unit(lambda value: count(value, signed=True), whole=True),
+            balance=True,
+            judged=False,
+        ),
+        Measure(
+            title="Active subscribers",
+            known=known("active"),
+            query=DAILY,
+            over_days="level",
+            words=("active", "active"),
+            card=True,
+            judged=False,
+        ),
+        Measure(
+            title="Broadcasts sent",
+            known=known("sent"),
+            query=DAILY,
+            words=("broadcast sent", "broadcasts sent"),
+            if_any=True,
+            more_is_better=None,
+            judged=False,
+        ),
+    ]
 
 
 def part(figures: Figures) -> Part:
@@ -74,7 +140,7 @@ def _active(days: Sequence[Any], months: Sequence[Any], until: date | None) -> B
             table(
                 "Active subscribers at the end of each month",
                 MONTHS,
-                reversed(list(with_before)),
+                latest(list(with_before)),
                 ("Month", lambda pair: month_name(pair[0].month, running)),
                 ("Active", lambda pair: count(pair[0].active)),
                 ("Change", lambda pair: change_cell(pair[0].active, pair[1], True)),
@@ -138,7 +204,7 @@ def _new_and_cancelled(months: Sequence[Any], until: date | None) -> Block | Non
             table(
                 "New and cancelled subscribers by month",
                 MONTHS,
-                reversed(known),
+                latest(known),
                 ("Month", lambda each: month_name(each.month, running)),
                 ("New", lambda each: count(each.new)),
                 ("Cancelled", lambda each: count(each.cancelled)),
@@ -189,6 +255,7 @@ def _segments(segments: Sequence[Any]) -> Block | None:
 def _broadcasts(sent: Sequence[Any], today: date) -> Block | None:
     if not sent:
         return None
+    shown = sent[:BROADCASTS_IN_TABLE]
     young = {each.broadcast_id for each in sent if (today - each.sent_on).days < SETTLED_AFTER_DAYS}
     rated = [
         (each.sent_on, each.open_rate, each.click_rate)
@@ -211,9 +278,9 @@ def _broadcasts(sent: Sequence[Any], today: date) -> Block | None:
         chart=broadcast_rates(rated) if len(rated) > 1 else None,
         tables=(
             table(
-                f"The last {len(sent)} broadcasts" if len(sent) > 1 else "The last broadcast",
+                f"The last {len(shown)} broadcasts" if len(shown) > 1 else "The last broadcast",
                 BROADCASTS,
-                sent,
+                shown,
                 ("Subject", lambda each: each.subject),
                 ("Sent", lambda each: short_day(each.sent_on)),
                 ("Recipients", lambda each: count(each.recipients)),
@@ -228,4 +295,6 @@ def _broadcasts(sent: Sequence[Any], today: date) -> Block | None:
     )
 
 
-SUBSCRIBERS = Section(anchor="subscribers", title="Subscribers", sources=("kit",), part=part)
+SUBSCRIBERS = Section(
+    anchor="subscribers", title="Subscribers", sources=("kit",), part=part, measures=measures
+)

@@ -1,0 +1,68 @@
+"""What is usual for a day, and whether a value is: a pure function over the days before it.
+
+A day is compared with the same weekday of the last half year. The middle is the median, the spread
+the median absolute deviation (MAD), so that a single great day neither raises what is usual nor
+widens it. The score is the distance from the middle in standard deviations as the MAD estimates
+them. A day is unusual beyond 3.5, the common limit for outliers (Iglewicz and Hoaglin, 1993), if
+also hardly one in twenty such days was as far from the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import fmean, median
+
+from personal_pipeline.outputs.comparison import Known
+
+WINDOW_DAYS = 182
+LEAST_DAYS = 60
+"""With fewer known days in the window, nothing is said."""
+LEAST_OF_WEEKDAY = 6
+LIMIT = 3.5
+RARE = 0.05
+"""At most this share of the days before may be as far from the middle."""
+
+_MAD = 1.4826
+"""The standard deviation of a normal distribution in its MADs."""
+_MEAN = 1.2533
+"""The same in mean absolute deviations, for series in which most days have the same value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a value compares with what is usual for its weekday: the usual value, the distance from
+    it in standard deviations (negative below it), and whether that is unusual."""
+
+    value: float
+    usual: float
+    score: float
+    unusual: bool
+
+
+def verdict(values: Known, day: date) -> Verdict | None:
+    """The verdict on a day's value; None if it is not known, or too few days before it are."""
+    if day not in values:
+        return None
+    window = [day - timedelta(days=back) for back in range(1, WINDOW_DAYS + 1)]
+    known = [each for each in window if each in values]
+    same = [float(values[each]) for each in known if each.weekday() == day.weekday()]
+    if len(known) < LEAST_DAYS or len(same) < LEAST_OF_WEEKDAY:
+        return None
+    return judged(float(values[day]), same)
+
+
+def judged(value: float, before: Sequence[float]) -> Verdict:
+    """The verdict on a value that is expected to be like those before it, of which there is at
+    least one."""
+    middle = median(before)
+    distances = [abs(each - middle) for each in before]
+    spread = median(distances) * _MAD or fmean(distances) * _MEAN
+    distance = value - middle
+    if distance == 0:
+        return Verdict(value, middle, 0, unusual=False)
+    # of what never varied, any change is
+    score = distance / spread if spread else float("inf") * distance
+    as_far = sum(each >= abs(distance) for each in distances) / len(before)
+    return Verdict(value, middle, score, unusual=abs(score) > LIMIT and as_far <= RARE)
