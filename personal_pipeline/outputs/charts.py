@@ -29,6 +29,7 @@ from personal_pipeline.outputs.drawing import (
     strokes,
     svg,
     text,
+    through,
     titled,
 )
 from personal_pipeline.outputs.formats import (
@@ -506,9 +507,8 @@ def broadcast_rates(broadcasts: Sequence[tuple[date, float | None, float | None]
             for slot, each in zip(slots, broadcasts, strict=True)
             if (rate := each[column]) is not None and not isinstance(rate, date)
         ]
-        joined = "L".join(f"{place(x)} {place(y)}" for x, y in found)
         marks += [
-            stroked(f"M{joined}" if len(found) > 1 else "", variable, 1.5),
+            stroked(through(found), variable, 1.5),
             stroked(dots(found), variable, 7),
         ]
     return Picture(
@@ -757,7 +757,6 @@ def trend(values: Sequence[Number | None]) -> str:
         for slot, value in enumerate(values)
         if value is not None
     ]
-    path = "L".join(f"{place(x)} {place(y)}" for x, y in spots)
     return svg(
-        116, 34, stroked(f"M{path}", "--first", 1.5), stroked(dots(spots[-1:]), "--first", 6)
+        116, 34, stroked(through(spots), "--first", 1.5), stroked(dots(spots[-1:]), "--first", 6)
     )

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 
 from personal_pipeline.outputs.formats import Number, Unit
 from personal_pipeline.shown import shown
@@ -129,29 +130,40 @@ def bars(
     )
 
 
+def through(points: Iterable[tuple[float, float]]) -> str:
+    """A path of straight lines through points; a point by itself is a dot, not nothing."""
+    drawn = []
+    before: tuple[float, float] | None = None
+    for x, y in ((round(x, 1), round(y, 1)) for x, y in points):
+        if before is None:
+            drawn.append(f"M{place(x)} {place(y)}h0")
+        else:
+            across, down = place(x - before[0]), place(y - before[1])
+            drawn.append(f"l{across}{'' if down.startswith('-') else ' '}{down}")
+        before = x, y
+    return "".join(drawn)
+
+
 def line(held: Frame, values: Values, *, steps: bool = False) -> str:
     """A path through the values, broken where one is unknown; ``steps`` holds each value until the
     next."""
-    drawn: list[str] = []
-    at: tuple[float, float] | None = None
-    for slot, value in enumerate(values):
-        if value is None:
-            if steps and at is not None:
-                drawn.append(f"H{place(held.x(slot - 1))}")
-            at = None
-            continue
-        x, y = round(held.x(slot), 1), round(held.y(value), 1)
-        if at is None:
-            # a point without neighbours is a dot, not nothing
-            drawn.append(f"M{place(x)} {place(y)}h0")
-        elif not steps:
-            across, up = place(x - at[0]), place(y - at[1])
-            drawn.append(f"l{across}{'' if up.startswith('-') else ' '}{up}")
-        elif y != at[1]:
-            drawn.append(f"H{place(x)}V{place(y)}")
-        at = x, y
-    if steps and at is not None:
-        drawn.append(f"H{place(held.x(len(values) - 1))}")
+    drawn = []
+    for known, run in groupby(enumerate(values), key=lambda pair: pair[1] is not None):
+        if known:
+            spots = [(held.x(slot), held.y(value)) for slot, value in run if value is not None]
+            drawn.append(_steps(spots) if steps else through(spots))
+    return "".join(drawn)
+
+
+def _steps(spots: Sequence[tuple[float, float]]) -> str:
+    """A path that holds each height until the next one."""
+    drawn = [through(spots[:1])]
+    height = place(spots[0][1])
+    for x, y in spots[1:]:
+        if place(y) != height:
+            height = place(y)
+            drawn.append(f"H{place(x)}V{height}")
+    drawn.append(f"H{place(spots[-1][0])}")
     return "".join(drawn)
 
 

@@ -40,6 +40,8 @@ from personal_pipeline.outputs.usual import Verdict, judged, verdict
 
 LATE_AFTER_DAYS = 7
 """What is known only until longer ago is shown by its last month."""
+JUDGED_WITHIN_DAYS = 2
+"""What is known only until longer ago has been judged on an earlier page."""
 UNUSUAL_SHOWN = 3
 CARDS_SHOWN = 12
 MONTHS_JUDGED = 12
@@ -141,12 +143,12 @@ def overview(figures: Figures, sections: Sequence[Section]) -> Overview:
         for area in areas
         for each in area.compared
         if each.measure.judged
-        and not _is_late(each.as_of, yesterday)
+        and (yesterday - each.as_of).days <= JUDGED_WITHIN_DAYS
         and (found := verdict(each.measure.known, each.as_of)) is not None
     }
     return Overview(
         headlines=_headlines(areas, yesterday),
-        unusual=_unusual(areas, verdicts),
+        unusual=_unusual(areas, verdicts, yesterday),
         judged=len(verdicts),
         cards=tuple(
             _card(
@@ -214,9 +216,10 @@ def _said(area: _Area, value_of: Callable[[Measure], Number | None]) -> tuple[Se
 
 
 def _unusual(
-    areas: Sequence[_Area], verdicts: dict[tuple[str, str], Verdict]
+    areas: Sequence[_Area], verdicts: Mapping[tuple[str, str], Verdict], yesterday: date
 ) -> tuple[Unusual, ...]:
-    """The most unusual figure of each area, the most unusual of all first."""
+    """One unusual figure of each area, its first, because those of an area move together; the most
+    unusual first."""
     found: list[tuple[float, Unusual]] = []
     for area in areas:
         of_area = [
@@ -226,22 +229,36 @@ def _unusual(
             and judged.unusual
         ]
         if of_area:
-            score, each, judged = max(of_area, key=lambda one: one[0])
-            found.append((score, described(area.section, each.measure, each.as_of, judged)))
+            score, each, judged = of_area[0]
+            found.append(
+                (
+                    score,
+                    described(area.section, each.measure, each.as_of, judged, known_day=yesterday),
+                )
+            )
     found.sort(key=lambda pair: -pair[0])
     return tuple(each for _, each in found[:UNUSUAL_SHOWN])
 
 
-def described(section: Section, measure: Measure, day: date, found: Verdict) -> Unusual:
-    """An unusual figure in words."""
+def described(
+    section: Section,
+    measure: Measure,
+    day: date,
+    found: Verdict,
+    *,
+    known_day: date | None = None,
+) -> Unusual:
+    """An unusual figure in words; ``known_day`` is the day that need not be named."""
+    value, usual = measure.unit.full(measure.known[day]), measure.unit.full(found.usual)
+    weekday = WEEKDAYS[day.weekday()]
+    if day == known_day:
+        said = f"{value}, {_apart(found)} the usual {usual} of a {weekday}."
+    else:
+        said = f"{value} on {weekday} {plain_day(day)}, {_apart(found)} the usual {usual}."
     return Unusual(
         anchor=section.anchor,
         title=measure.title,
-        said=(
-            f"{measure.unit.full(measure.known[day])} on {WEEKDAYS[day.weekday()]} "
-            f"{plain_day(day)}, {_apart(found)} the usual "
-            f"{measure.unit.full(found.usual)}."
-        ),
+        said=said,
         why=measure.why(day),
         up=found.score > 0,
         tone=_tone(measure, found),

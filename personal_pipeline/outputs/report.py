@@ -165,12 +165,13 @@ def _printed(blocks: Sequence[Block], room: float) -> list[_Printed]:
     beside = 0.0
     for block in blocks:
         tables = [each for each in block.tables if not each.folded]
-        tall: float = TITLE_MM + (TEXT_MM if block.text else 0)
+        chart = CHART_MM * block.chart.height / 200 + LEGEND_MM if block.chart else 0
+        rows = 0.0
         for each in tables:
             drawn = any(cell.trend for row in each.rows for cell in row)
-            tall += (TREND_ROW_MM if drawn else ROW_MM) * (len(each.rows) + 2)
-        if block.chart:
-            tall += CHART_MM * block.chart.height / 200 + (LEGEND_MM if block.chart.legend else 0)
+            rows += (TREND_ROW_MM if drawn else ROW_MM) * (len(each.rows) + 2)
+        # a table stands beside the chart
+        tall = TITLE_MM + (TEXT_MM if block.text else 0) + max(chart, rows)
         takes = tall if tables else max(0.0, tall - beside)
         fits = bool(tables or block.chart) and takes <= room
         printed.append(_Printed(block, fits))

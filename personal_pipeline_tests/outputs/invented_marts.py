@@ -216,8 +216,11 @@ TITLES = (
 )
 
 
-def write_two_years(database: Path, until: date, *, medium_until: date | None = None) -> Path:
-    """Two invented years of a writer up to ``until``, the same for every call."""
+def write_two_years(
+    database: Path, until: date, *, medium_until: date | None = None, **more: Rows
+) -> Path:
+    """Two invented years of a writer up to ``until``, the same for every call; ``more`` are rows of
+    other marts."""
     chance = random.Random(7)
     medium_until = medium_until or until
     first = until - timedelta(days=760)
@@ -459,4 +462,5 @@ def write_two_years(database: Path, until: date, *, medium_until: date | None = 
         revenue_daily=revenue,
         revenue_monthly=revenue_months,
         creator_daily=creator,
+        **more,
     )

@@ -118,10 +118,13 @@ def measures(figures: Figures) -> list[Measure]:
             day: getattr(rows[day], column) if day in rows else Decimal() for day in sorted(told)
         }
 
-    def why(day: date) -> str:
-        for paid in figures.rows(PAID, on=day, currency=currency):
-            return f"{money(paid.spent, currency)} of it went to {paid.payee}."
-        return ""
+    def why(kind: str, went: str) -> Callable[[date], str]:
+        def said(day: date) -> str:
+            for each in figures.rows(PAID, on=day, currency=currency, kind=kind):
+                return f"{money(each.amount, currency)} {went} {each.other_side}."
+            return ""
+
+        return said
 
     held: dict[date, list[Decimal]] = defaultdict(list)
     for account in own:
@@ -138,7 +141,7 @@ def measures(figures: Figures) -> list[Measure]:
             words=("spent", "spent"),
             more_is_better=False,
             card=True,
-            why=why,
+            why=why("spending", "went to"),
         ),
         Measure(
             title="Came in",
@@ -147,6 +150,7 @@ def measures(figures: Figures) -> list[Measure]:
             unit=unit,
             words=("came in", "came in"),
             if_any=True,
+            why=why("income", "came from"),
         ),
         Measure(
             title="Balance",
@@ -154,7 +158,6 @@ def measures(figures: Figures) -> list[Measure]:
             query=ACCOUNTS,
             unit=unit,
             over_days="level",
-            balance=True,
             words=("on the accounts", "on the accounts"),
             card=True,
             judged=False,
