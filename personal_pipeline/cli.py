@@ -36,6 +36,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from personal_pipeline import report_commands
 from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.doors.door import Door, beside, open_in_browser
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private
@@ -725,40 +726,8 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
         CONSOLE.print("Run `personal-pipeline refresh` to rebuild what changed.")
 
 
-@main.command(short_help="Write the report of a day.")
-@click.option(
-    "--date",
-    "day",
-    type=DAY,
-    metavar=A_DAY,
-    help="The report of this day (default: today, UTC).",
-)
-@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
-def report(day: datetime | None, show: bool) -> None:
-    """Write the report of a day from the current tables, and print its path."""
-    from personal_pipeline.board import board_of
-    from personal_pipeline.checks import troubles_of
-    from personal_pipeline.outputs.morning import write_morning_report
-    from personal_pipeline.warehouse.lake import read_lake
-
-    house = _house(load_settings())
-    if day is not None and day.date() > house.today:
-        raise click.BadParameter(f"{day.date()} is in the future", param_hint="'--date'")
-    _open(house)
-    if troubles := troubles_of(house.home):
-        ERRORS.print(f"[red]{escape(troubles[0])}[/]", soft_wrap=True)
-        sys.exit(1)
-    lake = read_lake(house)
-    if day is not None:
-        first = min((min(each) for each in lake.versions.values() if each), default="")
-        if not first or f"{day.date()}" < first:
-            begins = f"The data begins on {first}" if first else "There is no data yet"
-            ERRORS.print(f"[red]{begins}, and so no report of {day.date()}.[/]")
-            sys.exit(1)
-    written = write_morning_report(house, board_of(house, lake), day.date() if day else None)
-    click.echo(written.path)
-    if show:
-        click.launch(written.path.as_uri())
+main.add_command(report_commands.report)
+main.add_command(report_commands.rewind)
 
 
 # ----------------------------------------------------------------------------------------- up

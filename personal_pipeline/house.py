@@ -42,6 +42,17 @@ class House:
         """The current UTC day."""
         return self.clock().astimezone(UTC).date()
 
+    def without_secrets(self, text: str) -> str:
+        """A text that is about to leave the machine, with any credential of the settings that may
+        have got into it replaced by asterisks."""
+        declared = {each.name for source in self.sources for each in source.settings if each.secret}
+        given = self.settings.of_sources
+        for secret in (*self.settings.alerts, *(given[each] for each in declared & given.keys())):
+            # a shorter one would be found in words
+            if len(value := secret.get_secret_value()) > 5:
+                text = text.replace(value, "***")
+        return text
+
     def connected(self, source: Source) -> bool:
         """Whether a source is fetched: it has API streams and all credentials that they need, and
         the person has not put it to rest."""

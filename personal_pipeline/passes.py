@@ -24,7 +24,13 @@ from personal_pipeline.ingest.http import NEEDS_A_PERSON
 from personal_pipeline.ingest.lake import Written
 from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
-from personal_pipeline.outputs.morning import WrittenReport, is_current, write_morning_report
+from personal_pipeline.outputs.morning import (
+    WrittenReport,
+    is_current,
+    is_month_current,
+    write_month_report,
+    write_morning_report,
+)
 from personal_pipeline.site.tables import WrittenSite, write_site
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline.warehouse import dbt_host, integrity, store
@@ -246,6 +252,11 @@ def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | 
     return None if is_current(house, board) else write_morning_report(house, board)
 
 
+def write_monthly(house: House, board: Sequence[StreamState]) -> WrittenReport | None:
+    """Write the report of the last month, once it is due, unless the existing one is identical."""
+    return None if is_month_current(house) else write_month_report(house, board)
+
+
 # ---------------------------------------------------------------------------------- all of it
 
 
@@ -260,6 +271,7 @@ class PassResult:
     broken: str | None = None
     """The error that ended the building of tables."""
     report: WrittenReport | None = None
+    monthly: WrittenReport | None = None
     site: WrittenSite | None = None
     board: Sequence[StreamState] = ()
     checks: Sequence[StreamCheck] = ()
@@ -333,6 +345,7 @@ def finish_pass(
     passed.board = board_of(house, passed.lake)
     try:
         passed.report = write_report(house, passed.board)
+        passed.monthly = write_monthly(house, passed.board)
     except Exception as error:
         passed.broken = passed.broken or sentence_of(error, house.home.root)
     try:
@@ -349,7 +362,8 @@ def finish_pass(
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
-    if passed.report or passed.site or passed.ingested.receipts or passed.restored.read:
+    written = passed.report or passed.monthly or passed.site
+    if written or passed.ingested.receipts or passed.restored.read:
         return True
     if passed.failures_to_mend:
         return True

@@ -125,8 +125,11 @@ class Settings(BaseModel):
     reminder_days: int = Field(3, ge=1, alias="PERSONAL_PIPELINE_REMINDER_DAYS")
     """Days until the first reminder of what is still late, failing or due; later ones are rarer."""
     mail_report: bool = Field(False, alias="PERSONAL_PIPELINE_MAIL_REPORT")
-    """Whether the daily report is mailed to the mailto addresses above. It contains your
-    figures."""
+    """Whether the daily and the monthly report are mailed to the mailto addresses above: page one
+    in the mail itself. It contains your figures."""
+    mail_pdf: bool = Field(False, alias="PERSONAL_PIPELINE_MAIL_PDF")
+    """Whether the whole report is attached to that mail as a PDF, printed by an installed Chromium,
+    Chrome or Edge."""
 
     of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
     """All variables by name that are not settings of the house; each source picks those that it

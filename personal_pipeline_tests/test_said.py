@@ -234,7 +234,7 @@ def test_the_report_runs_nothing_of_what_others_wrote(tmp_path: Path) -> None:
         day,
         board,
         built_at=datetime(2026, 11, 20, 6, tzinfo=UTC),
-    )
+    ).html
     assert hostile[:20] not in text
     page = html.fromstring(text.encode())
     assert not page.xpath("//script | //img | //iframe | //object | //embed")

@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from threading import Thread
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -34,6 +33,8 @@ from personal_pipeline.alerts.messages import Tone
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
+
+    from personal_pipeline.outputs.mail import Mail
 
 READ_TIMEOUT_SECONDS = 20.0
 SEND_TIMEOUT_SECONDS = 90.0
@@ -112,16 +113,19 @@ def send(
     title: str,
     body: str,
     tone: Tone,
-    attachment: Path | None = None,
+    mail: Mail | None = None,
     timeout: float = SEND_TIMEOUT_SECONDS,
 ) -> Outcome:
     """Send one message to one channel within ``timeout`` seconds. Never raises on a failure of the
-    channel, and logs nothing."""
+    channel, and logs nothing.
+
+    ``mail``, for a mail channel, brings a report; ``body`` is then a note above it, or empty.
+    """
     outcome: Future[Outcome] = Future()
 
     def run() -> None:
         try:
-            outcome.set_result(_send(channel, title, body, tone, attachment))
+            outcome.set_result(_send(channel, title, body, tone, mail))
         except BaseException as error:
             outcome.set_exception(error)
 
@@ -135,21 +139,31 @@ def send(
         return Outcome.IN_DOUBT
 
 
-def _send(channel: Channel, title: str, body: str, tone: Tone, attachment: Path | None) -> Outcome:
+def _send(channel: Channel, title: str, body: str, tone: Tone, mail: Mail | None) -> Outcome:
     apprise = _apprise()
-    from apprise.attachment.file import AttachFile
+    from apprise.attachment.memory import AttachMemory
 
     service = _service(channel)
     if service is None:
         return Outcome.REFUSED
+    body_format = apprise.NotifyFormat.TEXT
+    attached = apprise.AppriseAttachment()
+    if mail is not None:
+        # apprise makes the text part from the HTML, and puts in the pictures that it refers to
+        body_format = service.notify_format = apprise.NotifyFormat.HTML
+        service.inline = True  # type: ignore[attr-defined]
+        body = mail.noted(body)
+        for name, content in (*mail.pictures, *mail.attachments):
+            kind = "image/png" if name.endswith(".png") else "application/pdf"
+            attached.add(AttachMemory(content=content, name=name, mimetype=kind))  # type: ignore[no-untyped-call]
     sender = apprise.Apprise(asset=service.asset)
     sender.add(service)
     result = sender.notify(
         title=title,
         body=body,
         notify_type=tone,
-        body_format=apprise.NotifyFormat.TEXT,
-        attach=AttachFile(str(attachment)) if attachment else None,  # type: ignore[no-untyped-call]
+        body_format=body_format,
+        attach=attached if mail else None,
         log_level=logging.DEBUG,
     )
     if result:

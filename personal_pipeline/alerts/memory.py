@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,7 +33,7 @@ class Message:
     about: tuple[str, ...] = ()
     """Its topics, machine-readable: see ``messages.Text``."""
     attachment: str | None = None
-    """Path of a file; only mail supports attachments, so only mail gets such a message."""
+    """The mail that brings a report, a file in ``reports/``; only mail gets such a message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +70,8 @@ class Memory:
     """By subject: troubles that the person has been told about."""
     failures: Mapping[str, datetime] = field(default_factory=dict)
     """By sort of run failure: when it was last told."""
-    report_sent: date | None = None
-    """The UTC day of the last report that was sent."""
+    reports_sent: tuple[str, ...] = ()
+    """The days and months of the reports that were sent last: ``2026-11-27``, ``2026-10``."""
     planned_at: datetime | None = None
     woke_at: datetime | None = None
     """When planning last resumed after a long pause."""

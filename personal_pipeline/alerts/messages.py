@@ -90,13 +90,14 @@ def runs_failed(failures: Sequence[RunFailure], board: str) -> Text:
     )
 
 
-def report_of(day: str) -> Text:
-    """The message that carries the report."""
+def report_of(name: str) -> Text:
+    """The message that brings a report. A mail shows the report instead of this text, unless its
+    file is gone by then."""
     return Text(
-        title=f"The report of {day}",
-        body=f"Your report of {day} is attached.",
+        title=f"The report of {name}",
+        body=f"Your report of {name} was written.",
         tone="info",
-        about=(f"report {day}",),
+        about=(f"report {name}",),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,8 @@ from personal_pipeline.board import StreamState
 from personal_pipeline.doors.door import address_of
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.house import House
+from personal_pipeline.outputs.folder import day_file, mail_of, month_file
+from personal_pipeline.outputs.morning import last_month
 from personal_pipeline.settings import Settings
 from personal_pipeline.shown import shown, shown_lines
 
@@ -91,7 +93,7 @@ def _round(
         known,
         now,
         rules,
-        report=_report(home, now, settings, rules) if mailed else None,
+        reports=_reports(house, now, rules) if mailed else (),
         worked={job: at for job, at in worked.items() if at is not None},
     )
     memory.remember(home, planned.memory)
@@ -113,26 +115,24 @@ def _censored(message: memory.Message, house: House) -> memory.Message:
     """The message without any secret of the settings or control characters; a title is one line.
     None should be in it; this is the last check before it leaves the machine."""
     title, body = shown(message.title, MAX_TITLE_LENGTH), shown_lines(message.body)
-    declared = {each.name for source in house.sources for each in source.settings if each.secret}
-    given = house.settings.of_sources
-    for secret in (*house.settings.alerts, *(given[name] for name in declared & given.keys())):
-        if len(text := secret.get_secret_value()) > 5:
-            title, body = title.replace(text, "***"), body.replace(text, "***")
-    return replace(message, title=title, body=body)
+    return replace(message, title=house.without_secrets(title), body=house.without_secrets(body))
 
 
-def _report(
-    home: Home, now: datetime, settings: Settings, rules: Rules
-) -> tuple[date, Path] | None:
-    """The report of the day, once the one meant for the morning is there."""
+def _reports(house: House, now: datetime, rules: Rules) -> list[Path]:
+    """The mails of the day's report, once the one meant for the morning is there, and of the last
+    month's."""
     local = now.astimezone(rules.zone)
-    hour = local.replace(hour=settings.report_hour, minute=0, second=0, microsecond=0)
-    day = now.astimezone(ZoneInfo("UTC")).date()
-    file = home.reports / f"{day.isoformat()}.html"
-    if local < hour or not file.is_file():
-        return None
-    written = datetime.fromtimestamp(file.stat().st_mtime, tz=rules.zone)
-    return (day, file) if written >= hour or local >= hour + REPORT_PATIENCE else None
+    hour = local.replace(hour=house.settings.report_hour, minute=0, second=0, microsecond=0)
+    if local < hour:
+        return []
+    names = (month_file(last_month(house)), day_file(house.today))
+    files = [mail_of(house.home.reports / name) for name in names]
+    return [file for file in files if file.is_file() and _is_due(file, local, hour)]
+
+
+def _is_due(file: Path, local: datetime, hour: datetime) -> bool:
+    written = datetime.fromtimestamp(file.stat().st_mtime, tz=local.tzinfo)
+    return written >= hour or local >= hour + REPORT_PATIENCE
 
 
 def _lines(delivered: Delivered) -> list[str]:

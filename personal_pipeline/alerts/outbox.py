@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,9 @@ from personal_pipeline.alerts.channels import REPEAT_BODY, REPEAT_TITLE, Channel
 from personal_pipeline.alerts.memory import Message
 from personal_pipeline.home import Home, sync_folder, write_atomically
 from personal_pipeline.ingest.names import NotInside, inside
+
+if TYPE_CHECKING:
+    from personal_pipeline.outputs.mail import Mail
 
 FIRST_PAUSE = timedelta(minutes=1)
 MAX_PAUSE = timedelta(hours=1)
@@ -162,16 +166,16 @@ def _try(
         letter = replace(letter, under_way=(*letter.under_way, channel.digest))
         _write(path, letter)
     message = letter.message
-    attachment = _report(home, message.attachment) if message.attachment else None
+    mail = _mail(home, message.attachment) if message.attachment else None
     late = now - message.created_at >= LATE_AFTER
     outcome = send(
         channel,
         title=(REPEAT_TITLE if repeat else "") + message.title,
         body=(REPEAT_BODY if repeat else "")
-        + message.body
+        + ("" if mail else message.body)
         + (f"\n\nDelayed: written {message.created_at:%Y-%m-%d %H:%M} UTC." if late else ""),
         tone=message.tone,
-        attachment=attachment,
+        mail=mail,
     )
     if outcome is Outcome.DELIVERED:
         letter = replace(letter, delivered={**letter.delivered, channel.digest: clock()})
@@ -183,13 +187,14 @@ def _try(
     return letter, outcome
 
 
-def _report(home: Home, named: str) -> Path | None:
-    """The report of that name, wherever the home is now; no other file is ever sent."""
+def _mail(home: Home, named: str) -> Mail | None:
+    """The mail of that name, wherever the home is now; no other file is ever sent."""
+    from personal_pipeline.outputs.mail import read
+
     try:
-        path = inside(home.reports, Path(named).name)
-    except NotInside:
+        return read(inside(home.reports, Path(named).name).read_bytes())
+    except (NotInside, OSError, ValueError):
         return None
-    return path if path.is_file() else None
 
 
 def _file_as_sent(home: Home, path: Path) -> None:

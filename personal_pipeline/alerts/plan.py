@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -46,6 +46,9 @@ PAUSE = timedelta(hours=3)
 
 SETTLING = timedelta(hours=1)
 """How long missed fetches may take to be made up for after a pause."""
+
+REPORTS_REMEMBERED = 60
+"""How many sent reports are remembered: two months of days."""
 
 _RARER = (1, 7 / 3, 14 / 3, 10)
 """The first reminder comes after the person's interval, the next ones after these multiples of it,
@@ -94,11 +97,12 @@ def plan(
     now: datetime,
     rules: Rules,
     *,
-    report: tuple[date, Path] | None = None,
+    reports: Sequence[Path] = (),
     worked: Mapping[str, datetime] | None = None,
 ) -> Planned:
-    """What to tell now. ``report`` is the day's report if it is to be mailed and has not been yet;
-    ``worked`` has by job when it last succeeded, after which a failure is news again.
+    """What to tell now. ``reports`` are the mails that bring a report, named after its day or
+    month; one that was sent is not sent again. ``worked`` has by job when it last succeeded, after
+    which a failure is news again.
 
     A subject missing from ``subjects`` is gone and silently forgotten; one with standing UNKNOWN
     keeps what was told about it.
@@ -116,13 +120,13 @@ def plan(
     if memory.quiet and texts:
         texts = [messages.joined(texts)]
     letters = [_message(text, memory.number + n, now) for n, text in enumerate(texts, 1)]
-    if report is not None and report[0] != memory.report_sent:
-        day, file = report
-        letter = _message(
-            messages.report_of(day.isoformat()), memory.number + len(letters) + 1, now
-        )
+    for file in reports:
+        name = file.stem
+        if name in memory.reports_sent:
+            continue
+        letter = _message(messages.report_of(name), memory.number + len(letters) + 1, now)
         letters.append(replace(letter, attachment=str(file)))
-        memory = replace(memory, report_sent=day)
+        memory = replace(memory, reports_sent=(*memory.reports_sent, name)[-REPORTS_REMEMBERED:])
     memory = replace(
         memory,
         told=told,

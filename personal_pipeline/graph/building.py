@@ -14,6 +14,8 @@ import dagster as dg
 
 from personal_pipeline.board import board_of
 from personal_pipeline.graph.telling import (
+    MONTHLY,
+    REPORT,
     Context,
     page,
     raise_failures,
@@ -24,7 +26,7 @@ from personal_pipeline.graph.telling import (
 )
 from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.passes import build_tables, restore_lake, write_report
+from personal_pipeline.passes import build_tables, restore_lake, write_monthly, write_report
 from personal_pipeline.site.tables import write_site
 from personal_pipeline.troubles import sentence_of, told_without_values
 from personal_pipeline.warehouse.build import signature_of, what_is_stale
@@ -80,8 +82,11 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
         failures += work.failures
     except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
-    if written := write_report(house, board_of(house, lake)):
-        tell_report(context, house, written)
+    board = board_of(house, lake)
+    if written := write_report(house, board):
+        tell_report(context, house, REPORT, written)
+    if monthly := write_monthly(house, board):
+        tell_report(context, house, MONTHLY, monthly)
     try:
         if site := write_site(house):
             tell_site(context, house, site)
@@ -95,8 +100,8 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     description=(
         "Re-reads originals that the lake does not reflect. Builds every derived partition that is "
         "missing, or whose recorded inputs or code differ from the current ones, until nothing is "
-        "stale. Then writes the report of the day, unless it would be unchanged; a failed table "
-        "does not prevent it."
+        "stale. Then writes the report of the day, and from the second of a month that of the last "
+        "month, unless they would be unchanged; a failed table does not prevent it."
     ),
     # no pool: without a daemon nobody releases the slot of a killed run, and the next refresh would
     # wait for ever; the lock of the warehouse is released with its process

@@ -1,27 +1,38 @@
 """The assets that a person reads: the report, and the board of all streams."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import dagster as dg
 
 from personal_pipeline.board import board_of
 from personal_pipeline.graph.raw import DAILY, OWNER
-from personal_pipeline.graph.telling import BOARD, REPORT, tell_board, tell_report
+from personal_pipeline.graph.telling import BOARD, MONTHLY, REPORT, tell_board, tell_report
 from personal_pipeline.house import House
-from personal_pipeline.outputs.morning import write_morning_report
+from personal_pipeline.outputs.morning import (
+    MONTH_ON_DAY,
+    write_month_report,
+    write_morning_report,
+)
 from personal_pipeline.troubles import told_without_values
 
+_EACH_MONTH = dg.FreshnessPolicy.cron(
+    # a day after it is due, for a machine that slept
+    deadline_cron=f"0 0 {MONTH_ON_DAY + 2} * *",
+    lower_bound_delta=timedelta(days=MONTH_ON_DAY + 1),
+)
 
-def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
-    """The morning report, downstream of everything that it shows."""
-    shown = sorted(each for each in tables if each.startswith("marts/"))
+
+def report_assets(tables: Iterable[str]) -> list[dg.AssetsDefinition]:
+    """The morning report and that of the last month, downstream of everything that they show."""
+    deps = [dg.AssetKey(each.split("/")) for each in sorted(tables) if each.startswith("marts/")]
 
     @dg.multi_asset(
         name="write_report",
         specs=[
             dg.AssetSpec(
                 REPORT,
-                deps=[dg.AssetKey(name.split("/")) for name in shown],
+                deps=deps,
                 description=(
                     "One self-contained HTML file a day under reports/: what happened until "
                     "yesterday (UTC), and the state of every source."
@@ -36,11 +47,38 @@ def report_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
     )
     @told_without_values
     def write_report(context: dg.AssetExecutionContext, house: dg.ResourceParam[House]):  # type: ignore[no-untyped-def]
-        tell_report(context, house, write_morning_report(house, board_of(house)))
+        tell_report(context, house, REPORT, write_morning_report(house, board_of(house)))
         return
         yield
 
-    return write_report
+    @dg.multi_asset(
+        name="write_monthly_report",
+        specs=[
+            dg.AssetSpec(
+                MONTHLY,
+                deps=deps,
+                description=(
+                    "One self-contained HTML file a month under reports/: the month against the "
+                    "one before and the same one a year before. Written on the second of the next "
+                    "month, and again when a late export changes its figures."
+                ),
+                group_name="5_outputs",
+                kinds={"html"},
+                owners=[OWNER],
+                skippable=True,
+                freshness_policy=_EACH_MONTH,
+            )
+        ],
+    )
+    @told_without_values
+    def write_monthly_report(  # type: ignore[no-untyped-def]
+        context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
+    ):
+        tell_report(context, house, MONTHLY, write_month_report(house, board_of(house)))
+        return
+        yield
+
+    return [write_report, write_monthly_report]
 
 
 def board_asset() -> dg.AssetsDefinition:

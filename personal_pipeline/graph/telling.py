@@ -34,6 +34,7 @@ from personal_pipeline.warehouse.tables import WHOLE
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
+MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 SITE = dg.AssetKey(["outputs", "site"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
@@ -63,7 +64,9 @@ def tell_pass(context: Context, house: House, passed: PassResult) -> None:
     if house.home.published.exists():
         tell_work(context, house, passed.work)
     if passed.report:
-        tell_report(context, house, passed.report)
+        tell_report(context, house, REPORT, passed.report)
+    if passed.monthly:
+        tell_report(context, house, MONTHLY, passed.monthly)
     if passed.site:
         tell_site(context, house, passed.site)
     tell_checks(context, house, passed.checks)
@@ -366,20 +369,22 @@ def raise_failures(failures: Sequence[str]) -> None:
 # ----------------------------------------------------------------------- outputs, board, checks
 
 
-def tell_report(context: Context, house: House, written: WrittenReport) -> None:
-    """Report that the report of a day was written."""
+def tell_report(
+    context: Context, house: House, key: dg.AssetKey, written: WrittenReport
+) -> None:
+    """Report that the report of a day or a month was written."""
     context.log_event(
         materialization(
-            REPORT,
+            key,
             None,
             written.digest,
             {
                 "open": dg.MetadataValue.url(
-                    site_address_of(house.home, house.settings, f"/reports/{written.day}")
+                    site_address_of(house.home, house.settings, f"/reports/{written.name}")
                 ),
                 "file": dg.MetadataValue.path(written.path),
                 "size": dg.MetadataValue.int(written.size),
-                "day": dg.MetadataValue.text(written.day.isoformat()),
+                "of": dg.MetadataValue.text(written.name),
             },
         )
     )

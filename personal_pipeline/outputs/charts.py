@@ -356,22 +356,27 @@ def joined_and_left(
 
 
 def amounts_by_month(
-    months: Sequence[tuple[date, Number | None]], what: str, unfinished: date | None, unit: Unit
+    months: Sequence[tuple[date, Number | None]],
+    what: str,
+    unfinished: date | None,
+    unit: Unit,
+    height: int = HEIGHT,
 ) -> Picture:
     """One amount per month as bars."""
     when = [month for month, _ in months]
     amounts = [amount for _, amount in months]
-    held, marked = frame(len(months), amounts, unit, HEIGHT)
+    held, marked = frame(len(months), amounts, unit, height)
     last = _is_open(when, unfinished)
     return Picture(
         svg=svg(
             WIDTH,
-            HEIGHT,
+            height,
             axes(held, marked, unit, _month_labels(when)),
             _bars(held, amounts, "--first", last),
             said_at(held, [_told(short_month(m), ("", unit.full(a))) for m, a in months]),
         ),
         description=f"Bars of {what} for each of {len(months)} months.",
+        height=height,
     )
 
 

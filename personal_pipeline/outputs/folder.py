@@ -38,6 +38,11 @@ def year_file(year: int) -> str:
     return f"{year:04}.html"
 
 
+def mail_of(report: Path) -> Path:
+    """The mail that brings a report, next to it."""
+    return report.with_suffix(".eml")
+
+
 def keep(html: str, folder: Path, name: str) -> Path:
     """Write a report, replaced atomically, and link it with its neighbours. The most recent day's
     is ``latest.html``, too. Returns the path. Raises ``OSError`` if the folder cannot be written.

@@ -1,4 +1,7 @@
-"""Writing the morning report of a home: the published tables and the state of every source."""
+"""Writing the reports of a home: the morning's, that of the last month, and the rewind of a year.
+
+With them, if the person wants it, the mail that brings them, for the alerts to send.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,36 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from personal_pipeline.board import StreamState
+from personal_pipeline.duck import Database
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.outputs import folder
 from personal_pipeline.warehouse import store
 
+if TYPE_CHECKING:
+    from personal_pipeline.outputs.report import Report
+
+MONTH_ON_DAY = 2
+"""The report of a month is written from this day of the next one: on that morning the whole month
+is fetched once more."""
+
+_WHOLE = "whole"
+"""The partition of a table that has only one: it changes daily, and says nothing of a month."""
+
+_OF_DAY, _OF_MONTH = ".latest.json", ".latest-month.json"
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report on disk. ``digest`` identifies its inputs."""
+    """A report on disk. ``name`` is its day, month or year; ``digest`` identifies its inputs."""
 
     path: Path
-    day: date
+    name: str
     size: int
     digest: str
 
@@ -33,19 +50,31 @@ def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
     cause a new report.
     """
     digest = hashlib.sha256(day.isoformat().encode())
-    if house.home.published.exists():
-        with store.reading(house) as opened:
-            rows = opened.execute(
-                "select asset, partition, digest from pipeline.ledger "
-                "where asset like 'marts/%' order by all"
-            ).fetchall()
-        digest.update(repr(rows).encode())
+    digest.update(repr(_tables(house)).encode())
     for each in board:
         looked = each.last_fetched.date() if each.last_fetched else None
         state = (each.state, each.cause, each.next_expected)
         line = (each.source, each.stream, *state, each.newest_data, looked)
         digest.update(repr(line).encode())
     return digest.hexdigest()
+
+
+def month_digest(house: House, month: date) -> str:
+    """A digest of the inputs of a month's report: its tables until the end of the month."""
+    after = (month + timedelta(days=31)).replace(day=1).isoformat()
+    rows = [each for each in _tables(house) if each[1] != _WHOLE and each[1] < after]
+    return hashlib.sha256(repr((month, rows)).encode()).hexdigest()
+
+
+def _tables(house: House) -> list[tuple[str, str, str]]:
+    """The partitions of all marts, with the digest of their content."""
+    if not house.home.published.exists():
+        return []
+    with store.reading(house) as opened:
+        return opened.execute(
+            "select asset, partition, digest from pipeline.ledger "
+            "where asset like 'marts/%' order by all"
+        ).fetchall()
 
 
 def write_morning_report(
@@ -57,23 +86,106 @@ def write_morning_report(
 
     day = day or house.today
     digest = inputs_digest(house, day, board)
-    published = house.published if house.home.published.exists() else None
-    html = build_report(published, day, board, built_at=house.clock())
-    path = folder.keep(html, house.home.reports, folder.day_file(day))
-    write_atomically(_stamp(house), json.dumps({"day": day.isoformat(), "digest": digest}).encode())
-    return WrittenReport(path, day, len(html.encode()), digest)
+    report = build_report(_published(house), day, board, built_at=house.clock())
+    written = _keep(house, report, folder.day_file(day), board, digest)
+    _stamp(house, _OF_DAY, day, digest)
+    return written
+
+
+def write_month_report(
+    house: House, board: Sequence[StreamState], month: date | None = None
+) -> WrittenReport:
+    """Write the report of a month that is over, given by its first day (default: the last one)."""
+    from personal_pipeline.outputs.periods import build_month
+
+    month = month or last_month(house)
+    digest = month_digest(house, month)
+    report = build_month(_published(house), month, board, built_at=house.clock())
+    written = _keep(house, report, folder.month_file(month), board, digest)
+    _stamp(house, _OF_MONTH, month, digest)
+    return written
+
+
+def write_rewind(house: House, board: Sequence[StreamState], year: int) -> WrittenReport:
+    """Write the rewind of a year: to its end, or to yesterday."""
+    from personal_pipeline.outputs.comparison import Span
+    from personal_pipeline.outputs.periods import build_year
+
+    last = min(date(year, 12, 31), house.today - timedelta(days=1))
+    within = Span(date(year, 1, 1), last)
+    report = build_year(_published(house), within, board, built_at=house.clock())
+    path = folder.keep(report.html, house.home.reports, folder.year_file(year))
+    return WrittenReport(path, path.stem, path.stat().st_size, "")
 
 
 def is_current(house: House, board: Sequence[StreamState]) -> bool:
     """Whether today's report exists and was made from the current inputs."""
-    try:
-        kept = json.loads(_stamp(house).read_bytes())
-    except (OSError, ValueError):
-        return False
     day = house.today
-    exists = (house.home.reports / f"{day.isoformat()}.html").exists()
-    return exists and kept == {"day": day.isoformat(), "digest": inputs_digest(house, day, board)}
+    kept = _stamped(house, _OF_DAY, day)
+    if kept is None or not _all_there(house, folder.day_file(day)):
+        return False
+    return kept == inputs_digest(house, day, board)
 
 
-def _stamp(house: House) -> Path:
-    return house.home.reports / ".latest.json"
+def is_month_current(house: House) -> bool:
+    """Whether the report of the last month exists and was made from the current inputs.
+
+    It also is before it is due, and where nothing is known of that month.
+    """
+    month = last_month(house)
+    if house.today.day < MONTH_ON_DAY or house.first_day() > month:
+        return True
+    kept = _stamped(house, _OF_MONTH, month)
+    if kept is None or not _all_there(house, folder.month_file(month)):
+        return False
+    return kept == month_digest(house, month)
+
+
+def last_month(house: House) -> date:
+    """The first day of the month before the current one."""
+    return (house.today.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def _published(house: House) -> Database | None:
+    return house.published if house.home.published.exists() else None
+
+
+def _keep(
+    house: House, report: Report, name: str, board: Sequence[StreamState], digest: str
+) -> WrittenReport:
+    """Write a report, and the mail that brings it if the person wants one."""
+    path = folder.keep(report.html, house.home.reports, name)
+    if house.settings.mail_report:
+        from personal_pipeline.outputs import mail
+        from personal_pipeline.outputs.pdf import NoBrowser, pdf_of
+
+        pdf, without_pdf = None, ""
+        if house.settings.mail_pdf:
+            try:
+                pdf = pdf_of(path)
+            except NoBrowser as error:  # the mail goes, and says so
+                without_pdf = str(error)
+        letter = mail.mail_of(
+            report, board, file=name, pdf=pdf, without_pdf=without_pdf, clean=house.without_secrets
+        )
+        write_atomically(folder.mail_of(path), mail.written(letter))
+    return WrittenReport(path, path.stem, path.stat().st_size, digest)
+
+
+def _all_there(house: House, name: str) -> bool:
+    path = house.home.reports / name
+    return path.exists() and (not house.settings.mail_report or folder.mail_of(path).exists())
+
+
+def _stamp(house: House, name: str, day: date, digest: str) -> None:
+    content = json.dumps({"day": day.isoformat(), "digest": digest})
+    write_atomically(house.home.reports / name, content.encode())
+
+
+def _stamped(house: House, name: str, day: date) -> str | None:
+    """The digest of the inputs of that day's or month's report, if it was the last one written."""
+    try:
+        kept = json.loads((house.home.reports / name).read_bytes())
+        return str(kept["digest"]) if kept["day"] == day.isoformat() else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

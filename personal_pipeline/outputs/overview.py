@@ -118,7 +118,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class _Area:
+class Area:
     """A section in use, with those of its measures that are known on any day."""
 
     section: Section
@@ -129,15 +129,20 @@ class _Area:
         return max(each.as_of for each in self.compared)
 
 
-def overview(figures: Figures, sections: Sequence[Section]) -> Overview:
-    """The overview of the areas in use."""
-    yesterday = figures.day - _DAY
-    areas = [
-        _Area(section, compared)
+def areas_of(figures: Figures, sections: Sequence[Section]) -> list[Area]:
+    """The areas in use of which anything is known."""
+    return [
+        Area(section, compared)
         for section in sections
         if figures.has(*section.sources)
         and (compared := tuple(filter(None, map(compare, section.measures(figures)))))
     ]
+
+
+def overview(figures: Figures, sections: Sequence[Section]) -> Overview:
+    """The overview of the areas in use."""
+    yesterday = figures.day - _DAY
+    areas = areas_of(figures, sections)
     verdicts = {
         (area.section.anchor, each.measure.title): found
         for area in areas
@@ -157,7 +162,7 @@ def overview(figures: Figures, sections: Sequence[Section]) -> Overview:
                 verdicts.get((area.section.anchor, each.measure.title)),
                 yesterday,
             )
-            for area, each in _carded(areas)
+            for area, each in carded(areas)
         ),
         tables=_tables([each for area in areas for each in area.compared]) if areas else (),
         small=SMALL,
@@ -172,7 +177,7 @@ def _is_late(as_of: date, yesterday: date) -> bool:
 # --- the headline ---------------------------------------------------------------------------------
 
 
-def _headlines(areas: Sequence[_Area], yesterday: date) -> tuple[Headline, ...]:
+def _headlines(areas: Sequence[Area], yesterday: date) -> tuple[Headline, ...]:
     """Yesterday first; then each area whose most recent day is earlier, with that day, or, if it
     is long ago, with the last month."""
     fresh: list[tuple[Sentence, ...]] = []
@@ -181,10 +186,10 @@ def _headlines(areas: Sequence[_Area], yesterday: date) -> tuple[Headline, ...]:
         day = area.newest
         if _is_late(day, yesterday):
             month = Span(day.replace(day=1), day)
-            said = _said(area, lambda each, month=month: over(each, month).value)  # type: ignore[misc]
+            said = said_of(area, lambda each, month=month: over(each, month).value, of_days=True)  # type: ignore[misc]
             when = f"{area.section.title}, known until {long_day(day)}; in {span(*_ends(month))}"
         else:
-            said = _said(area, lambda each, day=day: each.known.get(day))  # type: ignore[misc]
+            said = said_of(area, lambda each, day=day: each.known.get(day))  # type: ignore[misc]
             when = f"{area.section.title}, known until {long_day(day)}"
         if not said:
             continue
@@ -201,14 +206,19 @@ def _ends(within: Span) -> tuple[date, date]:
     return within.first, within.last
 
 
-def _said(area: _Area, value_of: Callable[[Measure], Number | None]) -> tuple[Sentence, ...]:
+def said_of(
+    area: Area, value_of: Callable[[Measure], Number | None], *, of_days: bool = False
+) -> tuple[Sentence, ...]:
+    """The part of a headline about an area; ``value_of`` gives the value of a measure in it, which
+    is that of several days if ``of_days``."""
     said = []
     for each in area.compared:
         measure, value = each.measure, value_of(each.measure)
         if measure.words is None or value is None or (measure.if_any and not value):
             continue
-        one, many = measure.words
-        said.append(Sentence(measure.unit.full(value), one if value == 1 else many))
+        words = measure.words[0 if value == 1 else 1]
+        daily = of_days and measure.over_days == "mean"
+        said.append(Sentence(measure.unit.full(value), f"{words} a day" if daily else words))
     return tuple(said)
 
 
@@ -216,7 +226,7 @@ def _said(area: _Area, value_of: Callable[[Measure], Number | None]) -> tuple[Se
 
 
 def _unusual(
-    areas: Sequence[_Area], verdicts: Mapping[tuple[str, str], Verdict], yesterday: date
+    areas: Sequence[Area], verdicts: Mapping[tuple[str, str], Verdict], yesterday: date
 ) -> tuple[Unusual, ...]:
     """One unusual figure of each area, its first, because those of an area move together; the most
     unusual first."""
@@ -252,20 +262,20 @@ def described(
     value, usual = measure.unit.full(measure.known[day]), measure.unit.full(found.usual)
     weekday = WEEKDAYS[day.weekday()]
     if day == known_day:
-        said = f"{value}, {_apart(found)} the usual {usual} of a {weekday}."
+        said = f"{value}, {apart(found)} the usual {usual} of a {weekday}."
     else:
-        said = f"{value} on {weekday} {plain_day(day)}, {_apart(found)} the usual {usual}."
+        said = f"{value} on {weekday} {plain_day(day)}, {apart(found)} the usual {usual}."
     return Unusual(
         anchor=section.anchor,
         title=measure.title,
         said=said,
         why=measure.why(day),
         up=found.score > 0,
-        tone=_tone(measure, found),
+        tone=tone(measure, found),
     )
 
 
-def _apart(found: Verdict) -> str:
+def apart(found: Verdict) -> str:
     """By how much a value is above or below what is usual: ``45% above``, ``3.2 times``."""
     if found.usual <= 0:
         return "above" if found.score > 0 else "below"
@@ -275,7 +285,8 @@ def _apart(found: Verdict) -> str:
     return f"{abs(ratio - 1) * 100:.0f}% {'above' if ratio > 1 else 'below'}"
 
 
-def _tone(measure: Measure, found: Verdict) -> Tone:
+def tone(measure: Measure, found: Verdict) -> Tone:
+    """Whether something unusual is good, if that can be said."""
     if measure.more_is_better is None or not found.unusual:
         return "neutral"
     return "good" if (found.score > 0) == measure.more_is_better else "bad"
@@ -284,7 +295,7 @@ def _tone(measure: Measure, found: Verdict) -> Tone:
 # --- the large figures ----------------------------------------------------------------------------
 
 
-def _carded(areas: Sequence[_Area]) -> list[tuple[_Area, Comparison]]:
+def carded(areas: Sequence[Area]) -> list[tuple[Area, Comparison]]:
     """The figures that become cards: the first of each area, then the second of each, as many as
     page one holds, in the order of the areas."""
     ranked = [
@@ -327,15 +338,20 @@ def _usual(comparison: Comparison, found: Verdict | None) -> Move | None:
     """The day against what is usual; a level against the day before."""
     measure = comparison.measure
     if measure.over_days == "level":
-        move = _move(measure, comparison.day, comparison.day_before, against=True)
+        move = moved(measure, comparison.day, comparison.day_before, against=True)
         return Move(move.change, "neutral", move.against)
     if found is None:
         return None
+    return against_usual(measure, found)
+
+
+def against_usual(measure: Measure, found: Verdict) -> Move:
+    """How a value compares with what is usual; coloured if it is unusual."""
     if found.score == 0:
         return Move(Change("same", "exactly"), "neutral", "as usual")
     return Move(
-        Change("up" if found.score > 0 else "down", _apart(found)),
-        _tone(measure, found),
+        Change("up" if found.score > 0 else "down", apart(found)),
+        tone(measure, found),
         f"the usual {measure.unit.full(found.usual)}",
     )
 
@@ -343,7 +359,7 @@ def _usual(comparison: Comparison, found: Verdict | None) -> Move | None:
 def _month_move(comparison: Comparison, month: Total, before: Total) -> Move:
     """The month against another one; coloured if it is unusual among the months before it."""
     measure = comparison.measure
-    move = _move(measure, month.whole, before, against=True)
+    move = moved(measure, month.whole, before, against=True)
     return move if _is_unusual_month(comparison) else Move(move.change, "neutral", move.against)
 
 
@@ -364,7 +380,8 @@ def _is_unusual_month(comparison: Comparison) -> bool:
     return now is not None and len(known) >= LEAST_MONTHS and judged(now, known).unusual
 
 
-def _move(measure: Measure, now: Number | None, before: Total, *, against: bool) -> Move:
+def moved(measure: Measure, now: Number | None, before: Total, *, against: bool) -> Move:
+    """The change of a figure since an earlier total; ``against`` says which."""
     change = relative_change(now, before.whole)
     if measure.balance and now is not None and before.whole is not None and now != before.whole:
         # a percentage of a possibly negative value is meaningless
@@ -399,52 +416,63 @@ def _tables(comparisons: Sequence[Comparison]) -> tuple[Table, ...]:
     def value(each: Comparison, number: Number | None) -> Cell:
         return Cell(text=each.measure.unit.full(number))
 
-    def moved(each: Comparison, now: Number | None, before: Total) -> Cell:
-        return Cell(move=_move(each.measure, now, before, against=False))
+    def change(each: Comparison, now: Number | None, before: Total) -> Cell:
+        return Cell(move=moved(each.measure, now, before, against=False))
 
+    measures = [each.measure for each in comparisons]
     return (
-        _table(
-            comparisons,
+        table_of(
+            measures,
             "The day against the day before and the same day a year before",
             ("Figure", "Day", "Value", "Day before", "Change", "Year before", "Change"),
-            lambda each: (
-                Cell(text=each.measure.title),
-                Cell(text=short_day(each.as_of)),
-                value(each, each.day),
-                value(each, each.day_before.value),
-                moved(each, each.day, each.day_before),
-                value(each, each.day_year_before.value),
-                moved(each, each.day, each.day_year_before),
-            ),
+            [
+                (
+                    Cell(text=each.measure.title),
+                    Cell(text=short_day(each.as_of)),
+                    value(each, each.day),
+                    value(each, each.day_before.value),
+                    change(each, each.day, each.day_before),
+                    value(each, each.day_year_before.value),
+                    change(each, each.day, each.day_year_before),
+                )
+                for each in comparisons
+            ],
         ),
-        _table(
-            comparisons,
+        table_of(
+            measures,
             "The month against the same days of the month before and of a year before",
             ("Figure", "Days", "Value", "Month before", "Change", "Year before", "Change"),
-            lambda each: (
-                Cell(text=each.measure.title),
-                Cell(text=_when(each.measure, each.month)),
-                value(each, each.month.value),
-                value(each, each.month_before.value),
-                moved(each, each.month.whole, each.month_before),
-                value(each, each.month_year_before.value),
-                moved(each, each.month.whole, each.month_year_before),
-            ),
+            [
+                (
+                    Cell(text=each.measure.title),
+                    Cell(text=_when(each.measure, each.month)),
+                    value(each, each.month.value),
+                    value(each, each.month_before.value),
+                    change(each, each.month.whole, each.month_before),
+                    value(each, each.month_year_before.value),
+                    change(each, each.month.whole, each.month_year_before),
+                )
+                for each in comparisons
+            ],
         ),
     )
 
 
-def _table(
-    comparisons: Sequence[Comparison],
+def table_of(
+    measures: Sequence[Measure],
     caption: str,
     headings: tuple[str, ...],
-    row: Callable[[Comparison], tuple[Cell, ...]],
+    rows: Sequence[tuple[Cell, ...]],
+    *,
+    words: int = 2,
 ) -> Table:
-    marts = dict.fromkeys(mart for each in comparisons for mart in each.measure.query.marts)
+    """A folded table about measures, from all their marts; the first ``words`` columns contain
+    words."""
+    marts = dict.fromkeys(mart for each in measures for mart in each.query.marts)
     return Table(
         caption=caption,
-        columns=tuple(Column(heading, place > 1) for place, heading in enumerate(headings)),
-        rows=tuple(map(row, comparisons)),
+        columns=tuple(Column(heading, place >= words) for place, heading in enumerate(headings)),
+        rows=tuple(rows),
         marts=tuple(marts),
         cards=True,
     )

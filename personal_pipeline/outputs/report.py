@@ -7,6 +7,7 @@ most recent complete day.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,9 @@ class _Line:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _SourceState:
+class SourceState:
+    """A source as the report shows it."""
+
     title: str
     standing: Literal["well", "troubled", "disconnected", "at rest", "never used"]
     lines: tuple[_Line, ...]
@@ -74,7 +77,7 @@ class _SourceState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Printed:
+class Printed:
     """A block, and whether it is in print."""
 
     block: Block
@@ -83,45 +86,39 @@ class _Printed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShownSection:
-    """A section in the form that the template shows. In print it has a page of its own, or shares
-    one with other ``quiet`` sections."""
+    """A section in the form that the template shows, and where it is in print."""
 
     anchor: str
     title: str
     as_of: str
     notes: Sequence[Note]
-    blocks: Sequence[_Printed]
-    quiet: bool
+    blocks: Sequence[Printed]
+    paper: Literal["own-page", "shared-page", "page-one"] = "own-page"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A link to another report in the same folder."""
+class Report:
+    """A report: what it is called, page one, and all of it as HTML text."""
 
-    file: str
-    words: str
+    kicker: str
+    heading: str
+    top: Overview
+    html: str
 
 
 def build_report(
-    published: Database | None,
-    day: date,
-    board: Sequence[StreamState],
-    *,
-    built_at: datetime,
-    links: Sequence[Link] = (),
-) -> str:
-    """The report of ``day`` as HTML text.
+    published: Database | None, day: date, board: Sequence[StreamState], *, built_at: datetime
+) -> Report:
+    """The report of ``day``.
 
     ``published`` are the published tables; None before the first build. Any mart may be missing.
     ``board`` says which sources there are: figures of a source that is not connected are left out.
-    ``built_at`` needs a time zone. ``links`` lead to other reports in the folder.
+    ``built_at`` needs a time zone.
     """
     with published_figures(published, day, board) as figures:
         top = overview(figures, SECTIONS)
         sections = sections_of(figures, top)
-    return rendered(
-        "Morning report", long_day(day), top, sections, board, built_at=built_at, links=links
-    )
+    return rendered("Morning report", long_day(day), top, sections, board, built_at=built_at)
 
 
 def sections_of(figures: Figures, top: Overview) -> list[ShownSection]:
@@ -151,14 +148,14 @@ def sections_of(figures: Figures, top: Overview) -> list[ShownSection]:
                 as_of=told,
                 notes=notes,
                 blocks=_printed(blocks, room - HEAD_MM - NOTE_MM * len(notes)),
-                quiet=quiet,
+                paper="shared-page" if quiet else "own-page",
             )
         )
     # those that share a page follow on each other
-    return sorted(shown, key=lambda each: each.quiet)
+    return sorted(shown, key=lambda each: each.paper == "shared-page")
 
 
-def _printed(blocks: Sequence[Block], room: float) -> list[_Printed]:
+def _printed(blocks: Sequence[Block], room: float) -> list[Printed]:
     """Which blocks fit on the paper, two in a row, or one if it has a table: the first ones, as far
     as there is room."""
     printed = []
@@ -174,7 +171,7 @@ def _printed(blocks: Sequence[Block], room: float) -> list[_Printed]:
         tall = TITLE_MM + (TEXT_MM if block.text else 0) + max(chart, rows)
         takes = tall if tables else max(0.0, tall - beside)
         fits = bool(tables or block.chart) and takes <= room
-        printed.append(_Printed(block, fits))
+        printed.append(Printed(block, fits))
         if fits:
             room -= takes
             beside = 0.0 if tables or beside else tall
@@ -189,11 +186,11 @@ def rendered(
     board: Sequence[StreamState],
     *,
     built_at: datetime,
-    links: Sequence[Link] = (),
-) -> str:
-    """A report as HTML text: page one, the sections, and the state of every source."""
+    sources: bool = True,
+) -> Report:
+    """A report of page one, the sections, and the state of every source unless it is no matter."""
     style = (files("personal_pipeline.outputs") / "templates" / "report.css").read_text("utf-8")
-    return (
+    html = (
         environment()
         .get_template("report.html.j2")
         .render(
@@ -206,9 +203,10 @@ def rendered(
             overview=top,
             sections=sections,
             states=_states(board),
-            links=links,
+            with_sources=sources,
         )
     )
+    return Report(kicker, heading, top, re.sub(r"\n\s*\n", "\n", html.lstrip()))
 
 
 def environment() -> Environment:
@@ -258,13 +256,13 @@ def attention(board: Sequence[StreamState]) -> str:
     return "Every source in use is fresh."
 
 
-def _states(board: Sequence[StreamState]) -> list[_SourceState]:
+def _states(board: Sequence[StreamState]) -> list[SourceState]:
     """The board grouped by source, in its order."""
     sources: dict[str, list[StreamState]] = {}
     for line in board:
         sources.setdefault(line.source, []).append(line)
     return [
-        _SourceState(
+        SourceState(
             title=lines[0].source_title,
             standing=_standing(lines),
             lines=tuple(_line(line) for line in lines if has_part(line)),
@@ -272,6 +270,11 @@ def _states(board: Sequence[StreamState]) -> list[_SourceState]:
         )
         for lines in sources.values()
     ]
+
+
+def troubled(board: Sequence[StreamState]) -> list[SourceState]:
+    """The sources that need a person, with what to do about the streams in trouble."""
+    return _states([line for line in board if line.state in TROUBLED])
 
 
 def _standing(

@@ -4,13 +4,14 @@ A day is compared with the same weekday of the last half year. The middle is the
 the median absolute deviation (MAD), so that a single great day neither raises what is usual nor
 widens it. The score is the distance from the middle in standard deviations as the MAD estimates
 them. A day is unusual beyond 3.5, the common limit for outliers (Iglewicz and Hoaglin, 1993), if
-also hardly one in twenty such days was as far from the middle.
+also hardly one in twenty such days was as far from the middle, and if it is not what comes every
+month: the rent is much for a Tuesday, and nothing unusual on the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import fmean, median
 
@@ -23,7 +24,10 @@ LEAST_OF_WEEKDAY = 6
 LIMIT = 3.5
 RARE = 0.05
 """At most this share of the days before may be as far from the middle."""
+MONTHS = 6
+"""How many months back it is looked for what comes every month."""
 
+_ABOUT = 0.8
 _MAD = 1.4826
 """The standard deviation of a normal distribution in its MADs."""
 _MEAN = 1.2533
@@ -50,7 +54,26 @@ def verdict(values: Known, day: date) -> Verdict | None:
     same = [float(values[each]) for each in known if each.weekday() == day.weekday()]
     if len(known) < LEAST_DAYS or len(same) < LEAST_OF_WEEKDAY:
         return None
-    return judged(float(values[day]), same)
+    found = judged(float(values[day]), same)
+    return replace(found, unusual=False) if _comes_monthly(values, day, found) else found
+
+
+def _comes_monthly(values: Known, day: date, found: Verdict) -> bool:
+    """Whether in half of the months before, on that day of the month or next to it, a value was
+    about as far from what is usual, on the same side."""
+    if not found.unusual:
+        return False
+    times, month = 0, day
+    for _ in range(MONTHS):
+        month = month.replace(day=1) - timedelta(days=1)
+        there = month.replace(day=min(day.day, month.day))
+        near = (there + timedelta(days=off) for off in (-1, 0, 1))
+        apart = [float(values[each]) - found.usual for each in near if each in values]
+        times += any(
+            each * found.score > 0 and abs(each) >= _ABOUT * abs(found.value - found.usual)
+            for each in apart
+        )
+    return times * 2 >= MONTHS
 
 
 def judged(value: float, before: Sequence[float]) -> Verdict:

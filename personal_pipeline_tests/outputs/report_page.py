@@ -24,7 +24,7 @@ def build(database: Path, board: Sequence[StreamState] | None = None, day: date 
     published = duck.File(database, read_only=True) if database.exists() else None
     return build_report(
         published, day, fresh_board() if board is None else board, built_at=BUILT_AT
-    )
+    ).html
 
 
 def page_of(text: str) -> HtmlElement:

@@ -96,7 +96,7 @@ def test_many_more_areas_share_their_pages(
 def test_a_quiet_area_shares_a_page(tmp_path: Path, pages: Print) -> None:
     board = with_bank(with_health(fresh_board()))
     late = build(busy_home(tmp_path), board, UNTIL + timedelta(days=60))
-    assert late.count('class="area quiet"') == 5
+    assert late.count('class="area shared-page"') == 5
     assert pages(late) <= 3
 
 
