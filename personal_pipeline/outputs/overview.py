@@ -230,23 +230,16 @@ def _unusual(
 ) -> tuple[Unusual, ...]:
     """One unusual figure of each area, its first, because those of an area move together; the most
     unusual first."""
-    found: list[tuple[float, Unusual]] = []
+    found: list[tuple[tuple[float, float], Unusual]] = []
     for area in areas:
-        of_area = [
-            (abs(judged.score), each, judged)
-            for each in area.compared
-            if (judged := verdicts.get((area.section.anchor, each.measure.title)))
-            and judged.unusual
-        ]
-        if of_area:
-            score, each, judged = of_area[0]
-            found.append(
-                (
-                    score,
-                    described(area.section, each.measure, each.as_of, judged, known_day=yesterday),
-                )
-            )
-    found.sort(key=lambda pair: -pair[0])
+        for each in area.compared:
+            one = verdicts.get((area.section.anchor, each.measure.title))
+            if one is None or not one.unusual:
+                continue
+            said = described(area.section, each.measure, each.as_of, one, known_day=yesterday)
+            found.append((one.rank, said))
+            break
+    found.sort(key=lambda pair: pair[0], reverse=True)
     return tuple(each for _, each in found[:UNUSUAL_SHOWN])
 
 

@@ -194,23 +194,24 @@ def _unusual_month(area: Area, measure: Measure, within: Span, found: Verdict) -
 def _stood_out(areas: Sequence[Area], within: Span, number: int) -> tuple[Unusual, ...]:
     """The days that stood out most, by day: that of each area, then the second of each, and so on,
     at most one of an area in a month."""
-    ranked: list[tuple[int, float, date, Area, Measure, Verdict]] = []
+    ranked: list[tuple[int, date, Area, Measure, Verdict]] = []
     for area in areas:
-        found: dict[int, tuple[float, date, Measure, Verdict]] = {}
+        found: dict[int, tuple[date, Measure, Verdict]] = {}
         for measure in (each.measure for each in area.compared if each.measure.judged):
             for day in within.each():
                 one = verdict(measure.known, day)
-                if one and one.unusual and abs(one.score) > found.get(day.month, (0.0,))[0]:
-                    found[day.month] = (abs(one.score), day, measure, one)
-        of_area = sorted(found.values(), key=lambda one: (-one[0], one[1]))
+                if one is None or not one.unusual:
+                    continue
+                if day.month not in found or one.rank > found[day.month][2].rank:
+                    found[day.month] = (day, measure, one)
+        of_area = sorted(found.values(), key=lambda each: each[2].rank, reverse=True)
         ranked += [
-            (place, -score, day, area, measure, one)
-            for place, (score, day, measure, one) in enumerate(of_area)
+            (place, day, area, measure, one) for place, (day, measure, one) in enumerate(of_area)
         ]
-    kept = sorted(ranked, key=lambda one: one[:3])[:number]
+    ranked.sort(key=lambda each: (-each[0], each[4].rank), reverse=True)
     return tuple(
         described(area.section, measure, day, one)
-        for _, _, day, area, measure, one in sorted(kept, key=lambda one: one[2])
+        for _, day, area, measure, one in sorted(ranked[:number], key=lambda each: each[1])
     )
 
 

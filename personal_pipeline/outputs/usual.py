@@ -10,9 +10,10 @@ month: the rent is much for a Tuesday, and nothing unusual on the first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from math import isfinite
 from statistics import fmean, median
 
 from personal_pipeline.outputs.comparison import Known
@@ -27,7 +28,8 @@ RARE = 0.05
 MONTHS = 6
 """How many months back it is looked for what comes every month."""
 
-_ABOUT = 0.8
+ABOUT = 0.8
+"""What comes every month is at least this share of it."""
 _MAD = 1.4826
 """The standard deviation of a normal distribution in its MADs."""
 _MEAN = 1.2533
@@ -44,36 +46,43 @@ class Verdict:
     score: float
     unusual: bool
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """How unusual it is, to be compared. A first change of what never varied is the least."""
+        score = abs(self.score)
+        return (score if isfinite(score) else LIMIT, abs(self.value - self.usual))
+
 
 def verdict(values: Known, day: date) -> Verdict | None:
     """The verdict on a day's value; None if it is not known, or too few days before it are."""
     if day not in values:
         return None
     window = [day - timedelta(days=back) for back in range(1, WINDOW_DAYS + 1)]
-    known = [each for each in window if each in values]
-    same = [float(values[each]) for each in known if each.weekday() == day.weekday()]
+    known = {each: float(values[each]) for each in window if each in values}
+    same = [value for each, value in known.items() if each.weekday() == day.weekday()]
     if len(known) < LEAST_DAYS or len(same) < LEAST_OF_WEEKDAY:
         return None
     found = judged(float(values[day]), same)
-    return replace(found, unusual=False) if _comes_monthly(values, day, found) else found
+    if found.unusual and _comes_monthly(known, day, found.value - found.usual):
+        return replace(found, unusual=False)
+    return found
 
 
-def _comes_monthly(values: Known, day: date, found: Verdict) -> bool:
+def _comes_monthly(known: Mapping[date, float], day: date, distance: float) -> bool:
     """Whether in half of the months before, on that day of the month or next to it, a value was
-    about as far from what is usual, on the same side."""
-    if not found.unusual:
-        return False
+    about as far from what is usual for its own weekday, on the same side."""
     times, month = 0, day
     for _ in range(MONTHS):
         month = month.replace(day=1) - timedelta(days=1)
         there = month.replace(day=min(day.day, month.day))
         near = (there + timedelta(days=off) for off in (-1, 0, 1))
-        apart = [float(values[each]) - found.usual for each in near if each in values]
-        times += any(
-            each * found.score > 0 and abs(each) >= _ABOUT * abs(found.value - found.usual)
-            for each in apart
-        )
+        apart = [known[each] - _middle(known, each.weekday()) for each in near if each in known]
+        times += any(each / distance >= ABOUT for each in apart)
     return times * 2 >= MONTHS
+
+
+def _middle(known: Mapping[date, float], weekday: int) -> float:
+    return median(value for day, value in known.items() if day.weekday() == weekday)
 
 
 def judged(value: float, before: Sequence[float]) -> Verdict:

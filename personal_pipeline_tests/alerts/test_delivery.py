@@ -11,11 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from lxml import html as lxml_html
 
+from personal_pipeline import duck
 from personal_pipeline.alerts import events, memory, outbox
 from personal_pipeline.alerts.channels import (
     REPEAT_TITLE,
@@ -27,7 +30,10 @@ from personal_pipeline.alerts.channels import (
 from personal_pipeline.alerts.notify import Round, notify
 from personal_pipeline.alerts.subjects import CHECK_FAILED, Subject, Trouble
 from personal_pipeline.board import StreamState
+from personal_pipeline.freshness import State
 from personal_pipeline.home import Home
+from personal_pipeline.outputs.mail import mail_of, written
+from personal_pipeline.outputs.report import build_report
 from personal_pipeline_tests.alerts.boards import NOON, fresh, house_of, refused
 from personal_pipeline_tests.alerts.sinks import (
     MailServer,
@@ -37,6 +43,11 @@ from personal_pipeline_tests.alerts.sinks import (
 )
 from personal_pipeline_tests.alerts.test_plan import failed_run
 from personal_pipeline_tests.loopback import free_port
+from personal_pipeline_tests.outputs.invented_marts import (
+    fresh_board,
+    with_state,
+    write_small_life,
+)
 
 DAY = timedelta(days=1)
 TURNED = "Kit: credential refused"
@@ -263,11 +274,28 @@ def test_a_failed_run_is_told_after_the_quiet_hours(home: Home, hook: WebHook) -
     assert events.recorded(home) == []
 
 
-def write_report(home: Home, at: datetime) -> Path:
-    file = home.reports / f"{at:%Y-%m-%d}.html"
-    file.write_text("<h1>Figures of one person</h1>")
+def write_report(home: Home, at: datetime, *, name: str = "", pdf: bytes = b"") -> Path:
+    """The mail of a report of two months that a person has lived, as the morning writes it."""
+    tables = home.root / "life.duckdb"
+    if not tables.exists():
+        write_small_life(tables)
+    day = at.date() if at.month == 11 else date(2026, 11, 21)
+    board = with_state(fresh_board(), State.LATE, "medium", detail="Save the <b>answers</b>.")
+    report = build_report(duck.File(tables, read_only=True), date(2026, 11, 21), board, built_at=at)
+    printed = home.reports / f"{day}.pdf"
+    if pdf:
+        printed.write_bytes(pdf)
+    made = mail_of(report, board, file=f"{day}.html", pdf=printed if pdf else None)
+    file = home.reports / (name or f"{day}.eml")
+    file.write_bytes(written(made))
     os.utime(file, (at.timestamp(), at.timestamp()))
     return file
+
+
+def html_of(letter: EmailMessage) -> str:
+    part = letter.get_body(("html",))
+    assert part is not None
+    return str(part.get_content())
 
 
 def test_the_report_of_the_day_goes_to_the_mailbox_only_and_once(
@@ -288,12 +316,75 @@ def test_the_report_of_the_day_goes_to_the_mailbox_only_and_once(
     clock.now = NOON.replace(hour=7, minute=4)
     for _ in range(2):
         notify(house, [fresh()])
-    (letter,) = mail.letters
-    (attached,) = letter.iter_attachments()
-    assert attached.get_filename() == "2026-11-10.html"
-    assert "Figures of one person" in str(attached.get_content())
+    assert [str(each["Subject"]) for each in mail.letters] == ["The report of 2026-11-10"]
     assert hook.messages == []
     assert outbox.waiting(home) == []
+
+
+def test_page_one_stands_in_the_mail_itself(home: Home, mail: MailServer) -> None:
+    write_report(home, NOON.replace(hour=7), pdf=b"%PDF-1.4 the report")
+    notify(house_of(home, mail.address, PERSONAL_PIPELINE_MAIL_REPORT="true"), [fresh()])
+    (letter,) = mail.letters
+    page = lxml_html.document_fromstring(html_of(letter))
+    said = " ".join(page.text_content().split())
+    assert "1,234 views, $1.50 earned on Medium, 1 story published" in said
+    assert "Stripe gross: €19.00, above the usual €0.00 of a Friday." in said
+    assert "Streams that need you: 5 late." in said
+    # what others wrote is only text, and nothing is loaded
+    assert "Save the <b>answers</b>." in said
+    assert not page.xpath("//script | //link | //b | //style")
+    sources = page.xpath("//img/@src")
+    assert sources
+    parts = {
+        str(each["Content-ID"]).strip("<>"): each for each in letter.walk() if each["Content-ID"]
+    }
+    assert {f"cid:{name}" for name in parts} == set(sources)
+    for each in parts.values():
+        assert each.get_content_type() == "image/png"
+        assert each.get_content_disposition() == "inline"
+        assert each.get_content().startswith(b"\x89PNG")
+    # the text beside it says the same
+    text = " ".join(text_of(mail).split())
+    assert "1,234 views, $1.50 earned on Medium" in text
+    assert "Streams that need you: 5 late." in text
+    attached = [each for each in letter.walk() if each.get_content_disposition() == "attachment"]
+    assert [(each.get_filename(), each.get_content()) for each in attached] == [
+        ("2026-11-10.pdf", b"%PDF-1.4 the report")
+    ]
+
+
+def test_a_mail_that_may_be_a_duplicate_says_so_above_the_report(
+    home: Home, mail: MailServer
+) -> None:
+    clock = Clock()
+    write_report(home, NOON.replace(hour=7))
+    house = house_of(home, mail.address, now=clock, PERSONAL_PIPELINE_MAIL_REPORT="true")
+    mail.hang_up = True
+    notify(house, [fresh()])
+    mail.hang_up = False
+    clock.now += timedelta(hours=2)
+    notify(house, [fresh()])
+    again = mail.letters[-1]
+    assert str(again["Subject"]) == f"{REPEAT_TITLE}The report of 2026-11-10"
+    said = " ".join(lxml_html.document_fromstring(html_of(again)).text_content().split())
+    assert said.index("may be a duplicate") < said.index("Delayed: written") < said.index("views")
+
+
+def test_the_report_of_the_month_goes_once_too(home: Home, mail: MailServer) -> None:
+    clock = Clock()
+    house = house_of(home, mail.address, now=clock, PERSONAL_PIPELINE_MAIL_REPORT="true")
+    write_report(home, NOON.replace(hour=7))
+    write_report(home, NOON.replace(hour=7), name="2026-10.eml")
+    notify(house, [fresh()])
+    assert [str(each["Subject"]) for each in mail.letters] == [
+        "The report of 2026-10",
+        "The report of 2026-11-10",
+    ]
+    # the next day brings its own, and the month's again only if nobody has had it
+    clock.now += DAY
+    write_report(home, clock.now.replace(hour=7))
+    notify(house, [fresh()])
+    assert [str(each["Subject"]) for each in mail.letters[2:]] == ["The report of 2026-11-11"]
 
 
 def test_an_earlier_report_goes_when_no_newer_one_comes(home: Home, mail: MailServer) -> None:
@@ -303,6 +394,21 @@ def test_an_earlier_report_goes_when_no_newer_one_comes(home: Home, mail: MailSe
     clock.now = NOON.replace(hour=8)
     notify(house, [fresh()])
     assert len(mail.letters) == 1
+
+
+def test_a_report_that_is_gone_is_announced_all_the_same(home: Home, mail: MailServer) -> None:
+    house = house_of(home, mail.address, PERSONAL_PIPELINE_MAIL_REPORT="true")
+    file = write_report(home, NOON.replace(hour=7))
+    mail.answer = "451 later"
+    notify(house, [fresh()])
+    file.write_bytes(b"no mail at all")
+    mail.answer = "250 OK"
+    mail.letters.clear()
+    late = house_of(
+        home, mail.address, now=lambda: NOON + DAY, PERSONAL_PIPELINE_MAIL_REPORT="true"
+    )
+    notify(late, [fresh()])
+    assert "Your report of 2026-11-10 was written." in text_of(mail)
 
 
 def test_the_report_stays_at_home_unless_it_is_asked_for(home: Home, mail: MailServer) -> None:

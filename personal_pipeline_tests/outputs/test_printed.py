@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from personal_pipeline import duck
 from personal_pipeline.freshness import State
 from personal_pipeline.outputs import report
-from personal_pipeline.outputs.comparison import Measure
+from personal_pipeline.outputs.comparison import Measure, Span
 from personal_pipeline.outputs.figures import Figures, Query
 from personal_pipeline.outputs.page import Section
 from personal_pipeline.outputs.pdf import NoBrowser, browser, pdf_of
+from personal_pipeline.outputs.periods import build_year
 from personal_pipeline.outputs.sections import SECTIONS
 from personal_pipeline_tests.outputs.invented_marts import (
     fresh_board,
@@ -24,7 +26,7 @@ from personal_pipeline_tests.outputs.invented_marts import (
     with_health,
     write_two_years,
 )
-from personal_pipeline_tests.outputs.report_page import build
+from personal_pipeline_tests.outputs.report_page import BUILT_AT, build
 from personal_pipeline_tests.outputs.test_report_body import DAYS as BODY
 from personal_pipeline_tests.outputs.test_report_money import BOOKINGS
 from personal_pipeline_tests.outputs.test_report_money import DAYS as MONEY
@@ -64,6 +66,13 @@ def busy_home(folder: Path) -> Path:
 def test_a_busy_life_has_a_page_an_area_and_one_for_all(tmp_path: Path, pages: Print) -> None:
     board = with_bank(with_health(fresh_board()))
     assert pages(build(busy_home(tmp_path), board)) == 1 + 5
+
+
+def test_a_rewind_is_one_page(tmp_path: Path, pages: Print) -> None:
+    published = duck.File(busy_home(tmp_path), read_only=True)
+    board = with_bank(with_health(fresh_board()))
+    within = Span(date(2026, 1, 1), UNTIL)
+    assert pages(build_year(published, within, board, built_at=BUILT_AT).html) == 1
 
 
 def test_with_everything_in_trouble_it_is_still_eight(tmp_path: Path, pages: Print) -> None:

@@ -72,6 +72,25 @@ def test_of_what_never_varied_any_change_is_unusual() -> None:
     assert judged(6, [7.0] * 9).score < 0
 
 
+def paid(*days: date, amount: float = 900) -> Known:
+    """Half a year of small spending, and a bill on some days."""
+    values = ending(by_weekday(5, 6, 7, 5, 6, 9, 8), 6)
+    return {**values, **{each: amount for each in days if each in values}}
+
+
+def test_the_rent_is_nothing_unusual_on_its_day() -> None:
+    # the same day of each month, a day earlier or later where that was a weekend
+    months = [date(2026, n, 27 if n % 3 else 28) for n in range(5, 11)]
+    regular = verdict(paid(*months, DAY), DAY)
+    assert regular is not None
+    assert (regular.unusual, regular.usual) == (False, 6.5)
+    # the first time, or far more than each month
+    for other in (paid(DAY), {**paid(*months), DAY: 9000}, paid(*months[:2], DAY)):
+        found = verdict(other, DAY)
+        assert found is not None
+        assert found.unusual
+
+
 def test_nothing_is_said_of_few_days() -> None:
     assert verdict(ending([5.0] * (LEAST_DAYS - 1), 500), DAY) is None
     assert verdict(ending([5.0] * LEAST_DAYS, 500), DAY) is not None
@@ -105,18 +124,26 @@ def test_further_from_the_middle_is_never_less_unusual(
     assert two is not None
     near, far = sorted((one, two), key=lambda each: abs(each.value - each.usual))
     assert abs(near.score) <= abs(far.score)
+
+
+@given(st.lists(AMOUNTS, min_size=1, max_size=30), AMOUNTS, AMOUNTS)
+def test_what_is_unusual_is_so_further_out_too(before: list[int], value: int, other: int) -> None:
+    series = [*map(float, before)]
+    near, far = sorted(
+        (judged(value, series), judged(other, series)),
+        key=lambda each: abs(each.value - each.usual),
+    )
     assert near.unusual <= far.unusual
 
 
 @given(SERIES, AMOUNTS, st.dictionaries(st.integers(1, 400), AMOUNTS))
-def test_later_days_older_ones_and_other_weekdays_change_nothing(
+def test_neither_later_days_nor_older_ones_change_anything(
     before: list[int], value: int, others: dict[int, int]
 ) -> None:
     values = ending([*map(float, before)], value)
     elsewhere = {
         **{DAY + timedelta(days=n): v for n, v in others.items()},
         **{DAY - timedelta(days=WINDOW_DAYS + n): v for n, v in others.items()},
-        **{DAY - timedelta(days=n): v for n, v in others.items() if n % 7 and n <= WINDOW_DAYS},
     }
     assert verdict({**values, **elsewhere}, DAY) == verdict(values, DAY)
 
