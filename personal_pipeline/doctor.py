@@ -158,6 +158,7 @@ def _set(house: House, setting: Setting, origin: Origin) -> Finding:
 
 def _alerts(house: House) -> Iterator[Finding]:
     from personal_pipeline.alerts.channels import channels_of, misunderstood
+    from personal_pipeline.outputs.pdf import NoBrowser, browser
 
     name = "PERSONAL_PIPELINE_ALERTS"
     channels = channels_of(house.settings.alerts)
@@ -173,6 +174,11 @@ def _alerts(house: House) -> Iterator[Finding]:
     if house.settings.mail_report and not any(channel.is_mail for channel in channels):
         advice = "Add a mailto:// or mailtos:// address; see docs/alerts.md."
         yield Finding("PERSONAL_PIPELINE_MAIL_REPORT", "problem", "no mail address", advice)
+    if house.settings.mail_report and house.settings.mail_pdf:
+        try:
+            yield Finding("PERSONAL_PIPELINE_MAIL_PDF", "ok", browser())
+        except NoBrowser as error:
+            yield Finding("PERSONAL_PIPELINE_MAIL_PDF", "problem", "no browser", str(error))
 
 
 def _folders(house: House) -> Iterator[Finding]:

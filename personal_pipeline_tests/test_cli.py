@@ -88,7 +88,7 @@ def test_help_lists_every_command_with_a_whole_sentence() -> None:
     assert call(code=2).output == shown
 
 
-HEAVY = {"altair", "dagster", "dagster_dbt", "dbt", "duckdb", "lxml", "numpy", "pandas"}
+HEAVY = {"dagster", "dagster_dbt", "dbt", "duckdb", "lxml", "numpy", "pandas"}
 IMPORTED = """
 import sys
 from personal_pipeline.cli import main
@@ -129,6 +129,14 @@ def test_help_imports_nothing_heavy() -> None:
         (["refresh", "--since", "yesterday"], "'yesterday' does not match the format"),
         (["report", "--date", "2025-13-01"], "'2025-13-01' does not match the format"),
         (["report", "--date", "2999-01-01"], "2999-01-01 is in the future"),
+        (["report", "--month", "2025-13"], "'2025-13' does not match the format"),
+        (["report", "--month", "2999-01"], "2999-01 is not over"),
+        (
+            ["report", "--month", "2025-01", "--date", "2025-01-01"],
+            "Use either --date or --month.",
+        ),
+        (["rewind", "soon"], "'soon' is not a valid integer"),
+        (["rewind", "2999"], "2999 has not begun yet"),
         (["add"], "Missing argument 'FILES...'"),
         (["add", "nonesuch.csv"], "Path 'nonesuch.csv' does not exist"),
         (["up", "--port", "http"], "'http' is not a valid integer"),
@@ -311,6 +319,20 @@ def test_report_of_an_empty_house_is_written_all_the_same(tmp_path: Path) -> Non
     assert "<!doctype html>" in printed.read_text(encoding="utf-8")
     refused = call("report", "--date", "2024-02-29", code=1).stderr
     assert refused.strip() == "There is no data yet, and so no report of 2024-02-29."
+    refused = call("report", "--month", "2024-02", code=1).stderr
+    assert refused.strip() == "There is no data yet, and so no report of 2024-02."
+    refused = call("rewind", "2024", code=1).stderr
+    assert refused.strip() == "There is no data yet, and so no report of 2024."
+
+
+def test_a_pdf_that_cannot_be_printed_leaves_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    ended = call("report", "--pdf", code=1)
+    (printed,) = ended.stdout.split()
+    assert "<!doctype html>" in Path(printed).read_text(encoding="utf-8")
+    assert "install Chromium, Chrome or Edge" in ended.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is opened by another program")

@@ -73,7 +73,7 @@ try:
 finally:
     for each in pkgutil.walk_packages(personal_pipeline.__path__, "personal_pipeline."):
         importlib.import_module(each.name)
-    import apprise, keyring, altair, vl_convert, tzdata
+    import apprise, keyring, vl_convert, tzdata
     print("imported")
 """
 """The demo, of which a few days are fetched and some files taken, and then all that it did not
