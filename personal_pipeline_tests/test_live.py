@@ -49,6 +49,8 @@ KEY = "a-private-key"
 BEGIN = TODAY - timedelta(days=40)
 
 REPORT = ("outputs/daily_report", None)
+MONTHLY = ("outputs/monthly_report", None)
+"""It is written again if a file of the last month comes."""
 SITE = ("outputs/site", None)
 BOARD = ("outputs/source_board", None)
 
@@ -231,7 +233,7 @@ def test_a_day_with_the_daemon(
                 # of the tables of days only the two days, of those of months only their months, but
                 # for the one that adds up: there, all since the older one
                 month = f"{YESTERDAY:%Y-%m-01}"
-                assert changed - {BOARD} == {
+                assert changed - {BOARD, MONTHLY} == {
                     ("till/sales", f"{YESTERDAY}"),
                     ("staging/stg_till__sales", month),
                     takings,

@@ -18,11 +18,7 @@ import pytest
 from personal_pipeline.graph import derived, translation
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.derived import said_by_dbt
-<<<<<<< HEAD
-from personal_pipeline.graph.telling import BOARD, REPORT, SITE
-=======
-from personal_pipeline.graph.telling import BOARD, MONTHLY, REPORT
->>>>>>> a4b3c27 (Report: tests of mail, month and rewind; a decision, and the pages for people)
+from personal_pipeline.graph.telling import BOARD, MONTHLY, REPORT, SITE
 from personal_pipeline.graph.translation import translate
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -40,11 +36,7 @@ START = date(2023, 11, 1)
 """So that a change of the year and the 29th of February lie between."""
 
 FETCHED = [source for source in SOURCES if source.api]
-<<<<<<< HEAD
-OUTPUTS = {each.to_user_string() for each in (REPORT, SITE, BOARD)}
-=======
-OUTPUTS = {each.to_user_string() for each in (REPORT, MONTHLY, BOARD)}
->>>>>>> a4b3c27 (Report: tests of mail, month and rewind; a decision, and the pages for people)
+OUTPUTS = {each.to_user_string() for each in (REPORT, MONTHLY, SITE, BOARD)}
 OURS = "source"
 """The tag that only we give."""
 CONNECTED = "stripe"

@@ -10,10 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from personal_pipeline.outputs.formats import (
+    COUNT,
+    MINUTES,
+    PERCENT,
+    Unit,
     count,
     duration,
     instant,
+    measured,
     money,
+    money_unit,
     percentage,
     relative_change,
     span,
@@ -95,3 +101,23 @@ def test_instants_are_utc() -> None:
     assert instant(datetime(2026, 11, 21, 6, 2, tzinfo=east)) == "20 Nov 2026, 21:02 UTC"
     with pytest.raises(ValueError, match="time zone"):
         instant(datetime(2026, 11, 21, 6, 2))  # noqa: DTZ001
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "full", "short"),
+    [
+        (COUNT, 1234, "1,234", "1,234"),
+        (COUNT, 12_500, "12,500", "12.5k"),
+        (COUNT, 3_000_000, "3,000,000", "3M"),
+        (COUNT, -15_000, "−15,000", "−15k"),
+        (PERCENT, 40, "40.0%", "40%"),
+        (MINUTES, 150, "2 h 30 min", "2.5 h"),
+        (money_unit("usd"), 2000, "$2,000.00", "$2,000"),
+        (money_unit("eur"), -20_000, "−€20,000.00", "−€20k"),
+        (money_unit("chf"), 5, "CHF\u00a05.00", "CHF\u00a05"),
+        (measured("bpm", 1), 54, "54.0 bpm", "54 bpm"),
+    ],
+)
+def test_a_unit_in_full_and_at_an_axis(unit: Unit, value: int, full: str, short: str) -> None:
+    assert (unit.full(value), unit.short(value)) == (full, short)
+    assert unit.full(None) == "—"
