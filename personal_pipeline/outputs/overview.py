@@ -218,7 +218,7 @@ def said_of(
             continue
         words = measure.words[0 if value == 1 else 1]
         daily = of_days and measure.over_days == "mean"
-        said.append(Sentence(measure.unit.full(value), f"{words} a day" if daily else words))
+        said.append(Sentence(measure.unit.full(value), f"{words} on average" if daily else words))
     return tuple(said)
 
 

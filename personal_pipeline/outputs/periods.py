@@ -223,7 +223,7 @@ def _card(area: Area, measure: Measure, within: Span) -> Card:
     return Card(
         area=area.section.title,
         title=measure.title,
-        when=_known(total) or ("a day" if measure.over_days == "mean" else ""),
+        when=_known(total) or ("daily mean" if measure.over_days == "mean" else ""),
         value=measure.unit.full(total.value),
         trend=trend([*reversed(earlier), total.whole]),
         usual=against_usual(measure, found) if found else None,
@@ -288,7 +288,7 @@ def _by_month(measure: Measure, within: Span) -> Block:
     told = over(measure, within)
     before = over(measure, Span(year_before(within.first), year_before(within.last)))
     change = moved(measure, told.whole, before, against=False).change
-    text = [full(told.value) + (" a day" if measure.over_days == "mean" else "")]
+    text = [full(told.value) + (" on average" if measure.over_days == "mean" else "")]
     if change.direction in ("up", "down"):
         text.append(f"{change.direction} {change.text} on {year - 1}")
     if len(known) > 1 and measure.over_days != "level":

@@ -92,7 +92,9 @@ def test_a_month_against_the_one_before_and_a_year_before(october: HtmlElement) 
 
 
 def test_what_is_a_mean_is_one_of_a_month_too(october: HtmlElement) -> None:
-    assert card(october, "Steps") == ("Steps 8,500 a day ▲6.2% vs Sep 2026 not known vs Oct 2025")
+    assert card(october, "Steps") == (
+        "Steps 8,500 daily mean ▲6.2% vs Sep 2026 not known vs Oct 2025"
+    )
 
 
 def test_a_month_says_what_was_unusual_in_it_and_nothing_of_the_next(
@@ -100,7 +102,7 @@ def test_a_month_says_what_was_unusual_in_it_and_nothing_of_the_next(
 ) -> None:
     assert words(october.find(".//h1")) == "October 2026"
     (headline,) = october.xpath("//div[@class='headline']")
-    assert words(headline) == "All of October 2026 870 views; 8,500 steps a day."
+    assert words(headline) == "All of October 2026 870 views; 8,500 steps on average."
     said = [words(each) for each in october.xpath("//ul[@class='unusual']/li")]
     assert "▲Views: 870 in October 2026, 2.8 times the usual 310 of a month." in said
     assert "▲Views: 270 on Sunday 18 October 2026, 27 times the usual 10." in said

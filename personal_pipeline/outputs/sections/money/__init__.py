@@ -429,8 +429,10 @@ def _spending(
     found = {name: known([each.get(name, zero) for each in sums]) for name in categories}
     total = known([sum(each.values(), zero) for each in sums])
     unknown = [name for name, whole in zip(named[1:], wholes[1:], strict=True) if not whole]
+    running = unfinished_month(until)
     text = (
-        f"{money(total[0], currency)} on {named[0]}, excluding transfers between your own accounts."
+        f"{money(total[0], currency)} {'on' if running else 'in'} {named[0]}, excluding transfers "
+        "between your own accounts."
     )
     if unknown:
         text += f" Statements cover only part of {_listed(unknown)}."

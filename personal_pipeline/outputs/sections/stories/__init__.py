@@ -52,7 +52,7 @@ BOOSTED = query(__package__, "boosted")
 UNTIL = query(__package__, "until")
 DAYS_SHOWN = 84
 DAYS_IN_TABLE = 14
-STORIES_SHOWN = 12
+STORIES_SHOWN = 10
 STORIES_DRAWN = 200
 
 
