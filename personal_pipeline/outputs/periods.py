@@ -34,6 +34,7 @@ from personal_pipeline.outputs.formats import (
 from personal_pipeline.outputs.overview import (
     LEAST_MONTHS,
     MONTHS_JUDGED,
+    UNUSUAL_SHOWN,
     Area,
     Card,
     Headline,
@@ -138,11 +139,15 @@ def _month(areas: Sequence[Area], within: Span) -> Overview:
     known = [
         (area, each) for area, each in carded(areas) if over(each.measure, within).value is not None
     ]
-    unusual = [
-        _unusual_month(area, each.measure, within, found)
+    found = [
+        (one, area, each.measure)
         for area in areas
         for each in area.compared
-        if each.measure.judged and (found := _judged(each.measure, within)) and found.unusual
+        if each.measure.judged and (one := _judged(each.measure, within)) and one.unusual
+    ]
+    found.sort(key=lambda each: each[0].rank, reverse=True)
+    unusual = [
+        _unusual_month(area, measure, within, one) for one, area, measure in found[:UNUSUAL_SHOWN]
     ]
     return Overview(
         headlines=_headline(areas, within, f"All of {long_month(within.first)}"),
