@@ -18,6 +18,9 @@ _DAYS = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].html"
 _MONTHS = "[0-9][0-9][0-9][0-9]-[0-9][0-9].html"
 _YEARS = "[0-9][0-9][0-9][0-9].html"
 
+KEPT_MAILS = 60
+"""As many as the alerts remember to have sent."""
+
 BEFORE = "<!--before-->"
 AFTER = "<!--after-->"
 """What the template puts around the links to the neighbours, once before and once behind each."""
@@ -41,6 +44,14 @@ def year_file(year: int) -> str:
 def mail_of(report: Path) -> Path:
     """The mail that brings a report, next to it."""
     return report.with_suffix(".eml")
+
+
+def keep_mail(report: Path, content: bytes) -> None:
+    """Write the mail that brings a report, and delete old ones: what was sent is in the mailbox."""
+    write_atomically(mail_of(report), content)
+    mails = sorted(report.parent.glob("*.eml"), key=lambda path: path.stat().st_mtime)
+    for old in mails[:-KEPT_MAILS]:
+        old.unlink(missing_ok=True)
 
 
 def keep(html: str, folder: Path, name: str) -> Path:

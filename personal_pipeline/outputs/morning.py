@@ -168,7 +168,7 @@ def _keep(
         letter = mail.mail_of(
             report, board, file=name, pdf=pdf, without_pdf=without_pdf, clean=house.without_secrets
         )
-        write_atomically(folder.mail_of(path), mail.written(letter))
+        folder.keep_mail(path, mail.written(letter))
     return WrittenReport(path, path.stem, path.stat().st_size, digest)
 
 

@@ -76,9 +76,10 @@ def pdf_of(report: Path) -> Path:
     """Print a report's file as PDF next to it, replaced atomically, and return its path. Raises
     ``NoBrowser``."""
     command = browser()
+    # beside the report: a browser in a snap sees a folder for temporary files of its own
+    printed = report.with_suffix(".pdf.part")
     # its profile is thrown away, and a browser that is open is left alone
-    with tempfile.TemporaryDirectory(prefix="report-", ignore_cleanup_errors=True) as folder:
-        printed = Path(folder) / "report.pdf"
+    with tempfile.TemporaryDirectory(prefix="report-", ignore_cleanup_errors=True) as profile:
         # Chromium refuses its sandbox to root, who owns the container that this then is
         root = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
         try:
@@ -87,8 +88,8 @@ def pdf_of(report: Path) -> Path:
                     command,
                     *_FLAGS,
                     *root,
-                    f"--user-data-dir={Path(folder) / 'profile'}",
-                    f"--print-to-pdf={printed}",
+                    f"--user-data-dir={profile}",
+                    f"--print-to-pdf={printed.absolute()}",
                     report.absolute().as_uri(),
                 ],
                 capture_output=True,
@@ -97,11 +98,13 @@ def pdf_of(report: Path) -> Path:
             )
         except subprocess.TimeoutExpired:
             raise NoBrowser(f"{command} did not print {report} in {TIMEOUT_SECONDS} s.") from None
-        if not printed.is_file() or not (content := printed.read_bytes()):
-            raise NoBrowser(
-                f"{command} did not print {report}: it ended with code {done.returncode}. "
-                "Open the HTML report and print it from the browser."
-            )
+    if not printed.is_file() or done.returncode:
+        printed.unlink(missing_ok=True)
+        raise NoBrowser(
+            f"{command} did not print {report}: it ended with code {done.returncode}. "
+            "Open the HTML report and print it from the browser."
+        )
     path = report.with_suffix(".pdf")
-    write_atomically(path, content)
+    write_atomically(path, printed.read_bytes())
+    printed.unlink()
     return path

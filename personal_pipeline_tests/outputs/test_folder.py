@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from personal_pipeline.outputs import folder
 from personal_pipeline.outputs.folder import AFTER, BEFORE, keep
 
 TODAY = "2026-11-21.html"
@@ -87,3 +88,18 @@ def test_months_and_years_have_neighbours_of_their_own(tmp_path: Path) -> None:
     assert links(tmp_path / "2025.html") == ["2026.html"]
     assert links(tmp_path / "2026-11-20.html") == []
     assert "← September 2026" in (tmp_path / "2026-10.html").read_text("utf-8")
+
+
+def test_old_mails_are_deleted_and_reports_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "KEPT_MAILS", 2)
+    for number in range(10, 15):
+        report = keep("x", tmp_path, f"2026-11-{number}.html")
+        folder.keep_mail(report, b"mail")
+        os.utime(folder.mail_of(report), (number, number))
+    assert sorted(each.name for each in tmp_path.glob("*.eml")) == [
+        "2026-11-13.eml",
+        "2026-11-14.eml",
+    ]
+    assert len(list(tmp_path.glob("2026-*.html"))) == 5
