@@ -109,4 +109,8 @@ def read(content: bytes) -> Mail:
             if each.get_content_type() == kind
         )
 
-    return Mail(html=html.get_content(), pictures=named("image/png"), attachments=named(_PDF))
+    return Mail(
+        html=html.get_content().replace("\r\n", "\n"),
+        pictures=named("image/png"),
+        attachments=named(_PDF),
+    )
