@@ -151,7 +151,7 @@ def _send(channel: Channel, title: str, body: str, tone: Tone, mail: Mail | None
     if mail is not None:
         # apprise makes the text part from the HTML, and puts in the pictures that it refers to
         body_format = service.notify_format = apprise.NotifyFormat.HTML
-        service.inline = True  # type: ignore[attr-defined]
+        service.inline = True
         body = mail.noted(body)
         for name, content in (*mail.pictures, *mail.attachments):
             kind = "image/png" if name.endswith(".png") else "application/pdf"
