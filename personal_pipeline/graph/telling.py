@@ -369,9 +369,7 @@ def raise_failures(failures: Sequence[str]) -> None:
 # ----------------------------------------------------------------------- outputs, board, checks
 
 
-def tell_report(
-    context: Context, house: House, key: dg.AssetKey, written: WrittenReport
-) -> None:
+def tell_report(context: Context, house: House, key: dg.AssetKey, written: WrittenReport) -> None:
     """Report that the report of a day or a month was written."""
     context.log_event(
         materialization(

@@ -76,7 +76,7 @@ def register_routes() -> Sequence[Route]:
     return (
         (r"^/$", home_page),
         (r"^/reports$", reports_page),
-        (r"^/reports/(?P<day>latest|[0-9-]{10})$", report_page),
+        (r"^/reports/(?P<name>latest|[0-9-]{4,10})(?:\.html)?$", report_page),
         (r"^/-/dashboards$", home_page),
         (r"^/-/dashboards/(?P<name>[a-z0-9_-]+)$", dashboard_page),
         (r"^/-/dashboards/.+$", nothing),
@@ -176,12 +176,12 @@ async def report_page(request: Request, datasette: Datasette) -> Response:
     """A report as it was written. It has a policy of its own, which allows no script."""
     await datasette.ensure_permissions(request.actor, ["view-instance"])
     view = VIEWS[datasette]
-    day = request.url_vars["day"]
-    if day == "latest":
-        day = next(iter(view.reports()), "")
-    content = view.report(day)
+    name = request.url_vars["name"]
+    if name == "latest":
+        name = next(iter(view.reports()), "")
+    content = view.report(name)
     if content is None:
-        raise NotFound("There is no report of this day.")
+        raise NotFound("There is no such report.")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
     return Response(
         content,

@@ -73,9 +73,13 @@ class View:
         days = (path.stem for path in self.home.reports.glob("20*.html"))
         return sorted((day for day in days if REPORT.fullmatch(day)), reverse=True)
 
-    def report(self, day: str) -> bytes | None:
-        """The report of a day; None if there is none."""
-        return (self.home.reports / f"{day}.html").read_bytes() if day in self.reports() else None
+    def report(self, name: str) -> bytes | None:
+        """The report of a day, a month (``2026-10``) or a year; None if there is none, or for
+        others."""
+        if self.person or not re.fullmatch(r"\d{4}(-\d\d){0,2}", name):
+            return None
+        path = self.home.reports / f"{name}.html"
+        return path.read_bytes() if path.is_file() else None
 
     def _look(self) -> None:
         files = [] if self.person and not self.person.dashboards else files_of(self.home)
