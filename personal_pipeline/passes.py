@@ -362,9 +362,8 @@ def finish_pass(
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
-    if passed.report or passed.monthly or passed.site:
-        return True
-    if passed.ingested.receipts or passed.restored.read:
+    written = passed.report or passed.monthly or passed.site
+    if written or passed.ingested.receipts or passed.restored.read:
         return True
     if passed.failures_to_mend:
         return True

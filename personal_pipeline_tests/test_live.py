@@ -49,6 +49,8 @@ KEY = "a-private-key"
 BEGIN = TODAY - timedelta(days=40)
 
 REPORT = ("outputs/daily_report", None)
+MONTHLY = ("outputs/monthly_report", None)
+"""It is written again if a file of the last month comes."""
 SITE = ("outputs/site", None)
 MONTHLY = ("outputs/monthly_report", None)
 """It is written again if a file of the last month comes."""

@@ -34,6 +34,7 @@ from personal_pipeline.warehouse.tables import WHOLE
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
 REPORT = dg.AssetKey(["outputs", "daily_report"])
+MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 SITE = dg.AssetKey(["outputs", "site"])
 MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
