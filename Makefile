@@ -60,6 +60,10 @@ bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
 		inbox verify oracle; do \
 		$(RUN)/python -m "benchmarks.$$name"; done
 
+.PHONY: pictures
+pictures: $(INSTALLED) ## Draw the pictures of the README again, with an installed Chromium
+	$(RUN)/python docs/images/draw.py
+
 .PHONY: licences
 licences: $(INSTALLED) ## Under which licences the packages of the lock are; fails on an unknown one
 	$(RUN)/python -m personal_pipeline.licences

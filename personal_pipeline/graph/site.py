@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from personal_pipeline.graph.raw import OWNER
+from personal_pipeline.graph.raw import DAILY, OWNER
 from personal_pipeline.graph.telling import SITE, tell_site
 from personal_pipeline.house import House
 from personal_pipeline.site.tables import write_site
@@ -30,6 +30,7 @@ def site_asset(tables: Iterable[str]) -> dg.AssetsDefinition:
                 kinds={"sqlite"},
                 owners=[OWNER],
                 skippable=True,
+                freshness_policy=DAILY,
             )
         ],
     )

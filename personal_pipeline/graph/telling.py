@@ -25,7 +25,7 @@ from personal_pipeline.outputs.board import board_markdown
 from personal_pipeline.outputs.morning import WrittenReport
 from personal_pipeline.passes import InboxResult, PassResult, RestoreResult, SourceResult
 from personal_pipeline.shown import counted, shown
-from personal_pipeline.site.tables import WrittenSite
+from personal_pipeline.site.tables import WrittenSite, is_current
 from personal_pipeline.warehouse import integrity, store
 from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -36,7 +36,6 @@ Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 REPORT = dg.AssetKey(["outputs", "daily_report"])
 MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 SITE = dg.AssetKey(["outputs", "site"])
-MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
 """The name of the check of each raw stream."""
@@ -300,6 +299,8 @@ def tell_work(
     )
     known = replace(told.recall(house.home), published=stamp)
     told.remember(house.home, replace(known, current=now.isoformat()) if due else known)
+    if due and is_current(house.home):
+        tell_site(context, house, WrittenSite(house.home.site, {}))
     for built in work.built:
         page(context).info(_said(built))
     for each in work.tested:
@@ -393,6 +394,7 @@ def tell_site(context: Context, house: House, written: WrittenSite) -> None:
     """Report which tables of the site were replaced."""
     rows = [f"| {name} | {count:,} |" for name, count in sorted(written.partitions.items())]
     table = "\n".join(["| table | partitions replaced |", "| --- | ---: |", *rows])
+    replaced = table if rows else "Found current: nothing was replaced."
     stamp = repr(integrity.stamp_of(house.home.published))
     context.log_event(
         materialization(
@@ -402,7 +404,7 @@ def tell_site(context: Context, house: House, written: WrittenSite) -> None:
             {
                 "file": dg.MetadataValue.path(written.path),
                 "size": dg.MetadataValue.int(written.path.stat().st_size),
-                "replaced": dg.MetadataValue.md(table),
+                "replaced": dg.MetadataValue.md(replaced),
             },
         )
     )
