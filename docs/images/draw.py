@@ -21,7 +21,6 @@ from personal_pipeline.outputs.pdf import browser
 HERE = Path(__file__).parent
 PORT = 3970
 COMMAND = [sys.executable, "-m", "personal_pipeline.cli"]
-WIDE = {"width": 1280, "height": 900}
 
 
 def main() -> None:
@@ -52,20 +51,22 @@ def _draw(up: subprocess.Popen[str], home: Path) -> None:
             break
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        page = chromium.new_context(viewport=WIDE).new_page()
+        page = chromium.new_context(viewport={"width": 1280, "height": 900}).new_page()
 
         page.goto((home / "reports" / "latest.html").as_uri())
         _save(page, "report")
 
         page.goto(addresses["The site"])
-        page.get_by_role("link", name="Readers").first.click()
-        page.locator("svg, canvas").nth(2).wait_for()
+        page.get_by_role("link", name="Body", exact=True).first.click()
+        page.locator("svg .mark-line path").first.wait_for()
         _save(page, "site")
 
         page.goto(addresses["The graph"])
         page.wait_for_url("**/overview/**")
         page.goto(page.url.partition("/overview")[0] + "/asset-groups")
-        page.get_by_text("5_outputs").nth(1).wait_for()
+        page.get_by_text("5_outputs").first.wait_for()
+        # it lays out the groups
+        page.wait_for_timeout(5000)
         _save(page, "lineage")
         chromium.close()
 
