@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,12 +35,21 @@ def today(monkeypatch: pytest.MonkeyPatch) -> Callable[[date], None]:
     return set_to
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo's home, of which nothing was read yet; only copied."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run, "_today", lambda: DAY)
+        with invented_house(1, 5, tmp_path_factory.mktemp("made") / "demo") as house:
+            return house.home.root
+
+
 @pytest.fixture
-def invented(today: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """A demo's home, of which nothing was read yet."""
-    with invented_house(1, 5, tmp_path / "demo") as house:
-        monkeypatch.setenv("PERSONAL_PIPELINE_HOME", str(house.home.root))
-    return house.home
+def invented(today: object, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The same, to be changed."""
+    shutil.copytree(made, tmp_path / "demo")
+    monkeypatch.setenv("PERSONAL_PIPELINE_HOME", str(tmp_path / "demo"))
+    return Home(tmp_path / "demo")
 
 
 def setting(name: str) -> str:
@@ -158,7 +168,7 @@ def test_services_move_when_another_program_has_their_port(invented: Home) -> No
         assert str(port) not in setting("KIT_API_BASE")
 
 
-@pytest.mark.parametrize("day", [date(2026, 11, 3), date(2026, 11, 7), date(2026, 11, 27)])
+@pytest.mark.parametrize("day", [date(2026, 11, 6), date(2026, 11, 27)])
 def test_a_late_demo_lacks_the_newest_exports_of_two_sources(
     tmp_path: Path,
     today: Callable[[date], None],

@@ -1035,7 +1035,7 @@ def told(files: Sequence[File], accounts: dict[str, list[Line]]) -> list[tuple[s
 
 
 @given(lives(), st.randoms(use_true_random=False))
-@examples(6)
+@examples(4)
 def test_every_transaction_counts_once_in_any_order_and_accounts_are_never_mixed(
     built: Money, life: tuple[dict[str, list[Line]], list[File]], chance: Any
 ) -> None:
@@ -1074,7 +1074,7 @@ def test_every_transaction_counts_once_in_any_order_and_accounts_are_never_mixed
     ),
     st.randoms(use_true_random=False),
 )
-@examples(6)
+@examples(4)
 def test_whatever_ids_and_lists_there_are_order_does_not_matter(
     built: Money, lines: list[tuple[int, str, str, str]], chance: Any
 ) -> None:
@@ -1142,7 +1142,7 @@ def bursts(draw: st.DrawFn) -> tuple[list[Line], list[File]]:
 
 
 @given(bursts())
-@examples(8)
+@examples(5)
 def test_bursts_of_equal_amounts_come_out_as_they_were(
     built: Money, life: tuple[list[Line], list[File]]
 ) -> None:
