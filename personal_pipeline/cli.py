@@ -852,7 +852,7 @@ def demo(years: int, seed: int, folder: Path, late: bool) -> None:
     if late:
         _show_late(house, folder)
     CONSOLE.print(
-        f"\nDone in {time.monotonic() - started:.0f} s. The lineage UI: "
+        f"\nDone in {time.monotonic() - started:.0f} s. Graph and site: "
         f"[bold]PERSONAL_PIPELINE_HOME={escape(str(folder))} {escape(_own_name())} up[/]",
         soft_wrap=True,
     )
