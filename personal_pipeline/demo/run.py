@@ -48,6 +48,9 @@ _LATE_BY = timedelta(days=40)
 _NIGHT = timedelta(hours=12)
 """Exports are made in the night or the morning after a life's last day."""
 
+_POLL = 0.5
+"""Seconds. `up` runs them for days."""
+
 _WHOSE = "/invented"
 """The path at which the services say whose they are."""
 
@@ -140,9 +143,9 @@ def alive(home: Home) -> Iterator[None]:
     answers = _Answers(home)
     with ExitStack() as opened:
         try:
-            port = opened.enter_context(listening(answers.today, plan.port))
+            port = opened.enter_context(listening(answers.today, plan.port, poll_seconds=_POLL))
         except OSError:  # another program has it
-            port = opened.enter_context(listening(answers.today))
+            port = opened.enter_context(listening(answers.today, poll_seconds=_POLL))
         if port != plan.port:
             settings = settings_of(plan.life(_today() - _DAY), port)
             _remember(home, replace(plan, port=port, settings=settings))

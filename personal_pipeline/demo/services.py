@@ -54,14 +54,17 @@ def base_at(port: int) -> str:
 
 
 @contextmanager
-def listening(services: Callable[[], Mapping[str, Service]], port: int = 0) -> Iterator[int]:
+def listening(
+    services: Callable[[], Mapping[str, Service]], port: int = 0, *, poll_seconds: float = 0.02
+) -> Iterator[int]:
     """Answer at a port of this machine, or at a free one, until the block is left; yields the port.
-    ``services``, by path prefix, are asked for on each request.
+    ``services``, by path prefix, are asked for on each request. Whether to end is looked at every
+    ``poll_seconds``.
 
     Raises ``OSError`` if the port is taken.
     """
     server = _Server((LOOPBACK, port), _handler(services))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(poll_seconds,), daemon=True)
     thread.start()
     try:
         yield server.server_port
