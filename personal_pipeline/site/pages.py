@@ -9,7 +9,7 @@ import asyncio
 import html
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -176,7 +176,8 @@ async def reports_page(request: Request, datasette: Datasette) -> Response:
 
 
 async def report_page(request: Request, datasette: Datasette) -> Response:
-    """A report as it was written. It has a policy of its own, which allows no script."""
+    """A report as it was written, with links from its figures to their tables, which only work
+    here. It has a policy of its own, which allows no script."""
     await datasette.ensure_permissions(request.actor, ["view-instance"])
     view = VIEWS[datasette]
     name = request.url_vars["name"]
@@ -186,11 +187,24 @@ async def report_page(request: Request, datasette: Datasette) -> Response:
     if content is None:
         raise NotFound("There is no such report.")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+    tables = view.described()
     return Response(
-        content,
+        _FROM.sub(lambda found: _linked(found.group(), tables), content.decode()),
         content_type="text/html; charset=utf-8",
         headers={"content-security-policy": policy},
     )
+
+
+_FROM = re.compile(r'<p class="from">.*?</p>')
+"""Where a report names the tables behind its figures (``outputs/templates``)."""
+
+
+def _linked(paragraph: str, tables: Collection[str]) -> str:
+    def link(found: re.Match[str]) -> str:
+        code, name = found.group(), found.group(1)
+        return f'<a href="/tables/{name}">{code}</a>' if name in tables else code
+
+    return re.sub(r"<code>(?:marts\.)?(\w+)</code>", link, paragraph)
 
 
 async def dashboard_page(request: Request, datasette: Datasette) -> Response:

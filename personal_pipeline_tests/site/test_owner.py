@@ -103,6 +103,18 @@ def test_a_table_is_described_and_its_rows_link(owner: Visitor) -> None:
     assert "from account_id in accounts_daily" in row
 
 
+def test_the_figures_of_a_report_lead_to_their_tables(owner: Visitor, house: House) -> None:
+    shown = owner.get("/reports/2025-11-21").text
+    linked = set(re.findall(r'<a href="(/tables/[^"]+)"><code>', shown))
+    assert len(linked) > 5
+    for address in linked:
+        assert owner.get(address).status_code == 200, address
+    # elsewhere there is no site: the file itself has no such link, and is else the same
+    kept = (house.home.reports / "2025-11-21.html").read_text(encoding="utf-8")
+    assert "/tables/" not in kept
+    assert re.sub(r'<a href="/tables/[^"]+">(<code>.*?</code>)</a>', r"\1", shown) == kept
+
+
 def test_the_home_page_says_what_status_says(house: House, owner: Visitor, door: Door) -> None:
     page = owner.get("/").text
     board = board_of(house)
