@@ -8,14 +8,20 @@ with the digest of its content as data version. A range run then triggers only w
 """
 
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
-from personal_pipeline.freshness import FETCH_DUE_AFTER, FETCH_LATE_AFTER, GRACE
+from personal_pipeline.freshness import (
+    FETCH_DUE_AFTER,
+    FETCH_LATE_AFTER,
+    GRACE,
+    State,
+    judge_drop,
+)
 from personal_pipeline.graph.building import bring_up_to_date, build_and_tell
 from personal_pipeline.graph.partitions import Partitions, asked_partitions
 from personal_pipeline.graph.telling import (
@@ -24,6 +30,7 @@ from personal_pipeline.graph.telling import (
     tell_ingested,
 )
 from personal_pipeline.house import House
+from personal_pipeline.ingest.arrivals import Exports, exports_of
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Source, Window
 from personal_pipeline.ingest.names import NotInside, inside
 from personal_pipeline.passes import fetch_source, ingest_inbox
@@ -98,13 +105,29 @@ def _freshness(
     drop = next(each for each in source.drops if stream in each.streams)
     if drop.monthly_on_day is None or source.name in house.home.resting():
         return None
+    came = exports_of(house.home).get((source.name, drop.name), Exports())
+    return export_policy(drop.monthly_on_day, came, house.clock(), house.settings.timezone)
+
+
+def export_policy(
+    due: int, came: Exports, now: datetime, timezone: str
+) -> dg.FreshnessPolicy | None:
+    """The policy of an export that is due on a day of each month. None if what ``came`` would
+    satisfy it and is late all the same: it came in time and was made before its month ended, which
+    Dagster cannot know. Then only our verdict says something."""
+    zone = ZoneInfo(timezone)
+    days = due + GRACE.days
+    today = now.astimezone(zone).date()
+    deadline = today if today.day > days else today.replace(day=1) - timedelta(days=1)
     # an export satisfies once the month before is over, here or in UTC
-    days = drop.monthly_on_day + GRACE.days
-    offset = house.clock().astimezone(ZoneInfo(house.settings.timezone)).utcoffset() or timedelta()
+    begins = datetime(deadline.year, deadline.month, 1, tzinfo=zone)
+    reach = timedelta(days=days) + max(-(begins.utcoffset() or timedelta()), timedelta())
+    late = judge_drop(came.arrivals, now, monthly_on_day=due, zone=zone).state is State.LATE
+    satisfied = begins + timedelta(days=days) - reach
+    if late and came.received_at and came.received_at >= satisfied:
+        return None
     return dg.FreshnessPolicy.cron(
-        deadline_cron=f"0 0 {days + 1} * *",
-        lower_bound_delta=timedelta(days=days) + max(-offset, timedelta()),
-        timezone=house.settings.timezone,
+        deadline_cron=f"0 0 {days + 1} * *", lower_bound_delta=reach, timezone=timezone
     )
 
 

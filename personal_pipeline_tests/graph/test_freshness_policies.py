@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from personal_pipeline.freshness import State, judge_drop
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.instance import instance_of
+from personal_pipeline.graph.raw import export_policy
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
-from personal_pipeline.ingest.arrivals import Arrival
+from personal_pipeline.ingest.arrivals import Arrival, Exports
 from personal_pipeline.refresh import refresh
 from personal_pipeline.settings import Settings
 from personal_pipeline.sources import SOURCES
@@ -46,17 +47,6 @@ def policies_of(house: House) -> Policies:
 @pytest.fixture(scope="module")
 def home(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
     return lay_project(parsed, tmp_path_factory.mktemp("policies") / "home")
-
-
-@pytest.fixture(scope="module")
-def exports(home: Home) -> Policies:
-    """The policy of a monthly export, by the person's zone."""
-    return {
-        zone: policies_of(
-            House(Settings(PERSONAL_PIPELINE_TIMEZONE=zone), home, SOURCES, lambda: NOW)
-        )[EXPORT]
-        for zone in ZONES
-    }
 
 
 def judged_by_dagster(
@@ -84,19 +74,33 @@ def judged_by_dagster(
 
 @given(
     minutes=st.integers(0, 800 * 24 * 60),
+    kept=st.integers(0, 60 * 24 * 60),
     later=st.integers(0, 90 * 24 * 60),
     zone=st.sampled_from(ZONES),
 )
-@example(minutes=0, later=0, zone="Pacific/Honolulu")
-def test_an_export_that_is_dropped_when_made_is_late_for_dagster_when_it_is_for_us(
-    exports: Policies, minutes: int, later: int, zone: str
+@example(minutes=0, kept=0, later=0, zone="Pacific/Honolulu")
+def test_dagster_and_we_agree_whether_an_export_is_late_or_dagster_says_nothing(
+    minutes: int, kept: int, later: int, zone: str
 ) -> None:
-    dropped = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    made = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    dropped = made + timedelta(minutes=kept)
     now = dropped + timedelta(minutes=later)
-    arrival = Arrival("a", dropped, dropped)
-    ours = judge_drop([arrival], now, monthly_on_day=1, zone=ZoneInfo(zone))
-    overdue = judged_by_dagster(exports[zone], dropped, now) is FreshnessState.FAIL
-    assert overdue is (ours.state is State.LATE), ours
+    came = Exports((Arrival("a", made, dropped),), dropped)
+    policy = export_policy(1, came, now, zone)
+    ours = judge_drop(came.arrivals, now, monthly_on_day=1, zone=ZoneInfo(zone))
+    if policy is None:
+        assert kept
+        assert ours.state is State.LATE
+    else:
+        overdue = judged_by_dagster(policy, dropped, now) is FreshnessState.FAIL
+        assert overdue is (ours.state is State.LATE), ours
+
+
+def test_a_policy_stays_when_nothing_came_for_a_month() -> None:
+    made = datetime(2025, 1, 2, tzinfo=UTC)
+    came = Exports((Arrival("a", made, made),), made)
+    policy = export_policy(1, came, datetime(2025, 2, 20, tzinfo=UTC), "UTC")
+    assert judged_by_dagster(policy, made, datetime(2025, 2, 20, tzinfo=UTC)) is FreshnessState.FAIL
 
 
 def test_nothing_is_expected_of_what_is_not_connected_at_rest_or_without_a_calendar(
