@@ -7,7 +7,7 @@ Nothing is yielded: every asset is skippable, and the body logs one materializat
 with the digest of its content as data version. A range run then triggers only what differs.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -68,7 +68,11 @@ def asset_key(source: Source, stream: ApiStream | DropStream) -> dg.AssetKey:
 
 
 def _spec(
-    source: Source, stream: ApiStream | DropStream, partitions: Partitions, house: House
+    source: Source,
+    stream: ApiStream | DropStream,
+    partitions: Partitions,
+    house: House,
+    exports: Mapping[tuple[str, str], Exports],
 ) -> dg.AssetSpec:
     fetched = isinstance(stream, ApiStream)
     return dg.AssetSpec(
@@ -91,12 +95,15 @@ def _spec(
             "dagster/uri": f"lake/{source.name}/{stream.name}",
             "dagster/column_schema": ENVELOPE if fetched else DROP_ENVELOPE,
         },
-        freshness_policy=_freshness(house, source, stream),
+        freshness_policy=_freshness(house, source, stream, exports),
     )
 
 
 def _freshness(
-    house: House, source: Source, stream: ApiStream | DropStream
+    house: House,
+    source: Source,
+    stream: ApiStream | DropStream,
+    exports: Mapping[tuple[str, str], Exports],
 ) -> dg.FreshnessPolicy | None:
     """What Dagster itself expects of a stream; None where nothing is expected, or only by the
     rhythm of its files, which ``personal_pipeline.freshness`` judges."""
@@ -105,7 +112,7 @@ def _freshness(
     drop = next(each for each in source.drops if stream in each.streams)
     if drop.monthly_on_day is None or source.name in house.home.resting():
         return None
-    came = exports_of(house.home).get((source.name, drop.name), Exports())
+    came = exports.get((source.name, drop.name), Exports())
     return export_policy(drop.monthly_on_day, came, house.clock(), house.settings.timezone)
 
 
@@ -153,7 +160,7 @@ def api_assets(source: Source, partitions: Partitions, house: House) -> dg.Asset
             f"Fetches {source.title}: missing days first, then days that the service may still "
             "revise."
         ),
-        specs=[_spec(source, stream, partitions, house) for stream in source.api],
+        specs=[_spec(source, stream, partitions, house, {}) for stream in source.api],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -241,6 +248,8 @@ def inbox_assets(
     sources: Sequence[Source], partitions: Partitions, house: House
 ) -> dg.AssetsDefinition:
     """Every stream that is fed by dropped files."""
+    # reads every receipt: once
+    exports = exports_of(house.home)
 
     @dg.multi_asset(
         name="ingest_inbox",
@@ -249,7 +258,7 @@ def inbox_assets(
             "and writes receipts."
         ),
         specs=[
-            _spec(source, stream, partitions, house)
+            _spec(source, stream, partitions, house, exports)
             for source in sources
             for stream in source.drop_streams
         ],

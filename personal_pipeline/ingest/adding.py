@@ -161,39 +161,55 @@ def packed(home: Home, sources: Sequence[Source], entries: Iterable[Path]) -> li
 
 def _pack(home: Home, sources: Sequence[Source], folder: Path) -> dict[Path, Path]:
     """Zip into the inbox whatever in a folder is one unpacked export: the zips by folder."""
-    packed = {}
-    for export in _exports_in(home, sources, folder):
-        with _zipped(home, export) as whole:
-            if whole and (copied := _copy(whole, home.inbox / whole.name)):
-                packed[export] = copied
-    return packed
+    return {
+        export: copied
+        for export, whole in _exports_in(home, sources, folder)
+        if (copied := _copy(whole, home.inbox / whole.name))
+    }
 
 
-def _exports_in(home: Home, sources: Sequence[Source], folder: Path) -> list[Path]:
-    """The folders that are one unpacked export each: this one if a source claims it as a whole,
-    unless the export is a folder in it and beside that lie files of other sources, as in a folder
-    of downloads."""
-    claim = _claim_of(home, sources, folder)
-    if claim is None:
+def _exports_in(home: Home, sources: Sequence[Source], folder: Path) -> Iterator[tuple[Path, Path]]:
+    """The folders that are one unpacked export each, with a zip that lasts until the next: this one
+    if a source claims it as a whole, unless the export is a folder in it and beside that lie files
+    of other sources, as in a folder of downloads."""
+    with _zipped(home, folder) as whole:
+        claim = _claim_of(home, sources, whole)
+        if whole is None or claim is None:
+            return
+        inner = _inner_exports(home, sources, folder, claim)
+        if not inner:
+            yield folder, whole
+            return
+    for each in inner:
+        yield from _exports_in(home, sources, each)
+
+
+def _inner_exports(
+    home: Home, sources: Sequence[Source], folder: Path, claim: tuple[str, str]
+) -> list[Path]:
+    """The folders in an export of which each has the same claim, if beside them lie files of other
+    sources."""
+    others = [source for source in sources if source.name != claim[0]]
+    foreign = [path for path in files_below(folder) if claims_of(others, drop_file(home, path))]
+    if not foreign:
         return []
+
+    def is_claimed(path: Path) -> bool:
+        with _zipped(home, path) as whole:
+            return _claim_of(home, sources, whole) == claim
+
     inner = [
         path
         for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.is_symlink() and _claim_of(home, sources, path) == claim
+        if path.is_dir() and not path.is_symlink() and is_claimed(path)
     ]
-    beside = (
-        path for path in files_below(folder) if not any(path.is_relative_to(each) for each in inner)
-    )
-    others = [source for source in sources if source.name != claim[0]]
-    if inner and any(claims_of(others, drop_file(home, path)) for path in beside):
-        return [each for path in inner for each in _exports_in(home, sources, path)]
-    return [folder]
+    beside = any(not any(path.is_relative_to(each) for each in inner) for path in foreign)
+    return inner if beside else []
 
 
-def _claim_of(home: Home, sources: Sequence[Source], folder: Path) -> tuple[str, str] | None:
-    """The source and drop that claim a folder as a whole, zipped."""
-    with _zipped(home, folder) as whole:
-        claims = claims_of(sources, drop_file(home, whole)) if whole else []
+def _claim_of(home: Home, sources: Sequence[Source], whole: Path | None) -> tuple[str, str] | None:
+    """The source and drop that claim a zip, which may be too large to be made."""
+    claims = claims_of(sources, drop_file(home, whole)) if whole else []
     return (claims[0].source.name, claims[0].drop.name) if claims else None
 
 
@@ -209,12 +225,11 @@ def explained(home: Home, sources: Sequence[Source], paths: Sequence[Path]) -> I
         if path.is_file():
             yield from _explained(home, sources, path, path.name)
             continue
-        exports = _exports_in(home, sources, path)
-        for export in exports:
-            with _zipped(home, export) as whole:
-                if whole:
-                    name = str(Path(path.name) / export.relative_to(path))
-                    yield from _explained(home, sources, whole, name)
+        exports = []
+        for export, whole in _exports_in(home, sources, path):
+            exports.append(export)
+            name = str(Path(path.name) / export.relative_to(path))
+            yield from _explained(home, sources, whole, name)
         for file in complete_files(path):
             if not any(file.is_relative_to(export) for export in exports):
                 yield from _explained(home, sources, file, f"{path.name}/{file.relative_to(path)}")
