@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from personal_pipeline import serve
 from personal_pipeline.doors.door import beside, opening_page
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home
+from personal_pipeline_tests.browser import chromium
 from personal_pipeline_tests.hostile_page import (
     ATTEMPTS,
     HOSTILE,
@@ -48,10 +48,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc"),
 ]
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
 REBOUND = "rebound.example"
 
 GRAPH = """{
@@ -243,26 +239,12 @@ def elsewhere() -> Iterator[Elsewhere]:
 @pytest.fixture(scope="class")
 def context(running: Up) -> Iterator[Any]:
     """A browser that the person has let in: it holds the cookie."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed on this machine")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            headless=True,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                # what is tried must reach the house: it is judged, not the browser
-                "--disable-popup-blocking",
-                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-                f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
-            ],
-        )
+    with chromium(
+        # what is tried must reach the house: it is judged, not the browser
+        "--disable-popup-blocking",
+        "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
+        f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
+    ) as browser:
         opened = browser.new_context(viewport={"width": 1400, "height": 900})
         ours = opened.new_page()
         ours.goto(running.door.opening())
@@ -273,7 +255,6 @@ def context(running: Up) -> Iterator[Any]:
         assert cookie["httpOnly"]
         assert cookie["sameSite"] == "Strict"
         yield opened
-        browser.close()
 
 
 @pytest.fixture(scope="class", params=["127.0.0.1", "the name itself"])

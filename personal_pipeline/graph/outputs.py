@@ -1,19 +1,29 @@
-"""The assets that a person reads: the report, and the board of all streams."""
+"""The assets that a person reads: the reports, the tables in the browser, the board of all
+streams."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 
 import dagster as dg
 
 from personal_pipeline.board import board_of
 from personal_pipeline.graph.raw import DAILY, OWNER
-from personal_pipeline.graph.telling import BOARD, MONTHLY, REPORT, tell_board, tell_report
+from personal_pipeline.graph.telling import (
+    BOARD,
+    MONTHLY,
+    REPORT,
+    SITE,
+    tell_board,
+    tell_report,
+    tell_site,
+)
 from personal_pipeline.house import House
 from personal_pipeline.outputs.morning import (
     MONTH_ON_DAY,
     write_month_report,
     write_morning_report,
 )
+from personal_pipeline.site.tables import write_site
 from personal_pipeline.troubles import told_without_values
 
 _EACH_MONTH = dg.FreshnessPolicy.cron(
@@ -23,25 +33,40 @@ _EACH_MONTH = dg.FreshnessPolicy.cron(
 )
 
 
-def report_assets(tables: Iterable[str]) -> list[dg.AssetsDefinition]:
+def _spec(
+    key: dg.AssetKey,
+    description: str,
+    kinds: set[str],
+    tables: Collection[str] = (),
+    freshness: dg.FreshnessPolicy = DAILY,
+) -> dg.AssetSpec:
+    """An output, downstream of the marts among these tables."""
+    return dg.AssetSpec(
+        key,
+        deps=[dg.AssetKey(each.split("/")) for each in sorted(tables) if each.startswith("marts/")],
+        description=description,
+        group_name="5_outputs",
+        kinds=kinds,
+        owners=[OWNER],
+        skippable=True,
+        freshness_policy=freshness,
+    )
+
+
+def report_assets(tables: Collection[str]) -> list[dg.AssetsDefinition]:
     """The morning report and that of the last month, downstream of everything that they show."""
-    deps = [dg.AssetKey(each.split("/")) for each in sorted(tables) if each.startswith("marts/")]
 
     @dg.multi_asset(
         name="write_report",
         specs=[
-            dg.AssetSpec(
+            _spec(
                 REPORT,
-                deps=deps,
-                description=(
+                (
                     "One self-contained HTML file a day under reports/: what happened until "
                     "yesterday (UTC), and the state of every source."
                 ),
-                group_name="5_outputs",
-                kinds={"html"},
-                owners=[OWNER],
-                skippable=True,
-                freshness_policy=DAILY,
+                {"html"},
+                tables,
             )
         ],
     )
@@ -54,19 +79,16 @@ def report_assets(tables: Iterable[str]) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(
         name="write_monthly_report",
         specs=[
-            dg.AssetSpec(
+            _spec(
                 MONTHLY,
-                deps=deps,
-                description=(
+                (
                     "One self-contained HTML file a month under reports/: the month against the "
                     "one before and the same one a year before. Written on the second of the next "
                     "month, and again when a late export changes its figures."
                 ),
-                group_name="5_outputs",
-                kinds={"html"},
-                owners=[OWNER],
-                skippable=True,
-                freshness_policy=_EACH_MONTH,
+                {"html"},
+                tables,
+                _EACH_MONTH,
             )
         ],
     )
@@ -81,6 +103,36 @@ def report_assets(tables: Iterable[str]) -> list[dg.AssetsDefinition]:
     return [write_report, write_monthly_report]
 
 
+def site_asset(tables: Collection[str]) -> dg.AssetsDefinition:
+    """The marts in SQLite, downstream of all of them."""
+
+    @dg.multi_asset(
+        name="write_site",
+        specs=[
+            _spec(
+                SITE,
+                (
+                    "The marts in SQLite, published/site.sqlite, which `personal-pipeline site` "
+                    "shows in the browser; and the part of them that is shared with somebody. Only "
+                    "partitions whose content changed are replaced."
+                ),
+                {"sqlite"},
+                tables,
+            )
+        ],
+    )
+    @told_without_values
+    def write_site_now(  # type: ignore[no-untyped-def]
+        context: dg.AssetExecutionContext, house: dg.ResourceParam[House]
+    ):
+        if written := write_site(house):
+            tell_site(context, house, written)
+        return
+        yield
+
+    return write_site_now
+
+
 def board_asset() -> dg.AssetsDefinition:
     """The state of every stream, as a table in the metadata of its most recent event."""
 
@@ -88,17 +140,13 @@ def board_asset() -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="write_source_board",
         specs=[
-            dg.AssetSpec(
+            _spec(
                 BOARD,
-                description=(
+                (
                     "How fresh each stream is, what is wrong and what to do, as in "
                     "`personal-pipeline status`. The table is in the metadata of the latest event."
                 ),
-                group_name="5_outputs",
-                kinds={"python", "markdown"},
-                owners=[OWNER],
-                skippable=True,
-                freshness_policy=DAILY,
+                {"python", "markdown"},
             )
         ],
     )
