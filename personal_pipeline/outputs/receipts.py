@@ -29,6 +29,8 @@ def receipts_table(receipts: Sequence[Receipt]) -> RenderableType:
     grid = grid_of(
         f"Ingested {named}", "as", ">files", ">new", ">changed", ">removed", ">same", "months"
     )
+    # seven columns in 80
+    grid.padding = (0, 1, 0, 0)
     for kind, group in taken.items():
         streams = [stream for receipt in group for stream in receipt.streams]
         grid.add_row(
