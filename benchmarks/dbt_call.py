@@ -23,7 +23,7 @@ ROUNDS = 5
 
 def direct(home: Home) -> None:
     """The way every build calls dbt."""
-    results = dbt_project.run(home, [MODEL], {MODEL: []}, "usd")
+    results = dbt_project.run(home, [MODEL], {MODEL: []}, {"currency": "usd"})
     assert not any(result.failed for result in results)
 
 

@@ -21,6 +21,7 @@ from personal_pipeline.ingest.again import ReadAgain, read_outdated_again
 from personal_pipeline.ingest.contract import Progress, Source, Window
 from personal_pipeline.ingest.fetch import FetchResult
 from personal_pipeline.ingest.http import NEEDS_A_PERSON
+from personal_pipeline.ingest.kept import bring_kept
 from personal_pipeline.ingest.lake import Written
 from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
@@ -325,6 +326,8 @@ def run_pass(
     passed.fetched = fetch_sources(
         house, chosen, beginning=beginning, accept=accept, progress=progress
     )
+    if only is None:
+        bring_kept(home, house.sources)
     if only is None and (inbox.waiting(home) or inbox.oddities(home)):
         passed.ingested = ingest_inbox(house, publish=False, progress=progress)
     finish_pass(house, passed, retry=retry, progress=progress)

@@ -97,7 +97,8 @@ class Settings(BaseModel):
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", alias="PERSONAL_PIPELINE_TIMEZONE"
     )
-    """Your time zone, for the hours below. The tables have UTC days."""
+    """Your time zone: where you are when no stay in stays.csv says otherwise, and for the hours
+    below. Changing it rebuilds the tables that have local days."""
     report_hour: int = Field(7, ge=0, le=23, alias="PERSONAL_PIPELINE_REPORT_HOUR")
     """The hour at which the report is ready."""
     currency: str = Field("usd", pattern="^[a-z]{3}$", alias="PERSONAL_PIPELINE_CURRENCY")
@@ -153,6 +154,11 @@ class Settings(BaseModel):
                 if name not in house
             },
         )
+
+    @property
+    def of_tables(self) -> Mapping[str, str]:
+        """The choices that decide what tables hold, by name: the macros ``home_<name>``."""
+        return {"currency": self.currency, "timezone": self.timezone}
 
     def text(self, setting: Setting) -> str:
         """The value of a source's setting in plain text, else its default; values in the keyring

@@ -10,9 +10,13 @@ LONG = 10
 
 def examples(count: int) -> settings:
     """So many of them in each run of the tests. What a fixture made may be used by all."""
-    long = settings.get_current_profile_name() == "long"
     return settings(
-        max_examples=count * LONG if long else count,
+        max_examples=times(count),
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
+
+
+def times(count: int) -> int:
+    """So many, or more of them in ``make fuzz``."""
+    return count * LONG if settings.get_current_profile_name() == "long" else count

@@ -11,6 +11,7 @@ import dagster as dg
 from personal_pipeline.house import House
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.kept import bring_kept
 from personal_pipeline.ingest.unfinished import Stamp, open_for_writing, stamp_of, told_by_system
 from personal_pipeline.shown import shown
 from personal_pipeline.troubles import told_without_values
@@ -83,6 +84,7 @@ def inbox_sensor(job: Any, house: House) -> dg.SensorDefinition:
     )
     @told_without_values
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        bring_kept(house.home, house.sources)
         files: dict[str, tuple[int, int]] = {}
         owners: dict[Stamp, str] = {}
         told = True

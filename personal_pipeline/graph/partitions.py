@@ -45,14 +45,17 @@ def mapping(edge: Input, upstream: Grain, grain: Grain) -> dg.PartitionMapping |
         return None
     if edge.reads is Reads.ALL:
         return dg.AllPartitionMapping()
-    start = 0
+    start = end = 0
     if edge.reads is Reads.THROUGH:
         start = -_A_LIFETIME_OF_DAYS if grain is Grain.DAY else -_TEN_YEARS_OF_MONTHS
+    elif edge.reads is Reads.NEAR:
+        # of a table by month that reads days, Dagster shows two months of them too many
+        start, end = -1, 1
     with warnings.catch_warnings():
         # the version is pinned, and this would be printed for every edge
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.TimeWindowPartitionMapping(
-            start_offset=start, allow_nonexistent_upstream_partitions=True
+            start_offset=start, end_offset=end, allow_nonexistent_upstream_partitions=True
         )
 
 

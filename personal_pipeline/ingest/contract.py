@@ -319,6 +319,9 @@ class Drop:
     read: Callable[[DropFile], Iterator[Item]] = _reads_nothing
     load: Callable[[DropFile, Spool], Iterator[Item]] | None = None
     streams: tuple[DropStream, ...]
+    kept_as: str | None = None
+    """The name of such a file in the home folder that is ingested whenever it changes: one that the
+    person writes."""
     explain: Callable[[DropFile], str | None] = lambda file: None
     """What can be said about an unclaimed file that is nearly of this kind: for people, in lines,
     with column names but no values."""
@@ -372,6 +375,8 @@ class Source:
     """The part of that which a record in the lake reveals."""
     api: tuple[ApiStream, ...] = ()
     drops: tuple[Drop, ...] = ()
+    without_events: str | None = None
+    """Why nothing of it is in the timeline, in a sentence; None if something is."""
 
     @property
     def credentials(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from personal_pipeline.sources.fit import FIT
 from personal_pipeline.sources.google_sheets import GOOGLE_SHEETS
 from personal_pipeline.sources.kit import KIT
 from personal_pipeline.sources.medium import MEDIUM
+from personal_pipeline.sources.stays import STAYS
 from personal_pipeline.sources.strava import STRAVA
 from personal_pipeline.sources.stripe import STRIPE
 
@@ -19,4 +20,5 @@ SOURCES: tuple[Source, ...] = (
     APPLE_HEALTH,
     STRAVA,
     FIT,
+    STAYS,
 )

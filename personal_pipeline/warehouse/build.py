@@ -129,14 +129,15 @@ class Snapshot:
 def all_tables(house: House) -> dict[str, Table]:
     """Raw streams and dbt models, by name."""
     manifest = dbt_project.load_manifest(house.home)
-    return {**raw_tables(house.sources), **model_tables(manifest, house.settings.currency)}
+    return {**raw_tables(house.sources), **model_tables(manifest, house.settings.of_tables)}
 
 
 def signature_of(house: House) -> str:
-    """Changes whenever lake, SQL, tables or day may have changed, at the cost of a few hundred file
-    stats: while it is the same, there is no need to determine what is stale."""
+    """Changes whenever lake, SQL, choices, tables or day may have changed, at the cost of a few
+    hundred file stats: while it is the same, there is no need to determine what is stale."""
     seen = [
         house.today.isoformat(),
+        sorted(house.settings.of_tables.items()),
         dbt_project.changed_at(house.home),
         integrity.stamp_of(house.home.published),
         *(
@@ -455,7 +456,7 @@ def _dbt(
     failed."""
     try:
         results = dbt_project.run(
-            house.home, list(models), models, house.settings.currency, anew=anew
+            house.home, list(models), models, house.settings.of_tables, anew=anew
         )
     except dbt_project.DbtFailed:
         store.expect_whole(house.home)

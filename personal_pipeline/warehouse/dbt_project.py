@@ -169,12 +169,13 @@ def run(
     home: Home,
     models: Sequence[str],
     windows: Mapping[str, Sequence[tuple[str, str]]],
-    currency: str,
+    choices: Mapping[str, str],
     *,
     anew: bool = False,
 ) -> list[NodeResult]:
     """Build and test models, each for its own windows of days, and return the result of each.
 
+    ``choices`` are the person's, as in ``model_tables``.
     ``anew`` recreates their tables with all rows, whatever the windows. The caller holds the lock
     of the warehouse. Raises ``DbtFailed`` only if dbt itself could not run; a failed model or test
     is a result.
@@ -195,7 +196,7 @@ def run(
                 *(["--full-refresh"] if anew else []),
             ],
             target,
-            {"PIPELINE_WINDOWS": str(chosen), "PIPELINE_CURRENCY": currency},
+            {"PIPELINE_WINDOWS": str(chosen), **environment_of(choices)},
             version=manifest_version(home),
         )
         results = target / RESULTS
@@ -213,6 +214,11 @@ def run(
         ]
     finally:
         shutil.rmtree(target, ignore_errors=True)
+
+
+def environment_of(choices: Mapping[str, str]) -> dict[str, str]:
+    """What the macros ``home_<name>`` read."""
+    return {f"PIPELINE_{name.upper()}": text for name, text in choices.items()}
 
 
 def write_windows(path: Path, windows: Mapping[str, Sequence[tuple[str, str]]]) -> None:

@@ -140,7 +140,7 @@ class Inputs:
     def _window(self, edge: Input, table: Table, partition: str) -> dict[str, str] | None:
         """The partitions of an input that this partition reads; None if it is not read by
         window."""
-        if edge.reads is not Reads.WINDOW or self._is_whole(edge, table):
+        if edge.reads not in (Reads.WINDOW, Reads.NEAR) or self._is_whole(edge, table):
             return None
         present = self.versions.get(edge.table, {})
         upstream = self.tables[edge.table].grain

@@ -25,6 +25,8 @@ class Reads(StrEnum):
 
     WINDOW = "same"
     """Those whose time range overlaps its own."""
+    NEAR = "near"
+    """Those, and whatever is within a day of it: a local day overlaps two UTC days."""
     THROUGH = "through"
     """Every one up to and including its own time range: cumulative figures."""
     ALL = "all"
@@ -97,7 +99,12 @@ def read_partitions(
     if edge.reads is Reads.THROUGH:
         limit = end.isoformat()
         return [each for each in existing if each < limit]
+    if edge.reads is Reads.NEAR:
+        start, end = start - _A_DAY, end + _A_DAY
     return [each for each in partitions_between(upstream, start, end) if each in existing]
+
+
+_A_DAY = timedelta(days=1)
 
 
 def expected_partitions(
@@ -120,6 +127,9 @@ def expected_partitions(
         for partition in existing.get(edge.table, ()):
             if edge.reads is Reads.ALL:
                 otherwise.append(date.fromisoformat(partition))
+            elif edge.reads is Reads.NEAR:
+                start, end = span(upstream, partition)
+                by_window.update(partitions_between(table.grain, start - _A_DAY, end + _A_DAY))
             elif upstream is table.grain:
                 by_window.add(partition)
             else:
@@ -138,12 +148,13 @@ def raw_tables(sources: Iterable[Source]) -> dict[str, Table]:
     }
 
 
-def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]:
+def model_tables(manifest: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, Table]:
     """One table per dbt model that makes one, read from the manifest.
 
     An ephemeral model is not a table but part of each model that reads it: its inputs and its SQL
     count as theirs. The code version of a table is a digest of its SQL and of every macro of this
-    project that it calls; also of the home currency, if it is used.
+    project that it calls; also of those ``choices`` of the person that it uses: the text of each by
+    its name, which the macro ``home_<name>`` returns.
     """
     names = {
         uid: f"{source['source_name']}/{source['name']}"
@@ -162,7 +173,7 @@ def model_tables(manifest: Mapping[str, Any], currency: str) -> dict[str, Table]
                 for each, reads in sorted(_inputs(manifest, node, names).items())
             ),
             model=node["name"],
-            code_version=_code_version(manifest, node, currency),
+            code_version=_code_version(manifest, node, choices),
             columns=tuple(
                 (column["name"], column["data_type"]) for column in node["columns"].values()
             ),
@@ -195,6 +206,9 @@ def _inputs(
 
 
 def _widest(*reads: Reads) -> Reads:
+    # what is near lies in part after what is read through
+    if {Reads.NEAR, Reads.THROUGH} <= set(reads):
+        return Reads.ALL
     return max(reads, key=list(Reads).index)
 
 
@@ -229,7 +243,9 @@ def owed_tests(manifest: Mapping[str, Any], models: Collection[str]) -> dict[str
     }
 
 
-def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency: str) -> str:
+def _code_version(
+    manifest: Mapping[str, Any], node: Mapping[str, Any], choices: Mapping[str, str]
+) -> str:
     digest = hashlib.sha256()
     pending: list[str] = []
     for part in (node, *_ephemeral_parts(manifest, node)):
@@ -245,8 +261,9 @@ def _code_version(manifest: Mapping[str, Any], node: Mapping[str, Any], currency
         pending.extend(macro["depends_on"]["macros"])
     for uid in sorted(seen):
         digest.update(manifest["macros"][uid]["macro_sql"].encode())
-        if manifest["macros"][uid]["name"] == "home_currency":
-            digest.update(currency.encode())
+        for name, text in choices.items():
+            if manifest["macros"][uid]["name"] == f"home_{name}":
+                digest.update(text.encode())
     # hooks and materialization also affect how the table is built
     digest.update(repr(sorted(node["config"].get("pre-hook", []), key=repr)).encode())
     digest.update(str(node["config"]["materialized"]).encode())

@@ -44,6 +44,8 @@ PLACES = {
     "staging.stg_strava__recording_samples": "staging/strava",
     "staging.stg_fit__recordings": "staging/fit",
     "staging.stg_fit__recording_samples": "staging/fit",
+    "staging.stg_stays__stays": "staging/stays",
+    "marts.stays": "marts/life",
     "marts.health_measures_daily": "marts/health",
     "marts.sleep_nights": "marts/health",
     "marts.health_daily": "marts/health",

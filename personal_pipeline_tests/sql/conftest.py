@@ -38,6 +38,7 @@ class Warehouse:
     has been copied into it, dbt need not parse."""
 
     root: Path
+    timezone: str = "UTC"
 
     @property
     def lake(self) -> Lake:
@@ -70,6 +71,7 @@ class Warehouse:
             "PIPELINE_WAREHOUSE": f"../../{self.path.name}",
             "PIPELINE_DUCKDB": repr(duck.CONFIG),
             "PIPELINE_CURRENCY": HOME_CURRENCY.upper(),
+            "PIPELINE_TIMEZONE": self.timezone,
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
         if windows is not None:

@@ -48,18 +48,44 @@ def test_marts_read_no_staging(manifest: Manifest) -> None:
 
 
 def test_a_select_reads_the_staging_of_its_source_only(manifest: Manifest) -> None:
+    """An event of what several sources tell is selected from where they are one: the mart or the
+    contract that the select is named after."""
     intermediate = models_in(manifest, "intermediate")
+    contracts = {name for name in intermediate if "__" not in name}
+    together = models_in(manifest, "marts").keys() | contracts
     selects = {name: node for name, node in intermediate.items() if "__" in name}
     named = {source.name for source in SOURCES}
     for name, node in selects.items():
         source = name.partition("__")[2]
-        assert source in named, name
+        if source not in named:
+            assert contract_of(name) == "int_events", name
+            assert read_by(node) & {source, f"int_{source}"}, name
+            assert read_by(node) <= together, name
+            continue
         staging = models_in(manifest, f"staging/{source}/")
         assert read_by(node)
         assert read_by(node) <= staging.keys(), name
     for name in intermediate.keys() - selects.keys():
         joined = {each for each in selects if contract_of(each) == name}
         assert read_by(intermediate[name]) == joined
+
+
+def test_every_source_is_in_the_timeline_or_says_why_not(manifest: Manifest) -> None:
+    tables = model_tables(manifest, {})
+    above: set[str] = set()
+    pending = ["marts/timeline"]
+    while pending:
+        table = pending.pop()
+        if table not in above:
+            above.add(table)
+            # a raw stream is nobody's model
+            pending += [each.table for each in tables[table].inputs] if table in tables else []
+    for source in SOURCES:
+        is_in_it = any(f"{source.name}/{stream.name}" in above for stream in source.streams)
+        if source.without_events is None:
+            assert is_in_it, f"{source.name}: join the contract events, or set without_events"
+        else:
+            assert source.without_events.endswith("."), source.name
 
 
 def test_every_contract_says_what_a_row_is_and_is_tested_for_its_key(manifest: Manifest) -> None:
@@ -103,7 +129,7 @@ def test_every_model_of_a_contract_has_its_columns_and_types(
 
 
 def test_a_table_reads_what_its_contracts_read(manifest: Manifest) -> None:
-    tables = model_tables(manifest, "usd")
+    tables = model_tables(manifest, {"currency": "usd"})
     assert not [name for name in tables if "/int_" in name]
 
     def inputs_of(table: str, *sources: str) -> set[Input]:
@@ -157,8 +183,8 @@ def test_a_source_joins_a_contract_by_one_file(
 
     assert broadcasts > 0
     assert warehouse.query(total) == [(before + 7 * Decimal(broadcasts),)]
-    old = model_tables(described, "usd")
-    new = model_tables(dbt_project.load_manifest(Home(warehouse.root)), "usd")
+    old = model_tables(described, {"currency": "usd"})
+    new = model_tables(dbt_project.load_manifest(Home(warehouse.root)), {"currency": "usd"})
     changed = {name for name, table in new.items() if table != old[name]}
     assert changed == {"marts/revenue_daily"}, "nothing else is built anew"
     assert set(new["marts/revenue_daily"].inputs) == {

@@ -110,7 +110,7 @@ def test_reads_names_real_inputs(manifest: Manifest) -> None:
         reads = node["config"]["meta"].get("reads", {})
         inputs = {each.rsplit(".", 1)[-1] for each in node["depends_on"]["nodes"]}
         assert reads.keys() <= inputs, name
-        assert set(reads.values()) <= {"same", "through", "all"}, name
+        assert set(reads.values()) <= {"same", "near", "through", "all"}, name
 
 
 def test_every_stream_has_a_staging_model(manifest: Manifest) -> None:

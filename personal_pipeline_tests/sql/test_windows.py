@@ -72,7 +72,7 @@ def windows_of(table: Table, partitions: set[str]) -> list[tuple[date, date]]:
 
 @pytest.fixture(scope="module")
 def tables(manifest: Mapping[str, Any]) -> dict[str, Table]:
-    return {**raw_tables(SOURCES), **model_tables(manifest, "usd")}
+    return {**raw_tables(SOURCES), **model_tables(manifest, {"currency": "usd"})}
 
 
 def cut(tables: Mapping[str, Table]) -> Iterator[Table]:

@@ -184,9 +184,9 @@ def test_results_that_lie_there_from_before_are_no_results(parsed: Path, tmp_pat
         mock.patch.object(dbt_host, "QUIET", ["--no-such-option"]),
         pytest.raises(dbt_project.DbtFailed, match="did not run"),
     ):
-        dbt_project.run(home, ["model"], {}, "usd")
+        dbt_project.run(home, ["model"], {}, {"currency": "usd"})
     with (
         mock.patch.object(dbt_host, "call", return_value=-signal.SIGKILL),
         pytest.raises(dbt_project.DbtFailed, match="killed"),
     ):
-        dbt_project.run(home, ["model"], {}, "usd")
+        dbt_project.run(home, ["model"], {}, {"currency": "usd"})

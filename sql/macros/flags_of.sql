@@ -4,7 +4,8 @@
 select
         named.story_id,
         bool_or(flags.boosted) as boosted,
-        min(flags.boosted_on) filter (where flags.boosted) as boosted_on
+        min(flags.boosted_on) filter (where flags.boosted) as boosted_on,
+        min(flags.source) as flagged_by
     from {{ stories }} as named
     inner join {{ ref('int_story_flags') }} as flags
         on flags.story_id = named.story_id

@@ -25,6 +25,7 @@ COARSE = {
     "marts/engagement": 9,
     "marts/subscribers": 25,
     "marts/revenue_monthly": 30,
+    "marts/nights": 20,
     "marts/stories": 40,
 }
 """Tables that keep only how often this goes into what they read, so that different inputs often
@@ -46,7 +47,21 @@ def reads(
     mine = partition[:letters]
     if edge.reads is Reads.THROUGH:
         return [each for each in existing if each[:letters] <= mine]
+    if edge.reads is Reads.NEAR:
+        # the days of the partition, with one more at each end
+        around = {each[:letters] for each in _with_neighbours(partition, table.grain)}
+        return [each for each in existing if each[:letters] in around]
     return [each for each in existing if each[:letters] == mine]
+
+
+def _with_neighbours(partition: str, grain: Grain) -> set[str]:
+    day = date.fromisoformat(partition)
+    days = {day}
+    while grain is Grain.MONTH and (day := day + timedelta(1)).month == min(days).month:
+        days.add(day)
+    return {
+        each.isoformat() for each in days | {min(days) - timedelta(1), max(days) + timedelta(1)}
+    }
 
 
 def everything_read(tables: Tables, table: Table, partition: str, contents: Contents) -> Read:
@@ -94,7 +109,11 @@ def wanted(tables: Tables, table: Table, contents: Contents, start: date, today:
     found: set[str] = set()
     for edge in by_time:
         common = min(letters, 10 if tables[edge.table].grain is Grain.DAY else 7)
-        prefixes = {each[:common] for each in contents.get(edge.table, {})}
+        present = set(contents.get(edge.table, {}))
+        if edge.reads is Reads.NEAR:
+            grain = tables[edge.table].grain
+            present = {near for each in present for near in _with_neighbours(each, grain)}
+        prefixes = {each[:common] for each in present}
         found.update(each for each in candidates if each[:common] in prefixes)
     return sorted(found)
 

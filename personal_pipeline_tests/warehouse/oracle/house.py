@@ -34,7 +34,14 @@ TABLES: Tables = {
             "marts/revenue_daily",
             (SUBSCRIPTIONS, Reads.THROUGH),
         ),
-        _model("marts/stories", Grain.WHOLE, "marts/subscribers", "marts/revenue_monthly"),
+        _model("marts/nights", Grain.MONTH, (FILE, Reads.NEAR)),
+        _model(
+            "marts/stories",
+            Grain.WHOLE,
+            "marts/subscribers",
+            "marts/revenue_monthly",
+            "marts/nights",
+        ),
     )
 }
 

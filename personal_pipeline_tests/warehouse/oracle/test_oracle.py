@@ -13,7 +13,12 @@ from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.warehouse.reconcile import Inputs
 from personal_pipeline.warehouse.tables import Input, Reads, Table, Tables
 from personal_pipeline_tests.warehouse.oracle.definition import from_scratch, reads, wanted
-from personal_pipeline_tests.warehouse.oracle.house import SUBSCRIPTIONS, TABLES, kinds_of_edges
+from personal_pipeline_tests.warehouse.oracle.house import (
+    FILE,
+    SUBSCRIPTIONS,
+    TABLES,
+    kinds_of_edges,
+)
 from personal_pipeline_tests.warehouse.oracle.simulation import life
 
 
@@ -73,8 +78,9 @@ def test_the_house_has_every_kind_of_edge() -> None:
         (Grain.DAY, Grain.MONTH, Reads.THROUGH),
         (Grain.MONTH, Grain.MONTH, Reads.THROUGH),
     }
+    near = {(Grain.MONTH, Grain.MONTH, Reads.NEAR)}
     everything = {(a, Grain.MONTH, Reads.ALL) for a in cut}
-    assert kinds_of_edges(TABLES) == windows | to_whole | through | everything
+    assert kinds_of_edges(TABLES) == windows | to_whole | through | near | everything
 
 
 def _table(name: str, grain: Grain, *inputs: Input) -> Table:
@@ -123,6 +129,13 @@ def test_the_definition_knows_which_partitions_are_read_and_wanted() -> None:
     assert reads(through, TABLES, day, "2026-06-01", days) == days[:2]
     assert reads(Input("marts/revenue_daily"), TABLES, month, "2026-06-01", days) == days[1:]
     assert reads(Input("marts/revenue_daily"), TABLES, day, "2026-06-02", days) == days[2:]
+    months = ["2026-04-01", "2026-05-01", "2026-07-01"]
+    near = Input(FILE, Reads.NEAR)
+    assert reads(near, TABLES, TABLES["marts/nights"], "2026-06-01", months) == months[1:]
+    files = {FILE: {"2026-05-01": 1}}
+    near_may = ["2026-04-01", "2026-05-01", "2026-06-01"]
+    nights = TABLES["marts/nights"]
+    assert wanted(TABLES, nights, files, date(2026, 1, 1), date(2026, 9, 9)) == near_may
     contents = {"marts/revenue_daily": dict.fromkeys(days, 1)}
     today = date(2026, 6, 1)
     assert wanted(TABLES, day, contents, date(2026, 5, 1), today) == days[:2]

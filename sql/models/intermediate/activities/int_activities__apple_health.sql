@@ -8,6 +8,7 @@ select
     lake_file,
     {{ activity_kind('activity') }} as kind,
     start_at,
+    {{ known_timezone('timezone') }} as zone,
     coalesce(end_at, start_at) as end_at,
     duration_minutes * 60 as moving_seconds,
     distance_m,

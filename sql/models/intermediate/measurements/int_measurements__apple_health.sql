@@ -29,6 +29,7 @@ select
     records.quantity_unit as unit,
     records.start_at,
     records.end_at,
+    records.timezone as zone,
     coalesce(records.source_name, '') as device,
     {{ health_priority('records.source_name', 'records.device', 'records.is_user_entered') }}
         as priority

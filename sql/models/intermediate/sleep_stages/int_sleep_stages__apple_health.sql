@@ -17,6 +17,7 @@ select
     end as stage,
     start_at,
     end_at,
+    timezone as zone,
     coalesce(source_name, '') as device,
     {{ health_priority('source_name', 'device', 'is_user_entered') }} as priority
 from {{ ref('stg_apple_health__records') }}

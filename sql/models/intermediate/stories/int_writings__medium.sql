@@ -8,5 +8,6 @@ select
     title,
     url,
     'https://medium.com/p/' || post_id as permanent_url,
-    published_at
+    published_at,
+    body_text as text
 from {{ ref('stg_medium__account_export') }}

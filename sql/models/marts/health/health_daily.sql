@@ -31,8 +31,21 @@ with measures as (
 ),
 
 nights as (
-    select * from {{ ref('sleep_nights') }}
+    select
+        day,
+        -- of the night; naps add to the minutes
+        any_value(start_at) filter (where not is_nap) as start_at,
+        any_value(end_at) filter (where not is_nap) as end_at,
+        sum(in_bed_minutes) as in_bed_minutes,
+        sum(asleep_minutes) as asleep_minutes,
+        sum(core_minutes) as core_minutes,
+        sum(deep_minutes) as deep_minutes,
+        sum(rem_minutes) as rem_minutes,
+        sum(unspecified_minutes) as unspecified_minutes,
+        sum(awake_minutes) as awake_minutes
+    from {{ ref('sleep_nights') }}
     where {{ partition_window('month') }} and is_counted
+    group by day
 ),
 
 rings as (

@@ -20,23 +20,30 @@ with metrics (metric, kind) as (
     ('body_fat', 'reading')
 ),
 
+told as (
+    select *, null::integer as utc_offset_seconds
+    from {{ ref('int_measurements') }}
+    where {{ near_partition_window('month', 'start_at') }}
+),
+
 measured as (
     select
-        told.month,
-        cast(told.start_at as date) as day,
+        {{ month_of('told.local_day') }} as month,
+        told.local_day as day,
         told.metric,
         metrics.kind,
         told.unit,
         told.device as source_name,
         told.priority,
+        told.source,
         told.source || '/' || told.record_key as record_key,
         told.start_at,
         told.end_at,
         told.value as quantity
-    from {{ ref('int_measurements') }} as told
+    from {{ lived('told') }} as told
     inner join metrics using (metric)
     where
-        {{ partition_window('told.month') }}
+        {{ partition_window(month_of('told.local_day')) }}
         -- a reading of nothing is none: no pulse of a living person is 0
         and (told.value > 0 or metrics.kind = 'amount')
 ),
@@ -161,6 +168,7 @@ select
     if(kind = 'reading', round(avg(quantity), 6), null) as average,
     min(quantity) filter (where kind = 'reading') as lowest,
     max(quantity) filter (where kind = 'reading') as highest,
-    arg_max(quantity, (start_at, record_key)) filter (where kind = 'reading') as last
+    arg_max(quantity, (start_at, record_key)) filter (where kind = 'reading') as last,
+    min(source) as source
 from shared
 group by month, day, metric, kind, source_name, priority, rank

@@ -39,15 +39,17 @@ select
     slept.source_name,
     slept.priority,
     null as records_left_out,
-    greatest(slept.asleep_minutes, slept.in_bed_minutes) as left_out,
+    sum(greatest(slept.asleep_minutes, slept.in_bed_minutes)) as left_out,
     0 as counted,
     'min' as unit,
-    counted.source_name as counted_source,
-    case
-        when slept.core_minutes + slept.deep_minutes + slept.rem_minutes > 0
-            then 'a source that stands higher told of the same night'
-        else 'another source told more of the same night'
-    end as reason
+    min(counted.source_name) as counted_source,
+    if(
+        sum(slept.core_minutes + slept.deep_minutes + slept.rem_minutes) > 0,
+        'a source that stands higher told of the same night',
+        'another source told more of the same night'
+    ) as reason
 from slept
-inner join slept as counted on counted.day = slept.day and counted.is_counted
+inner join slept as counted
+    on counted.day = slept.day and counted.number = slept.number and counted.is_counted
 where not slept.is_counted
+group by slept.month, slept.day, slept.source_name, slept.priority

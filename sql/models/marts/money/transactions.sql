@@ -35,7 +35,10 @@ known as (
         lower(coalesce(min(kind) filter (where rule = 'stands'), min(kind), '')) as line_kind,
         string_agg(text, ' ' order by record_key) as text,
         count(*) as lines,
-        list_sort(list_distinct(list(feed))) as feeds
+        list_sort(list_distinct(list(feed))) as feeds,
+        min(source) as source,
+        min(record_key) filter (where rule = 'stands') as record_key,
+        min(lake_file) filter (where rule = 'stands') as lake_file
     from members
     group by transaction_id, account_id
 ),
@@ -256,7 +259,10 @@ select
     transfers.transfer_with,
     asked.perhaps_with,
     known.feeds,
-    known.lines
+    known.lines,
+    known.source,
+    known.record_key,
+    known.lake_file
 from known
 inner join kinds using (transaction_id)
 left join fitting using (transaction_id)

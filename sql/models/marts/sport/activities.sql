@@ -53,42 +53,74 @@ whole as (
     select
         activity_id,
         count(*) as records,
-        list_sort(list_distinct(list(feed))) as feeds
+        list_sort(list_distinct(list(feed))) as feeds,
+        any_value(record_key) filter (where record = activity_id) as record_key,
+        any_value(lake_file) filter (where record = activity_id) as lake_file
     from merges
     group by activity_id
+),
+
+told as (
+    select
+        whole.activity_id,
+        coalesce(diary.source, recording.source, summary.source) as source,
+        {%- for field, order in believed.items() %}
+        coalesce(
+            {%- for each in order %}{{ each }}.{{ field }}{{ ', ' if not loop.last }}{% endfor -%}
+        ) as {{ field }},
+        {%- endfor %}
+        coalesce(diary.is_commute, false) as is_commute,
+        coalesce(diary.zone, recording.zone, summary.zone) as zone,
+        recording.utc_offset_seconds,
+        recording.utc_offset_seconds as told_offset_seconds,
+        recording.maximum_heart_rate_setting,
+        coalesce(recording.samples, 0) as samples,
+        whole.records,
+        whole.feeds,
+        whole.record_key,
+        whole.lake_file,
+        to_json(
+            map_from_entries(
+                list_filter(
+                    [
+                        {%- for field, order in believed.items() %}
+                        ('{{ field }}', case
+                            {%- for each in order %}
+                            when {{ each }}.{{ field }} is not null then {{ each }}.teller
+                            {%- endfor %}
+                        end){{ ',' if not loop.last }}
+                        {%- endfor %}
+                    ],
+                    lambda told: told[2] is not null
+                )
+            )
+        ) as told_by
+    from whole
+    left join diary using (activity_id)
+    left join recording using (activity_id)
+    left join summary using (activity_id)
 )
 
 select
-    whole.activity_id,
-    cast(coalesce(recording.start_at, diary.start_at, summary.start_at) as date) as day,
-    {%- for field, order in believed.items() %}
-    coalesce(
-        {%- for each in order %}{{ each }}.{{ field }}{{ ', ' if not loop.last }}{% endfor -%}
-    ) as {{ field }},
+    {{ month_of('start_at') }} as month,
+    activity_id,
+    local_day as day,
+    {%- for field in believed %}
+    {{ field }},
     {%- endfor %}
-    coalesce(diary.is_commute, false) as is_commute,
-    recording.utc_offset_seconds,
-    recording.maximum_heart_rate_setting,
-    coalesce(recording.samples, 0) as samples,
-    whole.records,
-    whole.feeds,
-    to_json(
-        map_from_entries(
-            list_filter(
-                [
-                    {%- for field, order in believed.items() %}
-                    ('{{ field }}', case
-                        {%- for each in order %}
-                        when {{ each }}.{{ field }} is not null then {{ each }}.teller
-                        {%- endfor %}
-                    end){{ ',' if not loop.last }}
-                    {%- endfor %}
-                ],
-                lambda told: told[2] is not null
-            )
-        )
-    ) as told_by
-from whole
-left join diary using (activity_id)
-left join recording using (activity_id)
-left join summary using (activity_id)
+    is_commute,
+    zone,
+    zone_origin,
+    local_at,
+    stay as place,
+    told_offset_seconds as utc_offset_seconds,
+    maximum_heart_rate_setting,
+    samples,
+    records,
+    feeds,
+    told_by,
+    source,
+    record_key,
+    lake_file
+from {{ lived('told') }}
+where {{ partition_window(month_of('start_at')) }}

@@ -13,19 +13,20 @@ lifetime as (
         arg_min(permanent_url, age) as permanent_url,
         arg_min(published_at, age) as published_at,
         arg_min(reading_time_minutes, age) as reading_time_minutes,
-        arg_min(member_only, age) as member_only
+        arg_min(member_only, age) as member_only,
+        min(source) as source
     from captures
     group by story_id
 ),
 
 exported as (
-    select story_id, kind, title, url, permanent_url, published_at
+    select story_id, source, kind, title, url, permanent_url, published_at
     from {{ ref('int_writings') }}
 ),
 
 -- a story whose date moved is still filed under its old day, too
 feed as (
-    select story_id, kind, title, url, permanent_url, published_at
+    select story_id, source, kind, title, url, permanent_url, published_at
     from {{ ref('int_feed_items') }}
     qualify row_number() over (partition by story_id order by day desc) = 1
 ),
@@ -59,7 +60,8 @@ known as (
             lifetime.published_at, exported.published_at, feed.published_at
         ) as published_at,
         lifetime.reading_time_minutes,
-        lifetime.member_only
+        lifetime.member_only,
+        coalesce(lifetime.source, exported.source, feed.source) as source
     from stories
     left join lifetime using (story_id)
     left join exported using (story_id)
@@ -89,7 +91,9 @@ select
     dated.reading_time_minutes,
     dated.member_only,
     coalesce(flags.boosted, false) as boosted,
-    flags.boosted_on
+    flags.boosted_on,
+    flags.flagged_by,
+    dated.source
 from dated
 left join flags using (story_id)
 where {{ partition_window('dated.month') }}

@@ -29,6 +29,7 @@ select
     start_at,
     coalesce(end_at, start_at) as end_at,
     created_at,
+    {{ known_timezone("metadata ->> '$.HKTimeZone'") }} as timezone,
     offsets,
     cast(metadata as json) as metadata,
     cast(more as json) as more

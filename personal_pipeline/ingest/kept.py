@@ -1,0 +1,52 @@
+"""Files that the person writes and keeps in the home folder, such as ``stays.csv``.
+
+Whenever one changes, a copy of it goes through the inbox like a dropped file, so it is archived,
+receipted and read again like one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.ingest.contract import Source
+from personal_pipeline.ingest.unfinished import stamp_of
+
+
+def bring_kept(home: Home, sources: Iterable[Source]) -> list[str]:
+    """Put a copy of every kept file that has changed since the last call into the inbox; returns
+    their names. A kill in between brings a copy twice, which changes nothing."""
+    brought = []
+    known = _known(home)
+    for name in sorted({drop.kept_as for each in sources for drop in each.drops if drop.kept_as}):
+        path = home.root / name
+        stamp = stamp_of(path)
+        if stamp is None or known.get(name) == [stamp.size, stamp.modified_ns]:
+            continue
+        temporary = home.inbox / f".{name}.part"
+        try:
+            shutil.copy2(path, temporary)
+        except FileNotFoundError:
+            continue  # an editor is just replacing it
+        temporary.replace(home.inbox / name)
+        known[name] = [stamp.size, stamp.modified_ns]
+        brought.append(name)
+    if brought:
+        write_atomically(_path(home), json.dumps(known).encode())
+    return brought
+
+
+def _path(home: Home) -> Path:
+    return home.state / "kept.json"
+
+
+def _known(home: Home) -> dict[str, object]:
+    """Size and time of each file when it was last brought, by name."""
+    try:
+        known = json.loads(_path(home).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
