@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -118,7 +118,7 @@ def services_of(house: House, folder: Path) -> House:
     return House(house.settings, Home(folder), house.sources, clock=house.clock)
 
 
-def rebuilt(before: Ledger, after: Ledger, table: str) -> Collection[str]:
+def rebuilt(before: Ledger, after: Ledger, table: str) -> set[str]:
     """The partitions that were built since, whatever came out."""
     return {
         each for each, record in after[table].items() if record.inputs != before[table][each].inputs
@@ -172,10 +172,10 @@ def test_a_corrected_stay_builds_only_its_days_again(house: House) -> None:
 
 
 def test_an_event_has_one_title_a_day_and_a_record_that_can_be_opened(built_home: Home) -> None:
-    kinds = dict(
-        query(built_home.published, "select kind, count(*) from marts.timeline group by kind")
-    )
-    assert kinds.keys() >= {
+    kinds = {
+        kind for (kind,) in query(built_home.published, "select distinct kind from marts.timeline")
+    }
+    assert kinds >= {
         "payment",
         "refund",
         "payout",
