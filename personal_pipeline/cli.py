@@ -258,7 +258,7 @@ def _passed_json(passed: PassResult) -> dict[str, Any]:
         "reread": _reread_json(passed.restored.read),
         "built": _built_json(passed.work.built),
         "dbt_calls": passed.work.dbt_calls,
-        "report": str(passed.report.path) if passed.report else None,
+        "report": _report_path(passed),
         "notes": passed.all_notes,
         "failures": passed.failures,
     }
@@ -379,8 +379,14 @@ def _print_built(built: Sequence[BuiltTable], *, in_short: bool) -> None:
 
 
 def _print_report(passed: PassResult) -> None:
-    if passed.report:
-        CONSOLE.print(f"Report: {escape(str(passed.report.path))}", soft_wrap=True)
+    if path := _report_path(passed):
+        CONSOLE.print(f"Report: {escape(path)}", soft_wrap=True)
+
+
+def _report_path(passed: PassResult) -> str | None:
+    """The report of the day, if it was written."""
+    written = passed.outputs.written.get("daily_report")
+    return str(written.path) if written else None
 
 
 # ------------------------------------------------------------------------------------ rebuild
@@ -410,7 +416,7 @@ def rebuild(only: str | None, as_json: bool) -> None:
             "reread": _reread_json(passed.restored.read),
             "built": _built_json(passed.work.built),
             "differs": rebuilt.differs,
-            "report": str(passed.report.path) if passed.report else None,
+            "report": _report_path(passed),
             "failures": passed.failures,
         }
         click.echo(json.dumps(done, indent=1))

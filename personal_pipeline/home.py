@@ -145,6 +145,11 @@ class Home:
         return self.root / "queries"
 
     @property
+    def exports(self) -> Path:
+        """The person's declarations of what is handed to other programs."""
+        return self.root / "exports"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 

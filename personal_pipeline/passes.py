@@ -25,14 +25,7 @@ from personal_pipeline.ingest.kept import bring_kept
 from personal_pipeline.ingest.lake import Written
 from personal_pipeline.ingest.opening import complete_sidecars, opened
 from personal_pipeline.ingest.unfinished import Left
-from personal_pipeline.outputs.morning import (
-    WrittenReport,
-    is_current,
-    is_month_current,
-    write_month_report,
-    write_morning_report,
-)
-from personal_pipeline.site.tables import WrittenSite, write_site
+from personal_pipeline.listed_outputs import OutputResults, write_outputs
 from personal_pipeline.troubles import sentence_of
 from personal_pipeline.warehouse import dbt_host, integrity, store
 from personal_pipeline.warehouse.build import BuildResult, reconcile
@@ -248,16 +241,6 @@ def build_tables(
     return work
 
 
-def write_report(house: House, board: Sequence[StreamState]) -> WrittenReport | None:
-    """Write the report of the day, unless the existing one is identical."""
-    return None if is_current(house, board) else write_morning_report(house, board)
-
-
-def write_monthly(house: House, board: Sequence[StreamState]) -> WrittenReport | None:
-    """Write the report of the last month, once it is due, unless the existing one is identical."""
-    return None if is_month_current(house) else write_month_report(house, board)
-
-
 # ---------------------------------------------------------------------------------- all of it
 
 
@@ -271,9 +254,7 @@ class PassResult:
     work: BuildResult = field(default_factory=BuildResult)
     broken: str | None = None
     """The error that ended the building of tables."""
-    report: WrittenReport | None = None
-    monthly: WrittenReport | None = None
-    site: WrittenSite | None = None
+    outputs: OutputResults = field(default_factory=OutputResults)
     board: Sequence[StreamState] = ()
     checks: Sequence[StreamCheck] = ()
     files: FilesCheck | None = None
@@ -297,8 +278,9 @@ class PassResult:
 
     @property
     def table_failures(self) -> list[str]:
-        """What could not be built, one sentence each."""
-        return [*self.work.failures, *([self.broken] if self.broken else [])]
+        """What could not be built or written, one sentence each."""
+        broken = [self.broken] if self.broken else []
+        return [*self.work.failures, *broken, *self.outputs.failures]
 
     @property
     def all_notes(self) -> list[str]:
@@ -346,15 +328,7 @@ def finish_pass(
         passed.broken = sentence_of(error, house.home.root)
     passed.lake = passed.work.lake or read_lake(house)
     passed.board = board_of(house, passed.lake)
-    try:
-        passed.report = write_report(house, passed.board)
-        passed.monthly = write_monthly(house, passed.board)
-    except Exception as error:
-        passed.broken = passed.broken or sentence_of(error, house.home.root)
-    try:
-        passed.site = write_site(house)
-    except Exception as error:
-        passed.broken = passed.broken or sentence_of(error, house.home.root)
+    passed.outputs = write_outputs(house, passed.board)
     passed.files = check_files(house)
     passed.checks = check_streams(house, passed.board)
 
@@ -365,8 +339,7 @@ def finish_pass(
 def is_news(house: House, passed: PassResult) -> bool:
     """Whether a pass found, changed or failed at anything that Dagster does not know yet."""
     known = told.recall(house.home)
-    written = passed.report or passed.monthly or passed.site
-    if written or passed.ingested.receipts or passed.restored.read:
+    if passed.outputs.news or passed.ingested.receipts or passed.restored.read:
         return True
     if passed.failures_to_mend:
         return True

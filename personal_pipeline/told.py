@@ -37,6 +37,10 @@ class Reported:
     """Per fetched stream, the instant of the reported fetch, ISO 8601 UTC."""
     current: str = ""
     """The instant at which derived tables were reported as found current, ISO 8601 UTC."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Of each output, as it was reported last."""
+    outputs_current: str = ""
+    """The instant at which outputs were reported as up to date, ISO 8601 UTC."""
     published: list[int] | None = None
     """Identifies the reported copy of the tables."""
     failed: bool = False
@@ -48,7 +52,7 @@ def recall(home: Home) -> Reported:
     try:
         kept = json.loads(_path(home).read_bytes())
         told = Reported(**{each.name: kept[each.name] for each in fields(Reported)})
-        for named in (told.contents, told.checks, told.looks):
+        for named in (told.contents, told.checks, told.looks, told.outputs):
             named.items()
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Reported()

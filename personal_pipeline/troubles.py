@@ -41,7 +41,7 @@ _OWN = frozenset(
     {
         *("Busy", "DamagedPartition", "DamagedWarehouse", "DbtFailed", "Ended", "NewerHome"),
         *("BadDeclaration", "BadSetting", "NoKeyring", "NotReported", "OpenToOthers"),
-        *("ServiceError", "UnreadableFile"),
+        *("ExportFailed", "ServiceError", "UnreadableFile"),
     }
 )
 """Our own errors, whose text is a sentence for people without any value of a row."""

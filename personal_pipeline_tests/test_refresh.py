@@ -62,7 +62,7 @@ def test_a_defect_in_one_source_costs_that_source_only(kiosk: Kiosk, copied_kios
     assert kept.failure_message
     assert kept.failure_message in passed.failures
     assert [each.failure for each in results["wholesale"]] == [None]
-    assert passed.report is not None
+    assert passed.outputs.written["daily_report"] is not None
 
 
 def test_a_damaged_file_costs_its_stream_only(kiosk: Kiosk, copied_kiosk: Home) -> None:
@@ -77,7 +77,7 @@ def test_a_damaged_file_costs_its_stream_only(kiosk: Kiosk, copied_kiosk: Home) 
     assert failed.keys() == {"deliveries"}
     assert str(file) in failed["deliveries"]
     assert all("is damaged" in failure for failure in passed.failures)
-    assert passed.report is not None
+    assert passed.outputs.written["daily_report"] is not None
 
 
 def test_it_says_how_far_it_is_while_it_builds(kiosk: Kiosk, copied_kiosk: Home) -> None:

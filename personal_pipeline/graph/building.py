@@ -14,20 +14,17 @@ import dagster as dg
 
 from personal_pipeline.board import board_of
 from personal_pipeline.graph.telling import (
-    MONTHLY,
-    REPORT,
     Context,
     page,
     raise_failures,
-    tell_report,
+    tell_outputs,
     tell_restored,
-    tell_site,
     tell_work,
 )
 from personal_pipeline.house import House
 from personal_pipeline.ingest.opening import opened
-from personal_pipeline.passes import build_tables, restore_lake, write_monthly, write_report
-from personal_pipeline.site.tables import write_site
+from personal_pipeline.listed_outputs import write_outputs
+from personal_pipeline.passes import build_tables, restore_lake
 from personal_pipeline.troubles import sentence_of, told_without_values
 from personal_pipeline.warehouse.build import signature_of, what_is_stale
 from personal_pipeline.warehouse.lake import read_lake
@@ -68,9 +65,9 @@ def bring_up_to_date(context: Context, house: House) -> None:
 
 
 def build_and_tell(context: Context, house: House, *, retry: bool = False) -> list[str]:
-    """Bring the lake in line with the archive, build what is stale, write the report if it would
-    differ, bring the site up to date, and report all of it to Dagster. Returns the failures, one
-    sentence each; a failed table does not prevent the report."""
+    """Bring the lake in line with the archive, build what is stale, bring the outputs up to date,
+    and report all of it to Dagster. Returns the failures, one sentence each; a failed table does
+    not prevent the outputs."""
     restored = restore_lake(house)
     tell_restored(context, house, read_lake(house), restored)
     failures = restored.failures
@@ -83,16 +80,9 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     except Exception as error:  # the report still shows the current state
         failures.append(sentence_of(error, house.home.root))
     board = board_of(house, lake)
-    if written := write_report(house, board):
-        tell_report(context, house, REPORT, written)
-    if monthly := write_monthly(house, board):
-        tell_report(context, house, MONTHLY, monthly)
-    try:
-        if site := write_site(house):
-            tell_site(context, house, site)
-    except Exception as error:
-        failures.append(sentence_of(error, house.home.root))
-    return failures
+    outputs = write_outputs(house, board)
+    tell_outputs(context, house, outputs)
+    return [*failures, *outputs.failures]
 
 
 @dg.op(
@@ -100,8 +90,8 @@ def build_and_tell(context: Context, house: House, *, retry: bool = False) -> li
     description=(
         "Re-reads originals that the lake does not reflect. Builds every derived partition that is "
         "missing, or whose recorded inputs or code differ from the current ones, until nothing is "
-        "stale. Then writes the report of the day, and from the second of a month that of the last "
-        "month, unless they would be unchanged; a failed table does not prevent it."
+        "stale. Then brings the outputs up to date: reports, site and exports; a failed table does "
+        "not prevent that."
     ),
     # no pool: without a daemon nobody releases the slot of a killed run, and the next refresh would
     # wait for ever; the lock of the warehouse is released with its process

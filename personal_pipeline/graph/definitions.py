@@ -13,12 +13,13 @@ from personal_pipeline.graph.alerting import alert_sensor, check_keys_of, failed
 from personal_pipeline.graph.building import build_job, build_sensor
 from personal_pipeline.graph.checks import checks_job, checks_schedule, files_check, stream_checks
 from personal_pipeline.graph.derived import derived_assets
-from personal_pipeline.graph.outputs import board_asset, report_assets, site_asset
+from personal_pipeline.graph.outputs import board_asset, output_asset
 from personal_pipeline.graph.partitions import partitions_from
 from personal_pipeline.graph.pruning import prune_job, prune_schedule
 from personal_pipeline.graph.raw import api_assets, fetch_job, inbox_assets, inbox_job
 from personal_pipeline.graph.recording import refresh_job
 from personal_pipeline.house import House
+from personal_pipeline.listed_outputs import outputs_of
 from personal_pipeline.warehouse.build import all_tables
 
 
@@ -50,7 +51,8 @@ def definitions_of(house: House) -> dg.Definitions:
     jobs = {source.name: fetch_job(source) for source in fetched}
     ingesting = inbox_job(inbox)
     checking = checks_job(checks, board)
-    assets = [*fetches, inbox, *built, *report_assets(tables), site_asset(tables), board]
+    outputs = [output_asset(each, tables) for each in outputs_of(house)]
+    assets = [*fetches, inbox, *built, *outputs, board]
     connected = [source for source in fetched if house.connected(source)]
     return dg.Definitions(
         assets=assets,

@@ -21,11 +21,11 @@ from personal_pipeline.graph.contents import Metadata, log_contents, materializa
 from personal_pipeline.house import House
 from personal_pipeline.ingest import inbox
 from personal_pipeline.ingest.lake import Written
+from personal_pipeline.listed_outputs import OutputResults
 from personal_pipeline.outputs.board import board_markdown
-from personal_pipeline.outputs.morning import WrittenReport
+from personal_pipeline.outputs.contract import Written as WrittenOutput
 from personal_pipeline.passes import InboxResult, PassResult, RestoreResult, SourceResult
 from personal_pipeline.shown import counted, shown
-from personal_pipeline.site.tables import WrittenSite, is_current
 from personal_pipeline.warehouse import integrity, store
 from personal_pipeline.warehouse.build import BuildResult, BuiltTable, TestResult
 from personal_pipeline.warehouse.lake import Lake, read_lake
@@ -33,9 +33,6 @@ from personal_pipeline.warehouse.tables import WHOLE
 
 Context: TypeAlias = dg.AssetExecutionContext | dg.OpExecutionContext
 
-REPORT = dg.AssetKey(["outputs", "daily_report"])
-MONTHLY = dg.AssetKey(["outputs", "monthly_report"])
-SITE = dg.AssetKey(["outputs", "site"])
 BOARD = dg.AssetKey(["outputs", "source_board"])
 CHECK = "state"
 """The name of the check of each raw stream."""
@@ -63,12 +60,7 @@ def tell_pass(context: Context, house: House, passed: PassResult) -> None:
     tell_restored(context, house, lake, passed.restored)
     if house.home.published.exists():
         tell_work(context, house, passed.work)
-    if passed.report:
-        tell_report(context, house, REPORT, passed.report)
-    if passed.monthly:
-        tell_report(context, house, MONTHLY, passed.monthly)
-    if passed.site:
-        tell_site(context, house, passed.site)
+    tell_outputs(context, house, passed.outputs)
     tell_checks(context, house, passed.checks)
     if passed.files:
         tell_files(context, house, passed.files)
@@ -299,8 +291,6 @@ def tell_work(
     )
     known = replace(told.recall(house.home), published=stamp)
     told.remember(house.home, replace(known, current=now.isoformat()) if due else known)
-    if due and is_current(house.home):
-        tell_site(context, house, WrittenSite(house.home.site, {}))
     for built in work.built:
         page(context).info(_said(built))
     for each in work.tested:
@@ -371,43 +361,39 @@ def raise_failures(failures: Sequence[str]) -> None:
 # ----------------------------------------------------------------------- outputs, board, checks
 
 
-def tell_report(context: Context, house: House, key: dg.AssetKey, written: WrittenReport) -> None:
-    """Report that the report of a day or a month was written."""
-    context.log_event(
-        materialization(
-            key,
-            None,
-            written.digest,
-            {
-                "open": dg.MetadataValue.url(
-                    site_address_of(house.home, house.settings, f"/reports/{written.name}")
-                ),
-                "file": dg.MetadataValue.path(written.path),
-                "size": dg.MetadataValue.int(written.size),
-                "of": dg.MetadataValue.text(written.name),
-            },
-        )
-    )
+def tell_outputs(context: Context, house: House, results: OutputResults) -> None:
+    """Report what was written; once a day also what was found up to date, so that an output that is
+    no longer looked after turns stale in Dagster."""
+    known = told.recall(house.home)
+    now = house.clock()
+    due = told.is_old(known.outputs_current, now, told.TELL_CURRENT_AFTER)
+    for name, written in results.written.items():
+        if written:
+            tell_output(context, house, name, written)
+        elif due and (digest := known.outputs.get(name)):
+            key = dg.AssetKey(["outputs", *name.split("/")])
+            metadata: Metadata = {"found": dg.MetadataValue.text("up to date: nothing was written")}
+            context.log_event(materialization(key, None, digest, metadata))
+    if due:
+        known = told.recall(house.home)
+        told.remember(house.home, replace(known, outputs_current=now.isoformat()))
 
 
-def tell_site(context: Context, house: House, written: WrittenSite) -> None:
-    """Report which tables of the site were replaced."""
-    rows = [f"| {name} | {count:,} |" for name, count in sorted(written.partitions.items())]
-    table = "\n".join(["| table | partitions replaced |", "| --- | ---: |", *rows])
-    replaced = table if rows else "Found current: nothing was replaced."
-    stamp = repr(integrity.stamp_of(house.home.published))
-    context.log_event(
-        materialization(
-            SITE,
-            None,
-            hashlib.sha256(stamp.encode()).hexdigest(),
-            {
-                "file": dg.MetadataValue.path(written.path),
-                "size": dg.MetadataValue.int(written.path.stat().st_size),
-                "replaced": dg.MetadataValue.md(replaced),
-            },
+def tell_output(context: Context, house: House, name: str, written: WrittenOutput) -> None:
+    """Report that an output was written."""
+    metadata: Metadata = {"file": dg.MetadataValue.path(written.path)}
+    if written.page:
+        address = site_address_of(house.home, house.settings, written.page)
+        metadata["open"] = dg.MetadataValue.url(address)
+    for each, said in written.details.items():
+        metadata[each] = (
+            dg.MetadataValue.int(said) if isinstance(said, int) else dg.MetadataValue.md(said)
         )
-    )
+    key = dg.AssetKey(["outputs", *name.split("/")])
+    context.log_event(materialization(key, None, written.digest, metadata))
+    known = told.recall(house.home)
+    outputs = {**known.outputs, name: written.digest}
+    told.remember(house.home, replace(known, outputs=outputs))
 
 
 def tell_board(context: Context, board: Sequence[StreamState]) -> None:

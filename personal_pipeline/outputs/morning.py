@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from personal_pipeline.duck import Database
 from personal_pipeline.home import write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.outputs import folder
+from personal_pipeline.outputs.contract import Board, Due, Output, Written
 from personal_pipeline.warehouse import store
 
 if TYPE_CHECKING:
@@ -31,16 +31,6 @@ _WHOLE = "whole"
 """The partition of a table that has only one: it changes daily, and says nothing of a month."""
 
 _OF_DAY, _OF_MONTH = ".latest.json", ".latest-month.json"
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenReport:
-    """A report on disk. ``name`` is its day, month or year; ``digest`` identifies its inputs."""
-
-    path: Path
-    name: str
-    size: int
-    digest: str
 
 
 def inputs_digest(house: House, day: date, board: Sequence[StreamState]) -> str:
@@ -79,7 +69,7 @@ def _tables(house: House) -> list[tuple[str, str, str]]:
 
 def write_morning_report(
     house: House, board: Sequence[StreamState], day: date | None = None
-) -> WrittenReport:
+) -> Written:
     """Write the report of a day (default: today); it covers the days before it."""
     # its templates take a tenth of a second to import, and most passes write no report
     from personal_pipeline.outputs.report import build_report
@@ -94,7 +84,7 @@ def write_morning_report(
 
 def write_month_report(
     house: House, board: Sequence[StreamState], month: date | None = None
-) -> WrittenReport:
+) -> Written:
     """Write the report of a month that is over, given by its first day (default: the last one)."""
     from personal_pipeline.outputs.periods import build_month
 
@@ -106,7 +96,7 @@ def write_month_report(
     return written
 
 
-def write_rewind(house: House, board: Sequence[StreamState], year: int) -> WrittenReport:
+def write_rewind(house: House, board: Sequence[StreamState], year: int) -> Written:
     """Write the rewind of a year: to its end, or to yesterday."""
     from personal_pipeline.outputs.comparison import Span
     from personal_pipeline.outputs.periods import build_year
@@ -115,7 +105,7 @@ def write_rewind(house: House, board: Sequence[StreamState], year: int) -> Writt
     within = Span(date(year, 1, 1), last)
     report = build_year(_published(house), within, board, built_at=house.clock())
     path = folder.keep(report.html, house.home.reports, folder.year_file(year))
-    return WrittenReport(path, path.stem, path.stat().st_size, "")
+    return _written(path, "")
 
 
 def is_current(house: House, board: Sequence[StreamState]) -> bool:
@@ -152,7 +142,7 @@ def _published(house: House) -> Database | None:
 
 def _keep(
     house: House, report: Report, name: str, board: Sequence[StreamState], digest: str
-) -> WrittenReport:
+) -> Written:
     """Write a report, and the mail that brings it if the person wants one."""
     path = folder.keep(report.html, house.home.reports, name)
     if house.settings.mail_report:
@@ -169,7 +159,12 @@ def _keep(
             report, board, file=name, pdf=pdf, without_pdf=without_pdf, clean=house.without_secrets
         )
         folder.keep_mail(path, mail.written(letter))
-    return WrittenReport(path, path.stem, path.stat().st_size, digest)
+    return _written(path, digest)
+
+
+def _written(path: Path, digest: str) -> Written:
+    size = path.stat().st_size
+    return Written(path, digest, f"/reports/{path.stem}", {"of": path.stem, "size": size})
 
 
 def _all_there(house: House, name: str) -> bool:
@@ -189,3 +184,35 @@ def _stamped(house: House, name: str, day: date) -> str | None:
         return str(kept["digest"]) if kept["day"] == day.isoformat() else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _bring_daily(house: House, board: Board, again: bool) -> Written | None:
+    is_due = again or not is_current(house, board)
+    return write_morning_report(house, board) if is_due else None
+
+
+def _bring_monthly(house: House, board: Board, again: bool) -> Written | None:
+    return write_month_report(house, board) if again or not is_month_current(house) else None
+
+
+DAILY_REPORT = Output(
+    name="daily_report",
+    description=(
+        "One self-contained HTML file a day under reports/: what happened until yesterday (UTC), "
+        "and the state of every source."
+    ),
+    kinds=frozenset({"html"}),
+    write=_bring_daily,
+)
+
+MONTHLY_REPORT = Output(
+    name="monthly_report",
+    description=(
+        "One self-contained HTML file a month under reports/: the month against the one before "
+        "and the same one a year before. Written on the second of the next month, and again when "
+        "a late export changes its figures."
+    ),
+    kinds=frozenset({"html"}),
+    write=_bring_monthly,
+    due=Due.MONTHLY,
+)

@@ -12,6 +12,7 @@ instants (UTC) are text in ISO 8601, lists are JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -25,6 +26,7 @@ from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
+from personal_pipeline.outputs.contract import Board, Output, Written
 from personal_pipeline.site.catalogue import SCHEMA, Mart, links_of, marts_of
 from personal_pipeline.site.people import (
     Person,
@@ -102,6 +104,34 @@ def write_site(house: House) -> WrittenSite | None:
         files = {path.name: _stamp(path) for path in _files(home, people)}
         write_atomically(_path(home), json.dumps({**state, "files": files}).encode())
     return WrittenSite(home.site, changed) if changed else None
+
+
+def _bring(house: House, _board: Board, again: bool) -> Written | None:
+    written = write_site(house)
+    if written is None and not (again and house.home.site.exists()):
+        return None
+    stamp = repr(integrity.stamp_of(house.home.published))
+    replaced = written.partitions if written else {}
+    rows = [f"| {name} | {count:,} |" for name, count in sorted(replaced.items())]
+    table = "\n".join(["| table | partitions replaced |", "| --- | ---: |", *rows])
+    return Written(
+        house.home.site,
+        hashlib.sha256(stamp.encode()).hexdigest(),
+        "/",
+        {"replaced": table if rows else "nothing", "size": house.home.site.stat().st_size},
+    )
+
+
+SITE = Output(
+    name="site",
+    description=(
+        "The marts in SQLite, published/site.sqlite, which `personal-pipeline site` shows in the "
+        "browser; and the part of them that is shared with somebody. Only partitions whose content "
+        "changed are replaced."
+    ),
+    kinds=frozenset({"sqlite"}),
+    write=_bring,
+)
 
 
 def is_current(home: Home) -> bool:

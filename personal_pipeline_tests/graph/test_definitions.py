@@ -15,10 +15,11 @@ import dagster as dg
 import duckdb
 import pytest
 
+from personal_pipeline import listed_outputs
 from personal_pipeline.graph import derived, translation
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.graph.derived import said_by_dbt
-from personal_pipeline.graph.telling import BOARD, MONTHLY, REPORT, SITE
+from personal_pipeline.graph.telling import BOARD
 from personal_pipeline.graph.translation import translate
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -36,7 +37,8 @@ START = date(2023, 11, 1)
 """So that a change of the year and the 29th of February lie between."""
 
 FETCHED = [source for source in SOURCES if source.api]
-OUTPUTS = {each.to_user_string() for each in (REPORT, MONTHLY, SITE, BOARD)}
+REPORT = dg.AssetKey(["outputs", "daily_report"])
+OUTPUTS = {each.asset for each in listed_outputs.OUTPUTS} | {BOARD.to_user_string()}
 OURS = "source"
 """The tag that only we give."""
 CONNECTED = "stripe"

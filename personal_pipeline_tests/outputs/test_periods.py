@@ -175,7 +175,7 @@ def test_the_month_is_due_on_the_second(told: Home) -> None:
     house = house_of(told, SECOND)
     assert not is_month_current(house)
     written = write_month_report(house, [])
-    assert (written.path.name, written.name) == ("2026-10.html", "2026-10")
+    assert (written.path.name, written.path.stem) == ("2026-10.html", "2026-10")
     assert is_month_current(house)
     # the next one, a month later
     assert not is_month_current(house_of(told, SECOND + timedelta(days=30)))

@@ -132,10 +132,10 @@ def test_a_pass_brings_the_site_up_to_date(kiosk: Kiosk, copied_kiosk: Home) -> 
     (house.home.inbox / "meter-2025-07.csv").write_text("Day,kWh\n2025-07-01,3.5")
     passed = refresh(house)
     assert not passed.failures
-    assert passed.site is not None
+    assert passed.outputs.written["site"] is not None
     assert ("costs_daily", "2025-07-01") in written(house.home).keys() - before.keys()
     assert_same_rows(house.home, house.home.site, marts(house.home))
-    assert refresh(house).site is None
+    assert refresh(house).outputs.written["site"] is None
 
 
 @pytest.mark.parametrize("damage", ["deleted", "overwritten", "a folder", "truncated"])
