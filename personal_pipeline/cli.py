@@ -39,6 +39,7 @@ from rich.text import Text
 from personal_pipeline import report_commands
 from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.doors.door import Door, beside, open_in_browser
+from personal_pipeline.export_commands import exports
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private
 from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
@@ -734,6 +735,7 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
 
 main.add_command(report_commands.report)
 main.add_command(report_commands.rewind)
+main.add_command(exports)
 
 
 # ----------------------------------------------------------------------------------------- up

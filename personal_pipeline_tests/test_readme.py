@@ -182,6 +182,7 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline report --open": is_understood,
     "personal-pipeline report --month 2026-10 --pdf": is_understood,
     "personal-pipeline rewind 2026": is_understood,
+    "personal-pipeline exports --example spending": is_understood,
     "personal-pipeline doctor --verify": does_it_with_nothing_connected,
     "personal-pipeline doctor --repair": does_it_with_nothing_connected,
 }
