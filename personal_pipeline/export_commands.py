@@ -6,18 +6,20 @@ import json
 import sys
 from dataclasses import asdict
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from personal_pipeline.exports import bring, handed_on
-from personal_pipeline.exports.declared import Export, ExportFailed, declared_in, read_export
 from personal_pipeline.home import Home, write_atomically
-from personal_pipeline.house import House
 from personal_pipeline.outputs.terminal import escape, grid_of
 from personal_pipeline.settings import load_settings
 from personal_pipeline.shown import counted
 from personal_pipeline.troubles import sentence_of
+
+if TYPE_CHECKING:
+    from personal_pipeline.exports.declared import Export
+    from personal_pipeline.house import House
 
 CONSOLE = Console()
 
@@ -30,6 +32,8 @@ CONSOLE = Console()
 def exports(names: tuple[str, ...], now: bool, example: str | None, as_json: bool) -> None:
     """Show the exports of your home: SQL files in its folder exports, whose rows are written as
     CSV, JSON, Parquet, notes or a calendar when their tables change, or on a schedule."""
+    from personal_pipeline.house import House
+
     settings = load_settings()
     home = Home.of(settings.home)
     home.version()
@@ -57,6 +61,9 @@ def examples() -> dict[str, str]:
 
 def show_exports(house: House, *, as_json: bool) -> None:
     """Print each export, how it is declared, and when it was last written."""
+    from personal_pipeline.exports import handed_on
+    from personal_pipeline.exports.declared import ExportFailed, declared_in, read_export
+
     found: dict[str, Export | str] = {}
     for path in declared_in(house.home):
         try:
@@ -106,6 +113,9 @@ def show_exports(house: House, *, as_json: bool) -> None:
 
 def write_exports(house: House, names: tuple[str, ...]) -> None:
     """Write the named exports now, or all."""
+    from personal_pipeline.exports import bring
+    from personal_pipeline.exports.declared import declared_in, read_export
+
     paths = [each for each in declared_in(house.home) if not names or each.stem in names]
     for missing in sorted(set(names) - {each.stem for each in paths}):
         raise click.ClickException(f"There is no exports/{missing}.sql in your home.")
