@@ -120,7 +120,7 @@ def day(day: date, html: Path | None, as_json: bool) -> None:
         return
     _print_days({day: events}, settings.timezone)
     if not events:
-        CONSOLE.print("Nothing is known of this day.")
+        CONSOLE.print("No event is known.")
     _print_sums(sums)
 
 

@@ -15,10 +15,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from personal_pipeline import duck
+from personal_pipeline.duck import among, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -145,7 +146,7 @@ def events_of(tables: DuckDBPyConnection, days: Iterable[date]) -> list[Event]:
     no time comes last on its day."""
     wanted = sorted(set(days))
     months = sorted({month for day in wanted for month in _months_of(day, day)})
-    return _events(tables, "list_contains($days, local_day)", months, days=wanted)
+    return _events(tables, [among("month", months), among("local_day", wanted)])
 
 
 def events_between(
@@ -161,54 +162,44 @@ def events_between(
     """What happened from one day to another, both included, newest last: the newest ``most``, and
     how many there are. ``words`` occur in title, detail, text, place or a name, whatever the case
     and the accents."""
-    conditions, values = ["true"], dict[str, Any]()
+    where = []
     if first is not None:
-        conditions.append("local_day >= $first")
-        values["first"] = first
+        where.append(f"local_day >= {literal(first)}")
     if last is not None:
-        conditions.append("local_day <= $last")
-        values["last"] = last
-    for column, chosen in (("source", sources), ("kind", kinds)):
-        if chosen:
-            conditions.append(f"list_contains(${column}, {column})")
-            values[column] = list(chosen)
+        where.append(f"local_day <= {literal(last)}")
+    if first is not None and last is not None:
+        where.append(among("month", _months_of(first, last)))
+    if sources:
+        where.append(among("source", sources))
+    if kinds:
+        where.append(among("kind", kinds))
     if words:
-        conditions.append(
+        where.append(
             "contains(strip_accents(lower(concat_ws(chr(10), title, detail, place, text, "
-            "array_to_string(people, chr(10))))), strip_accents(lower($words)))"
+            f"array_to_string(people, chr(10))))), strip_accents(lower({literal(words)})))"
         )
-        values["words"] = words
-    where = " and ".join(conditions)
-    months = _months_of(first, last) if first and last else None
-    found = _events(tables, where, months, most=most, **values)
-    if most is None or len(found) < most:
-        return found, len(found)
+    events = _events(tables, where, most=most)
+    if most is None or len(events) < most:
+        return events, len(events)
+    condition = " and ".join(where) or "true"
     ((count,),) = tables.execute(
-        f"select count(*) from marts.timeline where {where}",  # noqa: S608
-        values,
+        f"select count(*) from marts.timeline where {condition}"  # noqa: S608
     ).fetchall()
-    return found, count
+    return events, count
 
 
 def _events(
-    tables: DuckDBPyConnection,
-    where: str,
-    months: Sequence[date] | None,
-    *,
-    most: int | None = None,
-    **values: object,
+    tables: DuckDBPyConnection, where: Sequence[str], *, most: int | None = None
 ) -> list[Event]:
-    if months is not None:
-        where = f"list_contains($months, month) and {where}"
-        values["months"] = list(months)
     columns = ", ".join(each.name for each in fields(Event)[:-1])
-    order = "local_day, local_at is null, local_at, start_at, event_id"
-    limit = f"limit {most}" if most is not None else ""
-    newest = ", ".join(f"{each} desc" for each in order.split(", "))
+    newest_first = ", ".join(
+        f"{each} desc"
+        for each in ("local_day", "local_at is null", "local_at", "start_at", "event_id")
+    )
     rows = tables.execute(
-        f"select {columns}, md5(event_id) from marts.timeline where {where} "  # noqa: S608
-        f"order by {newest} {limit}",
-        values,
+        f"select {columns}, md5(event_id) from marts.timeline "  # noqa: S608
+        f"where {' and '.join(where) or 'true'} order by {newest_first} "
+        f"{'' if most is None else f'limit {most}'}"
     ).fetchall()
     return [Event(*row) for row in reversed(rows)]
 
@@ -259,9 +250,8 @@ def on_this_day(tables: DuckDBPyConnection, day: date) -> dict[date, list[Event]
 def counts_of(tables: DuckDBPyConnection, days: Iterable[date]) -> dict[date, int]:
     """How many events each of these days has; those without any are left out."""
     found = tables.execute(
-        "select local_day, count(*) from marts.timeline where list_contains($days, local_day) "
-        "group by 1 order by 1",
-        {"days": list(days)},
+        f"select local_day, count(*) from marts.timeline "  # noqa: S608
+        f"where {among('local_day', days)} group by 1 order by 1"
     )
     return dict(found.fetchall())
 
@@ -273,8 +263,14 @@ def found(tables: DuckDBPyConnection, text: str) -> Event:
     """The event with this id or handle; the beginning of a handle is enough where no other begins
     so. Raises ``Unknown`` or ``Ambiguous``."""
     is_handle = re.fullmatch(r"[0-9a-f]{4,32}", text)
-    where = "starts_with(md5(event_id), $text)" if is_handle else "event_id = $text"
-    events = _events(tables, where, None, text=text)
+    events = _events(
+        tables,
+        [
+            f"starts_with(md5(event_id), {literal(text)})"
+            if is_handle
+            else among("event_id", [text])
+        ],
+    )
     if not events:
         raise Unknown(f"No event is called {text!r}. {HOW_TO_NAME}")
     if len(events) > 1:
@@ -294,8 +290,7 @@ def references_of(tables: DuckDBPyConnection, event: Event) -> list[str]:
     if merged and merged in marts_in(tables):
         rows = tables.execute(
             f"select lake_file || '#' || record_key from marts.{merged} "  # noqa: S608
-            f"where {event.kind}_id = ? order by all",
-            [event.key],
+            f"where {among(f'{event.kind}_id', [event.key])} order by all"
         )
         references += [each for (each,) in rows.fetchall()]
     return list(dict.fromkeys(references))
@@ -314,7 +309,7 @@ def refuse_unknown(tables: DuckDBPyConnection, column: str, chosen: Iterable[str
     for name in chosen:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]}?" if near else ""
+            meant = f"; did you mean {near[0]}?" if near else "."
             raise Unknown(
                 f"The timeline has no {column} {name!r}{meant} It has {', '.join(known)}."
             )

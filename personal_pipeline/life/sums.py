@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from personal_pipeline.duck import among
 from personal_pipeline.life.events import Event, marts_in
 from personal_pipeline.outputs.formats import count, duration, money, number
 
@@ -57,14 +58,17 @@ class Sums:
 def sums_of(tables: DuckDBPyConnection, day: date, events: Sequence[Event]) -> Sums:
     """The sums of a day, whose events are given."""
     marts = marts_in(tables)
+    on_it = among("day", [day])
     asleep = steps = views = None
     if "health_daily" in marts:
         rows = tables.execute(
-            "select asleep_minutes, steps from marts.health_daily where day = ?", [day]
+            f"select asleep_minutes, steps from marts.health_daily where {on_it}"  # noqa: S608
         ).fetchall()
         asleep, steps = rows[0] if rows else (None, None)
     if "creator_daily" in marts:
-        found = tables.execute("select views from marts.creator_daily where day = ?", [day])
+        found = tables.execute(
+            f"select views from marts.creator_daily where {on_it}"  # noqa: S608
+        )
         views = next((views for (views,) in found.fetchall()), None)
     return Sums(
         **_money(tables, marts, events),
@@ -85,9 +89,8 @@ def _money(
     purposes: dict[str, str] = {}
     if booked and "transactions" in marts:
         rows = tables.execute(
-            "select transaction_id, kind from marts.transactions "
-            "where list_contains(?, transaction_id)",
-            [booked],
+            f"select transaction_id, kind from marts.transactions "  # noqa: S608
+            f"where {among('transaction_id', booked)}"
         )
         purposes = dict(rows.fetchall())
     for event in events:
@@ -112,7 +115,7 @@ def _moved(
     if not activities or "activities" not in marts:
         return None
     ((moved,),) = tables.execute(
-        "select sum(distance_m) from marts.activities where list_contains(?, activity_id)",
-        [activities],
+        f"select sum(distance_m) from marts.activities "  # noqa: S608
+        f"where {among('activity_id', activities)}"
     ).fetchall()
     return float(moved) if moved is not None else None

@@ -63,7 +63,8 @@ def measured(value: float, unit: str | None) -> str:
 
 def whole(text: str) -> str:
     """A text of any length, made safe to show and not cut; only ``\\n`` ends a line."""
-    return "\n".join(shown(line, most=len(line) + 1) for line in text.split("\n"))
+    # written out, a character takes at most ten
+    return "\n".join(shown(line, most=10 * len(line) + 1) for line in text.split("\n"))
 
 
 def stretches_of(events: Iterable[Event], home_zone: str) -> list[tuple[str, list[Event]]]:
