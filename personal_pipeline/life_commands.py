@@ -127,8 +127,8 @@ def day(day: date, html: Path | None, as_json: bool) -> None:
 def _print_sums(sums: Sums) -> None:
     if told := sums.told():
         grid = Table.grid(padding=(0, 2))
-        for name, value in told:
-            grid.add_row(Text(name, style="dim"), Text(value))
+        for each in told:
+            grid.add_row(Text(each.name, style="dim"), Text(each.value))
         CONSOLE.print()
         CONSOLE.print(grid)
 

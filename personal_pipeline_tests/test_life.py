@@ -313,9 +313,10 @@ def test_money_that_only_moves_is_neither_spent_nor_earned(database: Path) -> No
     assert sums.spent == {"eur": Decimal("904.50"), "usd": 30}
     assert sums.received == {"eur": 2500}
     assert sums.earned == {"usd": 15}
-    assert shown("day", "2024-06-01")[-6:] == [
+    assert shown("day", "2024-06-01")[-7:] == [
         "Slept     7 h 25 min",
-        "Moved     11,204 steps, 45.2 km of activities",
+        "Steps     11,204",
+        "Moved     45.2 km",
         "Spent     €904.50, $30.00",
         "Received  €2,500.00",
         "Earned    $15.00",

@@ -217,8 +217,8 @@ def track(positions: Iterable[tuple[float | None, float | None]]) -> Picture | N
     parts = [
         stroked(path, "--surface", 5),
         stroked(path, "--first", 2.5),
-        stroked(dots([start]), "--good", 9),
-        stroked(dots([end]), "--second", 9),
+        stroked(dots([start]), "--good", 12),
+        stroked(dots([end]), "--second", 7),
         stroked(f"M6 {place(below - 5)}v5h{place(bar)}v-5", "--muted", 1.2),
         text(12 + bar, below, f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"),
     ]

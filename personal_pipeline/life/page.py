@@ -39,7 +39,7 @@ from personal_pipeline.life.raw import (
 from personal_pipeline.life.sums import sums_of
 from personal_pipeline.life.words import amount_of, kind_of, more_of, stretches_of, when_of, whole
 from personal_pipeline.outputs.charts import Picture
-from personal_pipeline.outputs.formats import long_day
+from personal_pipeline.outputs.formats import long_day, short_day
 from personal_pipeline.outputs.page import title_cell
 from personal_pipeline.outputs.report import environment
 
@@ -156,7 +156,7 @@ def _rendered(template: str, **content: Any) -> str:
     )
     own = (files("personal_pipeline.life") / "templates" / "life.css").read_text("utf-8")
     templates = environment().overlay(loader=PackageLoader("personal_pipeline.life"))
-    templates.filters["day"] = long_day
+    templates.filters |= {"day": long_day, "short": short_day}
     html = templates.get_template(template).render(
         style=Markup(report_style + own),  # noqa: S704
         base=SITE,

@@ -20,6 +20,21 @@ Amounts = Mapping[str, Decimal]
 """An amount per currency (ISO code in lower case), in major units."""
 
 
+HEALTH = ("health_daily", "day")
+BOOKED = ("transactions", "posted_on")
+READERS = ("creator_daily", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A sum in words. ``rows`` are the mart and its column of days in which it can be looked up;
+    without them it is that of the events."""
+
+    name: str
+    value: str
+    rows: tuple[str, str] | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sums:
     """What a day adds up to; None is unknown.
@@ -38,21 +53,22 @@ class Sums:
     moved_m: float | None = None
     views: int | None = None
 
-    def told(self) -> list[tuple[str, str]]:
-        """Name and value of each sum that is known, for people."""
-        shown = [("Slept", duration(self.asleep_minutes))] if self.asleep_minutes else []
-        moved = [f"{count(self.steps)} steps"] if self.steps else []
-        moved += [f"{number(self.moved_m / 1000, 1)} km of activities"] if self.moved_m else []
-        shown += [("Moved", ", ".join(moved))] if moved else []
-        for name, amounts in (
-            ("Spent", self.spent),
-            ("Received", self.received),
-            ("Earned", self.earned),
-        ):
-            if amounts:
-                listed = (money(amount, each) for each, amount in sorted(amounts.items()))
-                shown.append((name, ", ".join(listed)))
-        return [*shown, *([("Views", count(self.views))] if self.views else [])]
+    def told(self) -> list[Sum]:
+        """Each sum that is known, for people."""
+        shown = (
+            Sum("Slept", duration(self.asleep_minutes) if self.asleep_minutes else "", HEALTH),
+            Sum("Steps", count(self.steps) if self.steps else "", HEALTH),
+            Sum("Moved", f"{number(self.moved_m / 1000, 1)} km" if self.moved_m else ""),
+            Sum("Spent", _listed(self.spent), BOOKED),
+            Sum("Received", _listed(self.received), BOOKED),
+            Sum("Earned", _listed(self.earned)),
+            Sum("Views", count(self.views) if self.views else "", READERS),
+        )
+        return [each for each in shown if each.value]
+
+
+def _listed(amounts: Amounts) -> str:
+    return ", ".join(money(amount, each) for each, amount in sorted(amounts.items()))
 
 
 def sums_of(tables: DuckDBPyConnection, day: date, events: Sequence[Event]) -> Sums:
