@@ -12,31 +12,6 @@ import duckdb
 
 from personal_pipeline_tests.outputs.invented_marts import TABLES
 
-COLUMNS: Mapping[str, Mapping[str, str]] = {
-    "timeline": {
-        "month": "date",
-        "event_id": "varchar",
-        "source": "varchar",
-        "kind": "varchar",
-        "start_at": "timestamp",
-        "end_at": "timestamp",
-        "zone": "varchar",
-        "zone_origin": "varchar",
-        "local_at": "timestamp",
-        "local_day": "date",
-        "title": "varchar",
-        "detail": "varchar",
-        "address": "varchar",
-        "people": "varchar[]",
-        "place": "varchar",
-        "amount": "decimal(18,2)",
-        "currency": "varchar",
-        "text": "varchar",
-        "by_others": "boolean",
-        "reference": "varchar",
-    },
-} | TABLES
-
 
 def event(
     kind: str,
@@ -78,7 +53,7 @@ def write_tables(database: Path, **rows: Iterable[Mapping[str, Any]]) -> Path:
     with duckdb.connect(str(database)) as opened:
         opened.execute("create schema if not exists marts")
         for table, given in rows.items():
-            columns = COLUMNS[table]
+            columns = TABLES[table]
             typed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
             opened.execute(f"create or replace table marts.{table} ({typed})")
             marks = ", ".join("?" * len(columns))

@@ -492,6 +492,47 @@ def test_firsts_are_the_first_of_each_kind_and_source(database: Path) -> None:
     assert "Wage" not in "\n".join(lines)
 
 
+def test_records_that_stand_open_to_what_set_them(database: Path) -> None:
+    def row(record: str, day: str, value: float, unit: str, **more: object) -> dict[str, object]:
+        return {"record": record, "day": day, "value": value, "unit": unit, "source": "till"} | more
+
+    of_ride = {"lake_file": "a/b/c", "raw_key": "9", "title": "Over the pass"}
+    write_tables(
+        database,
+        timeline=[
+            event("activity", "ride", "2024-06-01T08:00", reference="a/b/c#9"),
+            event("night", "2024-05-02/1", "2024-05-01T20:00", day="2024-05-02",
+                  title="Slept 9 h 2 min", reference="a/b/n#1"),
+            event("record", "longest ride@2024-06-01", "2024-06-01T08:00", reference="a/b/c#9"),
+            event("record", "most steps in a day@2024-06-03", day="2024-06-03"),
+        ],
+        records=[
+            row("longest ride", "2024-04-01", 40_000, "m", lake_file="a/b/c", raw_key="1"),
+            row("longest ride", "2024-06-01", 102_340, "m", previous=40_000, **of_ride),
+            row("fastest ride", "2024-06-01", 8.5, "m/s", **of_ride),
+            row("longest night", "2024-05-02", 32_520, "s", lake_file="a/b/n", raw_key="1"),
+            row("most steps in a day", "2024-06-03", 31_220, "steps", previous=2),
+        ],
+    )  # fmt: skip
+    with published(database) as tables:
+        opened = {each.name: found(tables, each.handle or "").key for each in records(tables)}
+    assert opened == {
+        "fastest ride": "ride",
+        "longest ride": "ride",
+        "longest night": "2024-05-02/1",
+        "most steps in a day": "most steps in a day@2024-06-03",
+    }
+    lines = [re.split("  +", line) for line in shown("records") if "20" in line][-4:]
+    assert [line[:4] for line in lines] == [
+        ["fastest ride", "30.6 km/h", "2024-06-01", "Over the pass"],
+        ["longest ride", "102.3 km", "2024-06-01", "Over the pass"],
+        ["longest night", "9 h 2 min", "2024-05-02", "Slept 9 h 2 min"],
+        ["most steps in a day", "31,220 steps", "2024-06-03", lines[3][3]],
+    ]
+    assert "ride" in "\n".join(shown("records", "--kind", "activity"))
+    assert "longest night" not in "\n".join(shown("records", "--kind", "activity"))
+
+
 # --------------------------------------------------------------------------------------- imports
 
 

@@ -78,7 +78,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> House:
     write_tables(
         home.published,
         timeline=[
-            event("night", "2024-06-01", "2024-05-31T21:10", "2024-06-01T04:40", day="2024-06-01",
+            event("night", "2024-06-01/1", "2024-05-31T21:10", "2024-06-01T04:40", day="2024-06-01",
                   title="Slept 7 h 5 min", detail="deep 1 h 2 min · REM 1 h 41 min"),
             event("payment", "p1", "2024-06-01T05:12", title="The Small House of Data (e-book)",
                   detail="card · US", amount=19, currency="usd", source="stripe"),
@@ -101,7 +101,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> House:
         ],
         activity_samples=around_a_lake(ride),
         activities=[{"activity_id": "ride", "distance_m": 41800}],
-        sleep_nights=[{"day": "2024-06-01", "is_counted": True, "deep_minutes": 62,
+        sleep_nights=[{"day": "2024-06-01", "number": 1, "is_counted": True, "deep_minutes": 62,
                        "core_minutes": 262, "rem_minutes": 101, "unspecified_minutes": 0,
                        "awake_minutes": 25}],
         health_daily=[{"day": "2024-06-01", "asleep_minutes": 425, "steps": 11204}],

@@ -75,7 +75,9 @@ def hours(events: Sequence[Event]) -> Picture | None:
     for event, begin, end in timed:
         said = titled(f"{' '.join(when_of(event))} {event.title}")
         if end - begin >= 0.1:
-            row, variable = (14, "--first-pale") if event.kind == "night" else (34, "--second")
+            row, variable = (
+                (14, "--first-pale") if event.kind in ("night", "nap") else (34, "--second")
+            )
             shape = stroked(f"M{place(x(begin))} {row}H{place(x(end))}", variable, 10)
         else:
             shape = stroked(dots([(x(begin), 34)]), "--first", 6)

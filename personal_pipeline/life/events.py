@@ -336,11 +336,21 @@ qualify row_number() over (
 order by local_day, name, source
 """
 
+# a record opens to the event that set it; what is counted by day has only that of the record
 _RECORDS = """
-select record, kind, local_day, title, value, unit, left(md5(event_id), 8)
-from marts.records
-qualify row_number() over (partition by record order by local_day desc, set_at desc) = 1
-order by kind, record
+with standing as (
+    select *
+    from marts.records
+    qualify row_number() over (partition by record order by day desc) = 1
+),
+events as (
+    select event_id, kind, title, reference, local_day from marts.timeline where kind <> 'record'
+)
+select record, coalesce(kind, 'record'), day, coalesce(standing.title, events.title, ''), value,
+    unit, left(md5(coalesce(event_id, source || ':record:' || record || '@' || day)), 8)
+from standing
+left join events on reference = lake_file || '#' || raw_key and local_day = day
+order by 2, record
 """
 
 

@@ -231,11 +231,12 @@ def _pictures_of(
                 track((latitude, longitude) for *_, latitude, longitude in samples),
                 pulse([(at, rate) for at, rate, *_ in samples if at is not None]),
             ]
-        elif event.kind == "night" and "sleep_nights" in marts:
+        elif event.kind in ("night", "nap") and "sleep_nights" in marts:
             nights = tables.execute(
                 "select deep_minutes, core_minutes, rem_minutes, unspecified_minutes, "
-                "awake_minutes from marts.sleep_nights where day = ? and is_counted",
-                [event.local_day],
+                "awake_minutes from marts.sleep_nights "
+                "where day || '/' || number = ? and is_counted",
+                [event.key],
             ).fetchall()
             drawn = [stages(night) for night in nights]
         pictures[event.event_id] = [each for each in drawn if each is not None]

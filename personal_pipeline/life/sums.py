@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Amounts = Mapping[str, Decimal]
-"""An amount per currency (ISO code in lower case), in major units."""
+"""An amount per currency (ISO code), in major units."""
 
 
 HEALTH = ("health_daily", "day")

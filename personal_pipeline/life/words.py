@@ -46,8 +46,10 @@ def kind_of(event: Event) -> str:
 
 
 def more_of(event: Event) -> str:
-    """The second line: detail, place and people; empty if there is none."""
-    return " \u00b7 ".join(filter(None, (event.detail, event.place, ", ".join(event.people or ()))))
+    """The second line: detail, place, and people whom the title does not name; empty if there is
+    none."""
+    people = ", ".join(each for each in event.people or () if each not in event.title)
+    return " \u00b7 ".join(filter(None, (event.detail, event.place, people)))
 
 
 def measured(value: float, unit: str | None) -> str:
@@ -102,4 +104,4 @@ def _clock_words(event: Event) -> str:
     minutes = round((event.offset or timedelta()).total_seconds() / 60)
     offset = f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
     zone = event.zone or offset
-    return f"Clock of {zone}" if zone == offset else f"Clock of {zone}, {offset}"
+    return f"Clock of {zone}" if zone in (offset, "UTC") else f"Clock of {zone}, {offset}"

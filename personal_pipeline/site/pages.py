@@ -267,7 +267,8 @@ async def _of_life(made: Callable[[], str]) -> Response:
     try:
         return _without_scripts(await asyncio.to_thread(made))
     except (LookupError, FileNotFoundError, DamagedPartition) as problem:
-        raise NotFound(shown_lines(f"{problem}")) from None
+        # of NotFound Datasette would redirect an address with % to another
+        raise DatasetteError(shown_lines(f"{problem}"), status=404) from None
 
 
 async def dashboard_page(request: Request, datasette: Datasette) -> Response:
