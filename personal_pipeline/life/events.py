@@ -145,7 +145,7 @@ def events_of(tables: DuckDBPyConnection, days: Iterable[date]) -> list[Event]:
     """What happened on these days, in the order of the days and of the clock on the wall; what has
     no time comes last on its day."""
     wanted = sorted(set(days))
-    months = sorted({month for day in wanted for month in _months_of(day, day)})
+    months = sorted({month for day in wanted for month in months_of(day, day)})
     return _events(tables, [among("month", months), among("local_day", wanted)])
 
 
@@ -168,7 +168,7 @@ def events_between(
     if last is not None:
         where.append(f"local_day <= {literal(last)}")
     if first is not None and last is not None:
-        where.append(among("month", _months_of(first, last)))
+        where.append(among("month", months_of(first, last)))
     if sources:
         where.append(among("source", sources))
     if kinds:
@@ -204,7 +204,7 @@ def _events(
     return [Event(*row) for row in reversed(rows)]
 
 
-def _months_of(first: date, last: date) -> list[date]:
+def months_of(first: date, last: date) -> list[date]:
     """The partitions in which events of these days lie: a local day begins up to 14 hours before
     the UTC day, and a night belongs to the day after it began."""
     month, end = (first - timedelta(days=2)).replace(day=1), last + timedelta(days=2)
@@ -327,9 +327,13 @@ with told as (
     end as name
     from marts.timeline
     where kind <> 'record'
+),
+days as (
+    select name, source, min(local_day) as local_day from told group by all
 )
 select name, kind, local_day, title, null, null, left(md5(event_id), 8)
 from told
+inner join days using (name, source, local_day)
 qualify row_number() over (
     partition by name, source order by local_day, local_at is null, local_at, start_at, event_id
 ) = 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from jinja2 import PackageLoader
 from markupsafe import Markup, escape
 
+from personal_pipeline.duck import among
 from personal_pipeline.house import House
 from personal_pipeline.life.drawn import hours, pulse, stages, track
 from personal_pipeline.life.events import (
@@ -23,6 +24,7 @@ from personal_pipeline.life.events import (
     events_of,
     found,
     marts_in,
+    months_of,
     on_this_day,
     published,
     references_of,
@@ -222,21 +224,21 @@ def _pictures_of(
     for event in events:
         drawn: list[Picture | None] = []
         if event.kind == "activity" and "activity_samples" in marts:
+            months = months_of(event.local_day, event.local_day)
             samples = tables.execute(
-                "select measured_at, heart_rate, latitude, longitude from marts.activity_samples "
-                "where activity_id = ? order by number",
-                [event.key],
+                "select measured_at, heart_rate, latitude, longitude "  # noqa: S608
+                f"from marts.activity_samples where {among('month', months)} "
+                f"and {among('activity_id', [event.key])} order by number"
             ).fetchall()
             drawn = [
                 track((latitude, longitude) for *_, latitude, longitude in samples),
                 pulse([(at, rate) for at, rate, *_ in samples if at is not None]),
             ]
         elif event.kind in ("night", "nap") and "sleep_nights" in marts:
+            this = among("day || '/' || number", [event.key])
             nights = tables.execute(
-                "select deep_minutes, core_minutes, rem_minutes, unspecified_minutes, "
-                "awake_minutes from marts.sleep_nights "
-                "where day || '/' || number = ? and is_counted",
-                [event.key],
+                "select deep_minutes, core_minutes, rem_minutes, unspecified_minutes, "  # noqa: S608
+                f"awake_minutes from marts.sleep_nights where {this} and is_counted"
             ).fetchall()
             drawn = [stages(night) for night in nights]
         pictures[event.event_id] = [each for each in drawn if each is not None]
