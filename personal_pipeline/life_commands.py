@@ -234,7 +234,7 @@ def _print_milestones(heading: str, found: Sequence[Milestone]) -> None:
             escape_line(value),
             f"{each.local_day}",
             Text(shown(each.title, MAX_WORDS)),
-            Text(each.handle or "", style="cyan"),
+            Text(each.handle, style="cyan"),
         )
     CONSOLE.print(grid)
 

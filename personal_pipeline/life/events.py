@@ -99,8 +99,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """The first, longest or highest of a kind. ``name`` says of what, ``value`` is in ``unit``, and
-    ``handle`` is that of the event; all three may be unknown."""
+    """The first, longest or highest of a kind, as ``name`` says. ``value`` is in ``unit``; a first
+    has neither. ``handle`` is that of the event."""
 
     name: str
     kind: str
@@ -108,7 +108,7 @@ class Milestone:
     title: str
     value: float | None
     unit: str | None
-    handle: str | None
+    handle: str
 
 
 class Ambiguous(LookupError):
