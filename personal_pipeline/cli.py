@@ -36,7 +36,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from personal_pipeline import report_commands
+from personal_pipeline import life_commands, report_commands
 from personal_pipeline.credentials import NoKeyring
 from personal_pipeline.doors.door import Door, beside, open_in_browser
 from personal_pipeline.export_commands import exports
@@ -736,6 +736,11 @@ def restore(source: str, day: datetime, dry_run: bool, as_json: bool) -> None:
 main.add_command(report_commands.report)
 main.add_command(report_commands.rewind)
 main.add_command(exports)
+main.add_command(life_commands.day)
+main.add_command(life_commands.timeline)
+main.add_command(life_commands.on_this_day)
+main.add_command(life_commands.records)
+main.add_command(life_commands.raw)
 
 
 # ----------------------------------------------------------------------------------------- up

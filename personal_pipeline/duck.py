@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,23 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_ex
 """Otherwise DuckDB would silently download an extension that a query seems to need."""
 
 READ_ONLY = {**CONFIG, "access_mode": "READ_ONLY"}
+
+
+def literal(value: str | date) -> str:
+    """A text or a day as SQL. Binding it as a parameter would make DuckDB import pandas, which
+    takes longer than anything else that a short command does."""
+    if isinstance(value, str):
+        # what DuckDB cannot hold as text: bytes of a command line that are no UTF-8, and the null
+        held = value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        quoted = held.replace("'", "''")
+        return f"'{quoted}'"
+    return f"date '{value.isoformat()}'"
+
+
+def among(column: str, values: Iterable[str | date]) -> str:
+    """The condition that a column has one of these values, as SQL."""
+    listed = ", ".join(map(literal, values))
+    return f"{column} in ({listed})" if listed else "false"
 
 
 class Database(Protocol):

@@ -183,6 +183,11 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline report --month 2026-10 --pdf": is_understood,
     "personal-pipeline rewind 2026": is_understood,
     "personal-pipeline exports --example spending": is_understood,
+    "personal-pipeline day yesterday": is_understood,
+    "personal-pipeline timeline --from 2026-11-01 --kind payment": is_understood,
+    "personal-pipeline on-this-day": is_understood,
+    "personal-pipeline records": is_understood,
+    "personal-pipeline raw 3f9a01c2": is_understood,
     "personal-pipeline doctor --verify": does_it_with_nothing_connected,
     "personal-pipeline doctor --repair": does_it_with_nothing_connected,
 }

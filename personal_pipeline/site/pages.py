@@ -10,8 +10,11 @@ import html
 import re
 import sys
 from collections.abc import Callable, Collection, Sequence
+from datetime import date
 from typing import Any
+from urllib.parse import unquote
 from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
 
 from datasette.app import Datasette
 from datasette.utils.asgi import Base400, NotFound, Request, Response
@@ -21,7 +24,11 @@ from jinja2.ext import Extension
 from pluggy import HookimplMarker
 
 from personal_pipeline.board import StreamState
+from personal_pipeline.house import House
+from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.life import page as life
 from personal_pipeline.outputs.board import state_words, to_do
+from personal_pipeline.shown import shown_lines
 from personal_pipeline.site.view import View, page_of
 from personal_pipeline.troubles import sentence_of
 
@@ -78,6 +85,9 @@ def register_routes() -> Sequence[Route]:
         (r"^/reports$", reports_page),
         # with the ending, because reports link to each other as files do
         (r"^/reports/(?P<name>latest|[0-9-]{4,10})(?:\.html)?$", report_page),
+        (r"^/-/day/(?P<day>today|[0-9]{4}-[0-9]{2}-[0-9]{2})$", day_page),
+        (r"^/-/on-this-day$", on_this_day_page),
+        (r"^/-/raw/(?P<named>.+)$", raw_page),
         (r"^/-/dashboards$", home_page),
         (r"^/-/dashboards/(?P<name>[a-z0-9_-]+)$", dashboard_page),
         (r"^/-/dashboards/.+$", nothing),
@@ -147,6 +157,7 @@ async def home_page(request: Request, datasette: Datasette) -> Response:
         "problems": shown.problems,
         "troubles": troubles,
         "looks": view.board is not None,
+        "has_days": view.house is not None and "timeline" in view.described(),
     }
     return await _page(datasette, request, "home.html", content)
 
@@ -186,10 +197,16 @@ async def report_page(request: Request, datasette: Datasette) -> Response:
     content = view.report(name)
     if content is None:
         raise NotFound("There is no such report.")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
     tables = view.described()
+    return _without_scripts(
+        _FROM.sub(lambda found: _linked(found.group(), tables), content.decode())
+    )
+
+
+def _without_scripts(content: str) -> Response:
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
     return Response(
-        _FROM.sub(lambda found: _linked(found.group(), tables), content.decode()),
+        content,
         content_type="text/html; charset=utf-8",
         headers={"content-security-policy": policy},
     )
@@ -205,6 +222,53 @@ def _linked(paragraph: str, tables: Collection[str]) -> str:
         return f'<a href="/tables/{name}">{code}</a>' if name in tables else code
 
     return re.sub(r"<code>(?:marts\.)?(\w+)</code>", link, paragraph)
+
+
+async def day_page(request: Request, datasette: Datasette) -> Response:
+    """A day from morning to night."""
+    house = await _house_of_owner(request, datasette)
+    day = _day(request.url_vars["day"], house)
+    return await _of_life(lambda: life.day_page(house, day, in_site=True))
+
+
+async def on_this_day_page(request: Request, datasette: Datasette) -> Response:
+    """The same day of other years."""
+    house = await _house_of_owner(request, datasette)
+    day = _day(request.args.get("date") or "today", house)
+    return await _of_life(lambda: life.same_day_page(house, day))
+
+
+async def raw_page(request: Request, datasette: Datasette) -> Response:
+    """The raw record of an event, or of a reference."""
+    house = await _house_of_owner(request, datasette)
+    named = unquote(request.url_vars["named"])
+    return await _of_life(lambda: life.raw_page(house, named))
+
+
+async def _house_of_owner(request: Request, datasette: Datasette) -> House:
+    """What only the owner sees: for anybody else there is no such page."""
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    house = VIEWS[datasette].house
+    if house is None:
+        raise NotFound("There is no such page.")
+    return house
+
+
+def _day(text: str, house: House) -> date:
+    if text == "today":
+        return house.clock().astimezone(ZoneInfo(house.settings.timezone)).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise NotFound("There is no such day.") from None
+
+
+async def _of_life(made: Callable[[], str]) -> Response:
+    try:
+        return _without_scripts(await asyncio.to_thread(made))
+    except (LookupError, FileNotFoundError, DamagedPartition) as problem:
+        # of NotFound Datasette would redirect an address with % to another
+        raise DatasetteError(shown_lines(f"{problem}"), status=404) from None
 
 
 async def dashboard_page(request: Request, datasette: Datasette) -> Response:

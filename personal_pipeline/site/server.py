@@ -159,7 +159,9 @@ async def say(send: Send, status: int, sentence: str) -> None:
 
 def site_of(house: House, door: Door) -> Guard:
     """The owner's site with the guard in front."""
-    return Guard(Site(View(house.home, board=lambda: board_of(house))), door, closed=CLOSED)
+    return Guard(
+        Site(View(house.home, board=lambda: board_of(house), house=house)), door, closed=CLOSED
+    )
 
 
 def serve_owner(house: House, door: Door) -> None:

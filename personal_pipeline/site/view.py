@@ -13,6 +13,7 @@ from typing import Any
 
 from personal_pipeline.board import StreamState
 from personal_pipeline.home import Home
+from personal_pipeline.house import House
 from personal_pipeline.site.dashboards import Dashboard, Shown, files_of, shown_of
 from personal_pipeline.site.people import Person
 
@@ -33,11 +34,12 @@ class Area:
 @dataclass(slots=True)
 class View:
     """A site. ``person`` is with whom it is shared, None for the owner; ``board`` looks at the
-    sources, for the owner only."""
+    sources, and ``house`` has the days and their raw records, both for the owner only."""
 
     home: Home
     person: Person | None = None
     board: Callable[[], Sequence[StreamState]] | None = None
+    house: House | None = None
     _seen: object = None
     _shown: Shown = field(default_factory=Shown)
     _described: dict[str, Any] = field(default_factory=dict)
