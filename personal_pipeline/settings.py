@@ -233,8 +233,9 @@ INVENTED_HOME = ".invented"
 
 
 def load_settings() -> Settings:
-    """Read the settings now. A home that shows an invented life has its own settings for sources:
-    those of the person are left out, so that it can never reach a real account.
+    """Read the settings now. A home that shows an invented life has its own settings for sources
+    and its own time zone: those of the person are left out, so that it can never reach a real
+    account.
 
     Raises ``pydantic.ValidationError`` if one is malformed, and ``OpenToOthers`` if others on this
     machine may read or change ``.env``, whatever its content: it is meant for credentials.
@@ -254,7 +255,8 @@ def load_settings() -> Settings:
     except FileNotFoundError:
         return settings
     services = {name: SecretStr(text) for name, text in invented.get("settings", {}).items()}
-    return settings.model_copy(update={"of_sources": services})
+    zone = invented.get("timezone", "UTC")
+    return settings.model_copy(update={"of_sources": services, "timezone": zone})
 
 
 def _upper(variables: Mapping[str, str | None]) -> dict[str, str | None]:

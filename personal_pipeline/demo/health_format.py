@@ -17,7 +17,10 @@ from personal_pipeline.demo.body import BodyDay, Stretch, Workout
 from personal_pipeline.demo.chance import at, hexadecimal
 
 _OFFSET = timedelta(hours=-5)
-_ZONE = '  <MetadataEntry key="HKTimeZone" value="America/New_York"/>\n'
+TIMEZONE = "America/New_York"
+"""Where the writer is at home."""
+
+_ZONE = f'  <MetadataEntry key="HKTimeZone" value="{TIMEZONE}"/>\n'
 _MOTION = '  <MetadataEntry key="HKMetadataKeyHeartRateMotionContext" value="0"/>\n'
 _STORED_AFTER = timedelta(minutes=2)
 _MINUTE = timedelta(minutes=1)

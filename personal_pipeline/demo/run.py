@@ -22,6 +22,7 @@ import requests
 
 from personal_pipeline.demo.chance import add_months
 from personal_pipeline.demo.drops import exports, write_drops, write_files
+from personal_pipeline.demo.health_format import TIMEZONE
 from personal_pipeline.demo.invented import CAPTURE_DAY, Answer, Request, Service, json_answer
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.parts import INVENTED
@@ -77,6 +78,8 @@ class Plan:
     """Where the services answer."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings of the services, as environment variables."""
+    timezone: str = "UTC"
+    """Where the writer is at home; demos of earlier versions had none."""
 
     def life(self, until: date) -> Life:
         """The life to the end of a day."""
@@ -86,7 +89,11 @@ class Plan:
 def settings_for(services: Mapping[str, str], folder: Path) -> Settings:
     """The settings of a person with these service settings. The person's own .env and environment
     are not read."""
-    values: dict[str, Any] = {**services, "PERSONAL_PIPELINE_HOME": folder.resolve()}
+    values: dict[str, Any] = {
+        **services,
+        "PERSONAL_PIPELINE_HOME": folder.resolve(),
+        "PERSONAL_PIPELINE_TIMEZONE": TIMEZONE,
+    }
     return Settings(**values)
 
 
@@ -109,7 +116,14 @@ def invented_house(years: int, seed: int, folder: Path, *, late: bool = False) -
     today = _today()
     # ends yesterday: later data would be in the future
     life = invent(years, seed, today - _DAY)
-    begun = Plan(years=years, seed=seed, start=f"{life.start}", dropped=f"{today}", late=late)
+    begun = Plan(
+        years=years,
+        seed=seed,
+        start=f"{life.start}",
+        dropped=f"{today}",
+        late=late,
+        timezone=TIMEZONE,
+    )
     _remember(home, begun)
     if late:
         write_drops(life, home.inbox, [part for part in INVENTED if part not in LATE])
