@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from personal_pipeline import duck
 from personal_pipeline.home import Home
@@ -26,6 +28,7 @@ from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
+from personal_pipeline_tests.sql.compiled import Compiled, compile_all
 
 # What is imported stays: looking for garbage among it is two fifths of the time that collection
 # takes, and would be repeated all through the tests.
@@ -70,6 +73,14 @@ loadfile``), so that what a file shares is made once; begun last, a long one wou
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda each: places.get(each.path.name, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _characters(in_common: Path) -> None:
+    """Hypothesis sorts all characters once, in two seconds, and keeps the result: one process does
+    it for all."""
+    with FileLock(in_common / "characters.lock"):
+        st.text().validate()
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +138,12 @@ def parsed(in_common: Path) -> Path:
         return home.dbt_target
 
     return once(in_common, "parsed", parse)
+
+
+@pytest.fixture(scope="session")
+def compiled(in_common: Path, parsed: Path) -> Compiled:
+    """The SQL of all models, for tests that run what one area is made of over lake after lake."""
+    return once(in_common, "compiled", lambda folder: compile_all(parsed, folder / "home"))
 
 
 @pytest.fixture(scope="session")
