@@ -25,7 +25,6 @@ import dagster as dg
 import duckdb
 import pytest
 
-from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.graph.instance import instance_of
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Record, Source, Window
@@ -390,12 +389,11 @@ MORE_REFUNDS = 999
 
 
 @pytest.fixture(scope="module")
-def bad_day(services: Services, built_home: Home, in_common: Path) -> BadDay:
+def bad_day(services: Services, exports: list[Path], built_home: Home, in_common: Path) -> BadDay:
     def spend(folder: Path) -> BadDay:
         home = Home(folder / "home")
         shutil.copytree(built_home.root, home.root)
-        write_drops(services.life, folder / "exports")
-        for name, body in bad_files(folder / "exports").items():
+        for name, body in bad_files(exports[0].parent).items():
             (home.inbox / name).write_bytes(body)
         known = set((home.archive / "receipts").iterdir())
         with services.but(bad_answers):
