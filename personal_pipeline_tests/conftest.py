@@ -29,7 +29,7 @@ from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
-from personal_pipeline_tests.sql.compiled import Compiled, compile_all
+from personal_pipeline_tests.sql.compiled import Compiled, compile_areas
 
 # What is imported stays: looking for garbage among it is two fifths of the time that collection
 # takes, and would be repeated all through the tests.
@@ -148,8 +148,8 @@ def parsed(in_common: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def compiled(in_common: Path, parsed: Path) -> Compiled:
-    """The SQL of all models, for tests that run what one area is made of over lake after lake."""
-    return once(in_common, "compiled", lambda folder: compile_all(parsed, folder / "home"))
+    """The SQL of models, for tests that run what one area is made of over lake after lake."""
+    return once(in_common, "compiled", lambda folder: compile_areas(parsed, folder / "home"))
 
 
 @pytest.fixture(scope="session")
