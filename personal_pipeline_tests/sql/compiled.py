@@ -33,8 +33,8 @@ _OF_HOME = "Etc/Universal"
 
 @dataclass(frozen=True)
 class Compiled:
-    """The SQL that dbt makes of the models of ``AREAS``. Each has its window, from ``EARLIEST`` to ``LATEST``,
-    so that a test can put another one in its place. Every stream has a partition."""
+    """The SQL that dbt makes of the models of ``AREAS``. Each has its window, from ``EARLIEST`` to
+    ``LATEST``, so that a test can put another one in its place. Every stream has a partition."""
 
     folder: Path
 
