@@ -338,6 +338,16 @@ def _short_folder() -> str | None:
     return None if len(usual) <= _MAX_FOLDER_LENGTH or sys.platform == "win32" else "/tmp"  # noqa: S108
 
 
+NOTICES = (
+    # printed by every run
+    "Handling yaml-defined logging",
+    # of Dagster, to itself. Python ignores it by default; but its threads change the list of what
+    # is ignored all the time, and under load one may look while that is taken out to be put first.
+    "Property `ScheduleDefinition.environment_vars`",
+)
+"""Notices to developers that are not to be shown to a person, by how they begin."""
+
+
 def _made_ready(home: Home) -> dict[str, str]:
     """Make the home ready for Dagster; returns the environment of its processes."""
     environment = {
@@ -347,8 +357,7 @@ def _made_ready(home: Home) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         # instead of every 30 s: the policies count hours
         "FRESHNESS_DAEMON_INTERVAL_SECONDS": "300",
-        # a notice to developers, printed by every run
-        "PYTHONWARNINGS": "ignore:Handling yaml-defined logging",
+        "PYTHONWARNINGS": ",".join(f"ignore:{each}" for each in NOTICES),
     }
     done = subprocess.run(
         [sys.executable, "-P", "-m", READY],

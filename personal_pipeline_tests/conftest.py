@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from personal_pipeline import duck
+from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
 from personal_pipeline.settings_pages import all_settings
 from personal_pipeline.sources import SOURCES
@@ -26,6 +29,7 @@ from personal_pipeline_tests.kiosk.house import Kiosk, drop_readings, open_kiosk
 
 # from here on, no test can reach anything but this machine
 from personal_pipeline_tests.only_loopback import sitecustomize as _only_loopback  # noqa: F401
+from personal_pipeline_tests.sql.compiled import Compiled, compile_areas
 
 # What is imported stays: looking for garbage among it is two fifths of the time that collection
 # takes, and would be repeated all through the tests.
@@ -54,14 +58,13 @@ hypothesis_settings.load_profile("ci")
 
 
 LONGEST = (
-    # they wait as long as they work, so they go beside each other
-    *("test_live.py", "test_faults.py", "test_canary.py", "test_up.py"),
-    # a worker gets two files to begin with, and these four the second
-    *("test_refresh.py", "test_definitions.py", "test_storage.py", "test_said.py"),
-    *("test_end_to_end.py", "test_build.py", "test_bank_merges.py", "test_windows.py"),
-    *("test_new_source.py", "test_dbt_host.py", "test_sport_marts.py", "test_no_network.py"),
-    *("test_pruning.py", "test_apple_health.py", "test_rebuild.py", "test_damage.py"),
-    *("test_cli.py", "test_again.py"),
+    # two workers wait as long as they work, beside two that work; each gets two files at first
+    *("test_live.py", "test_end_to_end.py", "test_up.py", "test_build.py"),
+    *("test_faults.py", "test_bank_merges.py", "test_canary.py", "test_new_source.py"),
+    *("test_windows.py", "test_sport_marts.py", "test_dbt_host.py", "test_no_network.py"),
+    *("test_alive.py", "test_browser.py", "test_pruning.py", "test_adding_statements.py"),
+    *("test_stripe.py", "test_definitions.py", "test_unfinished.py", "test_rebuild.py"),
+    *("test_damage.py", "test_printed.py", "test_again.py", "test_cli.py", "test_refresh.py"),
 )
 """The files that take longest, longest first. A worker takes a file at a time (``--dist
 loadfile``), so that what a file shares is made once; begun last, a long one would run alone."""
@@ -70,6 +73,14 @@ loadfile``), so that what a file shares is made once; begun last, a long one wou
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda each: places.get(each.path.name, len(places)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _characters(in_common: Path) -> None:
+    """Hypothesis sorts all characters once, in two seconds, and keeps the result: one process does
+    it for all."""
+    with FileLock(in_common / "characters.lock"):
+        st.text().validate()
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +129,12 @@ def in_common(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exports(services: Services, in_common: Path) -> list[Path]:
+    """Every file that the person of that life dropped, oldest first; only read."""
+    return once(in_common, "exports", lambda folder: write_drops(services.life, folder))
+
+
+@pytest.fixture(scope="session")
 def parsed(in_common: Path) -> Path:
     """dbt's folder of a home, with the project parsed, for ``lay_project``."""
 
@@ -130,13 +147,19 @@ def parsed(in_common: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_home(services: Services, in_common: Path, parsed: Path) -> Home:
+def compiled(in_common: Path, parsed: Path) -> Compiled:
+    """The SQL of models, for tests that run what one area is made of over lake after lake."""
+    return once(in_common, "compiled", lambda folder: compile_areas(parsed, folder / "home"))
+
+
+@pytest.fixture(scope="session")
+def built_home(services: Services, exports: list[Path], in_common: Path, parsed: Path) -> Home:
     """The home of that life after its first refresh."""
     from personal_pipeline.refresh import refresh
 
     def build(folder: Path) -> Home:
         home = lay_project(parsed, folder / "home")
-        drop_exports(services.life, home)
+        drop_exports(exports, home)
         with pytest.MonkeyPatch.context() as patched:
             # what importing the definitions looks at
             for name, text in services.environment(home).items():

@@ -27,7 +27,6 @@ from filelock import FileLock
 from rich.console import Console
 
 from personal_pipeline.cli import main
-from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import Life, invent
 from personal_pipeline.demo.services import Served, serve
 from personal_pipeline.home import Home
@@ -145,10 +144,10 @@ def bare_house(home: Home) -> House:
     return House(Settings(), home, ())
 
 
-def drop_exports(life: Life, home: Home) -> None:
+def drop_exports(exports: Sequence[Path], home: Home) -> None:
     """Lay the newest exports into the inbox."""
-    for path in write_drops(life, home.inbox)[:-DROPS]:
-        path.unlink()
+    for path in exports[-DROPS:]:
+        shutil.copy2(path, home.inbox)
 
 
 def changed_json(answer: Answer, change: Callable[[Any], None]) -> Answer:

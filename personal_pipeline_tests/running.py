@@ -121,9 +121,11 @@ class Up:
 
 
 @contextmanager
-def up(environment: Mapping[str, str], home: Home) -> Iterator[Up]:
+def up(
+    environment: Mapping[str, str], home: Home, *, look_seconds: int = LOOK_SECONDS
+) -> Iterator[Up]:
     """``personal-pipeline up`` once its UI can be opened and its graph is loaded; killed when the
-    block is left, if it still runs."""
+    block is left, if it still runs. Its sensors look every ``look_seconds``."""
     port = free_port()
     # Dagster takes the first of them away while it imports the graph
     path = os.pathsep.join([str(LAYER), str(CHECKOUT)])
@@ -134,7 +136,7 @@ def up(environment: Mapping[str, str], home: Home) -> Iterator[Up]:
                 **os.environ,
                 "COLUMNS": "300",
                 **environment,
-                "LOOK_SECONDS": str(LOOK_SECONDS),
+                "LOOK_SECONDS": str(look_seconds),
                 "PYTHONPATH": path,
             },
             cwd=home.root,

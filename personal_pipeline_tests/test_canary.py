@@ -36,6 +36,7 @@ from personal_pipeline.ingest import fetch
 from personal_pipeline.warehouse import build, dbt_project
 from personal_pipeline_tests.alerts.sinks import web_hook
 from personal_pipeline_tests.invented_house import (
+    DROPS,
     NOW,
     UNTIL,
     Ended,
@@ -310,7 +311,10 @@ class Day:
 
 @pytest.fixture(scope="module")
 def day(
-    services: Services, parsed: Path, tmp_path_factory: pytest.TempPathFactory
+    services: Services,
+    exports: list[Path],
+    parsed: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Day]:
     folder = tmp_path_factory.mktemp("day")
     scratch = folder / "scratch"
@@ -319,14 +323,12 @@ def day(
         let_it_try(patched)
         # for the commands of this process, which has read TMPDIR long ago
         patched.setattr(tempfile, "tempdir", str(scratch))
-        yield spent(services, parsed, folder, scratch)
+        home = lay_project(parsed, folder / "home")
+        drop_exports(sorted(exports[-DROPS:])[-4:], home)
+        yield spent(services, home, folder, scratch)
 
 
-def spent(services: Services, parsed: Path, folder: Path, scratch: Path) -> Day:
-    home = lay_project(parsed, folder / "home")
-    drop_exports(services.life, home)
-    for path in sorted(home.inbox.iterdir())[:-4]:
-        path.unlink()
+def spent(services: Services, home: Home, folder: Path, scratch: Path) -> Day:
     said: dict[str, Ended] = {}
     watched = Watched(folder)
 

@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from personal_pipeline.cli import main
-from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
 from personal_pipeline.settings import load_settings
 from personal_pipeline.settings_pages import all_settings
@@ -416,18 +415,12 @@ def test_a_source_that_is_not_connected_is_not_fetched_and_says_how(
 # ------------------------------------------------------------------------------------ add
 
 
-def prepared(services: Services, tmp_path: Path) -> tuple[dict[str, str], Path]:
-    """A person with an empty house, and their newest export of Kit."""
-    environment = services.environment(Home(tmp_path / "home").ensure())
-    exports = write_drops(services.life, tmp_path / "exports")
-    return environment, next(path for path in reversed(exports) if path.match("kit-*.csv"))
-
-
 @pytest.mark.slow
 def test_add_takes_what_it_knows_and_says_what_it_does_not(
-    services: Services, tmp_path: Path
+    services: Services, exports: list[Path], home: Home, tmp_path: Path
 ) -> None:
-    environment, export = prepared(services, tmp_path)
+    environment = services.environment(home)
+    export = next(path for path in reversed(exports) if path.match("kit-*.csv"))
     home = Home(tmp_path / "home")
     holiday = tmp_path / "holiday.txt"
     holiday.write_text("Lake Como")

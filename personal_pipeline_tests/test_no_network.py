@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from personal_pipeline_tests.invented_house import DROPS
+from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.network import Watched, let_it_try
 
 
@@ -44,6 +44,7 @@ def test_what_is_watched_is_denied_and_written_down(watched: Watched) -> None:
         socket.create_connection(("example.com", 80))
 
 
+EXPORTS = 6
 DEMO = f"""
 import importlib, pkgutil, shutil, sys
 from datetime import UTC, datetime, timedelta
@@ -51,16 +52,17 @@ import personal_pipeline
 from personal_pipeline import passes
 from personal_pipeline.cli import main
 from personal_pipeline.demo import run
+from personal_pipeline.demo.drops import exports, write_files
 from personal_pipeline.home import Home
 
-all_exports, all_settings = run.write_drops, run.settings_for
+all_settings = run.settings_for
 
 def some_exports(life, inbox):
-    for path in all_exports(life, inbox)[:-{DROPS}]:
-        path.unlink()
+    newest = sorted(exports(life), key=lambda each: each.made_at)
+    return write_files(newest[-{EXPORTS}:], inbox)
 
 def few_days(services, folder):
-    start = datetime.now(UTC).date() - timedelta(days=10)
+    start = datetime.now(UTC).date() - timedelta(days=3)
     return all_settings({{**services, "PERSONAL_PIPELINE_START": start.isoformat()}}, folder)
 
 def parsed(folder):
@@ -83,7 +85,11 @@ watches one, dbt and the report with it."""
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_the_demo_and_importing_everything_ask_nothing(watched: Watched, parsed: Path) -> None:
+def test_the_demo_and_importing_everything_ask_nothing(
+    watched: Watched, parsed: Path, tmp_path: Path
+) -> None:
+    # that of the settings, to which the definitions belong that are imported
+    lay_project(parsed, tmp_path / "home")
     said = run(watched, "-c", DEMO, str(parsed))
     assert "Done in" in said
     assert said.splitlines()[-1] == "imported", said

@@ -117,7 +117,9 @@ def before(environment: dict[str, str]) -> frozenset[str]:
 
 @pytest.fixture(scope="module")
 def running(environment: dict[str, str], before: frozenset[str]) -> Iterator[Up]:
-    with up(environment, Home(Path(environment["PERSONAL_PIPELINE_HOME"]))) as started:
+    home = Home(Path(environment["PERSONAL_PIPELINE_HOME"]))
+    # no question waits for a sensor, and each look takes CPU time
+    with up(environment, home, look_seconds=60) as started:
         yield started
 
 

@@ -89,7 +89,7 @@ def open_for_writing(files: Iterable[Stamp]) -> set[Stamp]:
         with suppress(OSError):
             for handle in os.scandir(f"{process.path}/fd"):
                 with suppress(OSError, ValueError):
-                    stat = Path(handle.path).stat()
+                    stat = handle.stat()  # no Path: there are thousands of handles
                     stamp = wanted.get((stat.st_dev, stat.st_ino))
                     if stamp and _writes(Path(process.path, "fdinfo", handle.name)):
                         found.add(stamp)

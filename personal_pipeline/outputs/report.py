@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib.resources import files
 from typing import Literal
 
@@ -209,6 +210,7 @@ def rendered(
     return Report(kicker, heading, top, re.sub(r"\n\s*\n", "\n", html.lstrip()))
 
 
+@cache  # compiling a template is a fifth of the work of a report, and a pass may write three
 def environment() -> Environment:
     """The templates; what comes from outside is escaped, and shown without control characters."""
     found = Environment(

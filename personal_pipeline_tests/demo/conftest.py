@@ -11,6 +11,7 @@ import pytest
 from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.demo.life import DEFAULT_SEED, DEFAULT_YEARS, Life, invent
 from personal_pipeline.demo.services import Served, serve
+from personal_pipeline_tests.invented_house import once
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +26,5 @@ def served(life: Life) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def drops(life: Life, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_drops(life, tmp_path_factory.mktemp("drops"))
+def drops(life: Life, in_common: Path) -> list[Path]:
+    return once(in_common, "drops", lambda folder: write_drops(life, folder))

@@ -1,5 +1,6 @@
 """Old runs are deleted; what Dagster knows of partitions and checks stays."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -153,12 +154,19 @@ def test_a_run_that_has_not_ended_stays(instance: dg.DagsterInstance) -> None:
     assert started.run_id in runs(instance)
 
 
-@pytest.mark.parametrize("point", range(4))
-def test_a_killed_pruning_is_finished_by_the_next(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, point: int
-) -> None:
-    for digest in ("first", "second", "third"):
-        run(instance, digest, "2026-11-01", "2026-11-02")
+def test_a_killed_pruning_is_finished_by_the_next(home: Home, tmp_path: Path) -> None:
+    with instance_of(home) as instance:
+        for digest in ("first", "second", "third"):
+            run(instance, digest, "2026-11-01", "2026-11-02")
+    for point in range(4):
+        shutil.copytree(home.root, tmp_path / f"{point}")
+        with instance_of(Home(tmp_path / f"{point}")) as instance:
+            kill_and_finish(instance, point)
+
+
+def kill_and_finish(instance: dg.DagsterInstance, point: int) -> None:
+    """Prunings that are killed after so many deletions, each time one event further, and one that
+    is not."""
     before = known(instance)
     calls = 0
 
@@ -175,7 +183,7 @@ def test_a_killed_pruning_is_finished_by_the_next(
         original(self, events[:1])
         raise Killed
 
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(event_log.BatchingSqliteEventLogStorage, "_delete", killed)
         for _ in range(point + 1):
             with pytest.raises(Killed):

@@ -7,18 +7,16 @@ import json
 import random
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import IngestedFile, ingest_all, waiting
 from personal_pipeline.sources import SOURCES
-from personal_pipeline_tests.invented_house import Services
 
 WORD = "Zqxprivate"
 SAMPLES = Path(__file__).parents[1] / "sources" / "bank_samples"
@@ -67,10 +65,10 @@ def spoilt(content: bytes, name: str, dice: random.Random) -> bytes:
     return (text[:head] + re.sub(values, word, text[head:])).encode("latin-1")
 
 
-def files(services: Services, folder: Path) -> Iterator[tuple[str, bytes]]:
+def files(exports: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """Every kind of file that the invented life drops, and one of each bank, without the large."""
     kinds: dict[str, Path] = {}
-    for path in write_drops(services.life, folder):
+    for path in exports:
         kinds[re.sub(r"\d+", "", path.name)] = path
     for path in [*kinds.values(), *sorted(SAMPLES.glob("*.csv"))]:
         if path.stat().st_size <= MAX_BYTES:
@@ -78,11 +76,11 @@ def files(services: Services, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.slow
-def test_nothing_that_is_said_of_a_file_holds_a_value(services: Services, tmp_path: Path) -> None:
+def test_nothing_that_is_said_of_a_file_holds_a_value(exports: list[Path], tmp_path: Path) -> None:
     dice = random.Random(11)
     home = Home(tmp_path / "home").ensure()
     wished = 0
-    for name, content in files(services, tmp_path / "drops"):
+    for name, content in files(exports):
         for number in range(ROUNDS):
             folder = home.inbox / f"{number}-{Path(name).stem}"
             folder.mkdir()

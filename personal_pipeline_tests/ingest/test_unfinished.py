@@ -30,6 +30,7 @@ from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.ingest.naming import MAX_BYTES, fitting
 from personal_pipeline.ingest.unfinished import Left, being_written, open_for_writing, stamp_of
 from personal_pipeline.shown import shown
+from personal_pipeline_tests.examples import times
 from personal_pipeline_tests.loopback import until
 
 NOW = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -324,7 +325,7 @@ def test_what_another_process_takes_while_the_inbox_is_listed_ends_nothing(home:
     with subprocess.Popen([sys.executable, "-c", CHURN, home.inbox]) as other:
         try:
             until(lambda: len(list(home.inbox.iterdir())) >= 20, "it is at work", seconds=60)
-            seen = sum(len(waiting(home)) + len(oddities(home)) for _ in range(500))
+            seen = sum(len(waiting(home)) + len(oddities(home)) for _ in range(times(100)))
         finally:
             other.kill()
     assert seen

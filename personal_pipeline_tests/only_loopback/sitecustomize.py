@@ -22,6 +22,9 @@ def _is_here(host: object) -> bool:
 
 
 def _look(event: str, arguments: tuple[Any, ...]) -> None:
+    # each opened file and each import is an event, too
+    if not event.startswith("socket."):
+        return
     if event in ("socket.connect", "socket.sendto"):
         address = arguments[1]
         host = address[0] if isinstance(address, tuple) else None

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
-from personal_pipeline_tests.invented_house import lay_project
+from personal_pipeline.sources.stays import STAYS
 from personal_pipeline_tests.sources.apple_health_exports import PHONE, WATCH, record, xml, zipped
-from personal_pipeline_tests.sql.conftest import Warehouse
+from personal_pipeline_tests.sql.compiled import Compiled, home_database, write_nothing
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 MODELS = (
@@ -67,6 +67,7 @@ class Body:
         """Take an export in, in place of all before."""
         for folder in (self.home.lake, self.home.archive):
             shutil.rmtree(folder, ignore_errors=True)
+        write_nothing(self.home, STAYS)
         always = measured("DietaryWater", RING_NAME, at("1990-05-01"), 0, 1)
         old = (
             '<Workout workoutActivityType="X" startDate="1990-05-01 00:00:00 +0000"/>',
@@ -91,19 +92,10 @@ class Body:
 
 
 @pytest.fixture(scope="module")
-def body(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Body]:
-    root = tmp_path_factory.mktemp("body")
-    body = Body(lay_project(parsed, root), duckdb.connect(), {})
-    body.of()
-    warehouse = Warehouse(root)
-    warehouse.build("staging.apple_health", "staging.stays", "stays", "marts.health")
-    places = {"staging": "staging/apple_health", "marts": "marts/health"}
-    for name in MODELS:
-        schema, table = name.split(".")
-        place = {"stg_stays__stays": "staging/stays", "stays": "marts/life"}.get(table)
-        body.sql[name] = warehouse.compiled(f"{place or places[schema]}/{table}")
-    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
-        yield Body(body.home, opened, body.sql)
+def body(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Iterator[Body]:
+    home = Home(tmp_path_factory.mktemp("body") / "home").ensure()
+    with home_database() as opened:
+        yield Body(home, opened, compiled.of(home, *MODELS))
 
 
 def test_a_day(body: Body) -> None:

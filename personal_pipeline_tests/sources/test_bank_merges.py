@@ -27,8 +27,14 @@ from personal_pipeline.ingest.lake import Row, lake_of
 from personal_pipeline.sources.bank import BANK, STATEMENT
 from personal_pipeline_tests.conftest import FAULTS
 from personal_pipeline_tests.examples import examples
-from personal_pipeline_tests.invented_house import lay_project
-from personal_pipeline_tests.sql.conftest import Warehouse
+from personal_pipeline_tests.outputs.invented_marts import TABLES
+from personal_pipeline_tests.sql.compiled import (
+    EARLIEST,
+    LATEST,
+    Compiled,
+    home_database,
+    write_nothing,
+)
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MODELS = ("account_links", "accounts", "transaction_merges", "transactions", "accounts_daily")
@@ -118,8 +124,7 @@ class Money:
     def empty(self) -> None:
         shutil.rmtree(self.home.lake, ignore_errors=True)
         shutil.rmtree(self.home.archive, ignore_errors=True)
-        for stream in BANK.drop_streams:  # what the models read must be there
-            lake_of(self.home, "bank", stream).write(date(1950, 1, 1), [])
+        write_nothing(self.home, BANK)
 
     def drop(self, *files: File) -> Money:
         for file in files:
@@ -178,22 +183,17 @@ class Money:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Money]:
-    root = tmp_path_factory.mktemp("money")
-    home = lay_project(parsed, root)
-    money = Money(home, duckdb.connect(), {})
-    money.empty()
-    warehouse = Warehouse(root)
-    warehouse.build("staging.bank", "marts.money", "+pipeline.merges")
+def built(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Iterator[Money]:
+    home = Home(tmp_path_factory.mktemp("money") / "home").ensure()
     names = [*(f"staging.stg_bank__{name}" for name in STAGING), *(f"marts.{n}" for n in MODELS)]
-    places = {"staging": "staging/bank", "marts": "marts/money", "pipeline": "pipeline"}
-    for name in (*names, "marts.spending_monthly", "pipeline.merges"):
-        schema, table = name.split(".")
-        place = places[schema]
-        money.sql[name] = warehouse.compiled(f"{place}/{table}")
-    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
-        money.opened = opened
-        yield money
+    sql = compiled.of(home, *names, "marts.spending_monthly", "pipeline.merges")
+    with home_database() as opened:
+        # which is in one table with the merges of transactions
+        columns = ", ".join(f"{name} {kind}" for name, kind in TABLES["activity_merges"].items())
+        opened.execute(f"create table marts.activity_merges ({columns})")
+        money = Money(home, opened, sql)
+        money.empty()
+        yield money.build()
 
 
 @pytest.fixture
@@ -1155,26 +1155,20 @@ def test_bursts_of_equal_amounts_come_out_as_they_were(
     assert built.counted() == counted(lines)
 
 
-def test_months_that_are_built_alone_are_those_of_a_whole_build(
-    parsed: Path, tmp_path: Path
-) -> None:
-    money = Money(lay_project(parsed, tmp_path), duckdb.connect(), {})
-    money.empty()
+def test_months_that_are_built_alone_are_those_of_a_whole_build(money: Money) -> None:
     later = [Line(each.day + timedelta(days=31), each.amount, each.text, "g") for each in JANUARY]
     money.drop(ofx(JANUARY, "2024-01-01", "2024-01-31", balance=("1100.00", "2024-01-31")))
     money.drop(ofx(later, "2024-02-01", "2024-02-29"), chase([*JANUARY, *later]))
-    money.drop(File("categories.yaml", RULES))
-    warehouse = Warehouse(tmp_path)
-    warehouse.build("staging.bank", "marts.money")
-    whole = warehouse.content()
-    cut = [
-        *(f"stg_bank__{name}" for name in STAGING),
-        *("transactions", "accounts_daily", "spending_monthly"),
-    ]
-    assert all(whole[f"marts.{name}"][0] > 1 for name in cut[-3:])
-    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
-        for name in cut[-3:]:
-            opened.execute(f"delete from marts.{name} where month = '2024-02-01'")
-    february = [(date(2024, 2, 1), date(2024, 3, 1))]
-    warehouse.build("staging.bank", "marts.money", windows=dict.fromkeys(cut, february))
-    assert warehouse.content() == whole
+    money.drop(File("categories.yaml", RULES)).build()
+    cut = [name for name, sql in money.sql.items() if f"'{EARLIEST}'" in sql]
+    assert {"marts.transactions", "marts.accounts_daily", "marts.spending_monthly"} < {*cut}
+    for name in cut:
+        months = money.query(f"select distinct month from {name} order by month")
+        assert months
+        for (month,) in months:
+            after = (month + timedelta(days=32)).replace(day=1)
+            sql = money.sql[name].replace(f"'{EARLIEST}'", f"'{month}'")
+            sql = sql.replace(f"'{LATEST}'", f"'{after}'")
+            alone = money.query(f"from ({sql}) order by all")
+            assert alone == money.query(f"from {name} where month = '{month}' order by all"), name
+    assert len(months) == 2

@@ -19,21 +19,20 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.stays import STAYS
-from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sources.apple_health_exports import record, xml, zipped
-from personal_pipeline_tests.sql.conftest import Warehouse
+from personal_pipeline_tests.sql.compiled import Compiled, home_database
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 HOME = ZoneInfo("America/Los_Angeles")
-MODELS = {
-    "staging.stg_apple_health__activity_summaries": "staging/apple_health",
-    "staging.stg_apple_health__records": "staging/apple_health",
-    "staging.stg_stays__stays": "staging/stays",
-    "marts.stays": "marts/life",
-    "marts.health_measures_daily": "marts/health",
-    "marts.sleep_nights": "marts/health",
-    "marts.health_daily": "marts/health",
-}
+MODELS = (
+    "staging.stg_apple_health__activity_summaries",
+    "staging.stg_apple_health__records",
+    "staging.stg_stays__stays",
+    "marts.stays",
+    "marts.health_measures_daily",
+    "marts.sleep_nights",
+    "marts.health_daily",
+)
 ALWAYS = (
     record("DietaryWater", "1990-05-01 00:00:00", "1990-05-01 00:00:00", "1"),
     '<ActivitySummary dateComponents="1990-05-01"/>',
@@ -98,16 +97,10 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def life(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Life]:
-    root = tmp_path_factory.mktemp("life")
-    life = Life(lay_project(parsed, root), duckdb.connect(), {})
-    life.of()
-    warehouse = Warehouse(root, timezone=HOME.key)
-    warehouse.build(*(name.partition(".")[2] for name in MODELS), with_tests=False)
-    for name, place in MODELS.items():
-        life.sql[name] = warehouse.compiled(f"{place}/{name.partition('.')[2]}")
-    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
-        yield Life(life.home, opened, life.sql)
+def life(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Iterator[Life]:
+    home = Home(tmp_path_factory.mktemp("life") / "home").ensure()
+    with home_database() as opened:
+        yield Life(home, opened, compiled.of(home, *MODELS, timezone=HOME.key))
 
 
 def test_two_nights_in_auckland_are_two_nights(life: Life) -> None:

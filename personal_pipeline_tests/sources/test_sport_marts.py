@@ -22,40 +22,45 @@ from personal_pipeline.home import Home
 from personal_pipeline.ingest.inbox import ingest_file
 from personal_pipeline.sources.apple_health import APPLE_HEALTH
 from personal_pipeline.sources.fit import FIT
+from personal_pipeline.sources.stays import STAYS
 from personal_pipeline.sources.strava import STRAVA
-from personal_pipeline_tests.invented_house import lay_project
 from personal_pipeline_tests.sources.apple_health_exports import WATCH, record, xml, zipped
 from personal_pipeline_tests.sources.fit_files import Fit, archive, gpx, ride, row, table
 from personal_pipeline_tests.sources.fit_files import seconds as fit_seconds
 from personal_pipeline_tests.sources.fit_files import zipped as gzipped
-from personal_pipeline_tests.sql.conftest import Warehouse
+from personal_pipeline_tests.sql.compiled import (
+    EARLIEST,
+    LATEST,
+    Compiled,
+    home_database,
+    write_nothing,
+)
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-EARLIEST, LATEST = date(1990, 1, 1), date(2100, 1, 1)
 START = datetime(2024, 1, 15, 7, 30, tzinfo=UTC)
 """A Monday."""
-PLACES = {
-    "staging.stg_apple_health__records": "staging/apple_health",
-    "staging.stg_apple_health__activity_summaries": "staging/apple_health",
-    "staging.stg_apple_health__workouts": "staging/apple_health",
-    "staging.stg_strava__activities": "staging/strava",
-    "staging.stg_strava__activity_details": "staging/strava",
-    "staging.stg_strava__recordings": "staging/strava",
-    "staging.stg_strava__recording_samples": "staging/strava",
-    "staging.stg_fit__recordings": "staging/fit",
-    "staging.stg_fit__recording_samples": "staging/fit",
-    "staging.stg_stays__stays": "staging/stays",
-    "marts.stays": "marts/life",
-    "marts.health_measures_daily": "marts/health",
-    "marts.sleep_nights": "marts/health",
-    "marts.health_daily": "marts/health",
-    "marts.activity_merges": "marts/sport",
-    "marts.activity_samples": "marts/sport",
-    "marts.activity_heart_rate": "marts/sport",
-    "marts.activities": "marts/sport",
-    "marts.athletic_performance_weekly": "marts/sport",
-}
-MERGES = [name for name in PLACES if "__" in name and "summaries" not in name]
+MODELS = (
+    "staging.stg_apple_health__records",
+    "staging.stg_apple_health__activity_summaries",
+    "staging.stg_apple_health__workouts",
+    "staging.stg_strava__activities",
+    "staging.stg_strava__activity_details",
+    "staging.stg_strava__recordings",
+    "staging.stg_strava__recording_samples",
+    "staging.stg_fit__recordings",
+    "staging.stg_fit__recording_samples",
+    "staging.stg_stays__stays",
+    "marts.stays",
+    "marts.health_measures_daily",
+    "marts.sleep_nights",
+    "marts.health_daily",
+    "marts.activity_merges",
+    "marts.activity_samples",
+    "marts.activity_heart_rate",
+    "marts.activities",
+    "marts.athletic_performance_weekly",
+)
+MERGES = [name for name in MODELS if "__" in name and "summaries" not in name]
 MERGES += ["marts.activity_merges", "marts.activity_samples"]
 
 
@@ -107,33 +112,29 @@ class Sport:
     """A home, its lake, and the tables that the models make of it."""
 
     home: Home
+    first: Path
+    """What the models read must be there: a copy of lake and archive with a file of each kind."""
     opened: duckdb.DuckDBPyConnection
     sql: dict[str, str]
 
-    def of(self, *drops: Drop, models: Sequence[str] = tuple(PLACES)) -> Sport:
-        """Take files in, in place of all before."""
+    def of(self, *drops: Drop, models: Sequence[str] = MODELS) -> Sport:
+        """Take files in, in place of all before but the first."""
         for folder in (self.home.lake, self.home.archive):
-            shutil.rmtree(folder, ignore_errors=True)
-        old = datetime(1999, 5, 1, tzinfo=UTC)  # what the models read must be there
-        first = [
-            health(
-                record("HeartRate", "1999-05-01 00:00:00", "1999-05-01 00:00:00", "60"),
-                workout(old, 60),
-                '<ActivitySummary dateComponents="1999-05-01"/>',
-            ),
-            strava(row(1, written(old + timedelta(days=1))), _1=ride(old + timedelta(days=1), 3)),
-            Drop("old.fit", ride(old + timedelta(days=2), 3)),
-            answer(1, old + timedelta(days=3)),
-        ]
-        for number, drop in enumerate([*first, *drops]):
-            path = self.home.inbox / drop.name
-            path.write_bytes(drop.content)
-            os.utime(path, (1.6e9 + number * 1e5, 1.6e9 + number * 1e5))
-            receipt = ingest_file(self.home, [APPLE_HEALTH, STRAVA, FIT], path, NOW).receipt
-            assert receipt.problem is None
+            shutil.rmtree(folder)
+            shutil.copytree(self.first / folder.name, folder)
+        self.take(*drops, since=1.7e9)
         for name in models:
             self.opened.execute(f"create or replace table {name} as {self.sql[name]}")
         return self
+
+    def take(self, *drops: Drop, since: float) -> None:
+        """Each was captured a day after the one before."""
+        for number, drop in enumerate(drops):
+            path = self.home.inbox / drop.name
+            path.write_bytes(drop.content)
+            os.utime(path, (since + number * 1e5, since + number * 1e5))
+            receipt = ingest_file(self.home, [APPLE_HEALTH, STRAVA, FIT], path, NOW).receipt
+            assert receipt.problem is None
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         found = self.opened.execute(sql)
@@ -155,20 +156,28 @@ class Sport:
 
 
 @pytest.fixture(scope="module")
-def sport(tmp_path_factory: pytest.TempPathFactory, parsed: Path) -> Iterator[Sport]:
+def sport(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Iterator[Sport]:
     root = tmp_path_factory.mktemp("sport")
-    with pytest.MonkeyPatch.context() as patched:
+    home = Home(root / "home").ensure()
+    old = datetime(1999, 5, 1, tzinfo=UTC)
+    with pytest.MonkeyPatch.context() as patched, home_database() as opened:
         patched.chdir(root)
-        sport = Sport(lay_project(parsed, root), duckdb.connect(), {})
-        sport.of(models=())
-    warehouse = Warehouse(root)
-    models = [name.partition(".")[2] for name in PLACES]
-    # so that a test can put the days of another window in their place
-    warehouse.build(*models, windows={each: [(EARLIEST, LATEST)] for each in models})
-    for name, place in PLACES.items():
-        sport.sql[name] = warehouse.compiled(f"{place}/{name.partition('.')[2]}")
-    with duckdb.connect(str(warehouse.path), config={"threads": 1}) as opened:
-        yield Sport(sport.home, opened, sport.sql)
+        sport = Sport(home, root / "first", opened, compiled.of(home, *MODELS))
+        sport.take(
+            health(
+                record("HeartRate", "1999-05-01 00:00:00", "1999-05-01 00:00:00", "60"),
+                workout(old, 60),
+                '<ActivitySummary dateComponents="1999-05-01"/>',
+            ),
+            strava(row(1, written(old + timedelta(days=1))), _1=ride(old + timedelta(days=1), 3)),
+            Drop("old.fit", ride(old + timedelta(days=2), 3)),
+            answer(1, old + timedelta(days=3)),
+            since=1.6e9,
+        )
+        write_nothing(home, STAYS)
+        for folder in (home.lake, home.archive):
+            shutil.copytree(folder, sport.first / folder.name)
+        yield sport
 
 
 def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sport: Sport) -> None:
@@ -304,7 +313,7 @@ def test_a_month_built_alone_is_as_it_is_among_all(sport: Sport) -> None:
             *beats,
         ),
     )  # fmt: skip
-    partitioned = [name for name in PLACES if name.startswith("marts.activity_")]
+    partitioned = [name for name in MODELS if name.startswith("marts.activity_")]
     for name in partitioned:
         months = sport.opened.execute(f"select distinct month from {name} order by 1").fetchall()
         assert [month for (month,) in months][-2:] == [date(2024, 1, 1), date(2024, 2, 1)], name

@@ -53,11 +53,6 @@ class Warehouse:
         """Where dbt writes the compiled models, and the manifest with them."""
         return self.root / "target"
 
-    def compiled(self, place: str) -> str:
-        """The SQL of a model that was built, by its path without suffix, to run from anywhere."""
-        folder = self.target / "compiled" / "personal_pipeline" / "models"
-        return (folder / f"{place}.sql").read_text().replace("../../lake", f"{self.root}/lake")
-
     def dbt(
         self, *arguments: str, windows: Windows | None = None
     ) -> subprocess.CompletedProcess[str]:

@@ -19,9 +19,11 @@ import pytest
 
 from personal_pipeline.home import Home
 from personal_pipeline.warehouse import dbt_host, dbt_project
-from personal_pipeline_tests.invented_house import lay_project
+from personal_pipeline_tests.kiosk.house import Kiosk
+from personal_pipeline_tests.kiosk.sources import PROJECT
 from personal_pipeline_tests.loopback import until
 
+CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="it forks")
@@ -60,8 +62,17 @@ def test_each_call_is_answered_with_its_exit_code_and_what_it_said(tmp_path: Pat
     assert first.children() == []
 
 
-def test_who_is_interrupted_leaves_no_dbt_behind(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").ensure()
+def home_in_which_dbt_never_ends(root: Path) -> Home:
+    """One of its models is a pipe into which nobody writes: whoever parses waits for it."""
+    home = Home(root).ensure()
+    models = dbt_project.working_copy(home) / "models"
+    models.mkdir(parents=True)
+    os.mkfifo(models / "waits.sql")
+    return home
+
+
+def test_who_is_interrupted_leaves_no_dbt_behind(kiosk: Kiosk, tmp_path: Path) -> None:
+    home = home_in_which_dbt_never_ends(tmp_path / "home")
     call("--version", folder=tmp_path)
     mine = host()
 
@@ -113,6 +124,8 @@ def test_one_that_was_killed_is_begun_anew_and_leaves_no_pipe_and_no_zombie(tmp_
 PARSES = """
 import os, sys
 from pathlib import Path
+from personal_pipeline_tests.kiosk.sources import stand_in
+stand_in()
 from personal_pipeline.warehouse import dbt_project
 from personal_pipeline.home import Home
 dbt_project.manifest_path(Home(Path(sys.argv[1])).ensure())
@@ -120,9 +133,13 @@ dbt_project.manifest_path(Home(Path(sys.argv[1])).ensure())
 
 
 @pytest.mark.parametrize("killed", ["host", "caller"])
-def test_dbt_ends_with_the_host_and_with_who_called_it(tmp_path: Path, killed: str) -> None:
+def test_dbt_ends_with_the_host_and_with_who_called_it(
+    opened_kiosk: Kiosk, tmp_path: Path, killed: str
+) -> None:
+    home = home_in_which_dbt_never_ends(tmp_path / "home")
     caller = subprocess.Popen(
-        [sys.executable, "-c", PARSES, str(tmp_path / "home")],
+        [sys.executable, "-c", PARSES, str(home.root)],
+        env={**os.environ, PROJECT: str(opened_kiosk.sql), "PYTHONPATH": str(CHECKOUT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -141,7 +158,7 @@ def test_dbt_ends_with_the_host_and_with_who_called_it(tmp_path: Path, killed: s
     # who has lost its parent may wait for the system to take it away
     assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
     assert ("was killed (signal 9)" in said) is (killed == "host")
-    assert not (tmp_path / "home" / "dbt" / "manifest.json").exists()
+    assert not (home.dbt_target / "manifest.json").exists()
 
 
 def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
@@ -175,8 +192,8 @@ def test_who_is_forked_during_a_call_may_call_too(tmp_path: Path) -> None:
     assert call("--version", folder=tmp_path) == 0, "its parent's host is untouched"
 
 
-def test_results_that_lie_there_from_before_are_no_results(parsed: Path, tmp_path: Path) -> None:
-    home = lay_project(parsed, tmp_path / "home")
+def test_results_that_lie_there_from_before_are_no_results(copied_kiosk: Home) -> None:
+    home = copied_kiosk
     old = home.dbt_target / "runs" / str(os.getpid()) / dbt_project.RESULTS
     old.parent.mkdir(parents=True)
     old.write_text("[]")
