@@ -35,7 +35,11 @@ def _period(
     return period
 
 
-@click.command(short_help="Find events by their words.")
+@click.command(
+    short_help="Find events by their words.",
+    # -word is part of a question
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Hits shown.")
 @click.option("--source", help="Only from this source.")
@@ -59,6 +63,9 @@ def search(
     In WORDS, "these words" stand side by side, begin* begins a word, -word must not occur;
     source:, kind:, after: and before: choose (docs/search.md).
     """
+    for word in words:
+        if word.startswith("--"):
+            raise click.NoSuchOption(word)
     question = parsed(" ".join(words)).within(
         source=source,
         kind=kind,

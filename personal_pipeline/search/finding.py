@@ -23,8 +23,9 @@ BY_TIME_ABOVE = 20_000
 MOST_HITS = 1_000
 HANDLE_LENGTH = 8
 
-_WEIGHTS = (10.0, 2.0, 5.0, 5.0, 1.0, 0.0)
-"""Of title, detail, people, place, text and facet for bm25."""
+_WEIGHTS = (100.0, 2.0, 20.0, 20.0, 1.0, 0.0)
+"""Of title, detail, people, place, text and facet for bm25. It divides by the length of the whole
+document, so weights that lie closer would put a detail before the title of a long story."""
 
 NOT_WRITTEN = "there is nothing to search yet; run `personal-pipeline refresh` first"
 DAMAGED = "it is damaged; the next `personal-pipeline refresh` writes it anew"
