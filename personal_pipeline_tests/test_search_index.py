@@ -24,6 +24,7 @@ from personal_pipeline.search import index
 from personal_pipeline.search.finding import CannotSearch, found
 from personal_pipeline.search.index import is_current, write_search
 from personal_pipeline.search.question import parsed
+from personal_pipeline.search.schema import SHOWN
 from personal_pipeline_tests.examples import examples
 from personal_pipeline_tests.published_timeline import Event, event, house_of, write_timeline
 
@@ -41,7 +42,7 @@ def content_of(path: Path) -> dict[str, Any]:
     with closing(sqlite3.connect(path)) as opened:
         documents = opened.execute(
             "select (select month from parts where parts.part = documents.part), "
-            f"{', '.join(index.SHOWN)} from documents"
+            f"{', '.join(SHOWN)} from documents"
         ).fetchall()
         opened.execute("create virtual table temp.said using fts5vocab (main, words, instance)")
         words = opened.execute(
