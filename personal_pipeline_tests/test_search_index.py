@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
@@ -15,10 +16,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personal_pipeline import sqlite_file
 from personal_pipeline.home import Busy, Home
 from personal_pipeline.search import index
 from personal_pipeline.search.finding import CannotSearch, found
@@ -169,14 +172,14 @@ def test_only_the_documents_that_differ_are_touched(written: Home) -> None:
 
 
 def test_nothing_new_writes_nothing(written: Home) -> None:
-    before = written.search.stat()
+    before = sqlite_file.stamp_of(written.search)
     assert is_current(written)
     assert write_search(house_of(written)) is None
     # published again with the same rows
     write_timeline(written, EVENTS)
     assert not is_current(written)
     assert write_search(house_of(written)) is None
-    assert written.search.stat() == before
+    assert sqlite_file.stamp_of(written.search) == before
     assert is_current(written)
 
 
@@ -330,3 +333,22 @@ def test_a_full_disk_leaves_the_file_as_it_was(written: Home) -> None:
     assert content_of(written.search) == before
     assert write_search(house_of(written)) is not None
     assert content_of(written.search)["documents"] == []
+
+
+def test_the_timeline_of_a_whole_life_is_found(built_home: Home, home: Home) -> None:
+    shutil.copy(built_home.published, home.published)
+    assert write_search(house_of(home)) is not None
+    with duckdb.connect(str(home.published), read_only=True) as published:
+        rows = published.execute(
+            "select event_id, title, local_day::varchar, reference from marts.timeline"
+        ).fetchall()
+    with closing(sqlite3.connect(home.search)) as opened:
+        kept = opened.execute("select event_id, title, local_day, reference from documents")
+        assert sorted(kept.fetchall(), key=repr) == sorted(rows, key=repr)
+    assert rows
+    for _, title, day, _ in rows[:: len(rows) // 20]:
+        typed = f'"{title}" after:{day}'
+        hits = found(home.search, parsed(typed), 1000).hits
+        assert (title, day) in {
+            ("".join(piece for piece, _ in hit.title), hit.local_day) for hit in hits
+        }, typed

@@ -35,8 +35,12 @@ create virtual table words using fts5 (
     title, detail, people, place, text, facet,
     content = '', prefix = '2 3', tokenize = "{TOKENIZER}"
 );
+insert into words (words, rank) values ('automerge', 16);
 """
-"""Each pair of source and kind is a word of one sign, from the private area, in the column
+"""Merging sixteen segments at a time instead of four writes each entry half as often, and a search
+does not notice.
+
+Each pair of source and kind is a word of one sign, from the private area, in the column
 ``facet``: so FTS5 itself filters by them."""
 
 
