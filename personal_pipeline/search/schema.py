@@ -36,7 +36,7 @@ create virtual table words using fts5 (
     content = '', prefix = '2 3', tokenize = "{TOKENIZER}"
 );
 insert into words (words, rank) values ('automerge', 16);
-"""
+"""  # noqa: S608
 """Merging sixteen segments at a time instead of four writes each entry half as often, and a search
 does not notice.
 
