@@ -21,9 +21,9 @@ from personal_pipeline.site.people import Person, keep, person_named
 from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.browser import chromium
-from personal_pipeline_tests.published_timeline import add_to_ledger, event, write_timeline
 from personal_pipeline_tests.kiosk.house import Kiosk
 from personal_pipeline_tests.loopback import free_port
+from personal_pipeline_tests.published_timeline import add_to_ledger, event, write_timeline
 from personal_pipeline_tests.site.serving import Visitor, serving
 
 HOSTILE = """<img src=x onerror="document.title='gone'"><script>document.title=0</script> \u202e"""
