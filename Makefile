@@ -57,7 +57,7 @@ fuzz: $(INSTALLED) ## Property tests with random examples, again and again until
 .PHONY: bench
 bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
 	@set -e; for name in event_log lake dbt_call refresh hundred_streams alerts_year drop_latency fit \
-		inbox verify oracle; do \
+		inbox verify search oracle; do \
 		$(RUN)/python -m "benchmarks.$$name"; done
 
 .PHONY: pictures

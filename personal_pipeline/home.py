@@ -44,7 +44,7 @@ _SYNCERS = 8
 
 _DERIVED = (
     *("home.json", "warehouse.duckdb", "warehouse.duckdb.wal", "published/warehouse.duckdb"),
-    "published/site*.sqlite",
+    *("published/site*.sqlite", "published/search.sqlite"),
     *("state/*.json", "state/alerts/*.json", "dagster/told.json", "dagster/dagster.yaml"),
     *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
 )
@@ -133,6 +133,11 @@ class Home:
     def site_of(self, person: str) -> Path:
         """The part of them that is shared with a person."""
         return self.root / "published" / f"site-{person}.sqlite"
+
+    @property
+    def search(self) -> Path:
+        """The words of the timeline, for ``personal-pipeline search``."""
+        return self.root / "published" / "search.sqlite"
 
     @property
     def dashboards(self) -> Path:

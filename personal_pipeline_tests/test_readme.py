@@ -165,6 +165,7 @@ COMMANDS: dict[str, Check] = {
     'personal-pipeline sql "select day, views from creator_daily order by day desc"': (
         is_understood
     ),
+    'personal-pipeline search "long run" river after:2026-06': is_understood,
     "personal-pipeline rebuild": is_understood,
     "personal-pipeline rebuild --source bank": is_understood,
     "personal-pipeline up": is_understood,

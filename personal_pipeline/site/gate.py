@@ -23,6 +23,9 @@ POSTS = (LOGIN, "/-/logout")
 OPEN = (*POSTS, "/-/static/", "/-/site/", "/-/vega/", "/-/dashboards")
 """What may be asked below ``/-/``. The rest tells how the server is made."""
 
+OWNERS = ("/-/search",)
+"""What only the owner has."""
+
 MAX_TRIES = 10
 TRIES_SECONDS = 15 * 60.0
 
@@ -80,6 +83,8 @@ class Gate:
             method == "POST" and path in POSTS and _comes_from_here(headers)
         ):
             await say(send, 405, "Only the login takes anything.\n")
+        elif path.startswith(OWNERS):
+            await say(send, 403, "Only the owner can do this.\n")
         elif path.startswith("/-/") and not path.startswith(OPEN):
             await say(send, 404, "There is no such page.\n")
         elif not self.is_current():

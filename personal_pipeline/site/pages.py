@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 from datasette.app import Datasette
-from datasette.utils.asgi import Base400, NotFound, Request, Response
+from datasette.utils.asgi import Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
 from jinja2 import Environment
 from jinja2.ext import Extension
@@ -29,6 +29,7 @@ from personal_pipeline.ingest.lake import DamagedPartition
 from personal_pipeline.life import page as life
 from personal_pipeline.outputs.board import state_words, to_do
 from personal_pipeline.shown import shown_lines
+from personal_pipeline.site.hits import answer_to
 from personal_pipeline.site.view import View, page_of
 from personal_pipeline.troubles import sentence_of
 
@@ -91,6 +92,8 @@ def register_routes() -> Sequence[Route]:
         (r"^/-/dashboards$", home_page),
         (r"^/-/dashboards/(?P<name>[a-z0-9_-]+)$", dashboard_page),
         (r"^/-/dashboards/.+$", nothing),
+        (r"^/-/search$", search_page),
+        (r"^/-/search\.json$", search_hits),
     )
 
 
@@ -292,6 +295,28 @@ async def dashboard_page(request: Request, datasette: Datasette) -> Response:
         "page": page_of(dashboard, name, chosen),
     }
     return await _page(datasette, request, "dashboard.html", content)
+
+
+async def search_page(request: Request, datasette: Datasette) -> Response:
+    """Search over the timeline; its script asks for the hits while somebody types, and without
+    scripts the form does."""
+    answer = await _searched(request, datasette)
+    return await _page(datasette, request, "search.html", answer)
+
+
+async def search_hits(request: Request, datasette: Datasette) -> Response:
+    """The same answer as JSON."""
+    return Response.json(await _searched(request, datasette))
+
+
+async def _searched(request: Request, datasette: Datasette) -> dict[str, Any]:
+    await datasette.ensure_permissions(request.actor, ["view-instance"])
+    view = VIEWS[datasette]
+    if view.person:
+        raise Forbidden("Only the owner can search.")
+    typed = request.args.get("q") or ""
+    typing = request.args.get("typing") is not None
+    return await asyncio.to_thread(answer_to, view.home.search, typed, typing=typing)
 
 
 async def nothing() -> Response:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from personal_pipeline import sqlite_file
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.site.catalogue import Mart
 
@@ -69,7 +70,7 @@ def remove(home: Home, name: str) -> None:
     """Share nothing with a person any more: their login and their copy of the tables are
     deleted."""
     _path(home, name).unlink(missing_ok=True)
-    delete_copy(home.site_of(name))
+    sqlite_file.delete(home.site_of(name))
 
 
 def delete_orphans(home: Home, people: Collection[Person]) -> None:
@@ -77,19 +78,7 @@ def delete_orphans(home: Home, people: Collection[Person]) -> None:
     wanted = {home.site_of(person.name) for person in people}
     for path in home.site.parent.glob("site-*.sqlite"):
         if path not in wanted:
-            delete_copy(path)
-
-
-def delete_copy(path: Path) -> None:
-    """Delete a SQLite file and what stands beside it."""
-    path.unlink(missing_ok=True)
-    delete_beside(path)
-
-
-def delete_beside(path: Path) -> None:
-    """Delete what SQLite keeps beside a file."""
-    for suffix in ("wal", "shm"):
-        path.with_name(f"{path.name}-{suffix}").unlink(missing_ok=True)
+            sqlite_file.delete(path)
 
 
 def _path(home: Home, name: str) -> Path:

@@ -1,10 +1,9 @@
 """The published marts as SQLite files: ``published/site.sqlite`` for the owner, and one for each
 person with whom a part is shared.
 
-Datasette holds a file open, so it is changed in place: the partitions whose content digest differs
-are replaced in one transaction, and readers see the state before or after it. A file that is not as
-the last pass left it (new, damaged, replaced, or that pass was killed) is written anew beside it
-and renamed; the server notices that it is another file.
+Datasette holds a file open, so it is changed in place (``sqlite_file``): the partitions whose
+content digest differs are replaced. When a file is written anew, the server notices that it is
+another one.
 
 A mart keeps its name and columns. Numbers are integers or floating point, booleans 0 or 1; days and
 instants (UTC) are text in ISO 8601, lists are JSON.
@@ -14,27 +13,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from personal_pipeline.home import Busy, Home, sync_folder, write_atomically
+from personal_pipeline import sqlite_file
+from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
 from personal_pipeline.outputs.contract import Board, Output, Written
 from personal_pipeline.site.catalogue import SCHEMA, Mart, links_of, marts_of
-from personal_pipeline.site.people import (
-    Person,
-    delete_beside,
-    delete_copy,
-    delete_orphans,
-    people_of,
-)
+from personal_pipeline.site.people import Person, delete_orphans, people_of
+from personal_pipeline.sqlite_file import stamp_of
 from personal_pipeline.warehouse import dbt_project, integrity, store
 
 if TYPE_CHECKING:
@@ -101,7 +94,7 @@ def write_site(house: House) -> WrittenSite | None:
                 shared = {name: marts[name] for name in person.tables(marts)}
                 _write(published, source, home.site_of(person.name), shared, as_left)
         delete_orphans(home, people)
-        files = {path.name: _stamp(path) for path in _files(home, people)}
+        files = {path.name: stamp_of(path) for path in _files(home, people)}
         write_atomically(_path(home), json.dumps({**state, "files": files}).encode())
     return WrittenSite(home.site, changed) if changed else None
 
@@ -140,7 +133,7 @@ def is_current(home: Home) -> bool:
     kept = _kept(home)
     files = kept.pop("files", None)
     return kept == _state_of(home) and files == {
-        path.name: _stamp(path) for path in _files(home, people_of(home))
+        path.name: stamp_of(path) for path in _files(home, people_of(home))
     }
 
 
@@ -167,16 +160,6 @@ def _kept(home: Home) -> dict[str, object]:
 
 def _path(home: Home) -> Path:
     return home.state / "site.json"
-
-
-def _stamp(path: Path) -> list[int] | None:
-    """Changes whenever the file does, and not when a home is copied; readers change only what
-    stands beside it."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
 
 
 # ------------------------------------------------------------------------------------ one file
@@ -218,44 +201,14 @@ def _write(
 ) -> dict[str, int]:
     """Bring one file up to date; returns how many partitions were replaced, by table."""
     marts = {name: mart for name, mart in marts.items() if name in source.columns}
-    stamp = _stamp(path)
-    if stamp is not None and as_left.get(path.name) == stamp:
-        try:
-            with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)) as site:
-                # what is no longer shared must not stay in pages that are free
-                site.execute("pragma secure_delete = on")
-                changed = _transfer(published, source, site, marts)
-                # so that the next look at the file alone finds it as it is now
-                site.execute("pragma wal_checkpoint(truncate)")
-                return changed
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise Busy(
-                    f"{path.name}: another program has kept it locked for {BUSY_SECONDS:.0f} s. "
-                    "Close it; the next refresh brings the site up to date."
-                ) from None
-            # by itself it means that the file is damaged: it is written anew
-            if type(error) is not sqlite3.DatabaseError:
-                raise
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as site:
-            site.execute("pragma synchronous = off")
-            site.executescript(_OWN_TABLES)
-            changed = _transfer(published, source, site, marts)
-            # readers then never wait for a writer, nor it for them
-            site.execute("pragma journal_mode = wal")
-        with temporary.open("r+b") as stream:
-            os.fsync(stream.fileno())
-        # what stands beside it belongs to the old one
-        delete_beside(path)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    finally:
-        delete_copy(temporary)
-    return changed
+    stamp = stamp_of(path)
+    return sqlite_file.written(
+        path,
+        _OWN_TABLES,
+        lambda site: _transfer(published, source, site, marts),
+        as_left=stamp is not None and as_left.get(path.name) == stamp,
+        busy_seconds=BUSY_SECONDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
