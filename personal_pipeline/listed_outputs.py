@@ -9,6 +9,7 @@ from personal_pipeline.exports import exports_of
 from personal_pipeline.house import House
 from personal_pipeline.outputs.contract import Board, Due, Output, Written
 from personal_pipeline.outputs.morning import DAILY_REPORT, MONTHLY_REPORT
+from personal_pipeline.search.index import SEARCH
 from personal_pipeline.site.tables import SITE
 from personal_pipeline.troubles import sentence_of
 
@@ -29,7 +30,7 @@ DAY_PAGES = Output(
     due=Due.ASKED,
 )
 
-OUTPUTS: tuple[Output, ...] = (DAILY_REPORT, MONTHLY_REPORT, SITE, DAY_PAGES)
+OUTPUTS: tuple[Output, ...] = (DAILY_REPORT, MONTHLY_REPORT, SITE, SEARCH, DAY_PAGES)
 
 
 def outputs_of(house: House) -> tuple[Output, ...]:

@@ -10,6 +10,7 @@ So the newest are the last that FTS5 has, and a filter by days is a range of num
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import unicodedata
@@ -22,6 +23,7 @@ from personal_pipeline import sqlite_file
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.lake import Version
+from personal_pipeline.outputs.contract import Board, Output, Written
 from personal_pipeline.search.schema import DAY, MINUTE, SCHEMA, SHOWN
 from personal_pipeline.search.words import indexed
 from personal_pipeline.warehouse import integrity, store
@@ -122,6 +124,30 @@ def write_search(house: House) -> WrittenSearch | None:
         state["file"] = sqlite_file.stamp_of(home.search)
         write_atomically(_path(home), json.dumps(state).encode())
     return written if written.parts else None
+
+
+def _bring(house: House, _board: Board, again: bool) -> Written | None:
+    written = write_search(house)
+    if written is None and not (again and house.home.search.exists()):
+        return None
+    stamp = repr(integrity.stamp_of(house.home.published))
+    counts = (written.added, written.removed, len(written.parts)) if written else (0, 0, 0)
+    details = dict(zip(("added", "removed", "months of a source"), counts, strict=True))
+    digest = hashlib.sha256(stamp.encode()).hexdigest()
+    return Written(house.home.search, digest, "/-/search", details)
+
+
+SEARCH = Output(
+    name="search",
+    description=(
+        "The words of the timeline in SQLite's FTS5, published/search.sqlite, for "
+        "`personal-pipeline search` and the site. Only documents that differ are replaced, by "
+        "month and source."
+    ),
+    kinds=frozenset({"sqlite"}),
+    write=_bring,
+    reads=lambda tables: {TIMELINE} & {*tables},
+)
 
 
 def is_current(home: Home) -> bool:
