@@ -190,11 +190,16 @@ def recorded_tables(opened: DuckDBPyConnection) -> set[str]:
     return {asset for (asset,) in rows}
 
 
-def read_ledger(opened: DuckDBPyConnection) -> Ledger:
-    """What has been built."""
-    rows = opened.execute(
-        "select asset, partition, digest, inputs, code_version from pipeline.ledger"
-    ).fetchall()
+def read_ledger(opened: DuckDBPyConnection, assets: Collection[str] | None = None) -> Ledger:
+    """What has been built, of these tables or of all."""
+    query = "select asset, partition, digest, inputs, code_version from pipeline.ledger"
+    # binding a value imports pandas, which a pass with nothing to do can spare
+    found = (
+        opened.execute(query)
+        if assets is None
+        else opened.execute(f"{query} where asset in (select unnest(?))", [list(assets)])
+    )
+    rows = found.fetchall()
     ledger: dict[str, dict[str, BuildRecord]] = {}
     for asset, partition, digest, inputs, code_version in rows:
         ledger.setdefault(asset, {})[partition] = BuildRecord(
