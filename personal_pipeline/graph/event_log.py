@@ -49,8 +49,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         if shard != INDEX:
-            engine = self._run_engine(shard)
-            with self._db_lock, engine.connect() as connection, connection.begin():
+            of_run = self._run_engine(shard)
+            with self._db_lock, of_run.connect() as connection, connection.begin():
                 yield connection
             return
         with self._db_lock:

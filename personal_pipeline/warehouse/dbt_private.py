@@ -6,34 +6,36 @@ pinned exactly; a fifth of what a call costs.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import sqlparse
-from dbt.compilation import Compiler, Linker
-from dbt_common.behavior_flags import BehaviorFlagRendered
-from sqlparse.engine import FilterStack, grouping
+# untyped, because what is replaced has other types
+_compilation: Any = import_module("dbt.compilation")
+_flags: Any = import_module("dbt_common.behavior_flags")
+_sqlparse: Any = import_module("sqlparse")
+_engine: Any = import_module("sqlparse.engine")
 
 
 def spare() -> None:
     """Call once, before the first call of dbt in this process."""
-    sqlparse.parse = _parse
-    Compiler.compile = _compile
+    _sqlparse.parse = _parse
+    _compilation.Compiler.compile = _compile
     # written to a file that nobody reads
-    Linker.get_graph_summary = lambda *_: {}
+    _compilation.Linker.get_graph_summary = lambda *_: {}
     # found by reading the source of every module on the stack; named in an event that nobody reads
-    BehaviorFlagRendered._default_source = staticmethod(lambda: "")
+    _flags.BehaviorFlagRendered._default_source = staticmethod(lambda: "")
 
 
 def _parse(sql: str, encoding: str | None = None) -> tuple[Any, ...]:
     """As much of a statement as dbt looks at to put the SQL of ephemeral models in front: the first
     ``with`` outside of parentheses. sqlparse would also group operators, lists and cases."""
-    statements = tuple(FilterStack().run(sql, encoding))
+    statements = tuple(_engine.FilterStack().run(sql, encoding))
     for each in statements:
-        grouping.group_parenthesis(each)
+        _engine.grouping.group_parenthesis(each)
     return statements
 
 
-_link = Compiler.compile
+_link = _compilation.Compiler.compile
 _linked: tuple[Any, Any] = (None, None)
 
 

@@ -201,10 +201,13 @@ def read_ledger(opened: DuckDBPyConnection, assets: Collection[str] | None = Non
     )
     rows = found.fetchall()
     ledger: dict[str, dict[str, BuildRecord]] = {}
+    # days that read the same months share one
+    parsed: dict[str, dict[str, str]] = {}
     for asset, partition, digest, inputs, code_version in rows:
-        ledger.setdefault(asset, {})[partition] = BuildRecord(
-            digest, json.loads(inputs), code_version
-        )
+        read = parsed.get(inputs)
+        if read is None:
+            read = parsed[inputs] = json.loads(inputs)
+        ledger.setdefault(asset, {})[partition] = BuildRecord(digest, read, code_version)
     return ledger
 
 
