@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -149,7 +149,11 @@ def write_models(sql: Path) -> None:
         models = []
         for stream in streams:
             name = f"stg_{source}__{stream}"
-            models.append(described(name, {"grain": words["grain"], "owner": "team:owner"}))
+            columns = {"description": "varchar", "amount": "bigint"}
+            if "day" in words["columns"]:
+                columns["day"] = "date"
+            meta = {"grain": words["grain"], "owner": "team:owner"}
+            models.append(described(name, meta, columns))
             text = STAGING.format(source=source, stream=stream, **words)
             (folder / f"{name}.sql").write_text(text)
         of = described(source, {"owner": "team:owner"}) | {"schema": "lake", "tables": tables}
@@ -173,16 +177,23 @@ def write_models(sql: Path) -> None:
         text = f"select {grain}, count(*) as count, sum(amount) as amount\nfrom (\n    {parts}\n)\n"
         text += f"where {{{{ partition_window('{grain}') }}}}\ngroup by {grain}\n"
         (folder / f"{name}.sql").write_text(text)
-        marts.append(described(name, {"grain": grain, "owner": "team:owner"}))
+        columns = {grain: "date", "count": "bigint", "amount": "hugeint"}
+        marts.append(described(name, {"grain": grain, "owner": "team:owner"}, columns))
     (folder / "_models.yml").write_text(json.dumps({"models": marts}))
 
 
-def described(name: str, meta: dict[str, str]) -> dict[str, object]:
-    """The description of a table for dbt."""
+def described(
+    name: str, meta: dict[str, str], columns: Mapping[str, str] | None = None
+) -> dict[str, object]:
+    """The description of a table for dbt; ``columns`` are the types of those that it creates."""
     config: dict[str, object] = {"meta": meta}
     if len(meta) == 2:
         config["tags"] = [meta["grain"]]
-    return {"name": name, "description": "Invented.", "config": config}
+    typed = [
+        {"name": column, "data_type": kind, "description": "Invented."}
+        for column, kind in (columns or {}).items()
+    ]
+    return {"name": name, "description": "Invented.", "config": config, "columns": typed}
 
 
 # ------------------------------------------------------------------- inside the copy, by its code

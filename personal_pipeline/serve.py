@@ -1,17 +1,18 @@
 """Dagster's UI and daemon and the site over one home, until they are stopped.
 
 Four processes: the code server, which holds the graph; the web server behind its guard; the daemon;
-and the site behind a guard of its own, if what it needs is installed. They live as long as this
-one: each exits when the pipe on its standard input is closed, by whatever means
-(``doors/kept.py``). If one of them exits by itself, all are stopped, with a message and exit code
-1: a service manager then restarts the whole, and a half-working house is not mistaken for a working
-one.
+and the site behind a guard of its own, if what it needs is installed. The site is started by its
+first visit: it takes eighty megabytes, and most days it has none. They live as long as this one:
+each exits when the pipe on its standard input is closed, by whatever means (``doors/kept.py``). If
+one of them exits by itself, all are stopped, with a message and exit code 1: a service manager then
+restarts the whole, and a half-working house is not mistaken for a working one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ import yaml
 
 from personal_pipeline.doors import kept
 from personal_pipeline.doors.door import LOOPBACK, Door, beside, door_of
+from personal_pipeline.doors.server import PortTaken, other_loopback_taken
 from personal_pipeline.graph import storage
 from personal_pipeline.home import Home, write_atomically
 from personal_pipeline.house import House
@@ -180,8 +182,13 @@ class _Children:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self.asked_to_end = False
 
-    def start(self, name: str, module: str, *arguments: str) -> None:
-        """Start ``python -m module``; messages call it ``name``."""
+    def start(
+        self, name: str, module: str, *arguments: str, listening: socket.socket | None = None
+    ) -> None:
+        """Start ``python -m module``; messages call it ``name``. ``listening`` is a socket that it
+        takes over, as the option ``--listening``."""
+        descriptors = [] if listening is None else [listening.fileno()]
+        arguments = (*arguments, *(f"--listening={each}" for each in descriptors))
         command = [sys.executable, "-P", "-m", kept.__name__, module, *arguments]
         self._started[name] = subprocess.Popen(
             command,
@@ -191,7 +198,10 @@ class _Children:
             stdout=2,
             # Ctrl-C in a terminal goes to the whole group; they are stopped in order instead
             process_group=0 if os.name == "posix" else None,
+            pass_fds=descriptors,
         )
+        if listening is not None:
+            listening.close()
         numbers = [os.getpid(), *(each.pid for each in self._started.values())]
         written = {
             "port": self._door.port,
@@ -252,10 +262,13 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
     known = storage.identity(house.home)
     looked = time.monotonic()
     missing = 0
-    ports = [door.port, *([beside(door).port] if is_installed() else [])]
+    visited: socket.socket | None = None
 
     def look() -> bool:
-        nonlocal defined, looked, missing
+        nonlocal defined, looked, missing, visited
+        if visited is not None and select.select([visited], [], [], 0)[0]:
+            children.start("site", *site, listening=visited)
+            visited = None
         if time.monotonic() - looked < LOOK_SECONDS:
             return False
         # while the graph is being reloaded there is briefly none
@@ -271,7 +284,11 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
         looked = time.monotonic()
         return storage.identity(house.home) != known or _is_damaged(house.home)
 
-    with _children(house.home, door, environment) as (children, folder):
+    site = [
+        *("personal_pipeline.site.server", "--home", str(house.home.root)),
+        *("--port", str(beside(door).port), *(["--plain"] if door.plain else [])),
+    ]
+    with ExitStack() as others, _children(house.home, door, environment) as (children, folder):
         place = _place(folder)
         workspace = folder / "workspace.yaml"
         server = {"location_name": MODULE, **place}
@@ -292,15 +309,29 @@ def _serve(house: House, door: Door, tell: Callable[[Door], None]) -> bool:
             *("daemon", "dagster._daemon", "run", "--workspace", str(workspace)),
             *("--log-level", "warning"),
         )
-        if is_installed():
-            children.start(
-                *("site", "personal_pipeline.site.server", "--home", str(house.home.root)),
-                *("--port", str(beside(door).port), *(["--plain"] if door.plain else [])),
-            )
+        ports = [door.port]
+        if is_installed() and os.name == "posix":
+            visited = others.enter_context(_waiting_for_visit(beside(door)))
+        elif is_installed():
+            children.start("site", *site)
+            ports.append(beside(door).port)
         if children.wait(lambda: all(map(listens, ports))):
             tell(door)
             return children.wait(look)
     return False
+
+
+@contextmanager
+def _waiting_for_visit(door: Door) -> Iterator[socket.socket]:
+    """A socket that listens at a door in place of the process that its first visit starts."""
+    try:
+        with (
+            other_loopback_taken(door.port),
+            socket.create_server((LOOPBACK, door.port)) as listening,
+        ):
+            yield listening
+    except PortTaken as error:
+        raise Ended(f"{error} Choose another with `up --port` or PERSONAL_PIPELINE_PORT.") from None
 
 
 def _is_damaged(home: Home) -> bool:

@@ -213,12 +213,18 @@ def test_nobody_else_gets_in(running: Up, environment: dict[str, str]) -> None:
     plain.close()
 
 
+def has_site(running: Up) -> bool:
+    return any("personal_pipeline.site.server" in each for each in of_this_house(running.home))
+
+
 def test_the_site_is_served_beside_the_ui(running: Up) -> None:
     door = beside(running.door)
     assert listening(door.port) == {"0100007F"}
+    assert not has_site(running)
     plain = requests.Session()
     plain.trust_env = False
     at = f"http://127.0.0.1:{door.port}/"
+    # it is started by this visit, which it answers
     home = plain.get(at, headers=door.headers(), timeout=30)
     assert home.status_code == 200
     assert "takings_daily" in home.text
@@ -227,6 +233,7 @@ def test_the_site_is_served_beside_the_ui(running: Up) -> None:
     assert plain.get(at, headers=of_the_ui, timeout=30).status_code == 401
     assert plain.get(at, timeout=30).status_code == 421
     plain.close()
+    assert has_site(running)
 
 
 # ----------------------------------------------------------------------------------- in a browser

@@ -15,7 +15,7 @@ import click
 import dagster as dg
 from dagster_webserver.app import create_app_from_workspace_process_context
 
-from personal_pipeline.dagster_private import WorkspaceFileTarget, WorkspaceProcessContext
+from personal_pipeline.dagster_private import workspace_of
 from personal_pipeline.doors.door import Door, door_of
 from personal_pipeline.doors.guard import App, Guard
 from personal_pipeline.doors.server import PortTaken, other_loopback_taken, server_of
@@ -56,9 +56,7 @@ def main(home: Path, workspace: str, port: int, plain: bool) -> None:
     door = door_of(Home(home), port, plain=plain)
     with dg.DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MILLISECONDS, POOL_RECYCLE_SECONDS, POOL_OVERFLOW)
-        with WorkspaceProcessContext(
-            instance, workspace_load_target=WorkspaceFileTarget([workspace])
-        ) as context:
+        with workspace_of(instance, workspace) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MILLISECONDS)
             try:
                 # the server shuts down cleanly, then raises the interrupt once more

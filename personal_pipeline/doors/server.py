@@ -7,11 +7,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from personal_pipeline.doors.door import LOOPBACK
 from personal_pipeline.doors.guard import App
+
+if TYPE_CHECKING:
+    import uvicorn
 
 
 class PortTaken(Exception):
@@ -21,6 +23,9 @@ class PortTaken(Exception):
 def server_of(app: App, port: int, host: str = LOOPBACK) -> uvicorn.Server:
     """A server, on 127.0.0.1 unless told otherwise. It has no access log: addresses of requests may
     contain the token."""
+    # here, because `up` only holds ports, for as long as it runs
+    import uvicorn
+
     return uvicorn.Server(
         uvicorn.Config(
             app,

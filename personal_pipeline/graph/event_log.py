@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Engine, bindparam, create_engine, event, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from personal_pipeline.dagster_private import ConfigurableClassData, SqliteEventLogStorage
 
@@ -29,6 +29,9 @@ the run; all of them are in the index, which is what the page of the asset shows
 
 DELETED_AT_ONCE = 500
 
+KEPT_ENGINES = 4
+"""Runs whose engines are kept: making one takes as long as storing three events."""
+
 INDEX = "index"
 """The shard for queries across runs; its connection is kept open."""
 
@@ -38,6 +41,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
+        self._run_engines: dict[str, Engine] = {}
         # a thread runs one job at a time, and each job has its own batch
         self._batch = threading.local()
         super().__init__(base_dir, inst_data)
@@ -45,8 +49,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         if shard != INDEX:
-            # there is one file per run; kept open, they would exhaust a daemon's file handles
-            with super()._connect(shard) as connection:
+            of_run = self._run_engine(shard)
+            with self._db_lock, of_run.connect() as connection, connection.begin():
                 yield connection
             return
         with self._db_lock:
@@ -64,6 +68,41 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 self._engines[shard] = engine
             with engine.connect() as connection, connection.begin():
                 yield connection
+
+    def _run_engine(self, shard: str) -> Engine:
+        """The engine of the file of a run. Its connections are closed after use: kept open, they
+        would exhaust a daemon's file handles."""
+        engine = self._run_engines.get(shard)
+        if engine is None:
+            engine = create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=NullPool,
+                connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+            )
+        if shard not in self._initialized_dbs:
+            self._make_like_index(engine)
+            self._initialized_dbs.add(shard)
+        if len(self._run_engines) > KEPT_ENGINES:
+            self._run_engines.clear()
+        self._run_engines[shard] = engine
+        return engine
+
+    def _make_like_index(self, engine: Engine) -> None:
+        """Create the tables of a run's file, which are those of the index. Dagster's own way loads
+        its ninety migrations for that, in every run."""
+        with self._connect(INDEX) as index:
+            statements = [
+                *_texts(index, "select sql from sqlite_master where sql is not null"),
+                *_texts(index, _VERSION),
+            ]
+        with engine.connect() as connection:
+            connection.exec_driver_sql("pragma journal_mode = wal")
+            # another process may be doing the same
+            connection.exec_driver_sql("begin immediate")
+            if not _texts(connection, "select name from sqlite_master limit 1"):
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+            connection.exec_driver_sql("commit")
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store now or, for a materialization within ``batch``, at the end of the block."""
@@ -146,6 +185,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         for engine in self._engines.values():
             engine.dispose()
         self._engines.clear()
+        self._run_engines.clear()
         super().dispose()
 
     @classmethod
@@ -227,6 +267,15 @@ _EVENTS, _TAGS = (
 
 def _ids(connection: Connection, query: str, **values: str) -> list[int]:
     return [row[0] for row in connection.execute(text(query), values)]
+
+
+_VERSION = """
+select 'insert into alembic_version values (''' || version_num || ''')' from alembic_version
+"""
+
+
+def _texts(connection: Connection, query: str) -> list[str]:
+    return [row[0] for row in connection.exec_driver_sql(query)]
 
 
 def _relax_sync(connection: Any, _record: Any) -> None:

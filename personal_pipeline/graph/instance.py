@@ -45,9 +45,10 @@ concurrency:
   runs:
     max_concurrent_runs: 3
 
-# every run passes the queue: with Dagster's 5 seconds, twice on the way from a file to its tables
+# every run passes the queue: Dagster's 5 seconds are long for who has dropped a file, and every
+# second is a seventh of what `up` takes when it has nothing to do
 run_queue:
-  dequeue_interval_seconds: 1
+  dequeue_interval_seconds: 2
 
 # a run that was killed gives its place back
 run_monitoring:

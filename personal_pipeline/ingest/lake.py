@@ -383,7 +383,11 @@ class StreamLake:
         return "".join(_lines(rows, self._told(unit)) for unit, rows in sorted(units.items()))
 
     def versions(self) -> dict[date, Version]:
-        """Digest and row count of every existing partition.
+        """Digest and row count of every existing partition."""
+        return {date.fromisoformat(each): found for each, found in self.versions_by_name().items()}
+
+    def versions_by_name(self) -> dict[str, Version]:
+        """The same by the ISO name of each partition; there are tens of thousands in a home.
 
         Digests are cached beside the files with each file's size and modification time; a file that
         differs is read again, so the result always matches the files.
@@ -403,9 +407,7 @@ class StreamLake:
             # only a cache, and showing the board must not require write access
             with suppress(OSError):
                 write_atomically(self.folder / VERSIONS, canonical(current).encode())
-        return {
-            date.fromisoformat(name): Version(entry[3], entry[4]) for name, entry in current.items()
-        }
+        return {name: Version(entry[3], entry[4]) for name, entry in current.items()}
 
     def sound_versions(self) -> dict[date, Version]:
         """Like ``versions``, without damaged partitions."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import secrets
+import socket
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -164,8 +165,13 @@ def site_of(house: House, door: Door) -> Guard:
     )
 
 
-def serve_owner(house: House, door: Door) -> None:
-    """Serve the owner's site until interrupted."""
+def serve_owner(house: House, door: Door, listening: socket.socket | None = None) -> None:
+    """Serve the owner's site until interrupted: at the door, or at a socket that already listens
+    there, whose process holds the other loopback address."""
+    if listening is not None:
+        with suppress(KeyboardInterrupt):
+            server_of(site_of(house, door), door.port).run(sockets=[listening])
+        return
     try:
         # the server shuts down cleanly, then raises the interrupt once more
         with other_loopback_taken(door.port), suppress(KeyboardInterrupt):
@@ -178,11 +184,13 @@ def serve_owner(house: House, door: Door) -> None:
 @click.option("--home", type=click.Path(path_type=Path), required=True)
 @click.option("--port", type=int, required=True)
 @click.option("--plain", is_flag=True)
-def main(home: Path, port: int, plain: bool) -> None:
+@click.option("--listening", type=int, help="The descriptor of a socket that listens at the port.")
+def main(home: Path, port: int, plain: bool, listening: int | None) -> None:
     """Serve the owner's site until interrupted. The token is read from the home, so that it appears
     neither in the process list nor in a log."""
     house = House(load_settings(), Home(home), SOURCES)
-    serve_owner(house, door_of(house.home, port, plain=plain))
+    given = None if listening is None else socket.socket(fileno=listening)
+    serve_owner(house, door_of(house.home, port, plain=plain), given)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from personal_pipeline.house import House
@@ -126,9 +126,9 @@ class Snapshot:
     begun: Begun
 
 
-def all_tables(house: House) -> dict[str, Table]:
-    """Raw streams and dbt models, by name."""
-    manifest = dbt_project.load_manifest(house.home)
+def all_tables(house: House, manifest: Mapping[str, Any] | None = None) -> dict[str, Table]:
+    """Raw streams and dbt models, by name. ``manifest`` is dbt's, if it has been loaded."""
+    manifest = manifest or dbt_project.load_manifest(house.home)
     return {**raw_tables(house.sources), **model_tables(manifest, house.settings.of_tables)}
 
 
@@ -203,9 +203,12 @@ def build(house: House, wanted: Mapping[str, Sequence[str]]) -> BuildResult:
 
 
 def _build(
-    house: House, wanted: Mapping[str, Sequence[str]], session: store.Session
+    house: House,
+    wanted: Mapping[str, Sequence[str]],
+    manifest: Mapping[str, Any],
+    session: store.Session,
 ) -> BuildResult:
-    tables = all_tables(house)
+    tables = all_tables(house, manifest)
     work = BuildResult()
     _make_ready(tables, session)
     before = _look(house, session)
@@ -230,12 +233,12 @@ def _build(
     failed = held
     skipped: set[str] = set()
     while batch := next_batch(tables, asked, failed | before.lake.damaged.keys()):
-        done = _build_batch(house, tables, batch, asked, before, session)
+        done = _build_batch(house, manifest, tables, batch, asked, before, session)
         failed |= _not_built(batch, done)
         asked = {name: p for name, p in asked.items() if name not in batch.partitions}
         skipped |= batch.partitions.keys() - {each.name for each in done.built}
         work.add(done)
-        before = _look(house, session)
+        before = _look_again(house, before, batch, session)
     for name in [*asked, *sorted(skipped)]:
         message = _nearest(tables, name, before.lake.damaged) or WAITED
         work.built.append(BuiltTable(name, 0, 0, 0, frozenset([Reason.ASKED]), message))
@@ -258,18 +261,19 @@ def reconcile(
 
 def _reconcile(
     house: House,
+    manifest: Mapping[str, Any],
     session: store.Session,
     *,
     retry: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
-    tables = all_tables(house)
+    tables = all_tables(house, manifest)
     work = BuildResult()
     builds: Counter[tuple[str, str]] = Counter()
     _make_ready(tables, session)
     failed: set[str] = set()
+    before = _look(house, session)
     while True:
-        before = _look(house, session)
         versions, damaged = before.lake.versions, before.lake.damaged
         stale = find_stale(tables, versions, before.ledger, house.today, before.begun)
         failures = {} if retry else before.failures
@@ -286,9 +290,10 @@ def _reconcile(
             # inputs that change faster than they are built are left to the next pass
             failed |= restless
             continue
-        done = _build_batch(house, tables, batch, stale, before, session)
+        done = _build_batch(house, manifest, tables, batch, stale, before, session)
         failed |= _not_built(batch, done)
         work.add(done)
+        before = _look_again(house, before, batch, session)
     for name, partitions in waiting.items():
         if name not in failed:
             message = next(iter(partitions.values())).message
@@ -312,6 +317,16 @@ def _look(house: House, session: store.Session) -> Snapshot:
     return Snapshot(read_lake(house), ledger, failures, begun)
 
 
+def _look_again(house: House, before: Snapshot, batch: Batch, session: store.Session) -> Snapshot:
+    """The state after a batch: of the ledger, only what is recorded of its tables has changed."""
+    opened = session.opened()
+    others = {name: kept for name, kept in before.ledger.items() if name not in batch.partitions}
+    ledger = {**others, **store.read_ledger(opened, batch.partitions)}
+    failures = store.read_failures(opened)
+    begun = store.read_begun(opened)
+    return Snapshot(read_lake(house), ledger, failures, begun)
+
+
 def _is_outdated(stale: Stale, name: str) -> bool:
     return not FROM_SCRATCH.isdisjoint(stale.get(name, {}).values())
 
@@ -326,16 +341,21 @@ def _nearest(tables: Tables, name: str, damaged: Mapping[str, str]) -> str | Non
 
 
 def _published(
-    house: House, work: Callable[[store.Session], BuildResult], *, builds_all: bool
+    house: House,
+    work: Callable[[Mapping[str, Any], store.Session], BuildResult],
+    *,
+    builds_all: bool,
 ) -> BuildResult:
     """Do the work and publish once at the end, even if it fails, so that readers never see half of
     it. If the warehouse is damaged, repeat the work on an empty one, and publish only when that is
     complete."""
     home = house.home
     before = BuildResult()
+    # of this pass, and not kept longer: in memory it is ten times its file
+    manifest = cache(partial(dbt_project.load_manifest, home))
 
     def describe(opened: DuckDBPyConnection) -> None:
-        comment(opened, dbt_project.load_manifest(home))
+        comment(opened, manifest())
 
     with store.writing(home):
         try:
@@ -343,7 +363,7 @@ def _published(
             if not store.is_begun_anew(home):
                 try:
                     with store.session(house) as session:
-                        done = work(session)
+                        done = work(manifest(), session)
                 finally:
                     store.publish(house, describe)
                 return done
@@ -356,8 +376,8 @@ def _published(
         try:
             with store.session(house) as session:
                 if not builds_all:
-                    before.add(_reconcile(house, session))
-                before.add(work(session))
+                    before.add(_reconcile(house, manifest(), session))
+                before.add(work(manifest(), session))
             store.publish(house, describe)
         except store.DamagedWarehouse as damage:
             raise store.DamagedWarehouse(
@@ -369,6 +389,7 @@ def _published(
 
 def _build_batch(
     house: House,
+    manifest: Mapping[str, Any],
     tables: Tables,
     batch: Batch,
     reasons: Stale,
@@ -376,7 +397,6 @@ def _build_batch(
     session: store.Session,
 ) -> BuildResult:
     """One dbt call, and the resulting ledger entries. The caller holds ``writing``."""
-    home = house.home
     why = {name: frozenset(reasons[name].values()) for name in batch.partitions}
     wanted = batch.partitions
     work = BuildResult()
@@ -390,7 +410,6 @@ def _build_batch(
         anew=batch.anew,
     )
     models = {result.name: result for result in results if result.kind == "model"}
-    manifest = dbt_project.load_manifest(home)
     work.tested = _tested(manifest, results)
     untested = _untested(manifest, results, {str(tables[name].model) for name in wanted})
     now = read_lake(house).versions

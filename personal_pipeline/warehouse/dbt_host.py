@@ -167,6 +167,9 @@ def main() -> None:
     gc.disable()
     from dbt.cli.main import dbtRunner
 
+    from personal_pipeline.warehouse import dbt_private
+
+    dbt_private.spare()
     gc.freeze()
     gc.enable()
     if sys.argv[1:] == [ONCE]:

@@ -29,10 +29,10 @@ def read_lake(house: House, sources: Iterable[Source] | None = None) -> Lake:
         for stream in source.streams:
             name = f"{source.name}/{stream.name}"
             try:
-                found = lake_of(house.home, source.name, stream).versions()
+                found = lake_of(house.home, source.name, stream).versions_by_name()
             except DamagedPartition as error:
                 damaged[name] = str(error)
                 found = {}
-            versions[name] = {each.isoformat(): version.digest for each, version in found.items()}
-            rows[name] = {each.isoformat(): version.rows for each, version in found.items()}
+            versions[name] = {each: version.digest for each, version in found.items()}
+            rows[name] = {each: version.rows for each, version in found.items()}
     return Lake(versions, damaged, rows)

@@ -110,41 +110,51 @@ class Inputs:
     tables: Tables
     versions: dict[str, dict[str, str]]
     _running: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
+    _windows: dict[str, dict[tuple[Reads, Grain], dict[str, str]]] = field(default_factory=dict)
 
     def digests(self, table: Table, partition: str) -> dict[str, str]:
         """One digest per input, over the input partitions that this partition reads."""
         found = {}
         for edge in table.inputs:
-            read = self._window(edge, table, partition)
-            if read is not None:
-                digest = hashlib.sha256()
-                for each, version in read.items():
-                    digest.update(_line(each, version))
-                found[edge.table] = digest.hexdigest()[:16]
-            elif edge.reads is Reads.THROUGH and not self._is_whole(edge, table):
+            if self._is_whole(edge, table) or edge.reads is Reads.ALL:
+                found[edge.table] = self._through(edge.table, None)
+            elif edge.reads is Reads.THROUGH:
                 limit = span(table.grain, partition)[1].isoformat()
                 found[edge.table] = self._through(edge.table, limit)
             else:
-                found[edge.table] = self._through(edge.table, None)
+                found[edge.table] = self._digest_of_window(edge, table, partition)
         return found
+
+    def _digest_of_window(self, edge: Input, table: Table, partition: str) -> str:
+        """Computed once for all partitions that read the same: of every table, and, where days read
+        a month, of every day."""
+        grain, upstream = table.grain, self.tables[edge.table].grain
+        if edge.reads is Reads.WINDOW and grain is Grain.DAY and upstream is Grain.MONTH:
+            grain, partition = Grain.MONTH, f"{partition[:-2]}01"
+        digests = self._windows.setdefault(edge.table, {}).setdefault((edge.reads, grain), {})
+        if (known := digests.get(partition)) is not None:
+            return known
+        digest = hashlib.sha256()
+        for each, version in self._window(edge, grain, partition).items():
+            digest.update(_line(each, version))
+        return digests.setdefault(partition, digest.hexdigest()[:16])
 
     def partitions(self, table: Table, partition: str) -> ReadPartitions:
         """The digests of the input partitions, for inputs that are read by window: shows people
         which of them changed. An input that is read whole may have thousands."""
         return {
-            edge.table: {each: digest[:16] for each, digest in read.items()}
+            edge.table: {
+                each: digest[:16]
+                for each, digest in self._window(edge, table.grain, partition).items()
+            }
             for edge in table.inputs
-            if (read := self._window(edge, table, partition)) is not None
+            if edge.reads in (Reads.WINDOW, Reads.NEAR) and not self._is_whole(edge, table)
         }
 
-    def _window(self, edge: Input, table: Table, partition: str) -> dict[str, str] | None:
-        """The partitions of an input that this partition reads; None if it is not read by
-        window."""
-        if edge.reads not in (Reads.WINDOW, Reads.NEAR) or self._is_whole(edge, table):
-            return None
+    def _window(self, edge: Input, grain: Grain, partition: str) -> dict[str, str]:
+        """The partitions of an input that a partition of this grain reads by window."""
         present = self.versions.get(edge.table, {})
-        upstream = self.tables[edge.table].grain
-        read = read_partitions(edge, upstream, table.grain, partition, present)
+        read = read_partitions(edge, self.tables[edge.table].grain, grain, partition, present)
         return {each: present[each] for each in read}
 
     def _is_whole(self, edge: Input, table: Table) -> bool:
@@ -157,6 +167,7 @@ class Inputs:
             each: digest for each, digest in sorted(together.items()) if digest != EMPTY
         }
         self._running.pop(name, None)
+        self._windows.pop(name, None)
 
     def _through(self, name: str, limit: str | None) -> str:
         """The digest over all partitions before ``limit``, from a running hash: otherwise ten years

@@ -190,16 +190,24 @@ def recorded_tables(opened: DuckDBPyConnection) -> set[str]:
     return {asset for (asset,) in rows}
 
 
-def read_ledger(opened: DuckDBPyConnection) -> Ledger:
-    """What has been built."""
-    rows = opened.execute(
-        "select asset, partition, digest, inputs, code_version from pipeline.ledger"
-    ).fetchall()
+def read_ledger(opened: DuckDBPyConnection, assets: Collection[str] | None = None) -> Ledger:
+    """What has been built, of these tables or of all."""
+    query = "select asset, partition, digest, inputs, code_version from pipeline.ledger"
+    # binding a value imports pandas, which a pass with nothing to do can spare
+    found = (
+        opened.execute(query)
+        if assets is None
+        else opened.execute(f"{query} where asset in (select unnest(?))", [list(assets)])
+    )
+    rows = found.fetchall()
     ledger: dict[str, dict[str, BuildRecord]] = {}
+    # days that read the same months share one
+    parsed: dict[str, dict[str, str]] = {}
     for asset, partition, digest, inputs, code_version in rows:
-        ledger.setdefault(asset, {})[partition] = BuildRecord(
-            digest, json.loads(inputs), code_version
-        )
+        read = parsed.get(inputs)
+        if read is None:
+            read = parsed[inputs] = json.loads(inputs)
+        ledger.setdefault(asset, {})[partition] = BuildRecord(digest, read, code_version)
     return ledger
 
 

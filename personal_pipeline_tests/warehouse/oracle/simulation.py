@@ -183,7 +183,7 @@ class Life:
                 building,
                 store=self._warehouse,
                 dbt_project=dbt,
-                all_tables=lambda house: self._tables,
+                all_tables=lambda house, manifest=None: self._tables,
                 read_lake=self._read_lake,
             ),
             patch.multiple(passes, store=self._warehouse, count_left_out=lambda *_: None),

@@ -94,8 +94,11 @@ class Warehouse:
     def recorded_tables(self, opened: object) -> set[str]:
         return {name for name, built in self.ledger.items() if built}
 
-    def read_ledger(self, opened: object) -> dict[str, dict[str, BuildRecord]]:
-        return {name: dict(built) for name, built in self.ledger.items()}
+    def read_ledger(
+        self, opened: object, assets: Iterable[str] | None = None
+    ) -> dict[str, dict[str, BuildRecord]]:
+        chosen = self.ledger if assets is None else assets
+        return {name: dict(built) for name in chosen if (built := self.ledger.get(name))}
 
     def read_failures(self, opened: object) -> dict[str, dict[str, FailureRecord]]:
         return {name: dict(failed) for name, failed in self.failures.items()}
