@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -63,28 +62,9 @@ class File:
 @contextmanager
 def opened(database: Database) -> Iterator[DuckDBPyConnection]:
     """A connection for the block, closed even if it raises: the resource itself closes only on
-    success, which would leave the file locked.
-
-    pandas cannot be imported for the first time within the block.
-    """
-    with _without_pandas(), database.get_connection() as connection:
+    success, which would leave the file locked."""
+    with database.get_connection() as connection:
         try:
             yield connection
         finally:
             connection.close()
-
-
-@contextmanager
-def _without_pandas() -> Iterator[None]:
-    """Keeps DuckDB from importing pandas, a third of a second and fifty megabytes: with the first
-    value that is bound it does, only to tell whether the value is one of pandas' own."""
-    if "pandas" in sys.modules:
-        yield
-        return
-    # an import then fails as if it were not installed, which DuckDB allows for
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if sys.modules.get("pandas", sys) is None:
-            del sys.modules["pandas"]
