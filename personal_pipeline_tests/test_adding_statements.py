@@ -188,7 +188,7 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
             ("a.ofx", "statement", True, None),
             ("categories.yaml", "categories", True, None),
         ]
-    shown = Path(first.report.path).read_text()
+    shown = home.latest_report.read_text(encoding="utf-8")
 
     add(folder)
     with duckdb.connect(str(home.published), read_only=True) as opened:
