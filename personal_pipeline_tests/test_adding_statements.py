@@ -173,7 +173,7 @@ def test_statements_become_published_tables_and_the_same_ones_again_build_nothin
         assert not done.failures
         return done, sorted({each.name for each in done.work.built if each.changed})
 
-    first, built = passed()
+    _, built = passed()
     assert "marts/spending_monthly" in built
     with duckdb.connect(str(home.published), read_only=True) as opened:
         query = opened.execute
