@@ -75,7 +75,7 @@ install: $(INSTALLED) ## Make .venv from requirements.lock
 lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet uv==0.13.9
-	.lock-venv/bin/uv pip compile pyproject.toml --extra site --group build --group dev \
+	.lock-venv/bin/uv pip compile pyproject.toml --extra site --extra mcp --group build --group dev \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet --output-file requirements.lock $(UPGRADE)
