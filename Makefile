@@ -64,6 +64,10 @@ bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
 pictures: $(INSTALLED) ## Draw the pictures of the README again, with an installed Chromium
 	$(RUN)/python docs/images/draw.py
 
+.PHONY: session
+session: $(INSTALLED) ## Write the session with a language model in docs/ again
+	$(RUN)/python -m personal_pipeline_tests.assistant.session
+
 .PHONY: licences
 licences: $(INSTALLED) ## Under which licences the packages of the lock are; fails on an unknown one
 	$(RUN)/python -m personal_pipeline.licences
