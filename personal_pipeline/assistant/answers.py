@@ -1,41 +1,37 @@
 """Questions to what is shared, each a plain function that gives an ``Answer``.
 
-Whatever is asked, the answer comes from the shared file alone, says how old it is, and is bounded:
-at most ``MOST_ROWS`` rows and ``MOST_CHARACTERS`` characters. Text is shown as ``shown`` does:
-signs that are not to be seen could carry words to a model that its person does not read.
+Whatever is asked, the answer comes from the shared file alone, says how old it is, and is bounded
+(``reading``).
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
-from personal_pipeline.asking import Refused, asked, tables_named
+from personal_pipeline.asking import Refused, asked
+from personal_pipeline.assistant.reading import (
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Read,
+    plain,
+    read,
+    read_apart,
+)
 from personal_pipeline.assistant.sharing import Shared
 from personal_pipeline.home import Home
 from personal_pipeline.settings import Settings
-from personal_pipeline.shown import counted, shown_lines
+from personal_pipeline.shown import shown_lines
 
 if TYPE_CHECKING:
     from personal_pipeline.board import StreamState
     from personal_pipeline.house import House
-
-MOST_ROWS = 500
-MOST_COLUMNS = 200
-MOST_CHARACTERS = 40_000
-MOST_OF_A_TEXT = 2_000
-
-SECONDS = 10.0
-MEMORY = "512MB"
 
 QUERIES = Path(__file__).with_name("queries")
 
@@ -132,10 +128,11 @@ def describe_table(reader: Reader, *, table: str) -> Answer:
 
 def query(reader: Reader, *, sql: str, limit: int) -> Answer:
     """The answer to a query of the model's own."""
+    found = read_apart(reader.home.models, sql, limit)
     known = reader.tables()
     # a table may also be named in a text that `query` runs: then it may be any of them
-    named = [known[name] for name in tables_named(sql) & known.keys()] or list(known.values())
-    return _answer(reader, sql, None, named, limit, is_ours=False)
+    named = [known[name] for name in found.tables if name in known] or list(known.values())
+    return _answer_of(reader, found, named, is_ours=False)
 
 
 def search(
@@ -172,7 +169,7 @@ def freshness(reader: Reader) -> Answer:
     rows = [
         [
             *(line.source, line.stream, str(line.state)),
-            *map(_plain, (line.last_fetched, line.newest_data, line.next_expected)),
+            *map(plain, (line.last_fetched, line.newest_data, line.next_expected)),
         ]
         for line in _board(reader, tables)
     ]
@@ -235,98 +232,54 @@ def _needed(reader: Reader, table: str) -> list[SharedTable]:
 def _answer(
     reader: Reader,
     sql: str,
-    values: Mapping[str, object] | None,
+    values: Mapping[str, object],
     tables: Collection[SharedTable],
     limit: int,
+    notes: Sequence[str] = (),
+) -> Answer:
+    found = read(reader.home.models, sql, values, limit)
+    return _answer_of(reader, found, tables, notes=notes)
+
+
+def _answer_of(
+    reader: Reader,
+    found: Read,
+    tables: Collection[SharedTable],
     *,
     is_ours: bool = True,
     notes: Sequence[str] = (),
 ) -> Answer:
     """``is_ours`` says that the names of the columns are those of the tables."""
-    limit = min(limit, MOST_ROWS)
-    with asked(reader.home.models, sql, values, seconds=SECONDS, memory=MEMORY) as found:
-        columns = [shown_lines(name, 200) for name in found.columns]
-        if len(columns) > MOST_COLUMNS:
-            raise Refused(f"More than {MOST_COLUMNS} columns: select fewer.")
-        rows = list(islice(found.rows, limit + 1))
-    kept, cut = _bounded(rows, limit)
     marked = set().union(*(table.by_others for table in tables))
-    hidden = [*notes]
-    if marked and not reader.shared.texts and _has_words_of_others(columns, rows):
-        hidden.append("Where by_others is true, the words are not shared.")
+    said = [*notes]
+    if marked and not reader.shared.texts and _has_words_of_others(found):
+        said.append("Where by_others is true, the words are not shared.")
     return Answer(
-        columns,
-        kept,
+        found.columns,
+        found.rows,
         _as_of(reader, tables),
-        _by_others(columns, kept, marked, is_ours) if reader.shared.texts else [],
-        [*hidden, *cut],
+        _by_others(found, marked, is_ours) if reader.shared.texts else [],
+        [*said, *found.notes],
     )
 
 
-def _has_words_of_others(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bool:
-    place = columns.index("by_others") if "by_others" in columns else None
-    return place is not None and any(row[place] is True for row in rows)
+def _has_words_of_others(found: Read) -> bool:
+    if "by_others" not in found.columns:
+        return False
+    place = found.columns.index("by_others")
+    return any(row[place] is True for row in found.rows)
 
 
-def _by_others(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], marked: Collection[str], is_ours: bool
-) -> list[str]:
+def _by_others(found: Read, marked: Collection[str], is_ours: bool) -> list[str]:
     """The columns that may hold words of others: in a query that names them as it likes, all with
     text."""
     if is_ours or not marked:
-        return [name for name in columns if name in marked]
-    holds_text = [
-        any(isinstance(row[place], str | list | dict) for row in rows)
-        for place in range(len(columns))
+        return [name for name in found.columns if name in marked]
+    return [
+        name
+        for place, name in enumerate(found.columns)
+        if any(isinstance(row[place], str | list | dict) for row in found.rows)
     ]
-    return [name for name, holds in zip(columns, holds_text, strict=True) if holds]
-
-
-def _bounded(rows: Sequence[Sequence[object]], limit: int) -> tuple[list[list[Any]], list[str]]:
-    """As many rows as an answer may have, and how to ask for what is not among them."""
-    kept: list[list[Any]] = []
-    characters = 0
-    for row in rows[:limit]:
-        cells = [_plain(value) for value in row]
-        characters += len(json.dumps(cells, ensure_ascii=False))
-        if characters > MOST_CHARACTERS:
-            break
-        kept.append(cells)
-    if len(kept) == len(rows):
-        return kept, []
-    if not kept:
-        return [], [f"A row has more than {MOST_CHARACTERS:,} characters: select fewer columns."]
-    return kept, [
-        f"There are more rows than these {len(kept):,}. Ask for a shorter span, fewer columns or a "
-        f"condition, or count and sum; limit may be up to {MOST_ROWS}, and an answer has at most "
-        f"{MOST_CHARACTERS:,} characters."
-    ]
-
-
-def _plain(value: object) -> Any:
-    """A value as JSON can hold it: days and instants in ISO 8601."""
-    if isinstance(value, Decimal):
-        value = float(value)
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list | tuple | dict):
-        written = json.dumps(value, default=str, ensure_ascii=False)
-        if len(written) > MOST_OF_A_TEXT:
-            return _text(written)
-        if isinstance(value, dict):
-            return {_text(str(key)): _plain(each) for key, each in value.items()}
-        return [_plain(each) for each in value]
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    if len(text) > MOST_OF_A_TEXT:
-        text = f"{text[:MOST_OF_A_TEXT]}… ({counted(len(text), 'character')})"
-    return shown_lines(text, 2 * MOST_OF_A_TEXT)
 
 
 # ------------------------------------------------------------------------------ how old it is
@@ -355,7 +308,7 @@ def _as_of(reader: Reader, tables: Iterable[SharedTable]) -> AsOf:
         newest = max((line.newest_data for line in of_source if line.newest_data), default=None)
         fetched = max((line.last_fetched for line in of_source if line.last_fetched), default=None)
         state = worst(line.state for line in of_source)
-        ages.append(SourceAge(source, str(state), _plain(newest), _moment(fetched)))
+        ages.append(SourceAge(source, str(state), plain(newest), _moment(fetched)))
     now = reader.house.clock().astimezone(ZoneInfo(reader.settings.timezone))
     return AsOf(f"{published_at.isoformat(timespec='seconds')}Z", f"{now.date()}", ages)
 

@@ -16,8 +16,9 @@ from pydantic import Field
 
 from personal_pipeline.asking import Refused
 from personal_pipeline.assistant import answers
-from personal_pipeline.assistant.answers import MOST_OF_A_TEXT, MOST_ROWS, Answer, Reader
+from personal_pipeline.assistant.answers import Answer, Reader
 from personal_pipeline.assistant.asked_log import note
+from personal_pipeline.assistant.reading import MOST_OF_A_TEXT, MOST_ROWS
 from personal_pipeline.assistant.sharing import shared_tables
 from personal_pipeline.home import Busy
 from personal_pipeline.shown import shown_lines

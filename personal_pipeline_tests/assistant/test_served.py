@@ -204,6 +204,7 @@ HOSTILE = (
     "checkpoint",
     "select repeat('x', 1000000000) from range(100)",
     "select count(*) from range(1000000000) a, range(1000000000) b",
+    "with recursive r as (select 1 as n union all select n + 1 from r) select count(*) from r",
     "select list(range) from range(1000000000)",
     "",
     "-- nothing",

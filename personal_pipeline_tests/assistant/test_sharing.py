@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from personal_pipeline.asking import Refused
 from personal_pipeline.assistant import answers, asked_log, sharing
-from personal_pipeline.assistant.answers import MOST_CHARACTERS, MOST_ROWS, Answer, Reader
+from personal_pipeline.assistant.answers import Answer, Reader
+from personal_pipeline.assistant.reading import MOST_CHARACTERS, MOST_ROWS
 from personal_pipeline.assistant.sharing import MARTS, NothingShared, Shared, shared_tables
 from personal_pipeline.cli import main
 from personal_pipeline.home import Home
