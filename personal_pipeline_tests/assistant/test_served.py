@@ -240,6 +240,8 @@ def test_a_hostile_query_gets_nothing_and_changes_nothing(
         assert reply.refused, asked
         assert "of-the-person" not in reply.text
         assert len(reply.text) < 5_000
+    ended = {asked: reply.text for asked, reply in hostile}
+    assert "too much memory" in ended["select repeat('x', 1000000000) from range(100)"]
     assert after.rows == [{"one": 1}]
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
     assert "of-the-person" not in errors
