@@ -8,7 +8,7 @@ A query reads tables and nothing else: no file, no network, no settings. In a no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,21 +46,16 @@ class Answer:
 
 @contextmanager
 def asked(
-    database: Path,
-    query: str,
-    values: Mapping[str, object] | None = None,
-    *,
-    seconds: float | None = None,
-    memory: str | None = None,
+    database: Path, query: str, *, seconds: float | None = None, memory: str | None = None
 ) -> Iterator[Answer]:
-    """The answer to one query, with ``values`` for its ``$name``, which is read within the block.
+    """The answer to one query, which is read within the block.
 
     It is ended after ``seconds``. With ``memory``, such as 512MB, it gets no more than that, and
     writes nothing to disk meanwhile. Raises ``FileNotFoundError`` before the first build, and
     ``Refused``.
     """
     with _opened(database, memory=memory) as tables, _told(), _ended_after(tables, seconds):
-        result = tables.execute(_only_query(query), values)
+        result = tables.execute(_only_query(query))
         described = result.description or []
         numeric = tuple(
             each[1] == "NUMBER" or str(each[1]).startswith("DECIMAL") for each in described

@@ -20,6 +20,7 @@ from personal_pipeline.assistant.reading import (
     MOST_COLUMNS,
     MOST_ROWS,
     Read,
+    Value,
     plain,
     read,
     read_apart,
@@ -146,14 +147,9 @@ def search(
     limit: int,
 ) -> Answer:
     """What happened and mentions all words, the newest first."""
-    values = {"since": since, "until": until, "source": source, "kind": kind}
-    return _answer(
-        reader,
-        _sql("search"),
-        {"words": words.split(), **values, "limit": limit + 1},
-        _needed(reader, "timeline"),
-        limit,
-    )
+    values: dict[str, Value] = {"since": since, "until": until, "source": source, "kind": kind}
+    values |= {"words": words.split(), "limit": limit + 1}
+    return _answer(reader, _sql("search"), values, _needed(reader, "timeline"), limit)
 
 
 def day(reader: Reader, *, day: date, limit: int) -> Answer:
@@ -181,7 +177,7 @@ def spending(
 ) -> Answer:
     """What was spent in the months from one day to another, by category; of one category each
     transaction."""
-    months = {"since": since.replace(day=1), "until": until, "limit": limit + 1}
+    months: dict[str, Value] = {"since": since.replace(day=1), "until": until, "limit": limit + 1}
     if category is None:
         found = _needed(reader, "spending_monthly")
         note = "Name a category to get its transactions with their references."
@@ -201,7 +197,13 @@ def activities(
     limit: int,
 ) -> Answer:
     """Workouts, each with the night before it if nights are shared."""
-    values = {"order": order, "kind": kind, "since": since, "until": until, "limit": limit + 1}
+    values: dict[str, Value] = {
+        "order": order,
+        "kind": kind,
+        "since": since,
+        "until": until,
+        "limit": limit + 1,
+    }
     found = _needed(reader, "activities")
     nights = reader.tables().get("sleep_nights")
     if nights is None:
@@ -232,7 +234,7 @@ def _needed(reader: Reader, table: str) -> list[SharedTable]:
 def _answer(
     reader: Reader,
     sql: str,
-    values: Mapping[str, object],
+    values: Mapping[str, Value],
     tables: Collection[SharedTable],
     limit: int,
     notes: Sequence[str] = (),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,12 @@ from datetime import date
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 
 from personal_pipeline.asking import Refused, asked, tables_named
+from personal_pipeline.duck import literal
 from personal_pipeline.shown import counted, shown_lines
 
 MOST_ROWS = 500
@@ -46,6 +48,11 @@ GRACE_SECONDS = 5.0
 """How much longer than the query its process may take: it has to start."""
 
 
+Value: TypeAlias = str | date | int | list[str] | None
+
+_NAME = re.compile(r"\$(\w+)")
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """What was read: plain rows, and notes on what is missing. ``tables`` are those that a query
@@ -57,9 +64,17 @@ class Read:
     tables: list[str]
 
 
-def read(database: Path, sql: str, values: Mapping[str, object], limit: int) -> Read:
-    """The answer to a query of ours. Raises as ``asked`` does."""
-    return _read(database, sql, values, limit, [])
+def read(database: Path, sql: str, values: Mapping[str, Value], limit: int) -> Read:
+    """The answer to a query of ours, with ``values`` for ``$name``. Raises as ``asked`` does."""
+    return _read(database, _NAME.sub(lambda name: _literal(values[name[1]]), sql), limit, [])
+
+
+def _literal(value: Value) -> str:
+    if value is None or isinstance(value, int):
+        return "null" if value is None else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]::varchar[]"
+    return literal(value)
 
 
 def read_apart(database: Path, sql: str, limit: int) -> Read:
@@ -108,17 +123,15 @@ def main() -> None:
     is none, to standard output, as JSON."""
     database, sql, limit = json.load(sys.stdin)
     try:
-        answer: object = asdict(_read(Path(database), sql, None, limit, sorted(tables_named(sql))))
+        answer: object = asdict(_read(Path(database), sql, limit, sorted(tables_named(sql))))
     except Refused as refusal:
         answer = str(refusal)
     json.dump(answer, sys.stdout)
 
 
-def _read(
-    database: Path, sql: str, values: Mapping[str, object] | None, limit: int, tables: list[str]
-) -> Read:
+def _read(database: Path, sql: str, limit: int, tables: list[str]) -> Read:
     limit = min(limit, MOST_ROWS)
-    with asked(database, sql, values, seconds=SECONDS, memory=MEMORY) as found:
+    with asked(database, sql, seconds=SECONDS, memory=MEMORY) as found:
         columns = [shown_lines(name, 200) for name in found.columns]
         if len(columns) > MOST_COLUMNS:
             raise Refused(f"More than {MOST_COLUMNS} columns: select fewer.")

@@ -12,10 +12,10 @@ from personal_pipeline_tests.invented_house import Services, once
 
 
 @pytest.fixture(scope="session")
-def marked_home(services: Services, built_home: Home, in_common: Path) -> Home:
+def marked_home(services: Services, exports: list[Path], built_home: Home, in_common: Path) -> Home:
     """That home. Servers write the file of what they share into it; each makes its own."""
 
     def build(folder: Path) -> Home:
-        return build_marked(services, built_home, folder / "home")
+        return build_marked(services, exports, built_home, folder / "home")
 
     return once(in_common, "marked", build)

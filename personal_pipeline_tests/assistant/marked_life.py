@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.demo.drops import exports, write_files
-from personal_pipeline.demo.parts.bank import BANK
 from personal_pipeline.home import Home
 from personal_pipeline.ingest.lake import lake_of
 from personal_pipeline.sources import SOURCES
@@ -31,14 +29,13 @@ NUMBER = "DE89 3704 0044 0532 0130 00"
 MARKERS = (OTHERS[:9], ACCOUNT, NOT_SHARED, NUMBER)
 
 
-def build_marked(services: Services, built: Home, root: Path) -> Home:
+def build_marked(services: Services, dropped: Sequence[Path], built: Home, root: Path) -> Home:
     """A copy of the home with a month more of the card, and with markers in its lake."""
     shutil.copytree(built.root, root)
     home = Home(root)
     # the card of the month before, and the person's rules for categories
-    exported = write_files(exports(services.life, [BANK]), root.with_name("exports"))
     wanted = ("categories.yaml", "2025-11-02_transaction_download.csv")
-    files = [str(path) for path in exported if path.name in wanted]
+    files = [str(path) for path in dropped if path.name in wanted]
     done = run(services.environment(home), "add", *files)
     assert done.code == 0, done.out + done.err
     _edit(home, "bank", "transactions", _marked_transaction)

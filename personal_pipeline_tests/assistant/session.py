@@ -15,6 +15,7 @@ from typing import Any
 
 from mcp.client.client import Client
 
+from personal_pipeline.demo.drops import write_drops
 from personal_pipeline.home import Home
 from personal_pipeline.refresh import refresh
 from personal_pipeline_tests.assistant.marked_life import SHARED, build_marked
@@ -152,9 +153,10 @@ def main() -> None:
     """Write the page into the checkout; builds the home for it, which takes a minute."""
     with invented_services() as services, TemporaryDirectory() as folder:
         home = Home(Path(folder) / "built").ensure()
-        drop_exports(services.life, home)
+        exports = write_drops(services.life, Path(folder) / "exports")
+        drop_exports(exports, home)
         assert not refresh(services.house(home)).failures
-        marked = build_marked(services, home, Path(folder) / "marked")
+        marked = build_marked(services, exports, home, Path(folder) / "marked")
         PAGE.write_text(session(services, marked), encoding="utf-8")
 
 
