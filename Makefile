@@ -64,6 +64,10 @@ bench: $(INSTALLED) ## Measure again what docs/decisions/ claims
 pictures: $(INSTALLED) ## Draw the pictures of the README again, with an installed Chromium
 	$(RUN)/python docs/images/draw.py
 
+.PHONY: session
+session: $(INSTALLED) ## Write the session with a language model in docs/ again
+	$(RUN)/python -m personal_pipeline_tests.assistant.session
+
 .PHONY: licences
 licences: $(INSTALLED) ## Under which licences the packages of the lock are; fails on an unknown one
 	$(RUN)/python -m personal_pipeline.licences
@@ -75,7 +79,7 @@ install: $(INSTALLED) ## Make .venv from requirements.lock
 lock: ## Compile requirements.lock from pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet uv==0.13.9
-	.lock-venv/bin/uv pip compile pyproject.toml --extra site --group build --group dev \
+	.lock-venv/bin/uv pip compile pyproject.toml --extra site --extra mcp --group build --group dev \
 		--universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--quiet --output-file requirements.lock $(UPGRADE)

@@ -1,4 +1,4 @@
-"""The person's own questions: SQL over the published tables.
+"""Questions to tables in SQL: the person's own, and those of a language model.
 
 A query reads tables and nothing else: no file, no network, no settings. In a notebook::
 
@@ -45,18 +45,32 @@ class Answer:
 
 
 @contextmanager
-def asked(database: Path, query: str, *, seconds: float | None = None) -> Iterator[Answer]:
-    """The answer to one query, which is read within the block. It is ended after ``seconds``.
+def asked(
+    database: Path, query: str, *, seconds: float | None = None, memory: str | None = None
+) -> Iterator[Answer]:
+    """The answer to one query, which is read within the block.
 
-    Raises ``FileNotFoundError`` before the first build, and ``Refused``.
+    It is ended after ``seconds``. With ``memory``, such as 512MB, it gets no more than that, and
+    writes nothing to disk meanwhile. Raises ``FileNotFoundError`` before the first build, and
+    ``Refused``.
     """
-    with _opened(database) as tables, _told(), _ended_after(tables, seconds):
+    with _opened(database, memory=memory) as tables, _told(), _ended_after(tables, seconds):
         result = tables.execute(_only_query(query))
         described = result.description or []
         numeric = tuple(
             each[1] == "NUMBER" or str(each[1]).startswith("DECIMAL") for each in described
         )
         yield Answer(tuple(each[0] for each in described), numeric, _rows(result))
+
+
+def tables_named(query: str) -> set[str]:
+    """The tables that a query names, without their schemas, whether or not there are such tables.
+    Raises ``Refused``."""
+    import duckdb
+
+    with duckdb.connect(config={**_CLOSED, "access_mode": "AUTOMATIC"}) as nothing, _told():
+        nothing.execute("set enable_external_access = false")
+        return nothing.get_table_names(_only_query(query).query)
 
 
 def write_parquet(database: Path, query: str, path: Path) -> int:
@@ -101,7 +115,9 @@ class Tables:
 
 
 @contextmanager
-def _opened(database: Path, *, writes: Path | None = None) -> Iterator[DuckDBPyConnection]:
+def _opened(
+    database: Path, *, writes: Path | None = None, memory: str | None = None
+) -> Iterator[DuckDBPyConnection]:
     import duckdb
 
     if not database.exists():
@@ -112,6 +128,9 @@ def _opened(database: Path, *, writes: Path | None = None) -> Iterator[DuckDBPyC
         tables.execute(f"set search_path = '{','.join(present)}'")
         if writes:
             tables.execute(f"set allowed_paths = ['{_quoted(writes)}']")
+        if memory:
+            tables.execute(f"set memory_limit = '{memory}'")
+            tables.execute("set temp_directory = ''")
         tables.execute("set enable_external_access = false")
         tables.execute("set lock_configuration = true")
         yield tables

@@ -42,6 +42,7 @@ from personal_pipeline.doors.door import Door, beside, open_in_browser
 from personal_pipeline.export_commands import exports
 from personal_pipeline.home import Busy, Home, NewerHome, keep_private
 from personal_pipeline.ingest.lake import DamagedPartition
+from personal_pipeline.mcp_command import mcp
 from personal_pipeline.outputs.terminal import count_cell, escape, grid_of
 from personal_pipeline.search_command import search
 from personal_pipeline.settings import INVENTED_HOME, OpenToOthers, Settings, load_settings
@@ -936,6 +937,7 @@ def new_source(name: str, sample: Path, api: bool) -> None:
 main.add_command(search)
 main.add_command(sql)
 main.add_command(site)
+main.add_command(mcp)
 
 
 # ------------------------------------------------------------------------------------- doctor

@@ -44,7 +44,7 @@ _SYNCERS = 8
 
 _DERIVED = (
     *("home.json", "warehouse.duckdb", "warehouse.duckdb.wal", "published/warehouse.duckdb"),
-    *("published/site*.sqlite", "published/search.sqlite"),
+    *("published/site*.sqlite", "published/search.sqlite", "published/models.duckdb"),
     *("state/*.json", "state/alerts/*.json", "dagster/told.json", "dagster/dagster.yaml"),
     *("dbt/*.json", "dbt/*.msgpack", "dbt/*.stamp"),
 )
@@ -138,6 +138,11 @@ class Home:
     def search(self) -> Path:
         """The words of the timeline, for ``personal-pipeline search``."""
         return self.root / "published" / "search.sqlite"
+
+    @property
+    def models(self) -> Path:
+        """The part of them that is shared with language models, in DuckDB."""
+        return self.root / "published" / "models.duckdb"
 
     @property
     def dashboards(self) -> Path:

@@ -131,7 +131,7 @@ def packages() -> Iterator[Package]:
 def _needed() -> set[str]:
     """The transitive dependencies of the pipeline on this system."""
     needed: set[str] = set()
-    left = [Requirement("personal-pipeline[site]")]
+    left = [Requirement("personal-pipeline[site,mcp]")]
     while left:
         asked = left.pop()
         try:

@@ -132,6 +132,16 @@ class Settings(BaseModel):
     """Whether the whole report is attached to that mail as a PDF, printed by an installed Chromium,
     Chrome or Edge."""
 
+    models: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        "", validate_default=True, alias="PERSONAL_PIPELINE_MODELS"
+    )
+    """The areas of tables that language models may read with `personal-pipeline mcp`, such as
+    "health life money sport"; see docs/mcp.md. Empty: none."""
+    models_texts: bool = Field(False, alias="PERSONAL_PIPELINE_MODELS_TEXTS")
+    """Whether they also get what others wrote in these tables: payees, memos, names of people."""
+    models_accounts: bool = Field(False, alias="PERSONAL_PIPELINE_MODELS_ACCOUNTS")
+    """Whether they also get names and numbers of bank accounts."""
+
     of_sources: Mapping[str, SecretStr] = Field({}, repr=False)
     """All variables by name that are not settings of the house; each source picks those that it
     declares."""

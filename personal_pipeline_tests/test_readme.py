@@ -189,6 +189,8 @@ COMMANDS: dict[str, Check] = {
     "personal-pipeline on-this-day": is_understood,
     "personal-pipeline records": is_understood,
     "personal-pipeline raw 3f9a01c2": is_understood,
+    "personal-pipeline mcp": is_understood,
+    "personal-pipeline mcp --log": does_it_with_nothing_connected,
     "personal-pipeline doctor --verify": does_it_with_nothing_connected,
     "personal-pipeline doctor --repair": does_it_with_nothing_connected,
 }

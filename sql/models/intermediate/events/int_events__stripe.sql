@@ -33,7 +33,8 @@ select
     coalesce(nullif(trim(description), ''), 'Payment') as title,
     concat_ws(' · ', payment_method_type, billing_country) as detail,
     cast(amount as decimal(38, 18)) as amount,
-    currency
+    currency,
+    nullif(trim(description), '') is not null as by_others
 from charges
 union all by name
 select

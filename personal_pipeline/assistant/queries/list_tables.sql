@@ -1,0 +1,3 @@
+select name, area, description, key, left_out
+from about.tables
+order by area, name
