@@ -11,6 +11,7 @@ from personal_pipeline.outputs.contract import Board, Due, Output, Written
 from personal_pipeline.outputs.morning import DAILY_REPORT, MONTHLY_REPORT
 from personal_pipeline.search.index import SEARCH
 from personal_pipeline.site.tables import SITE
+from personal_pipeline.told import recall
 from personal_pipeline.troubles import sentence_of
 
 
@@ -55,10 +56,14 @@ class OutputResults:
 def write_outputs(house: House, board: Board) -> OutputResults:
     """Bring every output up to date. One that fails does not prevent the next."""
     results = OutputResults()
+    told = recall(house.home).outputs
     for output in outputs_of(house):
         if output.write:
+            # one that was written outside of a pass, or before Dagster's history was deleted, is
+            # written once more to be told
+            again = output.name not in told and output.due is Due.DAILY
             try:
-                results.written[output.name] = output.write(house, board, False)
+                results.written[output.name] = output.write(house, board, again)
             except Exception as error:  # the others are written all the same
                 results.failures.append(sentence_of(error, house.home.root))
     return results

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from personal_pipeline.asking import Refused, asked, write_parquet
@@ -23,7 +24,9 @@ from personal_pipeline.exports.declared import (
     Format,
     When,
     declared_in,
+    key_of,
     read_export,
+    reads_more,
     tables_read,
 )
 from personal_pipeline.exports.formats import calendar_of, csv_of, json_of, notes_of
@@ -38,6 +41,8 @@ FORMAT = 1
 """Raise it when files are written otherwise: all are then written anew."""
 
 LOCK_WAIT_SECONDS = 300
+MOST_SECONDS = 600.0
+"""How long a query may take, so that one that never ends does not keep every pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def _output(home: Home, path: Path) -> Output:
         return bring(house, read_export(home, path), again=again)
 
     return Output(
-        name=f"exports/{path.stem}",
+        name=f"exports/{key_of(path)}",
         description=description,
         kinds=frozenset({str(export.format)} if export else ()),
         write=write,
@@ -103,16 +108,19 @@ def bring(house: House, export: Export, *, again: bool = False) -> Written | Non
     there = _is_there(kept)
     same_text = kept.get("declaration") == state["declaration"] and kept.get("format") == FORMAT
     if not again and there and same_text:
-        if kept.get("published") == state["published"]:
-            return None
-        if not _is_time(export.when, str(kept.get("day") or ""), house.today):
+        # on a schedule the day itself may be in the query
+        if export.when is When.CHANGE:
+            if kept.get("published") == state["published"]:
+                return None
+        elif not _is_time(export.when, str(kept.get("day") or ""), house.today):
             return None
     with home.lock("exports", wait_seconds=LOCK_WAIT_SECONDS):
         inputs = _inputs(house, export)
-        if not again and there and same_text and kept.get("inputs") == inputs:
+        is_equal = there and same_text and kept.get("inputs") == inputs
+        if not again and is_equal and export.when is When.CHANGE:
             _keep(home, export, {**kept, **state})
             return None
-        files, rows = _write(home, export, kept)
+        files, rows = _write(home, export, kept, again=again)
     digest = _digest(json.dumps(sorted(files.items())).encode())
     size = sum(path.stat().st_size for path in map(Path, files) if path.exists())
     day = house.today.isoformat()
@@ -127,7 +135,10 @@ def bring(house: House, export: Export, *, again: bool = False) -> Written | Non
             at, export.name, export.format, str(export.folder), len(files), rows, size, digest
         ),
     )
-    path = Path(next(iter(files))) if len(files) == 1 else export.folder
+    # the name of a note is a value of a row
+    path = export.folder
+    if export.format is not Format.MARKDOWN:
+        path = Path(next(iter(files)))
     return Written(path, digest, None, {"rows": rows, "files": len(files), "size": size})
 
 
@@ -144,7 +155,9 @@ def handed_on(home: Home) -> list[HandedOn]:
 # ------------------------------------------------------------------------------------ one export
 
 
-def _write(home: Home, export: Export, kept: Mapping[str, Any]) -> tuple[dict[str, str], int]:
+def _write(
+    home: Home, export: Export, kept: Mapping[str, Any], *, again: bool
+) -> tuple[dict[str, str], int]:
     """Write the files; returns the digest of each by its path, and the number of rows."""
     single = export.folder / f"{export.name}.{export.format}"
     try:
@@ -152,15 +165,16 @@ def _write(home: Home, export: Export, kept: Mapping[str, Any]) -> tuple[dict[st
         if export.format is Format.PARQUET:
             count = write_parquet(home.published, export.query, single)
             return {str(single): _digest(single.read_bytes())}, count
-        with asked(home.published, export.query) as answer:
+        with asked(home.published, export.query, seconds=MOST_SECONDS) as answer:
+            _expect_names(export, answer.columns)
             rows = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
         columns = answer.columns
     except Refused as error:
-        # what DuckDB says of a value in a row stands in quotes at the end of its first line
-        said = shown_lines(str(error)).partition("\n")[0].partition("'")[0].rstrip(' :"')
-        raise ExportFailed(f"exports/{export.path.name}: {said}. Correct the query.") from None
+        raise ExportFailed(
+            f"exports/{export.path.name}: {_said(error)} Correct the query."
+        ) from None
     if export.format is Format.MARKDOWN:
-        return _write_notes(export, columns, rows, kept), len(rows)
+        return _write_notes(export, columns, rows, {} if again else kept), len(rows)
     content = {
         Format.CSV: lambda: csv_of(columns, rows),
         Format.JSON: lambda: json_of(rows),
@@ -168,6 +182,27 @@ def _write(home: Home, export: Export, kept: Mapping[str, Any]) -> tuple[dict[st
     }[export.format]()
     write_atomically(single, content)
     return {str(single): _digest(content)}, len(rows)
+
+
+_OF_THE_QUERY = ("Parser Error", "Binder Error", "Catalog Error")
+
+
+def _said(error: Refused) -> str:
+    """What DuckDB says of the query. Of anything else only what kind of error it is, since it
+    quotes values in many ways."""
+    first = shown_lines(str(error)).partition("\n")[0]
+    kind, _, rest = first.partition(": ")
+    if rest and kind.endswith("Error") and kind not in _OF_THE_QUERY:
+        return f"{kind}."
+    return first if first.endswith((".", "!")) else f"{first}."
+
+
+def _expect_names(export: Export, columns: Sequence[str]) -> None:
+    twice = sorted({each for each in columns if columns.count(each) > 1})
+    if twice:
+        raise ExportFailed(
+            f"exports/{export.path.name}: several columns are called {twice[0]}. Name each with as."
+        )
 
 
 def _write_notes(
@@ -183,19 +218,28 @@ def _write_notes(
         place = Path(path)
         if before.get(path) == _digest(blocks.get(path, "").encode()) and place.exists():
             continue
-        _put_block(place, export.name, blocks.get(path, ""))
+        try:
+            _put_block(place, export, blocks.get(path, ""))
+        except OSError as error:
+            # without the note's name, which is a value of a row
+            raise ExportFailed(
+                f"exports/{export.path.name}: a note cannot be written ({error.strerror}). Look at "
+                f"the names in the column note, and at {export.folder}."
+            ) from None
     return {path: _digest(text.encode()) for path, text in blocks.items()}
 
 
-def _put_block(path: Path, name: str, text: str) -> None:
+def _put_block(path: Path, export: Export, text: str) -> None:
     """Replace one block in a note, once more if the person saved it meanwhile."""
+    # a note may be a link to another place
+    path = path.resolve()
     for _ in range(3):
         try:
             stamp = path.stat()
             before = path.read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
             stamp, before = None, ""
-        after = with_block(before, name, text)
+        after = with_block(before, export.name, text)
         if after == before:
             return
         if stamp is not None and _changed(path, stamp):
@@ -203,11 +247,16 @@ def _put_block(path: Path, name: str, text: str) -> None:
         if after.strip():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, after.encode("utf-8", "surrogateescape"))
+            if stamp is not None:
+                path.chmod(S_IMODE(stamp.st_mode))
         else:
             # nothing but our block was in it
             path.unlink(missing_ok=True)
         return
-    raise ExportFailed(f"{path.name}: it is being changed all the time. Close it, and try again.")
+    raise ExportFailed(
+        f"exports/{export.path.name}: a note is being changed all the time. Close it, and try "
+        "again."
+    )
 
 
 def _changed(path: Path, stamp: os.stat_result) -> bool:
@@ -224,7 +273,10 @@ def _inputs(house: House, export: Export) -> str:
         found = published.execute(
             "select asset, partition, digest from pipeline.ledger order by all"
         ).fetchall()
-    read = set(tables_read(export.query, {asset for asset, _, _ in found}))
+    assets = {asset for asset, _, _ in found}
+    if reads_more(export.query, assets):
+        return _digest(repr(integrity.stamp_of(house.home.published)).encode())
+    read = set(tables_read(export.query, assets))
     return _digest(repr([row for row in found if row[0] in read]).encode())
 
 

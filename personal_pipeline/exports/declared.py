@@ -15,6 +15,7 @@ is that of the file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -72,13 +73,28 @@ class Export:
         return self.path.stem
 
 
+OWN_FOLDERS = frozenset(
+    {
+        *("archive", "credentials", "dagster", "dashboards", "dbt", "dialects", "exports", "inbox"),
+        *("lake", "published", "quarantine", "queries", "reports", "state"),
+    }
+)
+
 _HEADER = re.compile(r"\s*--\s*(\w+)\s*:\s*(.*?)\s*")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def declared_in(home: Home) -> list[Path]:
-    """The SQL files of a home, by name."""
-    return sorted(home.exports.glob("*.sql")) if home.exports.is_dir() else []
+    """The SQL files of a home, by name; hidden ones belong to editors and systems."""
+    files = sorted(home.exports.glob("*.sql")) if home.exports.is_dir() else []
+    return [each for each in files if not each.name.startswith(".")]
+
+
+def key_of(path: Path) -> str:
+    """What the asset of a file is called: as the file, unless Dagster could not call it so."""
+    if _NAME.fullmatch(path.stem):
+        return path.stem
+    return f"misnamed_{hashlib.sha256(path.name.encode()).hexdigest()[:8]}"
 
 
 def read_export(home: Home, path: Path) -> Export:
@@ -116,11 +132,28 @@ def read_export(home: Home, path: Path) -> Export:
     return Export(
         path,
         _one_of(file, Format, "format", told["format"]),
-        home.root / Path(told.get("folder") or "exported").expanduser(),
+        _folder(home, file, told.get("folder") or "exported"),
         _one_of(file, When, "when", told.get("when") or When.CHANGE),
         told.get("description") or f"What {file} selects.",
         text,
     )
+
+
+def _folder(home: Home, file: str, text: str) -> Path:
+    try:
+        folder = home.root / Path(text).expanduser()
+        resolved = folder.resolve()
+    except (RuntimeError, OSError, ValueError):
+        raise ExportFailed(f"{file}: folder: there is no such place for a folder.") from None
+    root = home.root.resolve()
+    if resolved == root or (
+        resolved.is_relative_to(root) and resolved.relative_to(root).parts[0] in OWN_FOLDERS
+    ):
+        raise ExportFailed(
+            f"{file}: folder: that is where the house keeps its own files. Choose another, such as "
+            "exported."
+        )
+    return folder
 
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -136,27 +169,40 @@ def _one_of(file: str, choices: type[_Choice], name: str, text: str) -> _Choice:
 def tables_read(query: str, tables: Collection[str]) -> list[str]:
     """The tables of the house (``marts/timeline``) that a query reads, as far as it parses; a name
     without a schema is looked for as in a query."""
+    return _reading(query, tables)[0]
+
+
+def reads_more(query: str, tables: Collection[str]) -> bool:
+    """Whether a query may read something besides these tables, such as one that a function names:
+    nobody can tell when that changes."""
+    return _reading(query, tables)[1]
+
+
+def _reading(query: str, tables: Collection[str]) -> tuple[list[str], bool]:
     import duckdb
 
     with duckdb.connect() as parser:
         (parsed,) = parser.execute("select json_serialize_sql(?)", [query]).fetchall()[0]
-    found = set()
     nodes = list(_nodes(json.loads(parsed)))
-    named_within = {
-        entry["key"]
+    within = {
+        entry["key"].lower()
         for node in nodes
         if isinstance(node.get("cte_map"), dict)
         for entry in node["cte_map"].get("map", ())
     }
+    known = {each.lower(): each for each in tables}
+    found: set[str] = set()
+    more = any(node.get("type") == "TABLE_FUNCTION" for node in nodes)
     for node in nodes:
         if node.get("type") != "BASE_TABLE":
             continue
-        schema, table = node.get("schema_name"), node.get("table_name")
-        if schema or table not in named_within:
-            schemas = (schema,) if schema else SCHEMAS
-            names = [f"{each}/{table}" for each in schemas]
-            found.update([name for name in names if name in tables][:1])
-    return sorted(found)
+        schema, table = node.get("schema_name"), str(node.get("table_name")).lower()
+        schemas = (str(schema).lower(),) if schema else SCHEMAS
+        names = [known[name] for each in schemas if (name := f"{each}/{table}") in known]
+        # a part of the query may have the name of a table that it reads itself: then both count
+        found.update(names[:1])
+        more = more or not (names or (not schema and table in within))
+    return sorted(found), more
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -28,7 +29,13 @@ def csv_of(columns: Sequence[str], rows: Iterable[Row]) -> bytes:
 
 def json_of(rows: Iterable[Row]) -> bytes:
     """A list of objects; days and instants in ISO 8601."""
-    return (json.dumps(list(rows), default=_plain, ensure_ascii=False, indent=1) + "\n").encode()
+    told = [{name: _finite(value) for name, value in row.items()} for row in rows]
+    return (json.dumps(told, default=_plain, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def _finite(value: object) -> object:
+    """JSON has no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def calendar_of(export: Export, columns: Sequence[str], rows: Iterable[Row]) -> bytes:
@@ -48,9 +55,13 @@ def calendar_of(export: Export, columns: Sequence[str], rows: Iterable[Row]) -> 
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", export.name)
     for row in rows:
-        begins = _instant(row.get("start_at")) or row.get("day")
+        begins = _instant(row.get("start_at")) or row.get("day") or row.get("start_at")
         if begins is None:
             continue
+        if not isinstance(begins, date):
+            raise ExportFailed(
+                f"exports/{export.path.name}: start_at is a timestamp, and day a date; cast them."
+            )
         event = Event()
         identity = row.get("uid") or f"{begins} {row['title']}"
         digest = hashlib.sha256(f"{export.name} {identity}".encode()).hexdigest()[:32]
@@ -81,7 +92,7 @@ def notes_of(export: Export, columns: Sequence[str], rows: Iterable[Row]) -> dic
     notes: dict[str, list[str]] = {}
     for row in rows:
         path = PurePosixPath(f"{_text(row['note'])}.md")
-        hidden = any(part.startswith(".") or set(part) & set('\\:*?"<>|') for part in path.parts)
+        hidden = any(part.startswith(".") or set(part) & set('\0\\:*?"<>|') for part in path.parts)
         if path.is_absolute() or hidden or path.stem in ("", ".md"):
             raise ExportFailed(
                 f"exports/{export.path.name}: expected a note's path within the folder, without "
@@ -94,7 +105,9 @@ def notes_of(export: Export, columns: Sequence[str], rows: Iterable[Row]) -> dic
 
 def _instant(value: object) -> datetime | None:
     """Times in tables are UTC without saying so."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _plain(value: object) -> object:

@@ -7,11 +7,12 @@ receipted and read again like one.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, free_name, write_atomically
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.unfinished import stamp_of
 
@@ -26,12 +27,15 @@ def bring_kept(home: Home, sources: Iterable[Source]) -> list[str]:
         stamp = stamp_of(path)
         if stamp is None or known.get(name) == [stamp.size, stamp.modified_ns]:
             continue
-        temporary = home.inbox / f".{name}.part"
+        temporary = home.inbox / f".{os.getpid()}-{name}.part"
         try:
             shutil.copy2(path, temporary)
-        except FileNotFoundError:
-            continue  # an editor is just replacing it
-        temporary.replace(home.inbox / name)
+            # another file of that name may wait there
+            temporary.replace(free_name(home.inbox / name))
+        except OSError:
+            # an editor is just replacing it, or it cannot be read: the next look tries again
+            temporary.unlink(missing_ok=True)
+            continue
         known[name] = [stamp.size, stamp.modified_ns]
         brought.append(name)
     if brought:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 
 _BLOCK = re.compile(
-    r"<!-- personal_pipeline: (?P<name>[\w-]+) -->.*?<!-- /personal_pipeline: (?P=name) -->"
-    r"(?:\r?\n)?",
+    r"<!-- personal_pipeline: (?P<name>[\w-]+) -->"
+    # what the person wrote may lie between a marker whose end was lost and the next block
+    r"(?:(?!<!-- personal_pipeline: ).)*?"
+    r"<!-- /personal_pipeline: (?P=name) -->(?:\r?\n)?",
     re.DOTALL,
 )
 
@@ -27,7 +29,8 @@ def with_block(text: str, name: str, content: str) -> str:
     block = ""
     if content:
         # a marker within it would end the block early
-        inner = content.replace("<!--", "&lt;!--").strip().replace("\n", end)
+        lines = content.replace("<!--", "&lt;!--").strip().replace("\r\n", "\n")
+        inner = lines.replace("\n", end)
         begin, finish = (f"<!-- {slash}personal_pipeline: {name} -->" for slash in ("", "/"))
         block = end.join((begin, inner, finish, ""))
     for found in _BLOCK.finditer(text):

@@ -12,6 +12,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from personal_pipeline.ingest.contract import (
+    EARLIEST,
     Claim,
     Coverage,
     Drop,
@@ -88,9 +89,12 @@ def _time(column: str, text: str) -> str:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{column}: expected {EXPECTED}") from None
+    if found.date() < EARLIEST:
+        raise ValueError(f"{column}: expected {EXPECTED}, not before {EARLIEST}")
     if found.tzinfo:
         raise ValueError(f"{column}: expected {EXPECTED}, by the clock there, without an offset")
-    return f"{found:%Y-%m-%d}" if len(text) <= len("2026-03-14") else f"{found:%Y-%m-%d %H:%M:%S}"
+    is_day = len(text) <= len("2026-03-14")
+    return found.date().isoformat() if is_day else found.isoformat(" ", "seconds")
 
 
 STAYS = Source(
