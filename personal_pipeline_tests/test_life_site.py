@@ -21,7 +21,7 @@ from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.invented_house import NOW, Services, query
 from personal_pipeline_tests.loopback import free_port
-from personal_pipeline_tests.site.serving import Visitor, serving
+from personal_pipeline_tests.site.serving import Visitor, owners_site, serving
 
 PASSWORD = "plum crumble on sundays"
 
@@ -38,8 +38,7 @@ def house(services: Services, built_home: Home, tmp_path_factory: pytest.TempPat
 
 @pytest.fixture(scope="module")
 def door(house: House) -> Iterator[Door]:
-    door = door_of(house.home, free_port())
-    with serving(site_of(house, door), door.port):
+    with owners_site(house) as door:
         yield door
 
 

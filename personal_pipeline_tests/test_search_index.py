@@ -29,6 +29,7 @@ from personal_pipeline.search.index import is_current, write_search
 from personal_pipeline.search.question import parsed
 from personal_pipeline.search.schema import SHOWN
 from personal_pipeline_tests.examples import examples
+from personal_pipeline_tests.killed_sqlite import killed_after
 from personal_pipeline_tests.published_timeline import Event, event, house_of, write_timeline
 
 EVENTS = (
@@ -244,33 +245,6 @@ def test_damage_that_the_file_does_not_show_is_found_by_the_next_change(written:
     assert titles(written, "rent") == ["Rent", "Rent"]
 
 
-def write_and_be_killed(home: Home, statements: int) -> None:
-    """Write the index in a process that is killed after that many statements."""
-    process = os.fork()
-    if process:
-        _, status = os.waitpid(process, 0)
-        assert os.WIFSIGNALED(status)
-        return
-    left = statements
-    connect = sqlite3.connect
-
-    def count_down(_: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        opened: sqlite3.Connection = connect(*arguments, **options)
-        opened.set_trace_callback(count_down)
-        return opened
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sqlite3, "connect", watched)
-        write_search(house_of(home))
-    os._exit(0)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to kill")
 @pytest.mark.parametrize("is_anew", [True, False], ids=["anew", "in place"])
 def test_a_kill_at_any_statement_leaves_the_old_or_the_new(written: Home, is_anew: bool) -> None:
@@ -279,7 +253,7 @@ def test_a_kill_at_any_statement_leaves_the_old_or_the_new(written: Home, is_ane
         written.search.unlink()
     write_timeline(written, EVENTS[2:])
     for statements in (0, 3, 6, 9, 12, 15):
-        write_and_be_killed(written, statements)
+        killed_after(statements, lambda: write_search(house_of(written)))
         assert written.search.exists() is not is_anew
         if not is_anew:
             assert content_of(written.search) == before

@@ -12,19 +12,18 @@ import duckdb
 import pytest
 from datasette_auth_passwords.utils import hash_password
 
-from personal_pipeline.doors.door import Door, door_of
+from personal_pipeline.doors.door import Door
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.search.index import write_search
 from personal_pipeline.site.gate import shared_site
 from personal_pipeline.site.people import Person, keep, person_named
-from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.browser import chromium
 from personal_pipeline_tests.kiosk.house import Kiosk
 from personal_pipeline_tests.loopback import free_port
 from personal_pipeline_tests.published_timeline import add_to_ledger, event, write_timeline
-from personal_pipeline_tests.site.serving import Visitor, serving
+from personal_pipeline_tests.site.serving import Visitor, owners_site, serving
 
 HOSTILE = """<img src=x onerror="document.title='gone'"><script>document.title=0</script> \u202e"""
 PHONE = {"width": 390, "height": 844}
@@ -69,8 +68,7 @@ def house(
 
 @pytest.fixture(scope="module")
 def door(house: House) -> Iterator[Door]:
-    door = door_of(house.home, free_port())
-    with serving(site_of(house, door), door.port):
+    with owners_site(house) as door:
         yield door
 
 

@@ -10,9 +10,12 @@ from typing import Any
 
 import requests
 
+from personal_pipeline.doors.door import Door, door_of
 from personal_pipeline.doors.guard import App
 from personal_pipeline.doors.server import server_of
-from personal_pipeline_tests.loopback import until
+from personal_pipeline.house import House
+from personal_pipeline.site.server import site_of
+from personal_pipeline_tests.loopback import free_port, until
 
 
 @dataclass
@@ -41,6 +44,14 @@ class Visitor:
             allow_redirects=False,
             **more,
         )
+
+
+@contextmanager
+def owners_site(house: House) -> Iterator[Door]:
+    """The owner's site on a free port, inside the block."""
+    door = door_of(house.home, free_port())
+    with serving(site_of(house, door), door.port):
+        yield door
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from personal_pipeline.refresh import refresh
 from personal_pipeline.site import tables
 from personal_pipeline.site.people import Person, keep
 from personal_pipeline.site.tables import is_current, write_site
+from personal_pipeline_tests.killed_sqlite import killed_after
 from personal_pipeline_tests.kiosk.house import Kiosk
 
 
@@ -195,33 +196,6 @@ def test_a_reader_that_has_it_open_sees_the_change_and_never_half_of_it(house: H
         assert after == before * 2
 
 
-def write_and_be_killed(house: House, statements: int) -> None:
-    """Write the site in a process that is killed after that many statements."""
-    process = os.fork()
-    if process:
-        _, status = os.waitpid(process, 0)
-        assert os.WIFSIGNALED(status)
-        return
-    left = statements
-    connect = sqlite3.connect
-
-    def count_down(_: str) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watched(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        opened: sqlite3.Connection = connect(*arguments, **options)
-        opened.set_trace_callback(count_down)
-        return opened
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sqlite3, "connect", watched)
-        write_site(house)
-    os._exit(0)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork to kill")
 @pytest.mark.parametrize("anew", [True, False], ids=["anew", "in place"])
 def test_a_kill_at_any_statement_leaves_a_whole_file(house: House, anew: bool) -> None:
@@ -230,7 +204,7 @@ def test_a_kill_at_any_statement_leaves_a_whole_file(house: House, anew: bool) -
     if anew:
         home.site.unlink()
     for statements in (0, 3, 9, 20):
-        write_and_be_killed(house, statements)
+        killed_after(statements, lambda: write_site(house))
         assert home.site.exists() is not anew
         if not anew:
             assert asked(home.site, "pragma quick_check") == [("ok",)]
