@@ -127,10 +127,7 @@ def _house(settings: Settings) -> House:
     from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
-    home = Home.of(settings.home)
-    # every command refuses a home of a later version
-    home.version()
-    return House(settings, home, SOURCES)
+    return House.of(settings, SOURCES)
 
 
 def _wake_invented() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import write_atomically
 from personal_pipeline.outputs.terminal import escape, grid_of
 from personal_pipeline.settings import load_settings
 from personal_pipeline.shown import counted
@@ -34,11 +34,8 @@ def exports(names: tuple[str, ...], now: bool, example: str | None, as_json: boo
     CSV, JSON, Parquet, notes or a calendar when their tables change, or on a schedule."""
     from personal_pipeline.house import House
 
-    settings = load_settings()
-    home = Home.of(settings.home)
-    home.version()
     # exports read tables: no source is asked for anything
-    house = House(settings, home, ())
+    house = House.of(load_settings(), ())
     if example:
         take_example(house, example)
     elif now:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -386,6 +387,16 @@ def move_away(path: Path) -> None:
     told = f"It was found at {path}, where something else belongs.\n"
     place.with_name(f"{place.name}.reason.txt").write_text(told)
     path.rename(place)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; an empty one if the file is missing, damaged or holds another
+    value: what is only remembered is then found out again."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def write_atomically(path: Path, content: bytes) -> None:

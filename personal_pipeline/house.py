@@ -37,6 +37,14 @@ class House:
         if self.published is UNSET:
             object.__setattr__(self, "published", File(self.home.published, read_only=True))
 
+    @classmethod
+    def of(cls, settings: Settings, sources: Sequence[Source]) -> House:
+        """The house of the home in these settings. Raises ``NewerHome``: a home of a later version
+        is refused."""
+        home = Home.of(settings.home)
+        home.version()
+        return cls(settings, home, sources)
+
     @property
     def today(self) -> date:
         """The current UTC day."""

@@ -310,8 +310,8 @@ def run_pass(
     )
     if only is None:
         bring_kept(home, house.sources)
-    if only is None and (inbox.waiting(home) or inbox.oddities(home)):
-        passed.ingested = ingest_inbox(house, publish=False, progress=progress)
+        if inbox.waiting(home) or inbox.oddities(home):
+            passed.ingested = ingest_inbox(house, publish=False, progress=progress)
     finish_pass(house, passed, retry=retry, progress=progress)
     return passed
 

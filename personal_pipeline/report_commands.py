@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from rich.console import Console
 
-from personal_pipeline.home import Home
 from personal_pipeline.outputs.terminal import escape
 from personal_pipeline.settings import load_settings
 
@@ -83,10 +82,7 @@ def _house() -> House:
     from personal_pipeline.house import House
     from personal_pipeline.sources import SOURCES
 
-    settings = load_settings()
-    home = Home.of(settings.home)
-    home.version()
-    return House(settings, home, SOURCES)
+    return House.of(load_settings(), SOURCES)
 
 
 def _board(house: House, day: date | None, what: str) -> Sequence[StreamState]:

@@ -61,15 +61,11 @@ def site(
 
 
 def _house() -> House:
-    from personal_pipeline.home import Home
     from personal_pipeline.house import House
     from personal_pipeline.settings import load_settings
     from personal_pipeline.sources import SOURCES
 
-    settings = load_settings()
-    home = Home.of(settings.home)
-    home.version()
-    return House(settings, home, SOURCES)
+    return House.of(load_settings(), SOURCES)
 
 
 def _serve_owner(port: int | None, *, show: bool) -> None:

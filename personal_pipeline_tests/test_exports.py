@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from personal_pipeline.cli import main
 from personal_pipeline.export_commands import examples
 from personal_pipeline.exports import bring, handed_on
-from personal_pipeline.exports.declared import ExportFailed, read_export, reads_more, tables_read
+from personal_pipeline.exports.declared import ExportFailed, read_export, reading_of
 from personal_pipeline.graph.definitions import definitions_of
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
@@ -329,13 +329,13 @@ def test_what_a_schedule_selects_may_depend_on_the_day(house: House) -> None:
     ],
 )
 def test_lineage_is_what_the_query_reads(query: str, tables: set[str]) -> None:
-    assert set(tables_read(query, TABLES)) == tables
+    assert set(reading_of(query, TABLES).tables) == tables
 
 
 def test_what_a_query_reads_besides_is_noticed() -> None:
-    assert not reads_more("with a as (from takings_daily) from a", TABLES)
+    assert not reading_of("with a as (from takings_daily) from a", TABLES).more
     for query in ("from query_table('takings_daily')", "from unheard", "from pipeline.ledger"):
-        assert reads_more(query, TABLES), query
+        assert reading_of(query, TABLES).more, query
 
 
 def test_the_command_shows_takes_and_writes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,11 +26,10 @@ from personal_pipeline.exports.declared import (
     declared_in,
     key_of,
     read_export,
-    reads_more,
-    tables_read,
+    reading_of,
 )
 from personal_pipeline.exports.formats import calendar_of, csv_of, json_of, notes_of
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, read_object, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.own_blocks import with_block
 from personal_pipeline.outputs.contract import Board, Output, Written
@@ -82,7 +81,7 @@ def _output(home: Home, path: Path) -> Output:
         description=description,
         kinds=frozenset({str(export.format)} if export else ()),
         write=write,
-        reads=lambda tables: tables_read(export.query, tables) if export else (),
+        reads=lambda tables: reading_of(export.query, tables).tables if export else (),
     )
 
 
@@ -99,7 +98,7 @@ def bring(house: House, export: Export, *, again: bool = False) -> Written | Non
     home = house.home
     if not home.published.exists():
         return None
-    kept = _kept(home, export)
+    kept = read_object(_state(home, export))
     state = {
         "format": FORMAT,
         "declaration": _digest(export.query.encode()),
@@ -121,20 +120,20 @@ def bring(house: House, export: Export, *, again: bool = False) -> Written | Non
             _keep(home, export, {**kept, **state})
             return None
         files, rows = _write(home, export, kept, again=again)
-    digest = _digest(json.dumps(sorted(files.items())).encode())
-    size = sum(path.stat().st_size for path in map(Path, files) if path.exists())
-    day = house.today.isoformat()
-    done = {**state, "day": day, "inputs": inputs, "files": files, "digest": digest}
-    _keep(home, export, done)
-    if kept.get("digest") == digest and not again:
-        return None
-    at = house.clock().isoformat()
-    _note(
-        home,
-        HandedOn(
-            at, export.name, export.format, str(export.folder), len(files), rows, size, digest
-        ),
-    )
+        digest = _digest(json.dumps(sorted(files.items())).encode())
+        size = sum(path.stat().st_size for path in map(Path, files) if path.exists())
+        day = house.today.isoformat()
+        done = {**state, "day": day, "inputs": inputs, "files": files, "digest": digest}
+        _keep(home, export, done)
+        if kept.get("digest") == digest and not again:
+            return None
+        at = house.clock().isoformat()
+        _note(
+            home,
+            HandedOn(
+                at, export.name, export.format, str(export.folder), len(files), rows, size, digest
+            ),
+        )
     # the name of a note is a value of a row
     path = export.folder
     if export.format is not Format.MARKDOWN:
@@ -273,11 +272,10 @@ def _inputs(house: House, export: Export) -> str:
         found = published.execute(
             "select asset, partition, digest from pipeline.ledger order by all"
         ).fetchall()
-    assets = {asset for asset, _, _ in found}
-    if reads_more(export.query, assets):
+    read = reading_of(export.query, {asset for asset, _, _ in found})
+    if read.more:
         return _digest(repr(integrity.stamp_of(house.home.published)).encode())
-    read = set(tables_read(export.query, assets))
-    return _digest(repr([row for row in found if row[0] in read]).encode())
+    return _digest(repr([row for row in found if row[0] in read.tables]).encode())
 
 
 def _is_time(when: When, last: str, today: date) -> bool:
@@ -299,14 +297,6 @@ def _is_there(kept: Mapping[str, Any]) -> bool:
 
 
 # ------------------------------------------------------------------------------------ what is kept
-
-
-def _kept(home: Home, export: Export) -> dict[str, Any]:
-    try:
-        kept = json.loads(_state(home, export).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
 
 
 def _keep(home: Home, export: Export, state: Mapping[str, Any]) -> None:

@@ -166,19 +166,18 @@ def _one_of(file: str, choices: type[_Choice], name: str, text: str) -> _Choice:
         raise ExportFailed(f"{file}: {name} is one of {', '.join(choices)}.") from None
 
 
-def tables_read(query: str, tables: Collection[str]) -> list[str]:
-    """The tables of the house (``marts/timeline``) that a query reads, as far as it parses; a name
-    without a schema is looked for as in a query."""
-    return _reading(query, tables)[0]
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a query reads: ``tables`` of the house, and whether ``more``, such as one that a
+    function names, of which nobody can tell when it changes."""
+
+    tables: Collection[str]
+    more: bool
 
 
-def reads_more(query: str, tables: Collection[str]) -> bool:
-    """Whether a query may read something besides these tables, such as one that a function names:
-    nobody can tell when that changes."""
-    return _reading(query, tables)[1]
-
-
-def _reading(query: str, tables: Collection[str]) -> tuple[list[str], bool]:
+def reading_of(query: str, tables: Collection[str]) -> Reading:
+    """What a query reads of these tables (``marts/timeline``), as far as it parses; a name without
+    a schema is looked for as in a query."""
     import duckdb
 
     with duckdb.connect() as parser:
@@ -202,7 +201,7 @@ def _reading(query: str, tables: Collection[str]) -> tuple[list[str], bool]:
         # a part of the query may have the name of a table that it reads itself: then both count
         found.update(names[:1])
         more = more or not (names or (not schema and table in within))
-    return sorted(found), more
+    return Reading(sorted(found), more)
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from personal_pipeline.home import Home, free_name, write_atomically
+from personal_pipeline.home import Home, free_name, read_object, write_atomically
 from personal_pipeline.ingest.contract import Source
 from personal_pipeline.ingest.unfinished import stamp_of
 
@@ -21,7 +21,8 @@ def bring_kept(home: Home, sources: Iterable[Source]) -> list[str]:
     """Put a copy of every kept file that has changed since the last call into the inbox; returns
     their names. A kill in between brings a copy twice, which changes nothing."""
     brought = []
-    known = _known(home)
+    # size and time of each file when it was last brought, by name
+    known = read_object(_path(home))
     for name in sorted({drop.kept_as for each in sources for drop in each.drops if drop.kept_as}):
         path = home.root / name
         stamp = stamp_of(path)
@@ -45,12 +46,3 @@ def bring_kept(home: Home, sources: Iterable[Source]) -> list[str]:
 
 def _path(home: Home) -> Path:
     return home.state / "kept.json"
-
-
-def _known(home: Home) -> dict[str, object]:
-    """Size and time of each file when it was last brought, by name."""
-    try:
-        known = json.loads(_path(home).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

@@ -37,7 +37,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import READ_ONLY, Home, publish, staged, sync_folder, write_atomically
+from personal_pipeline.home import (
+    READ_ONLY,
+    Home,
+    publish,
+    read_object,
+    staged,
+    sync_folder,
+    write_atomically,
+)
 from personal_pipeline.ingest.contract import ApiStream, DropStream, Grain, Record, Table
 
 PART = "part.jsonl.gz"
@@ -522,11 +530,7 @@ class StreamLake:
         return Version(digest, count)
 
     def _noted(self) -> Mapping[str, list[Any]]:
-        try:
-            noted = json.loads((self.folder / VERSIONS).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return noted if isinstance(noted, dict) else {}
+        return read_object(self.folder / VERSIONS)
 
     def superseded_folder(self, unit: date) -> Path:
         """The folder of a unit's earlier contents, each named by the hash of its bytes."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from personal_pipeline import sqlite_file
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, read_object, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.lake import Version
 from personal_pipeline.outputs.contract import Board, Output, Written
@@ -111,7 +111,7 @@ def write_search(house: House) -> WrittenSearch | None:
     with home.lock("search", wait_seconds=LOCK_WAIT_SECONDS):
         # before anything is read: what changes meanwhile is found by the next pass
         state = _state_of(home)
-        kept = _kept(home)
+        kept = read_object(_path(home))
         stamp = sqlite_file.stamp_of(home.search)
         with store.reading(house) as published:
             written = sqlite_file.written(
@@ -153,21 +153,13 @@ SEARCH = Output(
 
 def is_current(home: Home) -> bool:
     """Whether neither the tables nor the file have changed since it was written."""
-    kept = _kept(home)
+    kept = read_object(_path(home))
     file = kept.pop("file", None)
     return file == sqlite_file.stamp_of(home.search) and kept == _state_of(home)
 
 
 def _state_of(home: Home) -> dict[str, object]:
     return {"format": FORMAT, "tables": integrity.stamp_of(home.published)}
-
-
-def _kept(home: Home) -> dict[str, object]:
-    try:
-        kept = json.loads(_path(home).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
 
 
 def _path(home: Home) -> Path:

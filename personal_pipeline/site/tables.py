@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from personal_pipeline import sqlite_file
-from personal_pipeline.home import Home, write_atomically
+from personal_pipeline.home import Home, read_object, write_atomically
 from personal_pipeline.house import House
 from personal_pipeline.ingest.contract import Grain
 from personal_pipeline.ingest.lake import Version
@@ -83,7 +83,7 @@ def write_site(house: House) -> WrittenSite | None:
     with home.lock("site", wait_seconds=LOCK_WAIT_SECONDS):
         # before anything is read: what changes meanwhile is found by the next pass
         state = _state_of(home)
-        kept = _kept(home).get("files")
+        kept = read_object(_path(home)).get("files")
         as_left = kept if isinstance(kept, dict) else {}
         marts = marts_of(dbt_project.load_manifest(home))
         with store.reading(house) as published:
@@ -130,7 +130,7 @@ SITE = Output(
 def is_current(home: Home) -> bool:
     """Whether nothing has changed since the files were written: neither tables nor descriptions nor
     the files themselves."""
-    kept = _kept(home)
+    kept = read_object(_path(home))
     files = kept.pop("files", None)
     return kept == _state_of(home) and files == {
         path.name: stamp_of(path) for path in _files(home, people_of(home))
@@ -148,14 +148,6 @@ def _state_of(home: Home) -> dict[str, object]:
         "descriptions": dbt_project.changed_at(home),
         "people": [[each.name, sorted(each.areas)] for each in people_of(home)],
     }
-
-
-def _kept(home: Home) -> dict[str, object]:
-    try:
-        kept = json.loads(_path(home).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
 
 
 def _path(home: Home) -> Path:

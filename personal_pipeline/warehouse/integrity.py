@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from personal_pipeline.home import Busy, Home, write_atomically
+from personal_pipeline.home import Busy, Home, read_object, write_atomically
 
 LOCK_WAIT_SECONDS = 30
 """How long the dbt of a killed process may still hold a file."""
@@ -149,11 +149,7 @@ def _key(home: Home, database: Path) -> str:
 
 
 def _noted(home: Home) -> dict[str, Any]:
-    try:
-        noted = json.loads(_path(home).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return noted if isinstance(noted, dict) else {}
+    return read_object(_path(home))
 
 
 def _write(home: Home, noted: dict[str, Any]) -> None:

@@ -15,13 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from datasette_auth_passwords.utils import hash_password
 
-from personal_pipeline.doors.door import Door, door_of
+from personal_pipeline.doors.door import Door
 from personal_pipeline.home import Home
 from personal_pipeline.house import House
 from personal_pipeline.site.dashboards import OURS
 from personal_pipeline.site.gate import shared_site
 from personal_pipeline.site.people import Person, keep, person_named
-from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.browser import chromium
 from personal_pipeline_tests.invented_house import Services
@@ -139,13 +138,6 @@ def test_somebody_logs_in_filters_opens_a_row_and_takes_the_rows_along(
         assert len(rows) == min(count, 100)
         assert tab.outside == []
         assert tab.complaints == []
-
-
-@pytest.fixture(scope="module")
-def door(house: House) -> Iterator[Door]:
-    door = door_of(house.home, free_port())
-    with serving(site_of(house, door), door.port):
-        yield door
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

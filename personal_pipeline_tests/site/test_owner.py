@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.invented_house import NOW, Services
 from personal_pipeline_tests.loopback import free_port
-from personal_pipeline_tests.site.serving import Visitor, owners_site, serving
+from personal_pipeline_tests.site.serving import Visitor, serving
 
 PAGES = (
     *("/", "/reports", "/reports/latest", "/reports/2025-11-21", "/tables", "/-/dashboards"),
@@ -49,17 +48,6 @@ def house(services: Services, built_home: Home, tmp_path_factory: pytest.TempPat
     house = services.house(Home(folder))
     write_site(house)
     return house
-
-
-@pytest.fixture(scope="module")
-def door(house: House) -> Iterator[Door]:
-    with owners_site(house) as door:
-        yield door
-
-
-@pytest.fixture
-def owner(door: Door) -> Visitor:
-    return Visitor(door.port, door.headers())
 
 
 @pytest.mark.parametrize("path", PAGES)

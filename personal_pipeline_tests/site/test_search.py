@@ -23,7 +23,7 @@ from personal_pipeline_tests.browser import chromium
 from personal_pipeline_tests.kiosk.house import Kiosk
 from personal_pipeline_tests.loopback import free_port
 from personal_pipeline_tests.published_timeline import add_to_ledger, event, write_timeline
-from personal_pipeline_tests.site.serving import Visitor, owners_site, serving
+from personal_pipeline_tests.site.serving import Visitor, serving
 
 HOSTILE = """<img src=x onerror="document.title='gone'"><script>document.title=0</script> \u202e"""
 PHONE = {"width": 390, "height": 844}
@@ -64,17 +64,6 @@ def house(
         write_site(house)
         write_search(house)
         yield house
-
-
-@pytest.fixture(scope="module")
-def door(house: House) -> Iterator[Door]:
-    with owners_site(house) as door:
-        yield door
-
-
-@pytest.fixture
-def owner(door: Door) -> Visitor:
-    return Visitor(door.port, door.headers())
 
 
 def test_without_scripts_the_form_answers(owner: Visitor) -> None:

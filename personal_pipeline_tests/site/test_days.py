@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -21,7 +20,7 @@ from personal_pipeline.site.server import site_of
 from personal_pipeline.site.tables import write_site
 from personal_pipeline_tests.invented_house import NOW, Services, query
 from personal_pipeline_tests.loopback import free_port
-from personal_pipeline_tests.site.serving import Visitor, owners_site, serving
+from personal_pipeline_tests.site.serving import Visitor, serving
 
 PASSWORD = "plum crumble on sundays"
 
@@ -34,17 +33,6 @@ def house(services: Services, built_home: Home, tmp_path_factory: pytest.TempPat
     keep(house.home, Person("anna", ("life",), (), hash_password(PASSWORD)))
     write_site(house)
     return house
-
-
-@pytest.fixture(scope="module")
-def door(house: House) -> Iterator[Door]:
-    with owners_site(house) as door:
-        yield door
-
-
-@pytest.fixture
-def owner(door: Door) -> Visitor:
-    return Visitor(door.port, door.headers())
 
 
 def a_day(house: House) -> str:
