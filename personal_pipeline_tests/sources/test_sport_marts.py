@@ -180,6 +180,14 @@ def sport(tmp_path_factory: pytest.TempPathFactory, compiled: Compiled) -> Itera
         yield sport
 
 
+def test_an_answer_of_the_service_has_its_own_zone(sport: Sport) -> None:
+    late = datetime(2024, 1, 15, 23, 30, tzinfo=UTC)
+    sport.of(answer(8, late, timezone="(GMT+09:00) Asia/Tokyo", elapsed_time=600))
+    [activity] = sport.activities()
+    assert (activity["zone"], activity["zone_origin"]) == ("Asia/Tokyo", "event")
+    assert activity["day"] == date(2024, 1, 16)
+
+
 def test_a_ride_that_four_files_tell_of_is_one_and_each_figure_has_its_winner(sport: Sport) -> None:
     garmin = ride(START, 600)
     cells = {"distance_2": "3050.5", "moving_time": "590", "elevation_gain": "33",

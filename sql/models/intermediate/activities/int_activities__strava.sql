@@ -16,6 +16,7 @@ select
     name,
     description,
     start_at,
+    {{ known_timezone('timezone') }} as zone,
     start_at + to_seconds(least(coalesce(elapsed_seconds, moving_seconds, 0), 30 * 86400))
         as end_at,
     moving_seconds,
